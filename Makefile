@@ -1,0 +1,72 @@
+# A thin front of the CMake presets: `cmake --preset release && cmake --build --preset release` does the same build.
+
+SHELL := /bin/bash
+BUILD := build/release
+GPU   ?= $(shell scripts/pick-gpu.sh)
+JOBS  ?= $(shell nproc)
+
+.PHONY: help setup build demo test test-all gpu asan tsan fuzz format lint docs install clean
+
+help:
+	@echo "make demo        set up, build, and measure the embedded model on the best device"
+	@echo "make test        set up, build, and run the tests"
+	@echo "make test-all    the same with the slow tests"
+	@echo "make build       set up and build into $(BUILD)/bin"
+	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
+	@echo "make install     install into PREFIX (default /usr/local)"
+	@echo "make asan tsan   run the tests under sanitizers"
+	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
+	@echo "make format lint clang-format in place; clang-tidy"
+	@echo "make docs        regenerate docs/CLI.md"
+
+setup:
+	@scripts/setup.sh
+
+$(BUILD)/build.ninja: CMakePresets.json
+	@cmake --preset release -DSHIMMY_GPU="$(GPU)" > $(BUILD).configure.log 2>&1 \
+	  || { cat $(BUILD).configure.log; echo "make: configuring failed: the reason is above"; exit 1; }
+
+configure: setup
+	@mkdir -p build
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+
+build: configure
+	@cmake --build --preset release --parallel $(JOBS) \
+	  || { echo "make: the build failed: the first error above says why (docs/TROUBLESHOOTING.md may help)"; exit 1; }
+
+demo: build
+	@scripts/demo.sh $(BUILD)
+
+test: build
+	@ctest --preset fast
+
+test-all: build
+	@ctest --preset release
+
+gpu: setup
+	@mkdir -p build
+	@cmake --preset release -DSHIMMY_GPU="$(GPU)" > /dev/null
+	@echo "the $(GPU) module is in $(BUILD)/bin"
+
+asan tsan: setup
+	@cmake --preset $@ -DSHIMMY_GPU="$(GPU)" > /dev/null
+	@cmake --build --preset $@ --parallel $(JOBS)
+	@scripts/sanitized-tests.sh build/$@
+
+fuzz: setup
+	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
+
+format:
+	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'moe/*.cpp' 'moe/*.h' | xargs clang-format -i
+
+lint: configure
+	@git ls-files 'src/*.cpp' | xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet
+
+docs: build
+	@$(BUILD)/bin/shimmy reference > docs/CLI.md
+
+install: build
+	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	@rm -rf build

@@ -1,0 +1,26 @@
+# Compiler settings: ccache when it is there, sanitizers for the whole tree, warnings for our own targets.
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+    foreach(lang C CXX)
+        if(NOT CMAKE_${lang}_COMPILER_LAUNCHER)
+            set(CMAKE_${lang}_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+        endif()
+    endforeach()
+endif()
+
+foreach(sanitizer IN LISTS SHIMMY_SANITIZE)
+    add_compile_options(-fsanitize=${sanitizer} -fno-omit-frame-pointer -g)
+    add_link_options(-fsanitize=${sanitizer})
+    if(sanitizer STREQUAL "undefined")
+        add_compile_options(-fno-sanitize-recover=undefined)
+    endif()
+endforeach()
+
+# Warnings of a target of ours. llama.cpp's headers are included as SYSTEM, so they stay out of it.
+function(shimmy_warnings target)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual)
+    if(SHIMMY_WERROR)
+        target_compile_options(${target} PRIVATE -Werror)
+    endif()
+endfunction()

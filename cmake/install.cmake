@@ -1,0 +1,8 @@
+# `cmake --install`: bin/shimmy, and every library in lib/shimmy where the modules find libggml-base.
+
+install(TARGETS shimmy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS llama llama-common ggml ggml-base ggml-cpu LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
+install(DIRECTORY ${SHIMMY_LLAMA_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/vocab
+    FILES_MATCHING PATTERN "ggml-vocab-*.gguf" PATTERN "templates" EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/shapes/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/shapes)
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

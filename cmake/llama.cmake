@@ -1,0 +1,27 @@
+# The pinned llama.cpp as part of this build: libraries only, unpatched.
+
+if(NOT SHIMMY_LLAMA_DIR)
+    execute_process(
+        COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/fetch-llama.sh
+        OUTPUT_VARIABLE fetched OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE fetch_result)
+    if(NOT fetch_result EQUAL 0)
+        message(FATAL_ERROR "llama.cpp could not be fetched (see the lines above). "
+            "Pass -DSHIMMY_LLAMA_DIR=/path/to/llama.cpp-v0.5.0 to use a copy of your own.")
+    endif()
+    set(SHIMMY_LLAMA_DIR ${fetched} CACHE PATH "llama.cpp v0.5.0 source" FORCE)
+endif()
+if(NOT EXISTS ${SHIMMY_LLAMA_DIR}/include/llama.h)
+    message(FATAL_ERROR "SHIMMY_LLAMA_DIR=${SHIMMY_LLAMA_DIR} holds no llama.cpp (include/llama.h is missing)")
+endif()
+
+set(BUILD_SHARED_LIBS ON)  # GPU modules and the moe plugin must share one libggml-base with the program
+set(LLAMA_BUILD_COMMON ON)
+set(LLAMA_BUILD_TESTS OFF)
+set(LLAMA_BUILD_TOOLS OFF)
+set(LLAMA_BUILD_EXAMPLES OFF)
+set(LLAMA_BUILD_SERVER OFF)
+set(LLAMA_BUILD_APP OFF)
+set(LLAMA_OPENSSL OFF)
+set(LLAMA_TOOLS_INSTALL OFF)
+set(LLAMA_BUILD_IS_DEV OFF)  # the pin is a release
+add_subdirectory(${SHIMMY_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL)

@@ -1,0 +1,161 @@
+#include "base/files.h"
+
+#include "base/error.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <unistd.h>
+#include <vector>
+
+namespace shimmy {
+
+namespace {
+
+std::string reason() {
+    return std::strerror(errno);
+}
+
+struct FileCloser {
+    void operator()(std::FILE * file) const { std::fclose(file); }
+};
+using FileHandle = std::unique_ptr<std::FILE, FileCloser>;
+
+FileHandle open_file(const fs::path & path, const char * mode) {
+    FileHandle file(std::fopen(path.c_str(), mode));
+    if (!file) fail("{}: {}", path.string(), reason());
+    return file;
+}
+
+class Sha256 {
+public:
+    Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+        if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail("SHA-256 is not available");
+    }
+    void update(const void * data, size_t n_bytes) { EVP_DigestUpdate(context_.get(), data, n_bytes); }
+    std::string hex() {
+        std::array<unsigned char, 32> digest{};
+        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+        std::string text;
+        for (const unsigned byte : digest) text += fmt::format("{:02x}", byte);
+        return text;
+    }
+
+private:
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+}  // namespace
+
+std::string read_file(const fs::path & path) {
+    require_readable_file(path);
+    std::ifstream stream(path, std::ios::binary);
+    std::ostringstream content;
+    content << stream.rdbuf();
+    if (!stream) fail("{}: could not be read", path.string());
+    return std::move(content).str();
+}
+
+void write_file_atomic(const fs::path & path, std::string_view content) {
+    PartFile part(path);
+    {
+        const FileHandle file = open_file(part.path(), "wb");
+        const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
+        if (!written || std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0) {
+            fail("{}: {}", path.string(), reason());
+        }
+    }
+    part.commit();
+}
+
+uint64_t free_disk_bytes(const fs::path & path) {
+    fs::path existing = fs::absolute(path);
+    while (!fs::exists(existing) && existing.has_parent_path() && existing != existing.parent_path()) {
+        existing = existing.parent_path();
+    }
+    std::error_code error;
+    const auto space = fs::space(existing, error);
+    if (error) fail("{}: {}", existing.string(), error.message());
+    return space.available;
+}
+
+void ensure_writable_dir(const fs::path & dir) {
+    std::error_code error;
+    fs::create_directories(dir, error);
+    if (error) fail("{}: {}", dir.string(), error.message());
+    // access() would say yes to root on a read-only file system: try it.
+    const fs::path probe = dir / fmt::format(".shimmy-probe-{}", ::getpid());
+    const int fd = ::open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) fail("{}: cannot write here: {}", dir.string(), reason());
+    ::close(fd);
+    fs::remove(probe, error);
+}
+
+void require_readable_file(const fs::path & path) {
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (!fs::exists(status)) fail("{}: no such file", path.string());
+    if (fs::is_directory(status)) fail("{}: is a folder, not a file", path.string());
+    if (::access(path.c_str(), R_OK) != 0) fail("{}: {}", path.string(), reason());
+}
+
+std::string sha256_hex(std::string_view bytes) {
+    Sha256 hash;
+    hash.update(bytes.data(), bytes.size());
+    return hash.hex();
+}
+
+std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress) {
+    require_readable_file(path);
+    const FileHandle file = open_file(path, "rb");
+    const uint64_t total = fs::file_size(path);
+    std::vector<char> buffer(size_t{1} << 20);
+    Sha256 hash;
+    uint64_t done = 0;
+    for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
+        hash.update(buffer.data(), n);
+        done += n;
+        if (progress) progress(done, total);
+    }
+    if (std::ferror(file.get()) != 0) fail("{}: {}", path.string(), reason());
+    return hash.hex();
+}
+
+PartFile::PartFile(fs::path target) : target_(std::move(target)) {
+    part_ = target_;
+    part_ += fmt::format(".{}.part", ::getpid());
+}
+
+PartFile::~PartFile() {
+    if (committed_) return;
+    std::error_code ignored;
+    fs::remove(part_, ignored);
+}
+
+void PartFile::commit() {
+    std::error_code error;
+    fs::rename(part_, target_, error);
+    if (error) fail("{}: {}", target_.string(), error.message());
+    committed_ = true;
+}
+
+void remove_stale_part_files(const fs::path & dir) {
+    std::error_code ignored;
+    for (const auto & entry : fs::directory_iterator(dir, ignored)) {
+        if (entry.path().extension() != ".part") continue;
+        const std::string pid_text = entry.path().stem().extension().string();  // ".1234"
+        const long pid = pid_text.size() > 1 ? std::strtol(pid_text.c_str() + 1, nullptr, 10) : 0;
+        const bool running = pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
+        if (pid > 0 && !running) fs::remove(entry.path(), ignored);
+    }
+}
+
+}  // namespace shimmy

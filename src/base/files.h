@@ -1,0 +1,56 @@
+// Files: whole or not at all, with errors that name the path.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace shimmy {
+
+namespace fs = std::filesystem;
+
+// Called with the bytes done so far and in all; may throw to stop.
+using ByteProgress = std::function<void(uint64_t done, uint64_t total)>;
+
+std::string read_file(const fs::path & path);
+
+// Writes beside the target, syncs, renames. A crash leaves the old file or the new one.
+void write_file_atomic(const fs::path & path, std::string_view content);
+
+// Free bytes for this user on the file system that holds `path` (or its nearest existing parent).
+uint64_t free_disk_bytes(const fs::path & path);
+
+// Makes the folder with its parents and checks that files can be written in it.
+void ensure_writable_dir(const fs::path & dir);
+
+// Throws if the file is missing, is a folder or cannot be read.
+void require_readable_file(const fs::path & path);
+
+// SHA-256 in lower-case hex.
+std::string sha256_hex(std::string_view bytes);
+std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress = {});
+
+// A file under construction: written under `<target>.part`, moved to its name by commit(), and removed by the
+// destructor otherwise. Two writers of one target are told apart by the process id in the name.
+class PartFile {
+public:
+    explicit PartFile(fs::path target);
+    ~PartFile();
+    PartFile(const PartFile &) = delete;
+    PartFile & operator=(const PartFile &) = delete;
+
+    const fs::path & path() const { return part_; }
+    void commit();
+
+private:
+    fs::path target_;
+    fs::path part_;
+    bool committed_ = false;
+};
+
+// Removes `*.part` files of writers that no longer run.
+void remove_stale_part_files(const fs::path & dir);
+
+}  // namespace shimmy

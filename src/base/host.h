@@ -1,0 +1,28 @@
+// What machine this is, and what this process uses of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace shimmy {
+
+struct Host {
+    std::string name;      // host name
+    std::string cpu;       // "AMD EPYC 9B14"
+    std::string os;        // "Linux 6.1.0 x86_64"
+    int n_cores = 0;       // usable by this process
+    uint64_t ram_bytes = 0;
+};
+
+Host host();
+
+// Physical cores this process may use: more threads than that slow token generation down.
+int default_threads();
+
+// RAM that can be had without swapping, page cache counted in (MemAvailable).
+uint64_t available_ram_bytes();
+
+// The most RAM this process has held at once (ru_maxrss). Mapped model pages count.
+uint64_t peak_rss_bytes();
+
+}  // namespace shimmy

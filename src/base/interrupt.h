@@ -1,0 +1,14 @@
+// Ctrl-C and SIGTERM as a flag that long work looks at, so that destructors run and partial files go away.
+#pragma once
+
+namespace shimmy {
+
+// Installs the handlers. A second signal ends the process at once.
+void install_interrupt_handler();
+
+bool interrupted();
+
+// Throws Interrupted if a signal came.
+void check_interrupted();
+
+}  // namespace shimmy

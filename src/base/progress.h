@@ -1,0 +1,37 @@
+// Progress of long work on stderr: a bar on a terminal, a plain line at every tenth otherwise.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace shimmy {
+
+class Progress {
+public:
+    // `quiet` shows nothing (for --json with a terminal that another program reads).
+    Progress(std::string label, bool quiet = false);
+    ~Progress();
+    Progress(const Progress &) = delete;
+    Progress & operator=(const Progress &) = delete;
+
+    // Throws Interrupted if Ctrl-C came, so that every long loop that reports can be stopped.
+    void update(uint64_t done, uint64_t total);
+
+    // A plain line that does not disturb the bar.
+    void note(const std::string & line);
+
+private:
+    void clear();
+    void draw(uint64_t done, uint64_t total);
+
+    std::string label_;
+    bool quiet_;
+    bool terminal_;
+    bool drawn_ = false;
+    int last_tenth_ = 0;
+    std::chrono::steady_clock::time_point start_;
+    std::chrono::steady_clock::time_point last_draw_;
+};
+
+}  // namespace shimmy

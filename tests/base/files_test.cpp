@@ -1,0 +1,94 @@
+#include "base/files.h"
+
+#include "base/error.h"
+#include "temp_dir.h"
+
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <functional>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace shimmy {
+namespace {
+
+std::string message_of(const std::function<void()> & action) {
+    try {
+        action();
+    } catch (const Error & error) {
+        return error.what();
+    }
+    return "";
+}
+
+TEST(Files, HashesMatchPublishedVectors) {
+    // FIPS 180-2, appendix B.1, and the empty message
+    EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Files, HashOfAFileEqualsHashOfItsBytes) {
+    const TempDir dir;
+    const std::string content(3'000'000, 'x');  // several read buffers
+    write_file_atomic(dir / "f", content);
+    uint64_t last = 0;
+    EXPECT_EQ(sha256_file_hex(dir / "f", [&](uint64_t done, uint64_t total) {
+                  EXPECT_EQ(total, content.size());
+                  last = done;
+              }),
+              sha256_hex(content));
+    EXPECT_EQ(last, content.size());
+}
+
+TEST(Files, AtomicWriteReplacesAndLeavesNothingBeside) {
+    const TempDir dir;
+    write_file_atomic(dir / "f", "old");
+    write_file_atomic(dir / "f", "new");
+    EXPECT_EQ(read_file(dir / "f"), "new");
+    EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
+}
+
+TEST(Files, AFullDiskLeavesTheOldFile) {
+    const TempDir dir;
+    write_file_atomic(dir / "f", "old");
+    // A limit on file size fails writes as a full disk does.
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{1024, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    const std::string message = message_of([&] { write_file_atomic(dir / "f", std::string(100'000, 'x')); });
+    setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT_NE(message.find((dir / "f").string()), std::string::npos) << message;
+    EXPECT_EQ(read_file(dir / "f"), "old");
+    EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
+}
+
+TEST(Files, ErrorsNameThePath) {
+    const TempDir dir;
+    EXPECT_EQ(message_of([&] { (void)read_file(dir / "none"); }), (dir / "none").string() + ": no such file");
+    EXPECT_EQ(message_of([&] { (void)read_file(dir.path()); }), dir.path().string() + ": is a folder, not a file");
+    write_file_atomic(dir / "file", "");
+    EXPECT_NE(message_of([&] { ensure_writable_dir(dir / "file" / "sub"); }), "");
+}
+
+TEST(Files, PartFilesOfDeadWritersAreRemoved) {
+    const TempDir dir;
+    std::ofstream(dir / "a.gguf.999999999.part") << "half";
+    std::ofstream(dir / fmt::format("b.gguf.{}.part", ::getpid())) << "being written";
+    std::ofstream(dir / "notes.part") << "somebody else's";
+    remove_stale_part_files(dir.path());
+    EXPECT_FALSE(fs::exists(dir / "a.gguf.999999999.part"));
+    EXPECT_TRUE(fs::exists(dir / fmt::format("b.gguf.{}.part", ::getpid())));
+    EXPECT_TRUE(fs::exists(dir / "notes.part"));
+}
+
+TEST(Files, FreeDiskIsThatOfTheNearestExistingParent) {
+    const TempDir dir;
+    EXPECT_GT(free_disk_bytes(dir / "not" / "yet" / "there"), 0U);
+}
+
+}  // namespace
+}  // namespace shimmy
