@@ -1,0 +1,37 @@
+#include "cli/command.h"
+
+#include "base/error.h"
+
+namespace shimmy::cli {
+
+Commands::Commands(CLI::App & app) : app_(app) {
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_flag("--json", globals_.json, "print one JSON document on stdout and nothing else");
+    app.add_flag("-v,--verbose", globals_.verbosity, "log to stderr: -v warnings, -vv everything llama.cpp says");
+    app.add_option("--model-dirs", globals_.model_dirs, "folders to look for models in, separated by ';'")->type_name("DIRS");
+    app.add_option("--gpu-backend", globals_.gpu_backend, "GPU modules to load")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
+        ->capture_default_str();
+    auto * all = app.add_flag("--cpu-moe", globals_.cpu_moe, "keep the experts of every layer on the CPU");
+    app.add_option("--n-cpu-moe", globals_.n_cpu_moe, "keep the experts of the first N layers on the CPU")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->excludes(all);
+}
+
+CLI::App * Commands::add(const std::string & name, const std::string & summary, Run run) {
+    CLI::App * command = app_.add_subcommand(name, summary);
+    command->fallthrough();
+    runs_.emplace_back(command, std::move(run));
+    return command;
+}
+
+int Commands::run() const {
+    for (const auto & [command, run] : runs_) {
+        if (command->parsed()) return run();
+    }
+    fail_usage("no command given (see shimmy --help)");
+}
+
+}  // namespace shimmy::cli

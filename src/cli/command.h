@@ -1,0 +1,60 @@
+// The commands of the program. Each file of this folder adds one to the CLI11 application, which is the single
+// table that parsing, --help, shell completion and docs/CLI.md are made from.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::cli {
+
+// Options that every command takes, before or after its name.
+struct Globals {
+    bool json = false;
+    int verbosity = 0;
+    std::string model_dirs;             // extra folders for names, separated by ';'
+    std::string gpu_backend = "auto";
+    bool cpu_moe = false;
+    std::optional<int> n_cpu_moe;
+};
+
+// A command's work; the return value is the exit code. Registered with `on_run`.
+using Run = std::function<int()>;
+
+class Commands {
+public:
+    explicit Commands(CLI::App & app);
+
+    CLI::App & app() { return app_; }
+    const Globals & globals() const { return globals_; }
+
+    // Adds a command; `run` is called after parsing if it is the one chosen.
+    CLI::App * add(const std::string & name, const std::string & summary, Run run);
+
+    // Runs the parsed command.
+    int run() const;
+
+private:
+    CLI::App & app_;
+    Globals globals_;
+    std::vector<std::pair<CLI::App *, Run>> runs_;
+};
+
+void add_generate(Commands & commands);
+void add_inspect(Commands & commands);
+void add_verify(Commands & commands);
+void add_synth(Commands & commands);
+void add_quantize(Commands & commands);
+void add_list(Commands & commands);
+void add_discover(Commands & commands);
+void add_probe(Commands & commands);
+void add_gpu_info(Commands & commands);
+void add_lab(Commands & commands);
+void add_completion(Commands & commands);
+void add_reference(Commands & commands);
+
+}  // namespace shimmy::cli

@@ -1,0 +1,69 @@
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "engine/log.h"
+#include "engine/version.h"
+
+#include <cstdio>
+
+namespace {
+
+constexpr int EXIT_CODE_FAILED = 1;
+constexpr int EXIT_CODE_USAGE = 2;
+constexpr int EXIT_CODE_INTERRUPTED = 130;
+
+// An error as one line on stderr, and with --json as a document on stdout too.
+int report(const shimmy::cli::Globals & globals, const std::string & message, int exit_code) {
+    fmt::print(stderr, "shimmy: {}\n", message);
+    if (globals.json) {
+        const shimmy::Json document{{"error", {{"message", message}, {"exit_code", exit_code}}}};
+        fmt::print("{}\n", document.dump(2));
+    }
+    return exit_code;
+}
+
+int run(shimmy::cli::Commands & commands) {
+    using namespace shimmy;
+    try {
+        engine::set_log_verbosity(commands.globals().verbosity);
+        return commands.run();
+    } catch (const Interrupted & error) {
+        return report(commands.globals(), error.what(), EXIT_CODE_INTERRUPTED);
+    } catch (const UsageError & error) {
+        return report(commands.globals(), error.what(), EXIT_CODE_USAGE);
+    } catch (const std::exception & error) {
+        return report(commands.globals(), error.what(), EXIT_CODE_FAILED);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char ** argv) {
+    using namespace shimmy::cli;
+    shimmy::install_interrupt_handler();
+    CLI::App app{"shimmy runs, quantizes and measures Mixture-of-Experts models", "shimmy"};
+    app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(), shimmy::engine::llama_cpp_version()));
+    Commands commands(app);
+    add_generate(commands);
+    add_inspect(commands);
+    add_verify(commands);
+    add_synth(commands);
+    add_quantize(commands);
+    add_list(commands);
+    add_discover(commands);
+    add_probe(commands);
+    add_gpu_info(commands);
+    add_lab(commands);
+    add_completion(commands);
+    add_reference(commands);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError & error) {
+        const bool asked_for_help = error.get_exit_code() == 0;
+        if (asked_for_help) return app.exit(error);
+        return report(commands.globals(), fmt::format("{} (see shimmy --help)", error.what()), EXIT_CODE_USAGE);
+    }
+    return run(commands);
+}

@@ -1,0 +1,22 @@
+#include "cli/placement_options.h"
+
+namespace shimmy::cli {
+
+engine::Placement placement_option(const Globals & globals) {
+    if (globals.cpu_moe) return engine::Placement::offload();
+    return engine::Placement::partial(globals.n_cpu_moe.value_or(0));
+}
+
+void add_load_options(CLI::App & command, engine::LoadOptions & load) {
+    command.add_option("--ctx", load.n_ctx, "tokens of context; 0: 4096, or what the model was trained for if that is less")
+        ->type_name("N")
+        ->capture_default_str();
+    command.add_option("--threads", load.n_threads, "CPU threads; 0: one per physical core")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+    command.add_option("--device", load.device, "device for all that is not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: the hardware GPUs, else the CPU)")
+        ->type_name("NAME");
+}
+
+}  // namespace shimmy::cli

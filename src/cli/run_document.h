@@ -1,0 +1,24 @@
+// The JSON document of one generation: what `generate --json` prints and the lab stores.
+#pragma once
+
+#include "base/json.h"
+#include "engine/model.h"
+#include "gguf/model_info.h"
+
+#include <string>
+
+namespace shimmy::cli {
+
+struct RunSettings {
+    std::string path;     // model file
+    std::string prompt;   // as the user wrote it
+    int max_tokens = 0;
+    engine::Placement placement;
+    engine::SamplingOptions sampling;
+};
+
+// Keys end in their unit: *_bytes, *_ms, *_tps. decode_tps is null for fewer than two output tokens.
+Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, const engine::Model & model,
+                  const engine::GenerateResult & result);
+
+}  // namespace shimmy::cli

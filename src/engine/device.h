@@ -1,0 +1,45 @@
+// Compute devices, and the ggml modules (GPU backends, the moe plugin) that bring them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace shimmy::engine {
+
+enum class DeviceKind { cpu, gpu, integrated_gpu, accelerator };
+
+struct Device {
+    std::string name;         // ggml's name: "CPU", "Vulkan0", "CUDA0"
+    std::string description;  // "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)"
+    std::string backend;      // "CPU", "Vulkan", "CUDA"
+    DeviceKind kind = DeviceKind::cpu;
+    bool software = false;    // a GPU API computed on the CPU: right results, speed without meaning
+    uint64_t memory_free_bytes = 0;
+    uint64_t memory_total_bytes = 0;
+
+    bool is_gpu() const { return kind == DeviceKind::gpu || kind == DeviceKind::integrated_gpu; }
+};
+
+const char * to_string(DeviceKind kind);
+
+// Loads the modules that lie beside the program's libraries. The first call decides; later ones do nothing.
+// `backend` limits GPU modules to one ("vulkan", "cuda", "opencl"), "cpu" loads none, "auto" loads what is there.
+// Throws Error if the one that was named cannot be loaded.
+void load_backends(const std::string & backend = "auto");
+
+// A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").
+struct FailedModule {
+    std::string file;
+    std::string reason;
+};
+const std::vector<FailedModule> & failed_modules();
+
+// Every device, GPUs first.
+std::vector<Device> devices();
+
+// What `--device` asks for. "": the first GPU that is hardware, else the CPU. "gpu": the first GPU, a software one if
+// there is no other. "cpu": the CPU. Else a name as in devices(), in any case. Throws UsageError listing the names.
+Device find_device(const std::string & name);
+
+}  // namespace shimmy::engine

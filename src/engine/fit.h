@@ -1,0 +1,14 @@
+// Does a model fit the memory of its device, and which placement would.
+#pragma once
+
+#include "engine/model.h"
+
+namespace shimmy::engine {
+
+// What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
+MemoryUse estimate_memory(const LoadOptions & options);
+
+// Throws Error that says how much is missing on which device, and which --n-cpu-moe would fit.
+void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
+
+}  // namespace shimmy::engine

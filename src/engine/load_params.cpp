@@ -1,0 +1,125 @@
+#include "engine/load_params.h"
+
+#include "base/error.h"
+#include "base/host.h"
+#include "base/interrupt.h"
+#include "engine/log.h"
+
+#include "common.h"
+#include "llama-ext.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr uint32_t DEFAULT_N_CTX = 4096;
+
+// Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
+std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const Device & first) {
+    std::vector<ggml_backend_dev_t> picked;
+    for (const Device & device : devices()) {
+        const bool all_gpus = wanted.empty() && device.kind == DeviceKind::gpu && !device.software;
+        const bool chosen = device.is_gpu() && device.name == first.name;
+        if (all_gpus || chosen) picked.push_back(ggml_backend_dev_by_name(device.name.c_str()));
+    }
+    picked.push_back(nullptr);
+    return picked;
+}
+
+bool on_progress(float /*progress*/, void * /*user_data*/) {
+    return !interrupted();
+}
+
+bool on_abort(void * /*user_data*/) {
+    return interrupted();
+}
+
+}  // namespace
+
+LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
+    : options_(options),
+      no_alloc_(no_alloc),
+      device_(find_device(options.device)),
+      n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
+      devices_(pick_devices(options.device, device_)) {
+    const Placement placement = options.placement;
+    if (placement == Placement::offload()) {
+        patterns_.emplace_back(LLM_FFN_EXPS_REGEX);
+    } else {
+        for (int layer = 0; layer < placement.n_cpu_moe; ++layer) {
+            patterns_.push_back(llm_ffn_block_regex(layer, LLM_FFN_EXPS_REGEX));
+        }
+    }
+    for (const std::string & pattern : patterns_) {
+        overrides_.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});
+    }
+    overrides_.push_back({nullptr, nullptr});
+}
+
+llama_model_params LoadParams::model_params() const {
+    llama_model_params params = llama_model_default_params();
+    params.devices = const_cast<ggml_backend_dev_t *>(devices_.data());  // llama.cpp reads it only
+    params.tensor_buft_overrides = patterns_.empty() ? nullptr : overrides_.data();
+    params.n_gpu_layers = device_.is_gpu() ? -1 : 0;
+    params.no_alloc = no_alloc_;
+    if (no_alloc_) params.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapping would be an allocation
+    params.progress_callback = on_progress;
+    return params;
+}
+
+llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
+    if (options_.n_ctx > n_ctx_trained) {
+        fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)", options_.path,
+                   options_.n_ctx, n_ctx_trained, n_ctx_trained);
+    }
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
+    params.n_batch = std::min(options_.n_batch, params.n_ctx);
+    params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
+    params.n_threads = n_threads_;
+    params.n_threads_batch = n_threads_;
+    params.abort_callback = on_abort;
+    params.no_perf = true;
+    return params;
+}
+
+llama_model_ptr LoadParams::load_model() const {
+    const LogCapture log;
+    llama_model_ptr model(llama_model_load_from_file(options_.path.c_str(), model_params()));
+    check_interrupted();
+    if (!model) fail("{}: {}", options_.path, log.reason("llama.cpp could not load it (try -vv)"));
+    return model;
+}
+
+llama_context_ptr LoadParams::make_context(llama_model * model) const {
+    const LogCapture log;
+    llama_context_ptr context(llama_init_from_model(model, context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)))));
+    if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
+    return context;
+}
+
+MemoryUse read_memory(const llama_context * context) {
+    MemoryUse use;
+    for (const auto & [buffer_type, bytes] : llama_get_memory_breakdown(context)) {
+        if (bytes.total() == 0) continue;
+        BufferMemory memory;
+        const ggml_backend_dev_t device = ggml_backend_buft_get_device(buffer_type);
+        memory.host = ggml_backend_buft_is_host(buffer_type);
+        memory.device = device != nullptr && !memory.host ? ggml_backend_dev_name(device) : "CPU";
+        memory.buffer_type = ggml_backend_buft_name(buffer_type);
+        memory.model_bytes = bytes.model;
+        memory.context_bytes = bytes.context;
+        memory.compute_bytes = bytes.compute;
+        use.buffers.push_back(memory);
+    }
+    // llama.cpp's map is ordered by address: give the buffers an order that is the same in every run.
+    std::sort(use.buffers.begin(), use.buffers.end(), [](const BufferMemory & a, const BufferMemory & b) {
+        return std::tie(a.host, a.device, a.buffer_type) < std::tie(b.host, b.device, b.buffer_type);
+    });
+    return use;
+}
+
+}  // namespace shimmy::engine

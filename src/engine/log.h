@@ -1,0 +1,28 @@
+// llama.cpp's log: silent by default, and kept so that an error can say why.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace shimmy::engine {
+
+// 0: nothing, 1: warnings and errors, 2: everything, to stderr.
+void set_log_verbosity(int verbosity);
+
+// Error lines that llama.cpp logs during the life of this object, so that a failed call can be explained.
+class LogCapture {
+public:
+    LogCapture();
+    ~LogCapture();
+    LogCapture(const LogCapture &) = delete;
+    LogCapture & operator=(const LogCapture &) = delete;
+
+    // The first error line, without llama.cpp's "function: " prefixes; `fallback` if there is none.
+    std::string reason(const std::string & fallback) const;
+
+private:
+    struct Lines;
+    std::unique_ptr<Lines> lines_;
+};
+
+}  // namespace shimmy::engine
