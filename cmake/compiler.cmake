@@ -20,6 +20,9 @@ endforeach()
 # Warnings of a target of ours. llama.cpp's headers are included as SYSTEM, so they stay out of it.
 function(shimmy_warnings target)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+        target_compile_options(${target} PRIVATE -Wno-restrict)  # GCC bug 105329: false alarms in std::string's operator+
+    endif()
     if(SHIMMY_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
     endif()

@@ -4,8 +4,8 @@
 
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 namespace shimmy {
@@ -40,21 +40,16 @@ uint64_t parse_bytes(std::string_view text, std::string_view what) {
         {"tb", 1e12},
         {"g", 0x1p30},  // as in `-m 8g` of other tools
     }};
-    const std::string copy(text);
-    size_t digits = 0;
     double value = -1.0;
-    try {
-        value = std::stod(copy, &digits);
-    } catch (const std::exception &) {
-        digits = 0;
-    }
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+    const bool is_number = error == std::errc() && value >= 0.0 && std::isfinite(value);
     std::string suffix;
-    for (const char c : copy.substr(digits)) {
-        if (c != ' ') suffix += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (const char * c = rest; c != text.data() + text.size(); ++c) {
+        if (*c != ' ') suffix += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
     }
     for (const auto & [name, factor] : suffixes) {
         const double bytes = value * factor;
-        if (digits > 0 && suffix == name && value >= 0.0 && std::isfinite(bytes) && bytes < 0x1p63) {
+        if (is_number && suffix == name && bytes < 0x1p63) {
             return static_cast<uint64_t>(bytes);
         }
     }

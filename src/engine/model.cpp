@@ -8,7 +8,7 @@
 #include "engine/log.h"
 #include "engine/utf8.h"
 #include "gguf/expert_tensors.h"
-#include "gguf/gguf_file.h"
+#include "gguf/model_info.h"
 
 #include "chat.h"
 #include "llama-ext.h"

@@ -1,0 +1,20 @@
+// The quantized files of a campaign, and how it is known that they are the ones it wants.
+//
+// Beside `<model>-<type>.gguf` lies `<model>-<type>.source.json`: {"input_sha256", "quantization", "llama_cpp_version",
+// "size_bytes"}. A file without it, or with another, was not finished by this campaign and is made again.
+#pragma once
+
+#include "lab/hash_cache.h"
+#include "lab/plan.h"
+
+namespace shimmy::lab {
+
+fs::path source_record_path(const Variant & variant);
+
+// True if the variant's file exists and was made from an input of this hash by this llama.cpp.
+bool is_up_to_date(const Variant & variant, const std::string & input_sha256);
+
+// To be called once the file is whole.
+void write_source_record(const Variant & variant, const std::string & input_sha256);
+
+}  // namespace shimmy::lab

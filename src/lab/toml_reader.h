@@ -1,0 +1,109 @@
+// A TOML table read key by key: every key must be known and of the right type, and errors name file:line.
+#pragma once
+
+#include "base/error.h"
+
+#include <toml++/toml.h>
+
+#include <cstdint>
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace shimmy::lab {
+
+class TomlReader {
+public:
+    // `what` names the table in errors: "campaign", "model".
+    TomlReader(const toml::table & table, std::string file, std::string what)
+        : table_(table), file_(std::move(file)), what_(std::move(what)) {}
+
+    std::string required_string(const std::string & key) {
+        const toml::node * node = find(key);
+        if (node == nullptr) fail_at(table_, fmt::format("the {} has no '{}'", what_, key));
+        return non_empty_string(*node, key);
+    }
+
+    std::string string(const std::string & key, const std::string & fallback) {
+        const toml::node * node = find(key);
+        return node == nullptr ? fallback : non_empty_string(*node, key);
+    }
+
+    int64_t integer(const std::string & key, int64_t fallback, int64_t min, int64_t max) {
+        const toml::node * node = find(key);
+        if (node == nullptr) return fallback;
+        if (!node->is_integer()) fail_at(*node, fmt::format("'{}' must be a whole number", key));
+        const int64_t value = node->as_integer()->get();
+        if (value < min || value > max) fail_at(*node, range_message(key, fmt::format("{}", value), min, max));
+        return value;
+    }
+
+    double number(const std::string & key, double fallback, double min, double max) {
+        const toml::node * node = find(key);
+        if (node == nullptr) return fallback;
+        if (!node->is_number()) fail_at(*node, fmt::format("'{}' must be a number", key));
+        const double value = node->value<double>().value();
+        if (!(value >= min && value <= max)) fail_at(*node, range_message(key, fmt::format("{}", value), min, max));
+        return value;
+    }
+
+    // The elements of a list that, if present, must not be empty; nullptr if the key is absent.
+    const toml::array * list(const std::string & key) {
+        const toml::node * node = find(key);
+        if (node == nullptr) return nullptr;
+        if (!node->is_array()) fail_at(*node, fmt::format("'{}' must be a list", key));
+        if (node->as_array()->empty()) fail_at(*node, fmt::format("'{}' is an empty list", key));
+        return node->as_array();
+    }
+
+    std::string element_string(const toml::node & element, const std::string & key) const {
+        return non_empty_string(element, key);
+    }
+
+    const toml::table & element_table(const toml::node & element, const std::string & key) const {
+        if (!element.is_table()) fail_at(element, fmt::format("'{}' must be tables, written as [[{}]]", key, key));
+        return *element.as_table();
+    }
+
+    // Call after the last read: what was not asked for is a mistake of the writer.
+    void finish() const {
+        for (const auto & [key, node] : table_) {
+            const std::string name(key.str());
+            if (!known_.contains(name)) {
+                fail_at(node,
+                        fmt::format("unknown key '{}' in the {} (known: {})", name, what_, fmt::join(known_, ", ")));
+            }
+        }
+    }
+
+    // Throws the UsageError of a node.
+    [[noreturn]] void fail_at(const toml::node & node, const std::string & message) const {
+        fail_usage("{}:{}: {}", file_, node.source().begin.line, message);
+    }
+
+private:
+    const toml::node * find(const std::string & key) {
+        known_.insert(key);
+        return table_.get(key);
+    }
+
+    std::string non_empty_string(const toml::node & node, const std::string & key) const {
+        if (!node.is_string()) fail_at(node, fmt::format("'{}' must be text in quotes", key));
+        std::string value = node.as_string()->get();
+        if (value.empty()) fail_at(node, fmt::format("'{}' is empty", key));
+        return value;
+    }
+
+    template <typename T>
+    static std::string range_message(const std::string & key, const std::string & value, T min, T max) {
+        return fmt::format("'{}' is {}, must be {} to {}", key, value, min, max);
+    }
+
+    const toml::table & table_;
+    std::string file_;
+    std::string what_;
+    std::set<std::string> known_;
+};
+
+}  // namespace shimmy::lab

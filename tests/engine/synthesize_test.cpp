@@ -1,0 +1,215 @@
+#include "engine/synthesize.h"
+
+#include "base/error.h"
+#include "engine/log.h"
+#include "engine/model.h"
+#include "engine/tensor_plan.h"
+#include "gguf/gguf_bytes.h"
+#include "gguf/model_info.h"
+#include "temp_dir.h"
+
+#include "llama.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr size_t N_TOKENS = 512;
+
+// A DeepSeek small enough to quantize in a moment, with every kind of tensor: dense and expert layers, shared experts,
+// rows that K-quants fit (256) and rows that they do not (96).
+gguf::Shape tiny_shape(const TempDir & dir) {
+    std::vector<std::string> tokens(N_TOKENS);
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = fmt::format("token {}", i);
+    test::GgufBytes(0, 2).key("tokenizer.ggml.model", "none").key("tokenizer.ggml.tokens", tokens).write(dir / "vocab.gguf");
+    std::ofstream(dir / "tiny.toml") << R"(
+name = "Tiny"
+arch = "deepseek"
+quantization = "F16"
+vocab = "vocab.gguf"
+omit = ['\.attn_[qkv]\.bias$']
+[metadata.deepseek]
+vocab_size = 512
+block_count = 9
+leading_dense_block_count = 1
+context_length = 1024
+embedding_length = 256
+feed_forward_length = 512
+expert_feed_forward_length = 96
+attention.head_count = 4
+attention.head_count_kv = 2
+attention.layer_norm_rms_epsilon = 1e-6
+rope.dimension_count = 64
+expert_count = 8
+expert_used_count = 2
+expert_shared_count = 1
+)";
+    return gguf::load_shape((dir / "tiny.toml").string());
+}
+
+std::map<std::string, std::string> types_of(const std::filesystem::path & path) {
+    std::map<std::string, std::string> types;
+    const gguf::GgufFile file(path);
+    for (const gguf::TensorInfo & tensor : file.tensors()) types[tensor.name] = tensor.type;
+    return types;
+}
+
+std::map<std::string, std::string> types_of(const TensorPlan & plan) {
+    std::map<std::string, std::string> types;
+    for (const PlannedTensor & tensor : plan.tensors) types[tensor.name] = tensor.type;
+    return types;
+}
+
+void quantize_with_llama_cpp(const std::filesystem::path & in, const std::filesystem::path & out, llama_ftype ftype) {
+    const LogCapture log;
+    llama_model_quantize_params params = llama_model_quantize_default_params();
+    params.ftype = ftype;
+    params.nthread = 1;
+    ASSERT_EQ(llama_model_quantize(in.c_str(), out.c_str(), &params), 0) << log.reason("");
+}
+
+class ReferenceShape : public ::testing::TestWithParam<const char *> {};
+
+}  // namespace
+
+// The file of a shape is the published model's size: parameters, experts, and what its own checklist says.
+TEST_P(ReferenceShape, MatchesItsPublishedNumbers) {
+    const TempDir dir;
+    const gguf::Shape shape = gguf::load_shape(GetParam());
+    SynthOptions options;
+    options.shape = shape;
+    options.output = dir / "model.gguf";
+    options.sparse = true;
+    const uint64_t size_bytes = synthesize(options);
+    EXPECT_EQ(size_bytes, std::filesystem::file_size(options.output));
+
+    const gguf::ModelInfo info = gguf::read_model_info(options.output);
+    EXPECT_NEAR(static_cast<double>(info.n_params), *shape.expect.n_params, 0.01 * *shape.expect.n_params);
+    EXPECT_NEAR(static_cast<double>(info.n_active_params), *shape.expect.n_active_params, 0.01 * *shape.expect.n_active_params);
+    EXPECT_EQ(static_cast<int64_t>(info.n_expert_tensors), *shape.expect.n_expert_tensors);
+    EXPECT_EQ(info.n_layers, *shape.expect.n_layers);
+    EXPECT_EQ(info.n_vocab, shape.n_vocab);
+    EXPECT_EQ(info.name, shape.name + " (synthetic)");
+    EXPECT_EQ(info.quantization, shape.quantization);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ReferenceShape, ::testing::Values("phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b", "qwen3-30b-a3b", "mixtral-8x7b", "olmoe-1b-7b"),
+                         [](const auto & test) {
+                             std::string name = test.param;
+                             std::replace_if(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+                             return name;
+                         });
+
+// The number of tensors of each type in the file that OpenAI published as GGUF: 459 in all.
+TEST(TensorPlan, GptOssIsLaidOutAsPublished) {
+    const TensorPlan plan = plan_tensors(gguf::load_shape("gpt-oss-20b"), "MXFP4");
+    std::map<std::string, int> n_tensors;
+    for (const auto & [name, type] : types_of(plan)) ++n_tensors[type];
+    EXPECT_EQ(n_tensors, (std::map<std::string, int>{{"mxfp4", 72}, {"q8_0", 98}, {"f32", 289}}));
+}
+
+TEST(TensorPlan, AgreesWithTheRealQuantizer) {
+    const TempDir dir;
+    SynthOptions options;
+    options.shape = tiny_shape(dir);
+    options.output = dir / "f16.gguf";
+    synthesize(options);
+    for (const auto & [quantization, ftype] : {std::pair{"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K}, {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M}, {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+                                               {"MXFP4_MOE", LLAMA_FTYPE_MOSTLY_MXFP4_MOE}}) {
+        const std::filesystem::path quantized = dir / "quantized.gguf";
+        quantize_with_llama_cpp(options.output, quantized, ftype);
+        const TensorPlan of_file = plan_tensors(options.output, quantization);
+        EXPECT_EQ(types_of(of_file), types_of(quantized)) << quantization;
+        EXPECT_EQ(of_file.total_bytes(), gguf::read_model_info(quantized).tensor_bytes) << quantization;
+        EXPECT_EQ(types_of(plan_tensors(options.shape, quantization)), types_of(quantized)) << quantization;
+    }
+}
+
+TEST(Synthesize, SameSeedSameFileOtherSeedOtherFile) {
+    const TempDir dir;
+    SynthOptions options;
+    options.shape = gguf::with_layers(tiny_shape(dir), 2);
+    options.quantization = "Q4_K_M";
+    const auto hash_of = [&](uint64_t seed) {
+        options.seed = seed;
+        options.output = dir / "model.gguf";
+        synthesize(options);
+        return sha256_file_hex(options.output);
+    };
+    const std::string hash = hash_of(1);
+    EXPECT_EQ(hash, hash_of(1));
+    EXPECT_NE(hash, hash_of(2));
+}
+
+// Activations stay finite over a whole batch, and the router does not send every token to the same experts.
+TEST(Synthesize, RunsWithFiniteProbabilities) {
+    const TempDir dir;
+    SynthOptions options;
+    options.shape = gguf::with_layers(tiny_shape(dir), 3);
+    options.quantization = "Q4_K_M";
+    options.output = dir / "model.gguf";
+    synthesize(options);
+    LoadOptions load;
+    load.path = options.output.string();
+    load.device = "cpu";
+    load.n_threads = 1;
+    load.n_ctx = 512;
+    Model model(load);
+    std::vector<int32_t> tokens(512);
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 37 % static_cast<size_t>(model.n_vocab()));
+    const std::vector<float> rows = model.log_probabilities(tokens);
+    EXPECT_TRUE(std::all_of(rows.begin(), rows.end(), [](float value) { return std::isfinite(value); }));
+    const auto width = static_cast<size_t>(model.n_vocab());
+    EXPECT_NE(*std::max_element(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(width)),
+              *std::max_element(rows.end() - static_cast<ptrdiff_t>(width), rows.end()));
+}
+
+TEST(Synthesize, LeavesNothingBehindWhenStopped) {
+    const TempDir dir;
+    SynthOptions options;
+    options.shape = gguf::with_layers(tiny_shape(dir), 2);
+    std::filesystem::create_directory(dir / "out");
+    options.output = dir / "out" / "model.gguf";
+    EXPECT_THROW(synthesize(options, [](uint64_t, uint64_t) { throw Error("stop"); }), Error);
+    EXPECT_TRUE(std::filesystem::is_empty(dir / "out"));
+}
+
+TEST(Synthesize, SaysWhatIsWrongWithAShape) {
+    const TempDir dir;
+    SynthOptions options;
+    options.shape = tiny_shape(dir);
+    options.output = dir / "model.gguf";
+    const auto error_of = [](const SynthOptions & bad) -> std::string {
+        try {
+            synthesize(bad);
+        } catch (const Error & error) {
+            return error.what();
+        }
+        return "";
+    };
+    SynthOptions bad = options;
+    bad.shape.arch = "no-such-arch";
+    EXPECT_NE(error_of(bad).find("unknown model architecture"), std::string::npos) << error_of(bad);
+    bad = options;
+    std::erase_if(bad.shape.metadata, [](const auto & entry) { return entry.first == "deepseek.expert_shared_count"; });
+    EXPECT_NE(error_of(bad).find("expert_shared_count"), std::string::npos) << error_of(bad);
+    bad = options;
+    bad.quantization = "Q99";
+    EXPECT_NE(error_of(bad).find("'Q99' is not a quantization"), std::string::npos);
+    bad = options;
+    bad.shape.omit = {"("};
+    EXPECT_NE(error_of(bad).find("regular expression"), std::string::npos);
+    bad = options;
+    bad.shape.n_vocab = 100;
+    EXPECT_NE(error_of(bad).find("has 512 tokens"), std::string::npos);
+    EXPECT_FALSE(std::filesystem::exists(options.output));
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,181 @@
+#include "lab/campaign_run.h"
+
+#include "base/error.h"
+#include "fabricated_document.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace shimmy::lab {
+namespace {
+
+// A campaign of two quantizations, two placements and two prompts over a stand-in for the program that answers at
+// once, and for the quantizer that writes a small file.
+class CampaignRun : public ::testing::Test {
+protected:
+    CampaignRun() {
+        campaign_ = fabricated_campaign(dir_.path());
+        write_file_atomic(campaign_.models[0].path, "the F16 model");
+        options_.program = "/bin/shimmy";
+        options_.command = "shimmy lab run demo.toml";
+        options_.quiet = true;
+        hooks_.read_input = [this](const fs::path &) { return input_; };
+        hooks_.quantized_bytes = [this](const fs::path &, const std::string &) { return quantized_bytes_; };
+        hooks_.quantize = [this](const engine::QuantizeOptions & options, const ByteProgress &) {
+            ++n_quantized_;
+            write_file_atomic(options.output, read_file(options.input) + " as " + options.type);
+        };
+        hooks_.launch = [this](const std::vector<std::string> & argv, std::chrono::milliseconds) {
+            return launch(argv);
+        };
+    }
+
+    ProcessResult launch(const std::vector<std::string> & argv) {
+        if (interrupt_after_ >= 0 && static_cast<int>(launched_.size()) >= interrupt_after_) throw Interrupted();
+        launched_.push_back(argv);
+        const bool offload = std::find(argv.begin(), argv.end(), "--cpu-moe") != argv.end();
+        if (offload && offload_fails_) return {1, false, R"({"error": {"message": "no room", "exit_code": 1}})", ""};
+        Json document = fabricated_document(offload ? "offload" : "baseline",
+                                            {offload ? 1000U : 4000U, 10.0, offload ? 20.0 : 40.0});
+        document["device"]["kind"] = device_kind_;
+        return {0, false, document.dump(), ""};
+    }
+
+    Summary run() { return run_campaign(campaign_, options_, hooks_); }
+
+    // Processes that another run starts.
+    size_t launches_of_a_run() {
+        launched_.clear();
+        run();
+        return launched_.size();
+    }
+
+    fs::path result_file(const char * name) const { return campaign_.out_dir / "results/m" / name; }
+
+    TempDir dir_;
+    Campaign campaign_;
+    CampaignOptions options_;
+    Hooks hooks_;
+    InputInfo input_{"F16", false, 16, 4, 1024};
+    uint64_t quantized_bytes_ = 1000;
+    int n_quantized_ = 0;
+    int interrupt_after_ = -1;
+    bool offload_fails_ = false;
+    std::string device_kind_ = "gpu";
+    std::vector<std::vector<std::string>> launched_;
+};
+
+TEST_F(CampaignRun, MeasuresEveryCellOnceAndInTurn) {
+    const Summary summary = run();
+    EXPECT_TRUE(summary.complete());
+    ASSERT_EQ(summary.rows.size(), 2U);
+    EXPECT_EQ(summary.rows[1].quantization, "Q2_K");
+    EXPECT_DOUBLE_EQ(summary.rows[1].slowdown(), 2.0);
+    ASSERT_EQ(launched_.size(), 8U);
+    for (size_t i = 0; i < launched_.size(); ++i) {
+        EXPECT_EQ(launched_[i][0], "/bin/shimmy");
+        const bool offload = std::find(launched_[i].begin(), launched_[i].end(), "--cpu-moe") != launched_[i].end();
+        EXPECT_EQ(offload, i % 2 == 1) << i;
+    }
+    EXPECT_EQ(n_quantized_, 1);
+    const Json result = Json::parse(read_file(result_file("Q2_K/offload/b-1.json")));
+    EXPECT_EQ(result["run"]["settings"]["model_sha256"], sha256_hex("the F16 model as Q2_K"));
+    EXPECT_EQ(result["run"]["command_line"][1], "generate");
+    EXPECT_EQ(result["run"]["campaign"], "demo");
+    EXPECT_EQ(result["run"]["started_at"].get<std::string>().size(), std::string("2026-01-01T00:00:00Z").size());
+    EXPECT_TRUE(fs::exists(campaign_.out_dir / "report.md"));
+    EXPECT_EQ(Json::parse(read_file(campaign_.out_dir / "summary.json"))["rows"].size(), 2U);
+}
+
+TEST_F(CampaignRun, FinishedRunsAreNotRepeated) {
+    run();
+    EXPECT_EQ(launches_of_a_run(), 0U);
+    EXPECT_EQ(n_quantized_, 1);
+}
+
+TEST_F(CampaignRun, CorruptAndStaleResultsAreMadeAgain) {
+    run();
+    write_file_atomic(result_file("F16/baseline/a-1.json"), "{\"run\": ");
+    fs::remove(result_file("F16/offload/b-1.json"));
+    EXPECT_EQ(launches_of_a_run(), 2U);
+    campaign_.prompts[0].text = "Another text";
+    EXPECT_EQ(launches_of_a_run(), 4U);
+    campaign_.repeats = 2;
+    EXPECT_EQ(launches_of_a_run(), 8U);
+    campaign_.seed = 1;
+    EXPECT_EQ(launches_of_a_run(), 16U);
+}
+
+TEST_F(CampaignRun, ANewInputFileIsQuantizedAndMeasuredAgain) {
+    run();
+    write_file_atomic(campaign_.models[0].path, "a better F16 model");
+    EXPECT_EQ(launches_of_a_run(), 8U);
+    EXPECT_EQ(n_quantized_, 2);
+}
+
+TEST_F(CampaignRun, AQuantizedFileOfUnknownOriginIsNotTrusted) {
+    fs::create_directories(campaign_.out_dir / "models");
+    write_file_atomic(campaign_.out_dir / "models/m-Q2_K.gguf", "half a file");
+    run();
+    EXPECT_EQ(n_quantized_, 1);
+    EXPECT_EQ(read_file(campaign_.out_dir / "models/m-Q2_K.gguf"), "the F16 model as Q2_K");
+}
+
+TEST_F(CampaignRun, AFailedRunIsRecordedAndTriedAgain) {
+    offload_fails_ = true;
+    const Summary summary = run();
+    EXPECT_EQ(launched_.size(), 8U);
+    EXPECT_TRUE(summary.rows.empty());
+    ASSERT_EQ(summary.missing.size(), 4U);
+    EXPECT_EQ(summary.missing[0].reason, "no room");
+    EXPECT_EQ(Json::parse(read_file(result_file("F16/offload/a-1.json")))["error"]["message"], "no room");
+    offload_fails_ = false;
+    EXPECT_EQ(launches_of_a_run(), 4U);
+    EXPECT_TRUE(run().complete());
+}
+
+TEST_F(CampaignRun, CtrlCKeepsWhatIsFinished) {
+    interrupt_after_ = 3;
+    EXPECT_THROW(run(), Interrupted);
+    interrupt_after_ = -1;
+    EXPECT_EQ(launches_of_a_run(), 5U);
+}
+
+TEST_F(CampaignRun, WithoutAGpuThereIsNothingToCompare) {
+    device_kind_ = "cpu";
+    EXPECT_THROW(run(), Error);
+    EXPECT_EQ(launched_.size(), 1U);
+    EXPECT_FALSE(fs::exists(result_file("F16/baseline/a-1.json")));
+}
+
+TEST_F(CampaignRun, AFullDiskIsNoticedBeforeAnyWork) {
+    quantized_bytes_ = uint64_t{1} << 60;
+    EXPECT_THROW(run(), Error);
+    EXPECT_EQ(n_quantized_, 0);
+    EXPECT_TRUE(launched_.empty());
+}
+
+TEST_F(CampaignRun, ResultsOfAnotherMachineAreNotMixedIn) {
+    run();
+    Json result = Json::parse(read_file(result_file("F16/baseline/a-1.json")));
+    result["host"]["cpu"] = "another CPU";
+    write_file_atomic(result_file("F16/baseline/a-1.json"), result.dump());
+    fs::remove(result_file("F16/baseline/b-1.json"));
+    launched_.clear();
+    EXPECT_THROW(run(), Error);
+    EXPECT_TRUE(launched_.empty());
+}
+
+TEST_F(CampaignRun, PlanChangesNothing) {
+    const CampaignPlan plan = plan_campaign(campaign_, options_, hooks_);
+    EXPECT_EQ(plan.to_quantize.size(), 1U);
+    EXPECT_EQ(plan.to_run.size(), 8U);
+    EXPECT_FALSE(fs::exists(campaign_.out_dir));
+    run();
+    EXPECT_TRUE(plan_campaign(campaign_, options_, hooks_).to_run.empty());
+}
+
+}  // namespace
+}  // namespace shimmy::lab

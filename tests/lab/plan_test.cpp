@@ -1,0 +1,141 @@
+#include "lab/plan.h"
+
+#include "base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace shimmy::lab {
+namespace {
+
+using engine::Placement;
+
+Campaign make_campaign() {
+    Campaign campaign;
+    campaign.name = "demo";
+    campaign.out_dir = "/out";
+    campaign.models = {{"tiny", "/models/tiny.gguf", {"F16", "Q2_K"}}};
+    campaign.placements = {Placement::baseline(), Placement::offload()};
+    campaign.prompts = {{"a", "Text a"}, {"b", "-b starts like an option"}};
+    campaign.repeats = 2;
+    return campaign;
+}
+
+InputInfo f16_input() {
+    return {"F16", false, 16, 4, 1024};
+}
+
+std::string error_of(const Campaign & campaign, const InputInfo & info) {
+    try {
+        plan_variants(campaign, {info});
+    } catch (const Error & error) {
+        return error.what();
+    }
+    return "";
+}
+
+TEST(Plan, VariantsAreTheInputItselfOrFilesToMake) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    const std::vector<Variant> variants = plan_variants(campaign, {f16_input()});
+    ASSERT_EQ(variants.size(), 2U);
+    EXPECT_TRUE(variants[0].is_input());
+    EXPECT_EQ(variants[0].quantization, "F16");
+    EXPECT_FALSE(variants[1].is_input());
+    EXPECT_EQ(variants[1].path, "/out/models/tiny-Q2_K.gguf");
+    EXPECT_EQ(variants[1].input, "/models/tiny.gguf");
+}
+
+TEST(Plan, InputAsItIsTakesItsOwnTypeAndIsNotMeasuredTwice) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    campaign.models[0].quantizations = {"input", "MXFP4_MOE"};
+    InputInfo info = f16_input();
+    info.quantization = "MXFP4_MOE";
+    info.already_quantized = true;
+    const std::vector<Variant> variants = plan_variants(campaign, {info});
+    ASSERT_EQ(variants.size(), 1U);
+    EXPECT_EQ(variants[0].quantization, "MXFP4_MOE");
+    EXPECT_TRUE(variants[0].is_input());
+}
+
+TEST(Plan, RefusesWhatCannotBeMeasured) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    EXPECT_EQ(error_of(campaign, f16_input()), "");
+
+    InputInfo dense = f16_input();
+    dense.n_expert = 0;
+    EXPECT_NE(error_of(campaign, dense).find("no experts"), std::string::npos);
+
+    InputInfo quantized = f16_input();
+    quantized.quantization = "MXFP4_MOE";
+    quantized.already_quantized = true;
+    EXPECT_NE(error_of(campaign, quantized).find("already quantized (MXFP4_MOE)"), std::string::npos);
+
+    campaign.placements.push_back(Placement::partial(5));
+    EXPECT_NE(error_of(campaign, f16_input()).find("n_cpu_moe=5"), std::string::npos);
+    campaign.placements.back() = Placement::partial(4);
+    EXPECT_EQ(error_of(campaign, f16_input()), "");
+
+    campaign.n_ctx = 2048;
+    EXPECT_NE(error_of(campaign, f16_input()).find("beyond the model's 1024"), std::string::npos);
+}
+
+TEST(Plan, RepeatsAreTheOuterLoopAndPlacementsAlternate) {
+    const Campaign campaign = make_campaign();
+    const std::vector<lab::Run> runs = plan_runs(campaign, 2);
+    ASSERT_EQ(runs.size(), 2U * 2U * 2U * 2U);
+    for (size_t i = 0; i < runs.size(); ++i) {
+        EXPECT_EQ(runs[i].placement, campaign.placements[i % 2]) << i;
+        EXPECT_EQ(runs[i].prompt, i / 2 % 2) << i;
+        EXPECT_EQ(runs[i].variant, i / 4 % 2) << i;
+        EXPECT_EQ(runs[i].repeat, static_cast<int>(i / 8) + 1) << i;
+    }
+}
+
+TEST(Plan, ResultPathNamesTheWholeCell) {
+    const Campaign campaign = make_campaign();
+    const Variant variant{"tiny", "Q2_K", "/out/models/tiny-Q2_K.gguf", "/models/tiny.gguf"};
+    EXPECT_EQ(result_path(campaign, variant, {0, Placement::partial(3), 1, 2}),
+              "/out/results/tiny/Q2_K/n_cpu_moe=3/b-2.json");
+    EXPECT_EQ(describe(campaign, variant, {0, Placement::offload(), 0, 1}), "tiny Q2_K offload, prompt a, repeat 1");
+}
+
+TEST(Plan, ArgumentsOfARun) {
+    Campaign campaign = make_campaign();
+    const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
+    EXPECT_EQ(generate_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, "auto"),
+              (std::vector<std::string>{"generate", "--model", "/models/tiny.gguf", "--prompt=-b starts like an option",
+                                        "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096",
+                                        "--json"}));
+    campaign.n_threads = 2;
+    campaign.device = "Vulkan0";
+    campaign.temperature = 0.7;
+    EXPECT_EQ(generate_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, "vulkan"),
+              (std::vector<std::string>{"generate",
+                                        "--model",
+                                        "/models/tiny.gguf",
+                                        "--prompt=Text a",
+                                        "--max-tokens",
+                                        "100",
+                                        "--seed",
+                                        "42",
+                                        "--temperature",
+                                        "0.7",
+                                        "--ctx",
+                                        "4096",
+                                        "--threads",
+                                        "2",
+                                        "--device",
+                                        "Vulkan0",
+                                        "--gpu-backend",
+                                        "vulkan",
+                                        "--n-cpu-moe",
+                                        "3",
+                                        "--json"}));
+    const auto offload = generate_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, "auto");
+    EXPECT_EQ(offload[offload.size() - 2], "--cpu-moe");
+}
+
+}  // namespace
+}  // namespace shimmy::lab

@@ -1,0 +1,153 @@
+#include "lab/summary.h"
+#include "lab/report.h"
+
+#include "base/error.h"
+#include "fabricated_document.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+namespace shimmy::lab {
+namespace {
+
+// One F16 model, two prompts, two repeats: four runs per placement, in the order baseline a, offload a, baseline b, ….
+class SummaryOf : public ::testing::Test {
+protected:
+    SummaryOf() {
+        campaign_ = fabricated_campaign(dir_.path());
+        campaign_.models[0].quantizations = {"F16"};
+        campaign_.repeats = 2;
+        variants_ = {{"m", "F16", "/m.gguf", "/m.gguf"}};
+        runs_ = plan_runs(campaign_, 1);
+        const double baseline_tps[] = {40.0, 50.0, 60.0, 70.0};    // median 55
+        const double offload_tps[] = {20.0, 25.0, 19.0, 30.0};     // median 22.5
+        const double baseline_ttft[] = {10.0, 30.0, 20.0, 12.0};   // median 16
+        const double offload_ttft[] = {100.0, 80.0, 90.0, 120.0};  // median 95
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            const bool offload = runs_[i].placement.offloads();
+            const FabricatedFigures figures{offload ? 1048576U : 4194304U,
+                                            offload ? offload_ttft[i / 2] : baseline_ttft[i / 2],
+                                            offload ? offload_tps[i / 2] : baseline_tps[i / 2]};
+            StoredResult result;
+            result.state = ResultState::valid;
+            result.document = fabricated_document(engine::to_string(runs_[i].placement), figures);
+            result.document["run"] = {{"started_at", fmt::format("2026-01-01T00:00:{:02}Z", i)}};
+            results_.push_back(result);
+        }
+    }
+
+    Summary summary() const { return summarize_campaign(campaign_, variants_, {"abc123"}, runs_, results_); }
+
+    TempDir dir_;
+    Campaign campaign_;
+    std::vector<Variant> variants_;
+    std::vector<lab::Run> runs_;
+    std::vector<StoredResult> results_;
+};
+
+TEST_F(SummaryOf, FiguresByHand) {
+    const Summary result = summary();
+    EXPECT_TRUE(result.complete());
+    EXPECT_EQ(result.n_valid_runs, 8U);
+    ASSERT_EQ(result.rows.size(), 1U);
+    const Row & row = result.rows[0];
+    EXPECT_EQ(row.file_size_bytes, 3145728U);
+    EXPECT_EQ(row.model_sha256, "abc123");
+    EXPECT_EQ(row.saved_bytes(), 3145728);
+    EXPECT_DOUBLE_EQ(row.saved_percent(), 75.0);
+    EXPECT_EQ(row.baseline.decode_tps.n, 4U);
+    EXPECT_DOUBLE_EQ(row.baseline.decode_tps.median, 55.0);
+    EXPECT_DOUBLE_EQ(row.offload.decode_tps.median, 22.5);
+    EXPECT_DOUBLE_EQ(row.slowdown(), 55.0 / 22.5);
+    EXPECT_DOUBLE_EQ(row.baseline.ttft_ms.median, 16.0);
+    EXPECT_DOUBLE_EQ(row.offload.ttft_ms.min, 80.0);
+    EXPECT_DOUBLE_EQ(row.offload.ttft_ms.max, 120.0);
+    EXPECT_EQ(result.conditions.first_run_at, "2026-01-01T00:00:00Z");
+    EXPECT_EQ(result.conditions.last_run_at, "2026-01-01T00:00:07Z");
+}
+
+TEST_F(SummaryOf, JsonHasPlainUnits) {
+    const Json document = to_json(summary());
+    EXPECT_EQ(document["rows"][0]["saved_bytes"], 3145728);
+    EXPECT_EQ(document["rows"][0]["baseline"]["vram_bytes"], 4194304);
+    EXPECT_EQ(document["rows"][0]["offload"]["decode_tps"]["median"], 22.5);
+    EXPECT_EQ(document["rows"][0]["offload"]["ttft_ms"]["n"], 4);
+    EXPECT_EQ(document["device"]["software"], true);
+    EXPECT_TRUE(document["missing"].empty());
+}
+
+TEST_F(SummaryOf, TextTableShowsFiguresAndConditions) {
+    const std::string text = text_report(summary(), "shimmy lab run demo.toml");
+    for (const char * piece :
+         {"m      F16   3.0 MiB   4.0 MiB  1.0 MiB  3.0 MiB", "75.0%", "16.0", "10.0–30.0", "95.0", "80.0–120", "55.0",
+          "22.5", "19.0–30.0", "2.44x", "software device: speeds are not a GPU's", "llama.cpp 0.5.0",
+          "n = 4 per figure (2 prompts x 2 repeats)", "2 threads"}) {
+        EXPECT_NE(text.find(piece), std::string::npos) << piece << "\n" << text;
+    }
+    EXPECT_EQ(text.find("give no figures"), std::string::npos);
+}
+
+TEST_F(SummaryOf, MarkdownStartsWithHowItWasMeasured) {
+    const std::string text = markdown_report(summary(), "shimmy lab run demo.toml");
+    const size_t how = text.find("## How the figures were measured");
+    const size_t table = text.find("## What offloading saves and costs");
+    ASSERT_NE(how, std::string::npos);
+    ASSERT_NE(table, std::string::npos);
+    EXPECT_LT(how, table);
+    EXPECT_NE(
+        text.find("| m | F16 | 3.0 MiB | 4.0 MiB | 1.0 MiB | 3.0 MiB<br>75.0% | 16.0<br>10.0–30.0 | 95.0<br>80.0–120 | "
+                  "55.0<br>40.0–70.0 | 22.5<br>19.0–30.0 | 2.44x | 4 |"),
+        std::string::npos)
+        << text;
+    EXPECT_NE(text.find("`abc123`"), std::string::npos);
+}
+
+TEST_F(SummaryOf, AMissingRunTakesItsRowAndIsNamed) {
+    results_[3] = {ResultState::failed, "does not fit", {}};
+    const Summary result = summary();
+    EXPECT_TRUE(result.rows.empty());
+    ASSERT_EQ(result.missing.size(), 1U);
+    EXPECT_EQ(result.missing[0].what, "m F16 offload, prompt b, repeat 1");
+    EXPECT_TRUE(result.missing[0].failed);
+    const std::string text = text_report(result, "shimmy lab run demo.toml");
+    EXPECT_NE(text.find("m F16 offload, prompt b, repeat 1: failed: does not fit"), std::string::npos) << text;
+    EXPECT_NE(text.find("shimmy lab run demo.toml"), std::string::npos);
+    EXPECT_EQ(text.find("3.0 MiB"), std::string::npos);
+}
+
+TEST_F(SummaryOf, ARunWithoutDecodeRateIsNoFigure) {
+    results_[0].document["decode_tps"] = nullptr;
+    results_[0].document["n_output_tokens"] = 1;
+    const Summary result = summary();
+    EXPECT_TRUE(result.rows.empty());
+    ASSERT_EQ(result.missing.size(), 1U);
+    EXPECT_NE(result.missing[0].reason.find("1 token(s)"), std::string::npos);
+}
+
+TEST_F(SummaryOf, ResultsOfTwoDevicesDoNotShareATable) {
+    results_[5].document["device"]["description"] = "another GPU";
+    EXPECT_THROW(summary(), Error);
+}
+
+TEST_F(SummaryOf, PartialPlacementsGetTheirOwnRow) {
+    campaign_.placements.push_back(engine::Placement::partial(2));
+    runs_ = plan_runs(campaign_, 1);
+    results_.clear();
+    for (const lab::Run & run : runs_) {
+        const uint64_t vram = run.placement == engine::Placement::baseline() ? 400
+                              : run.placement.n_cpu_moe == 2                 ? 300
+                                                                             : 100;
+        StoredResult result;
+        result.state = ResultState::valid;
+        result.document = fabricated_document(engine::to_string(run.placement), {vram, 10.0, 20.0});
+        results_.push_back(result);
+    }
+    const Summary result = summary();
+    ASSERT_EQ(result.rows.size(), 2U);
+    EXPECT_EQ(result.rows[0].saved_bytes(), 300);
+    EXPECT_EQ(result.rows[1].saved_bytes(), 100);
+    EXPECT_NE(text_report(result, "x").find("n_cpu_moe=2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace shimmy::lab
