@@ -1,7 +1,4 @@
 // shimmy inspect: what a model file is, from its metadata alone.
-//
-// JSON keys are stable: new ones may come, none goes or changes its meaning. Sizes are bytes; numbers that the file
-// does not give are 0.
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -20,9 +17,11 @@ constexpr size_t TEMPLATE_PREVIEW_LENGTH = 60;
 
 Json to_json(const gguf::ModelInfo & info) {
     Json types = Json::array();
-    for (const gguf::TypeUse & use : info.types) types.push_back({{"type", use.type}, {"n_tensors", use.n_tensors}, {"bytes", use.bytes}});
+    for (const gguf::TypeUse & use : info.types)
+        types.push_back({{"type", use.type}, {"n_tensors", use.n_tensors}, {"bytes", use.bytes}});
     Json shards = Json::array();
-    for (const auto & shard : info.shards) shards.push_back(shard.string());
+    for (const auto & shard : info.shards)
+        shards.push_back(shard.string());
     return {{"name", info.name},
             {"arch", info.arch},
             {"description", info.description},
@@ -71,18 +70,21 @@ std::string expert_text(const gguf::ModelInfo & info) {
 }
 
 std::string expert_tensor_text(const gguf::ModelInfo & info) {
-    std::string text = fmt::format("{} ({}, {:.0f}% of the weights)", info.n_expert_tensors, format_bytes(info.expert_bytes),
-                                   100.0 * static_cast<double>(info.expert_bytes) / static_cast<double>(std::max<uint64_t>(1, info.tensor_bytes)));
+    std::string text = fmt::format(
+        "{} ({}, {:.0f}% of the weights)", info.n_expert_tensors, format_bytes(info.expert_bytes),
+        100.0 * static_cast<double>(info.expert_bytes) / static_cast<double>(std::max<uint64_t>(1, info.tensor_bytes)));
     if (info.n_expert_bias_tensors > 0) text += fmt::format(" and {} expert biases", info.n_expert_bias_tensors);
     return text;
 }
 
 std::string per_layer_text(const gguf::ModelInfo & info) {
     std::vector<uint64_t> layers;
-    std::copy_if(info.expert_bytes_per_layer.begin(), info.expert_bytes_per_layer.end(), std::back_inserter(layers), [](uint64_t bytes) { return bytes > 0; });
+    std::copy_if(info.expert_bytes_per_layer.begin(), info.expert_bytes_per_layer.end(), std::back_inserter(layers),
+                 [](uint64_t bytes) { return bytes > 0; });
     if (layers.empty()) return "-";
     const auto [least, most] = std::minmax_element(layers.begin(), layers.end());
-    const std::string size = *least == *most ? format_bytes(*least) : fmt::format("{} to {}", format_bytes(*least), format_bytes(*most));
+    const std::string size =
+        *least == *most ? format_bytes(*least) : fmt::format("{} to {}", format_bytes(*least), format_bytes(*most));
     return fmt::format("{} in {} of {} layers", size, layers.size(), info.n_layers);
 }
 
@@ -94,11 +96,13 @@ std::string template_text(const gguf::ModelInfo & info) {
 }
 
 std::string cpu_moe_text(const gguf::ModelInfo & info) {
-    return info.cpu_moe_applies() ? fmt::format("applies: keeps {} out of VRAM", format_bytes(info.expert_bytes)) : "does not apply: no expert tensors";
+    return info.cpu_moe_applies() ? fmt::format("applies: keeps {} out of VRAM", format_bytes(info.expert_bytes))
+                                  : "does not apply: no expert tensors";
 }
 
 std::string vocabulary_text(const gguf::ModelInfo & info) {
-    return fmt::format("{} tokens (tokenizer {})", info.n_vocab, info.tokenizer.empty() ? "none" : gguf::printable(info.tokenizer));
+    return fmt::format("{} tokens (tokenizer {})", info.n_vocab,
+                       info.tokenizer.empty() ? "none" : gguf::printable(info.tokenizer));
 }
 
 void print_text(const gguf::ModelInfo & info) {
@@ -110,13 +114,21 @@ void print_text(const gguf::ModelInfo & info) {
         print_row("vocabulary", vocabulary_text(info));
         return;
     }
-    print_row("parameters", fmt::format("{} ({} active per token)", format_count(info.n_params), format_count(info.n_active_params)));
-    print_row("quantization", fmt::format("{} ({:.2f} bits per weight; most bytes are {})", info.quantization, info.bits_per_weight, info.dominant_type));
+    print_row("parameters",
+              fmt::format("{} ({} active per token)", format_count(info.n_params), format_count(info.n_active_params)));
+    print_row("quantization", fmt::format("{} ({:.2f} bits per weight; most bytes are {})", info.quantization,
+                                          info.bits_per_weight, info.dominant_type));
     print_row("size on disk", format_bytes(info.size_bytes));
-    print_row("layers", info.n_layers_dense_lead > 0 ? fmt::format("{} (the first {} dense)", info.n_layers, info.n_layers_dense_lead) : fmt::format("{}", info.n_layers));
-    print_row("context length", fmt::format("{} tokens{}", info.n_ctx_train, info.n_swa > 0 && info.n_swa < info.n_ctx_train ? fmt::format(" (sliding window {})", info.n_swa) : ""));
+    print_row("layers", info.n_layers_dense_lead > 0
+                            ? fmt::format("{} (the first {} dense)", info.n_layers, info.n_layers_dense_lead)
+                            : fmt::format("{}", info.n_layers));
+    print_row("context length", fmt::format("{} tokens{}", info.n_ctx_train,
+                                            info.n_swa > 0 && info.n_swa < info.n_ctx_train
+                                                ? fmt::format(" (sliding window {})", info.n_swa)
+                                                : ""));
     print_row("embedding", fmt::format("{}", info.n_embd));
-    print_row("attention", fmt::format("{} heads, {} KV heads, head size {}", info.n_head, info.n_head_kv, info.head_size));
+    print_row("attention",
+              fmt::format("{} heads, {} KV heads, head size {}", info.n_head, info.n_head_kv, info.head_size));
     if (info.n_ff > 0) print_row("dense FFN", fmt::format("{}", info.n_ff));
     print_row("experts", expert_text(info));
     if (info.n_expert > 0) {
@@ -128,10 +140,12 @@ void print_text(const gguf::ModelInfo & info) {
     print_row("vocabulary", vocabulary_text(info));
     print_row("chat template", template_text(info));
     fmt::print("\n{:<10} {:>8} {:>12}\n", "type", "tensors", "bytes");
-    for (const gguf::TypeUse & use : info.types) fmt::print("{:<10} {:>8} {:>12}\n", use.type, use.n_tensors, format_bytes(use.bytes));
+    for (const gguf::TypeUse & use : info.types)
+        fmt::print("{:<10} {:>8} {:>12}\n", use.type, use.n_tensors, format_bytes(use.bytes));
     if (info.shards.size() > 1) {
         fmt::print("\nsplit into {} files:\n", info.shards.size());
-        for (const auto & shard : info.shards) fmt::print("  {}\n", shard.string());
+        for (const auto & shard : info.shards)
+            fmt::print("  {}\n", shard.string());
     }
 }
 
@@ -153,6 +167,17 @@ void add_inspect(Commands & commands) {
     CLI::App * command = commands.add("inspect", "show what a model file holds, without reading its weights",
                                       [file, &commands] { return run_inspect(*file, commands.globals()); });
     command->add_option("file", *file, "GGUF file; of a split model, its first part")->type_name("FILE")->required();
+    command->footer(
+        "Keys of --json, which stay as they are: name, arch, description, quantization (of the file's own label), "
+        "dominant_type (that most bytes "
+        "have), size_bytes (all parts), tensor_bytes, bits_per_weight, n_params, n_active_params (all but the experts "
+        "that a token does not "
+        "choose), n_layers, n_layers_dense_lead, n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
+        "head_size, n_vocab, n_expert, "
+        "n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, expert_bytes, "
+        "expert_bytes_per_layer, cpu_moe_applies, "
+        "n_tensors, tensor_types (type, n_tensors, bytes), tokenizer, chat_template, shards. What the file does not "
+        "say is 0, or null.");
 }
 
 }  // namespace shimmy::cli

@@ -15,6 +15,7 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load) {
         ->type_name("N")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
+    command.add_flag("--no-warmup{false}", load.warm_up, "do not run a few tokens before the first request");
     command.add_option("--device", load.device, "device for all that is not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: the hardware GPUs, else the CPU)")
         ->type_name("NAME");
 }

@@ -101,14 +101,21 @@ llama_context_ptr LoadParams::make_context(llama_model * model) const {
     return context;
 }
 
+bool is_in_ram(ggml_backend_buffer_type_t buffer_type) {
+    if (ggml_backend_buft_is_host(buffer_type)) return true;
+    const ggml_backend_dev_t device = ggml_backend_buft_get_device(buffer_type);
+    if (device == nullptr) return true;  // the plain CPU buffer type belongs to no device
+    const auto type = ggml_backend_dev_type(device);
+    return type == GGML_BACKEND_DEVICE_TYPE_CPU || type == GGML_BACKEND_DEVICE_TYPE_ACCEL;
+}
+
 MemoryUse read_memory(const llama_context * context) {
     MemoryUse use;
     for (const auto & [buffer_type, bytes] : llama_get_memory_breakdown(context)) {
         if (bytes.total() == 0) continue;
         BufferMemory memory;
-        const ggml_backend_dev_t device = ggml_backend_buft_get_device(buffer_type);
-        memory.host = ggml_backend_buft_is_host(buffer_type);
-        memory.device = device != nullptr && !memory.host ? ggml_backend_dev_name(device) : "CPU";
+        memory.host = is_in_ram(buffer_type);
+        memory.device = memory.host ? "CPU" : ggml_backend_dev_name(ggml_backend_buft_get_device(buffer_type));
         memory.buffer_type = ggml_backend_buft_name(buffer_type);
         memory.model_bytes = bytes.model;
         memory.context_bytes = bytes.context;

@@ -44,4 +44,8 @@ private:
 
 MemoryUse read_memory(const llama_context * context);
 
+// True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM
+// in a layout of its own.
+bool is_in_ram(ggml_backend_buffer_type_t buffer_type);
+
 }  // namespace shimmy::engine

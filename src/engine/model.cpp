@@ -157,7 +157,7 @@ Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
     impl_->model = impl_->params->load_model();
     impl_->context = impl_->params->make_context(impl_->model.get());
     impl_->load_chat_template();
-    impl_->warm_up();
+    if (options.warm_up) impl_->warm_up();
     impl_->load_ms = ms_since(start);
 }
 
@@ -195,7 +195,7 @@ std::vector<TensorPlacement> Model::tensors() const {
         placement.name = name;
         placement.type = ggml_type_name(tensor->type);
         placement.buffer_type = ggml_backend_buft_name(buffer_type);
-        placement.host = ggml_backend_buft_is_host(buffer_type);
+        placement.host = is_in_ram(buffer_type);
         placement.bytes = ggml_nbytes(tensor);
         placement.is_expert = gguf::is_expert_tensor(name);
         result.push_back(std::move(placement));

@@ -24,6 +24,7 @@ struct LoadOptions {
     uint32_t n_ctx = 0;    // tokens of context; 0: 4096, or what the model was trained for if that is less
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
+    bool warm_up = true;   // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true; // refuse, with numbers, what would not fit; costs a second read of the header
 };
 

@@ -29,10 +29,12 @@ WeightKind weight_kind(const std::string & tensor_name) {
 
 RandomWeights::RandomWeights(uint64_t seed) : random_(seed), normal_(N_POOL_BLOCKS * LARGEST_BLOCK) {
     std::normal_distribution<float> normal;
-    for (float & value : normal_) value = normal(random_);
+    for (float & value : normal_)
+        value = normal(random_);
 }
 
-const std::vector<std::byte> & RandomWeights::pool(const std::string & type_name, int64_t row_length, uint64_t n_weights) {
+const std::vector<std::byte> & RandomWeights::pool(const std::string & type_name, int64_t row_length,
+                                                   uint64_t n_weights) {
     std::vector<std::byte> & pool = pools_[{type_name, row_length}];
     if (!pool.empty()) return pool;
     const ggml_type type = tensor_type_named(type_name);
@@ -40,7 +42,8 @@ const std::vector<std::byte> & RandomWeights::pool(const std::string & type_name
     const int64_t n_blocks = std::min(N_POOL_BLOCKS, n_wanted);
     const float spread = 1.0F / std::sqrt(static_cast<float>(row_length));
     std::vector<float> scaled(normal_.begin(), normal_.begin() + n_blocks * LARGEST_BLOCK);
-    for (float & value : scaled) value *= spread;
+    for (float & value : scaled)
+        value *= spread;
     pool.resize(ggml_row_size(type, static_cast<int64_t>(scaled.size())));
     // Blocks of the pool stand for rows: the quantizers look at one block at a time. The smallest types want an
     // importance matrix; one that weighs all columns alike is what random weights deserve.
@@ -48,7 +51,8 @@ const std::vector<std::byte> & RandomWeights::pool(const std::string & type_name
     for (int64_t block = 0; block < n_blocks; block += QUANTIZE_STEP_BLOCKS) {
         check_interrupted();
         const int64_t n_step = std::min(QUANTIZE_STEP_BLOCKS, n_blocks - block);
-        ggml_quantize_chunk(type, scaled.data(), pool.data(), block * LARGEST_BLOCK, n_step, LARGEST_BLOCK, importance.data());
+        ggml_quantize_chunk(type, scaled.data(), pool.data(), block * LARGEST_BLOCK, n_step, LARGEST_BLOCK,
+                            importance.data());
     }
     return pool;
 }

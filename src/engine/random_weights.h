@@ -13,10 +13,10 @@ namespace shimmy::engine {
 
 // How a tensor starts out in a model that is about to be trained.
 enum class WeightKind {
-    matrix,    // normal, standard deviation 1 / sqrt(row length)
-    one,       // norms, RoPE factors
-    bias,      // normal, standard deviation 0.01
-    decay,     // state-space A: negative
+    matrix,  // normal, standard deviation 1 / sqrt(row length)
+    one,     // norms, RoPE factors
+    bias,    // normal, standard deviation 0.01
+    decay,   // state-space A: negative
 };
 WeightKind weight_kind(const std::string & tensor_name);
 

@@ -16,7 +16,8 @@ namespace {
 
 void set_strings(gguf_context * context, const std::string & key, const std::vector<std::string> & texts) {
     std::vector<const char *> pointers;
-    for (const std::string & text : texts) pointers.push_back(text.c_str());
+    for (const std::string & text : texts)
+        pointers.push_back(text.c_str());
     gguf_set_arr_str(context, key.c_str(), pointers.data(), pointers.size());
 }
 
@@ -46,7 +47,8 @@ struct SetValue {
     }
     void operator()(const std::vector<int64_t> & values) const {
         std::vector<int32_t> numbers;
-        for (const int64_t value : values) numbers.push_back(static_cast<int32_t>(value));
+        for (const int64_t value : values)
+            numbers.push_back(static_cast<int32_t>(value));
         gguf_set_arr_data(context, key.c_str(), GGUF_TYPE_INT32, numbers.data(), numbers.size());
     }
     void operator()(const std::vector<double> & values) const {
@@ -55,7 +57,8 @@ struct SetValue {
     }
 };
 
-void copy_value(gguf_context * context, const std::string & key, const gguf::Metadata & metadata, const gguf::Value & value) {
+void copy_value(gguf_context * context, const std::string & key, const gguf::Metadata & metadata,
+                const gguf::Value & value) {
     const bool is_string = value.type == gguf::ValueType::string;
     if (is_string && value.is_array) {
         const auto texts = metadata.find_strings(key);
@@ -91,11 +94,14 @@ void pad_vocab(gguf_context * context, const gguf::Shape & shape, const gguf::Gg
     std::vector<std::string> tokens(present->begin(), present->end());
     const size_t n_present = tokens.size();
     const size_t n_vocab = shape.n_vocab == 0 ? n_present : static_cast<size_t>(shape.n_vocab);
-    auto types = numbers_of<int32_t>(vocab.metadata().find("tokenizer.ggml.token_type"), n_present, LLAMA_TOKEN_TYPE_NORMAL);
+    auto types =
+        numbers_of<int32_t>(vocab.metadata().find("tokenizer.ggml.token_type"), n_present, LLAMA_TOKEN_TYPE_NORMAL);
     if (n_present > n_vocab) {
-        fail_usage("{}: vocab_size is {}, but vocabulary '{}' has {} tokens", shape.source, n_vocab, shape.vocab, n_present);
+        fail_usage("{}: vocab_size is {}, but vocabulary '{}' has {} tokens", shape.source, n_vocab, shape.vocab,
+                   n_present);
     }
-    while (tokens.size() < n_vocab) tokens.push_back(fmt::format("<unused_{}>", tokens.size() - n_present));
+    while (tokens.size() < n_vocab)
+        tokens.push_back(fmt::format("<unused_{}>", tokens.size() - n_present));
     set_strings(context, "tokenizer.ggml.tokens", tokens);
     types.resize(n_vocab, LLAMA_TOKEN_TYPE_UNUSED);
     gguf_set_arr_data(context, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), n_vocab);
@@ -117,7 +123,8 @@ gguf_context_ptr make_metadata(const gguf::Shape & shape) {
         if (key.starts_with("tokenizer.")) copy_value(context.get(), std::string(key), vocab.metadata(), value);
     }
     pad_vocab(context.get(), shape, vocab);
-    for (const auto & [key, value] : shape.metadata) std::visit(SetValue{context.get(), key}, value);
+    for (const auto & [key, value] : shape.metadata)
+        std::visit(SetValue{context.get(), key}, value);
     return context;
 }
 

@@ -12,12 +12,12 @@
 #include "ggml-cpp.h"
 #include "gguf.h"
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
-#include <unistd.h>
 
 namespace shimmy::engine {
 
@@ -36,17 +36,22 @@ struct Layout {
 void describe(gguf_context * metadata, const SynthOptions & options, const std::string & quantization) {
     gguf_set_val_str(metadata, "general.name", fmt::format("{} (synthetic)", options.shape.name).c_str());
     const std::string weights = options.sparse ? "all zero" : fmt::format("random (seed {})", options.seed);
-    gguf_set_val_str(metadata, "general.description",
-                     fmt::format("Synthetic: the shape of {} with weights that are {}, written by shimmy synth. Its text has no meaning.",
-                                 options.shape.name, weights).c_str());
+    gguf_set_val_str(
+        metadata, "general.description",
+        fmt::format(
+            "Synthetic: the shape of {} with weights that are {}, written by shimmy synth. Its text has no meaning.",
+            options.shape.name, weights)
+            .c_str());
     gguf_set_val_u32(metadata, "general.file_type", static_cast<uint32_t>(quantization_ftype(quantization)));
     gguf_set_val_u32(metadata, "general.quantization_version", GGML_QNT_VERSION);
 }
 
 Layout lay_out(gguf_context * metadata, const TensorPlan & plan) {
-    const ggml_context_ptr context(ggml_init({ggml_tensor_overhead() * (plan.tensors.size() + 1), nullptr, /*no_alloc=*/true}));
+    const ggml_context_ptr context(
+        ggml_init({ggml_tensor_overhead() * (plan.tensors.size() + 1), nullptr, /*no_alloc=*/true}));
     for (const PlannedTensor & tensor : plan.tensors) {
-        ggml_tensor * handle = ggml_new_tensor(context.get(), tensor_type_named(tensor.type), static_cast<int>(tensor.shape.size()), tensor.shape.data());
+        ggml_tensor * handle = ggml_new_tensor(context.get(), tensor_type_named(tensor.type),
+                                               static_cast<int>(tensor.shape.size()), tensor.shape.data());
         ggml_set_name(handle, tensor.name.c_str());
         gguf_add_tensor(metadata, handle);
     }
@@ -65,7 +70,8 @@ Layout lay_out(gguf_context * metadata, const TensorPlan & plan) {
 // A file that is written at offsets; what is not written stays a hole.
 class OutputFile {
 public:
-    OutputFile(const fs::path & path, const fs::path & name) : name_(name), fd_(::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644)) {
+    OutputFile(const fs::path & path, const fs::path & name)
+        : name_(name), fd_(::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644)) {
         if (fd_ < 0) fail_io();
     }
     ~OutputFile() {
@@ -106,9 +112,11 @@ private:
 
 class Writer {
 public:
-    Writer(OutputFile & file, const TensorPlan & plan, uint64_t total_bytes, uint64_t seed, const ByteProgress & on_progress)
+    Writer(OutputFile & file, const TensorPlan & plan, uint64_t total_bytes, uint64_t seed,
+           const ByteProgress & on_progress)
         : file_(file), total_bytes_(total_bytes), weights_(seed), on_progress_(on_progress) {
-        for (const PlannedTensor & tensor : plan.tensors) n_weights_[kind_of(tensor)] += tensor.n_elements();
+        for (const PlannedTensor & tensor : plan.tensors)
+            n_weights_[kind_of(tensor)] += tensor.n_elements();
     }
 
     void write_tensor(const PlannedTensor & tensor, uint64_t offset_bytes) {
@@ -118,7 +126,8 @@ public:
             file_.write(values.data(), tensor.bytes, offset_bytes);
             return;
         }
-        const std::vector<std::byte> & pool = weights_.pool(tensor.type, tensor.shape.front(), n_weights_[kind_of(tensor)]);
+        const std::vector<std::byte> & pool =
+            weights_.pool(tensor.type, tensor.shape.front(), n_weights_[kind_of(tensor)]);
         for (uint64_t done = 0; done < tensor.bytes;) {
             // From a random place to the pool's end; the next stretch starts somewhere else.
             const size_t start = weights_.random_offset(tensor.type, pool.size());
@@ -143,14 +152,15 @@ private:
 void require_disk(const fs::path & output, uint64_t needed_bytes) {
     const uint64_t free_bytes = free_disk_bytes(fs::absolute(output).parent_path());
     if (needed_bytes + DISK_MARGIN_BYTES <= free_bytes) return;
-    fail("{}: needs {} of disk, and {} is free: {} too little", output.string(), format_bytes(needed_bytes), format_bytes(free_bytes),
-         format_bytes(needed_bytes + DISK_MARGIN_BYTES - free_bytes));
+    fail("{}: needs {} of disk, and {} is free: {} too little", output.string(), format_bytes(needed_bytes),
+         format_bytes(free_bytes), format_bytes(needed_bytes + DISK_MARGIN_BYTES - free_bytes));
 }
 
 }  // namespace
 
 uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progress) {
-    const std::string quantization = canonical_quantization(options.quantization.empty() ? options.shape.quantization : options.quantization);
+    const std::string quantization =
+        canonical_quantization(options.quantization.empty() ? options.shape.quantization : options.quantization);
     const TensorPlan plan = plan_tensors(options.shape, quantization);
     const gguf_context_ptr metadata = make_metadata(options.shape);
     describe(metadata.get(), options, quantization);
@@ -164,7 +174,8 @@ uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progre
     file.write(layout.header.data(), layout.header.size(), 0);
     if (!options.sparse) {
         Writer writer(file, plan, layout.total_bytes, options.seed, on_progress);
-        for (size_t i = 0; i < plan.tensors.size(); ++i) writer.write_tensor(plan.tensors[i], layout.offset_bytes[i]);
+        for (size_t i = 0; i < plan.tensors.size(); ++i)
+            writer.write_tensor(plan.tensors[i], layout.offset_bytes[i]);
     }
     file.close();
     part.commit();

@@ -19,10 +19,10 @@ namespace shimmy::engine {
 
 struct SynthOptions {
     gguf::Shape shape;
-    std::string quantization;      // a name of engine/quantization.h; empty: the shape's own
+    std::string quantization;  // a name of engine/quantization.h; empty: the shape's own
     std::filesystem::path output;
-    bool sparse = false;           // leave the weights as a hole in the file: zeros that take no disk
-    uint64_t seed = 42;            // the same seed gives the same file
+    bool sparse = false;  // leave the weights as a hole in the file: zeros that take no disk
+    uint64_t seed = 42;   // the same seed gives the same file
 };
 
 // Writes the file whole or not at all; checks free disk first. `on_progress` may throw to stop.

@@ -57,15 +57,18 @@ void sort_as_quantizer(std::vector<Tensor> & tensors) {
 
 TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const std::string & quantization) {
     sort_as_quantizer(tensors);
-    const ggml_context_ptr context(ggml_init({ggml_tensor_overhead() * (tensors.size() + 1), nullptr, /*no_alloc=*/true}));
+    const ggml_context_ptr context(
+        ggml_init({ggml_tensor_overhead() * (tensors.size() + 1), nullptr, /*no_alloc=*/true}));
     std::vector<ggml_tensor *> handles;
     for (const Tensor & tensor : tensors) {
-        handles.push_back(ggml_new_tensor(context.get(), tensor.type, static_cast<int>(tensor.shape.size()), tensor.shape.data()));
+        handles.push_back(
+            ggml_new_tensor(context.get(), tensor.type, static_cast<int>(tensor.shape.size()), tensor.shape.data()));
         ggml_set_name(handles.back(), tensor.name.c_str());
     }
     llama_model_quantize_params params = llama_model_quantize_default_params();
     params.ftype = static_cast<llama_ftype>(quantization_ftype(quantization));
-    const std::unique_ptr<quantize_state_impl, decltype(&llama_quant_free)> state(llama_quant_init(model, &params), &llama_quant_free);
+    const std::unique_ptr<quantize_state_impl, decltype(&llama_quant_free)> state(llama_quant_init(model, &params),
+                                                                                  &llama_quant_free);
     std::vector<ggml_type> types(handles.size());
     // Tensors that are not quantized keep their own type, here as in the quantizer.
     llama_quant_compute_types(state.get(), params.ftype, handles.data(), types.data(), handles.size());
@@ -73,7 +76,8 @@ TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const st
     TensorPlan result;
     for (size_t i = 0; i < handles.size(); ++i) {
         const auto n_rows = static_cast<uint64_t>(ggml_nrows(handles[i]));
-        result.tensors.push_back({tensors[i].name, tensors[i].shape, ggml_type_name(types[i]), n_rows * ggml_row_size(types[i], handles[i]->ne[0])});
+        result.tensors.push_back({tensors[i].name, tensors[i].shape, ggml_type_name(types[i]),
+                                  n_rows * ggml_row_size(types[i], handles[i]->ne[0])});
     }
     return result;
 }
@@ -82,7 +86,8 @@ TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const st
 std::vector<Tensor> tensors_of(const llama_model * model, const gguf::Shape & shape) {
     std::vector<std::regex> omit;
     try {
-        for (const std::string & pattern : shape.omit) omit.emplace_back(pattern);
+        for (const std::string & pattern : shape.omit)
+            omit.emplace_back(pattern);
     } catch (const std::regex_error & error) {
         fail_usage("{}: 'omit' holds a bad regular expression: {}", shape.source, error.what());
     }
@@ -90,7 +95,8 @@ std::vector<Tensor> tensors_of(const llama_model * model, const gguf::Shape & sh
     std::vector<Tensor> tensors;
     std::set<std::string> names;
     for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
-        const bool omitted = std::any_of(omit.begin(), omit.end(), [&](const std::regex & pattern) { return std::regex_search(name, pattern); });
+        const bool omitted = std::any_of(omit.begin(), omit.end(),
+                                         [&](const std::regex & pattern) { return std::regex_search(name, pattern); });
         if (omitted || !names.insert(name).second) continue;
         tensors.push_back({name, std::vector<int64_t>(tensor->ne, tensor->ne + ggml_n_dims(tensor)), GGML_TYPE_F32});
     }
@@ -103,13 +109,15 @@ void ignore_tensor(ggml_tensor * /*tensor*/, void * /*user_data*/) {}
 
 uint64_t PlannedTensor::n_elements() const {
     uint64_t n = 1;
-    for (const int64_t size : shape) n *= static_cast<uint64_t>(size);
+    for (const int64_t size : shape)
+        n *= static_cast<uint64_t>(size);
     return n;
 }
 
 uint64_t TensorPlan::total_bytes() const {
     uint64_t total = 0;
-    for (const PlannedTensor & tensor : tensors) total += tensor.bytes;
+    for (const PlannedTensor & tensor : tensors)
+        total += tensor.bytes;
     return total;
 }
 
@@ -120,14 +128,17 @@ TensorPlan plan_tensors(const std::filesystem::path & path, const std::string & 
     const llama_model_ptr model(llama_model_load_from_file(path.c_str(), planning_params()));
     if (!model) fail("{}: {}", path.string(), log.reason("llama.cpp cannot load it"));
     std::vector<Tensor> tensors;
-    for (const gguf::TensorInfo & tensor : file.tensors()) tensors.push_back({tensor.name, tensor.shape, tensor_type_named(tensor.type)});
+    for (const gguf::TensorInfo & tensor : file.tensors())
+        tensors.push_back({tensor.name, tensor.shape, tensor_type_named(tensor.type)});
     return plan(model.get(), std::move(tensors), quantization);
 }
 
 TensorPlan plan_tensors(const gguf::Shape & shape, const std::string & quantization) {
     const gguf_context_ptr metadata = make_metadata(shape);
-    // Only the number of tokens shapes tensors: reading hundreds of thousands of merges would take longer than the rest.
-    const auto n_vocab = static_cast<uint32_t>(gguf_get_arr_n(metadata.get(), gguf_find_key(metadata.get(), "tokenizer.ggml.tokens")));
+    // Only the number of tokens shapes tensors: reading hundreds of thousands of merges would take longer than the
+    // rest.
+    const auto n_vocab =
+        static_cast<uint32_t>(gguf_get_arr_n(metadata.get(), gguf_find_key(metadata.get(), "tokenizer.ggml.tokens")));
     gguf_set_val_str(metadata.get(), "tokenizer.ggml.model", "none");
     gguf_set_val_u32(metadata.get(), (shape.arch + ".vocab_size").c_str(), n_vocab);
     const LogCapture log;

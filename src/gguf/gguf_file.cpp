@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "base/files.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 #include <unordered_set>
 
 namespace shimmy::gguf {
@@ -84,9 +84,12 @@ void GgufFile::read_other_parts() {
     if (n_parts > MAX_PARTS) fail("{}: claims to be split into {} parts", first, n_parts);
     const int64_t part_no = metadata_.find_int("split.no").value_or(0);
     const std::string suffix = part_suffix(part_no, n_parts);
-    if (!first.ends_with(suffix)) fail("{}: is part {} of {}, so its name must end in {}", first, part_no + 1, n_parts, suffix);
+    if (!first.ends_with(suffix))
+        fail("{}: is part {} of {}, so its name must end in {}", first, part_no + 1, n_parts, suffix);
     const std::string prefix = first.substr(0, first.size() - suffix.size());
-    if (part_no != 0) fail("{}: is part {} of {}: give the first part, {}{}", first, part_no + 1, n_parts, prefix, part_suffix(0, n_parts));
+    if (part_no != 0)
+        fail("{}: is part {} of {}: give the first part, {}{}", first, part_no + 1, n_parts, prefix,
+             part_suffix(0, n_parts));
 
     for (int64_t i = 1; i < n_parts; ++i) {
         const fs::path part = prefix + part_suffix(i, n_parts);
@@ -98,10 +101,13 @@ void GgufFile::read_other_parts() {
     }
     std::unordered_set<std::string_view> names;
     for (const TensorInfo & tensor : tensors_) {
-        if (!names.insert(tensor.name).second) fail("{}: tensor '{}' comes twice", shards_[static_cast<size_t>(tensor.shard)].string(), printable(tensor.name));
+        if (!names.insert(tensor.name).second)
+            fail("{}: tensor '{}' comes twice", shards_[static_cast<size_t>(tensor.shard)].string(),
+                 printable(tensor.name));
     }
     const int64_t n_tensors = metadata_.find_int("split.tensors.count").value_or(static_cast<int64_t>(tensors_.size()));
-    if (n_tensors != static_cast<int64_t>(tensors_.size())) fail("{}: its parts hold {} tensors, expected {}", first, tensors_.size(), n_tensors);
+    if (n_tensors != static_cast<int64_t>(tensors_.size()))
+        fail("{}: its parts hold {} tensors, expected {}", first, tensors_.size(), n_tensors);
 }
 
 }  // namespace shimmy::gguf

@@ -29,7 +29,7 @@ public:
     uint64_t size_bytes() const { return size_bytes_; }  // on disk, all parts
     uint32_t version() const { return version_; }
 
-    const Metadata & metadata() const { return metadata_; }             // of the first part
+    const Metadata & metadata() const { return metadata_; }               // of the first part
     const std::vector<TensorInfo> & tensors() const { return tensors_; }  // of all parts, in file order
 
 private:

@@ -14,7 +14,19 @@ namespace shimmy::gguf {
 
 // Types of values, with GGUF's numbers.
 enum class ValueType : uint32_t {
-    uint8, int8, uint16, int16, uint32, int32, float32, boolean, string, array, uint64, int64, float64
+    uint8,
+    int8,
+    uint16,
+    int16,
+    uint32,
+    int32,
+    float32,
+    boolean,
+    string,
+    array,
+    uint64,
+    int64,
+    float64
 };
 const char * to_string(ValueType type);
 
@@ -24,8 +36,8 @@ uint64_t size_of(ValueType type);
 struct Value {
     ValueType type = ValueType::uint8;  // of an array: of its elements
     bool is_array = false;
-    uint64_t n = 1;                     // elements
-    const std::byte * data = nullptr;   // the first element, already checked to be whole
+    uint64_t n = 1;                    // elements
+    const std::byte * data = nullptr;  // the first element, already checked to be whole
 };
 
 // The finders return nullopt (or null) if the key is missing and throw Error if its value has another type.
@@ -40,8 +52,8 @@ public:
 
     const Value * find(std::string_view key) const;
     std::optional<std::string_view> find_string(std::string_view key) const;
-    std::optional<int64_t> find_int(std::string_view key) const;    // any integer type, or bool
-    std::optional<double> find_float(std::string_view key) const;   // any number
+    std::optional<int64_t> find_int(std::string_view key) const;   // any integer type, or bool
+    std::optional<double> find_float(std::string_view key) const;  // any number
     // One integer, or an array of them (a value per layer).
     std::optional<std::vector<int64_t>> find_ints(std::string_view key) const;
     // The first `limit` strings of an array.

@@ -32,7 +32,8 @@ public:
         const std::vector<int64_t> values = file_.metadata().find_ints(key(name)).value_or(std::vector<int64_t>{});
         int64_t result = 0;
         for (const int64_t value : values) {
-            if (value < 0 || value > limit) fail("{}: metadata key {} is {}: must be from 0 to {}", file_.path().string(), key(name), value, limit);
+            if (value < 0 || value > limit)
+                fail("{}: metadata key {} is {}: must be from 0 to {}", file_.path().string(), key(name), value, limit);
             result = std::max(result, value);
         }
         return result;
@@ -68,17 +69,23 @@ void read_hyperparameters(const GgufFile & file, ModelInfo & info) {
     info.n_expert_shared = hparams.largest("expert_shared_count", MAX_EXPERTS);
     info.n_swa = hparams.largest("attention.sliding_window");
     info.n_vocab = hparams.largest("vocab_size");
-    if (const Value * tokens = file.metadata().find("tokenizer.ggml.tokens")) info.n_vocab = static_cast<int64_t>(tokens->n);
+    if (const Value * tokens = file.metadata().find("tokenizer.ggml.tokens"))
+        info.n_vocab = static_cast<int64_t>(tokens->n);
     if (info.n_expert_used > info.n_expert) {
-        fail("{}: uses {} experts per token of {}: not possible", file.path().string(), info.n_expert_used, info.n_expert);
+        fail("{}: uses {} experts per token of {}: not possible", file.path().string(), info.n_expert_used,
+             info.n_expert);
     }
 }
 
-// Of an expert tensor's elements, those of the chosen experts. The experts are the last dimension.
-uint64_t active_elements(const TensorInfo & tensor, int64_t n_expert_used) {
+// Of an expert tensor's elements, those of the chosen experts. The experts are the last dimension; how many are chosen
+// may differ between layers.
+uint64_t active_elements(const TensorInfo & tensor, const std::vector<int64_t> & n_used_per_layer) {
     const int64_t n_experts = tensor.shape.empty() ? 0 : tensor.shape.back();
-    if (n_experts <= 0) return tensor.n_elements;
-    return tensor.n_elements / static_cast<uint64_t>(n_experts) * static_cast<uint64_t>(std::min(n_expert_used, n_experts));
+    if (n_experts <= 0 || n_used_per_layer.empty()) return tensor.n_elements;
+    const auto layer = static_cast<size_t>(std::max(0, layer_of(tensor.name)));
+    const int64_t n_expert_used = n_used_per_layer[std::min(layer, n_used_per_layer.size() - 1)];
+    return tensor.n_elements / static_cast<uint64_t>(n_experts) *
+           static_cast<uint64_t>(std::min(n_expert_used, n_experts));
 }
 
 void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
@@ -93,6 +100,8 @@ void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
 }
 
 void count_tensors(const GgufFile & file, ModelInfo & info) {
+    const auto n_used_per_layer =
+        file.metadata().find_ints(info.arch + ".expert_used_count").value_or(std::vector<int64_t>{});
     std::map<std::string, TypeUse> types;
     info.expert_bytes_per_layer.resize(static_cast<size_t>(info.n_layers));
     bool has_dense_ffn = false;
@@ -106,16 +115,19 @@ void count_tensors(const GgufFile & file, ModelInfo & info) {
         has_dense_ffn = has_dense_ffn || tensor.name.ends_with(".ffn_down.weight");
         if (is_moved_by_cpu_moe(tensor.name)) {
             add_expert_tensor(tensor, info);
-            info.n_active_params += active_elements(tensor, info.n_expert_used);
+            info.n_active_params += active_elements(tensor, n_used_per_layer);
         } else {
             info.n_active_params += tensor.n_elements;
         }
     }
     info.n_tensors = file.tensors().size();
     if (info.n_expert_tensors > 0 && !has_dense_ffn) info.n_ff = 0;
-    for (auto & [type, use] : types) info.types.push_back(std::move(use));
-    std::stable_sort(info.types.begin(), info.types.end(), [](const TypeUse & a, const TypeUse & b) { return a.bytes > b.bytes; });
-    if (info.n_params > 0) info.bits_per_weight = static_cast<double>(info.tensor_bytes) * 8.0 / static_cast<double>(info.n_params);
+    for (auto & [type, use] : types)
+        info.types.push_back(std::move(use));
+    std::stable_sort(info.types.begin(), info.types.end(),
+                     [](const TypeUse & a, const TypeUse & b) { return a.bytes > b.bytes; });
+    if (info.n_params > 0)
+        info.bits_per_weight = static_cast<double>(info.tensor_bytes) * 8.0 / static_cast<double>(info.n_params);
 }
 
 }  // namespace
@@ -134,7 +146,8 @@ ModelInfo read_model_info(const GgufFile & file) {
     read_hyperparameters(file, info);
     count_tensors(file, info);
     if (!info.types.empty()) info.dominant_type = info.types.front().type;
-    if (const auto file_type = file.metadata().find_int("general.file_type")) info.quantization = file_type_name(*file_type);
+    if (const auto file_type = file.metadata().find_int("general.file_type"))
+        info.quantization = file_type_name(*file_type);
     if (info.quantization.empty()) info.quantization = info.dominant_type;
     return info;
 }

@@ -18,12 +18,12 @@ struct TypeUse {
 
 // Numbers that the file does not give are 0. Where a value differs between layers, it is the largest.
 struct ModelInfo {
-    std::string name;          // general.name, else the file's stem
-    std::string arch;          // "phimoe"
+    std::string name;  // general.name, else the file's stem
+    std::string arch;  // "phimoe"
     std::string description;
-    std::string quantization;  // of general.file_type: "Q4_K_M"; else the type that most bytes have
-    std::string dominant_type; // tensor type that most bytes have: "Q4_K"
-    uint64_t size_bytes = 0;   // on disk, all parts
+    std::string quantization;   // of general.file_type: "Q4_K_M"; else the type that most bytes have
+    std::string dominant_type;  // tensor type that most bytes have: "Q4_K"
+    uint64_t size_bytes = 0;    // on disk, all parts
     uint64_t tensor_bytes = 0;
     double bits_per_weight = 0.0;  // tensor_bytes over parameters
 
@@ -37,8 +37,8 @@ struct ModelInfo {
     int64_t n_layers_dense_lead = 0;  // first layers without experts
     int64_t n_ctx_train = 0;          // context length
     int64_t n_embd = 0;
-    int64_t n_ff = 0;                 // of dense layers; 0 if all have experts
-    int64_t n_ff_exp = 0;             // of one expert
+    int64_t n_ff = 0;      // of dense layers; 0 if all have experts
+    int64_t n_ff_exp = 0;  // of one expert
     int64_t n_head = 0;
     int64_t n_head_kv = 0;
     int64_t head_size = 0;
@@ -46,7 +46,7 @@ struct ModelInfo {
     int64_t n_expert = 0;
     int64_t n_expert_used = 0;
     int64_t n_expert_shared = 0;
-    int64_t n_swa = 0;                // sliding window of attention, tokens
+    int64_t n_swa = 0;  // sliding window of attention, tokens
 
     // Routed experts. A tensor holds one matrix of every expert of a layer; biases are counted apart.
     uint64_t n_expert_tensors = 0;
@@ -55,10 +55,10 @@ struct ModelInfo {
     std::vector<uint64_t> expert_bytes_per_layer;  // n_layers values
     bool cpu_moe_applies() const { return n_expert_tensors > 0; }
 
-    std::vector<TypeUse> types;        // most bytes first
+    std::vector<TypeUse> types;  // most bytes first
     uint64_t n_tensors = 0;
-    std::string tokenizer;             // tokenizer.ggml.model: "llama", "gpt2"
-    std::string chat_template;         // Jinja source; empty: none
+    std::string tokenizer;      // tokenizer.ggml.model: "llama", "gpt2"
+    std::string chat_template;  // Jinja source; empty: none
     std::vector<std::filesystem::path> shards;
 };
 

@@ -20,8 +20,8 @@ constexpr uint32_t NEWEST_VERSION = 3;
 constexpr uint64_t DEFAULT_ALIGNMENT = 32;
 constexpr uint64_t MAX_ARRAY_ELEMENTS = uint64_t{1} << 30;  // ggml's limits
 constexpr uint64_t MAX_STRING_BYTES = uint64_t{1} << 30;
-constexpr uint64_t MIN_KEY_BYTES = 8 + 1 + 4 + 1;           // length, a letter, type, a byte
-constexpr uint64_t MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;        // length, n_dims, type, offset
+constexpr uint64_t MIN_KEY_BYTES = 8 + 1 + 4 + 1;     // length, a letter, type, a byte
+constexpr uint64_t MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;  // length, n_dims, type, offset
 
 // A cursor that cannot leave the file.
 class Reader {
@@ -50,7 +50,8 @@ public:
     std::string_view string(std::string_view what) {
         const auto n_bytes = number<uint64_t>(what);
         if (n_bytes > std::min(remaining(), MAX_STRING_BYTES)) {
-            fail("{}: {} claims a length of {} bytes, but {} are left in the file (truncated or damaged)", file_name_, what, n_bytes, remaining());
+            fail("{}: {} claims a length of {} bytes, but {} are left in the file (truncated or damaged)", file_name_,
+                 what, n_bytes, remaining());
         }
         return {reinterpret_cast<const char *>(take(n_bytes, what)), n_bytes};
     }
@@ -75,9 +76,11 @@ public:
         ParsedFile file;
         const Counts counts = parse_header(file);
         file.metadata = Metadata(file_name_);
-        for (uint64_t i = 0; i < counts.n_keys; ++i) parse_key(file.metadata);
+        for (uint64_t i = 0; i < counts.n_keys; ++i)
+            parse_key(file.metadata);
         alignment_ = parse_alignment(file.metadata);
-        for (uint64_t i = 0; i < counts.n_tensors; ++i) parse_tensor(file.tensors);
+        for (uint64_t i = 0; i < counts.n_tensors; ++i)
+            parse_tensor(file.tensors);
         place_tensors(file.tensors);
         return file;
     }
@@ -90,10 +93,14 @@ private:
         if (magic != MAGIC) fail("{}: not a GGUF file (it starts with '{}')", file_name_, printable(magic));
         file.version = reader_.number<uint32_t>("the header");
         if (file.version != 0 && (file.version & 0xFFFFU) == 0) {
-            fail("{}: a big-endian GGUF; this program reads little-endian ones (convert it with gguf_convert_endian.py of llama.cpp)", file_name_);
+            fail(
+                "{}: a big-endian GGUF; this program reads little-endian ones (convert it with gguf_convert_endian.py "
+                "of llama.cpp)",
+                file_name_);
         }
         if (file.version < OLDEST_VERSION || file.version > NEWEST_VERSION) {
-            fail("{}: GGUF version {} is not supported (versions {} and {} are)", file_name_, file.version, OLDEST_VERSION, NEWEST_VERSION);
+            fail("{}: GGUF version {} is not supported (versions {} and {} are)", file_name_, file.version,
+                 OLDEST_VERSION, NEWEST_VERSION);
         }
         Counts counts;
         counts.n_tensors = reader_.number<uint64_t>("the header");
@@ -106,13 +113,15 @@ private:
     void check_count(const char * what, uint64_t n, uint64_t min_bytes) const {
         const uint64_t n_possible = reader_.remaining() / min_bytes;
         if (n > n_possible) {
-            fail("{}: the header claims {} {}, but the file has room for {} at most (truncated or damaged)", file_name_, n, what, n_possible);
+            fail("{}: the header claims {} {}, but the file has room for {} at most (truncated or damaged)", file_name_,
+                 n, what, n_possible);
         }
     }
 
     ValueType parse_type(std::string_view key) {
         const auto number = reader_.number<uint32_t>("the metadata");
-        if (number > static_cast<uint32_t>(ValueType::float64)) fail("{}: metadata key '{}' has an unknown type ({})", file_name_, printable(key), number);
+        if (number > static_cast<uint32_t>(ValueType::float64))
+            fail("{}: metadata key '{}' has an unknown type ({})", file_name_, printable(key), number);
         return static_cast<ValueType>(number);
     }
 
@@ -125,7 +134,9 @@ private:
             value.is_array = true;
             value.type = parse_type(key);
             value.n = reader_.number<uint64_t>("the metadata");
-            if (value.type == ValueType::array) fail("{}: metadata key '{}' is an array of arrays, which GGUF does not have", file_name_, printable(key));
+            if (value.type == ValueType::array)
+                fail("{}: metadata key '{}' is an array of arrays, which GGUF does not have", file_name_,
+                     printable(key));
         }
         skip_value(key, value);
         if (!metadata.insert(key, value)) fail("{}: metadata key '{}' comes twice", file_name_, printable(key));
@@ -136,14 +147,16 @@ private:
         const bool is_string = value.type == ValueType::string;
         const uint64_t min_bytes = is_string ? sizeof(uint64_t) : size_of(value.type);
         if (value.n > MAX_ARRAY_ELEMENTS || value.n > reader_.remaining() / min_bytes) {
-            fail("{}: metadata key '{}' claims {} values, more than the file can hold (truncated or damaged)", file_name_, printable(key), value.n);
+            fail("{}: metadata key '{}' claims {} values, more than the file can hold (truncated or damaged)",
+                 file_name_, printable(key), value.n);
         }
         value.data = reader_.take(0, "the metadata");
         if (!is_string) {
             reader_.take(value.n * min_bytes, "the metadata");
             return;
         }
-        for (uint64_t i = 0; i < value.n; ++i) reader_.string("a metadata string");
+        for (uint64_t i = 0; i < value.n; ++i)
+            reader_.string("a metadata string");
     }
 
     uint64_t parse_alignment(const Metadata & metadata) const {
@@ -151,7 +164,8 @@ private:
         if (value == nullptr) return DEFAULT_ALIGNMENT;
         if (value->is_array || value->type != ValueType::uint32) fail("{}: general.alignment is not a u32", file_name_);
         const auto alignment = static_cast<uint64_t>(*metadata.find_int("general.alignment"));
-        if (alignment == 0 || (alignment & (alignment - 1)) != 0) fail("{}: general.alignment is {}: not a power of two", file_name_, alignment);
+        if (alignment == 0 || (alignment & (alignment - 1)) != 0)
+            fail("{}: general.alignment is {}: not a power of two", file_name_, alignment);
         return alignment;
     }
 
@@ -159,10 +173,12 @@ private:
         TensorInfo tensor;
         tensor.name = reader_.string("a tensor's name");
         if (tensor.name.size() >= GGML_MAX_NAME) {
-            fail("{}: tensor name '{}' is too long ({} bytes, at most {})", file_name_, printable(tensor.name), tensor.name.size(), GGML_MAX_NAME - 1);
+            fail("{}: tensor name '{}' is too long ({} bytes, at most {})", file_name_, printable(tensor.name),
+                 tensor.name.size(), GGML_MAX_NAME - 1);
         }
         // ggml's names end at a NUL: what follows would tell apart tensors that are one to it.
-        if (tensor.name.find('\0') != std::string::npos) fail("{}: tensor name '{}' holds a NUL byte", file_name_, printable(tensor.name));
+        if (tensor.name.find('\0') != std::string::npos)
+            fail("{}: tensor name '{}' holds a NUL byte", file_name_, printable(tensor.name));
         if (!names_.insert(tensor.name).second) fail("{}: tensor '{}' comes twice", file_name_, printable(tensor.name));
         parse_shape(tensor);
         parse_tensor_type(tensor);
@@ -172,32 +188,42 @@ private:
 
     void parse_shape(TensorInfo & tensor) {
         const auto n_dims = reader_.number<uint32_t>("the tensor table");
-        if (n_dims > GGML_MAX_DIMS) fail("{}: tensor '{}' has {} dimensions, at most {}", file_name_, printable(tensor.name), n_dims, GGML_MAX_DIMS);
+        if (n_dims > GGML_MAX_DIMS)
+            fail("{}: tensor '{}' has {} dimensions, at most {}", file_name_, printable(tensor.name), n_dims,
+                 GGML_MAX_DIMS);
         int64_t n_elements = 1;
         bool overflow = false;
         for (uint32_t i = 0; i < n_dims; ++i) {
             tensor.shape.push_back(reader_.number<int64_t>("the tensor table"));
-            if (tensor.shape.back() < 0) fail("{}: tensor '{}' has a dimension of {}", file_name_, printable(tensor.name), tensor.shape.back());
+            if (tensor.shape.back() < 0)
+                fail("{}: tensor '{}' has a dimension of {}", file_name_, printable(tensor.name), tensor.shape.back());
         }
         const bool is_empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
-        for (const int64_t n : tensor.shape) overflow = overflow || __builtin_mul_overflow(n_elements, n, &n_elements);
-        if (overflow && !is_empty) fail("{}: tensor '{}' has an impossible shape [{}]", file_name_, printable(tensor.name), fmt::join(tensor.shape, ", "));
+        for (const int64_t n : tensor.shape)
+            overflow = overflow || __builtin_mul_overflow(n_elements, n, &n_elements);
+        if (overflow && !is_empty)
+            fail("{}: tensor '{}' has an impossible shape [{}]", file_name_, printable(tensor.name),
+                 fmt::join(tensor.shape, ", "));
         tensor.n_elements = is_empty ? 0 : static_cast<uint64_t>(n_elements);
     }
 
     void parse_tensor_type(TensorInfo & tensor) {
         const auto number = reader_.number<uint32_t>("the tensor table");
         const bool known = number < GGML_TYPE_COUNT && ggml_blck_size(static_cast<ggml_type>(number)) > 0;
-        if (!known) fail("{}: tensor '{}' has an unknown type ({}); a newer format?", file_name_, printable(tensor.name), number);
+        if (!known)
+            fail("{}: tensor '{}' has an unknown type ({}); a newer format?", file_name_, printable(tensor.name),
+                 number);
         const auto type = static_cast<ggml_type>(number);
         const auto block_size = static_cast<uint64_t>(ggml_blck_size(type));
         const auto row_size = static_cast<uint64_t>(tensor.shape.empty() ? 1 : tensor.shape.front());
         tensor.type = ggml_type_name(type);
         if (row_size % block_size != 0) {
-            fail("{}: tensor '{}' has rows of {} values, not a multiple of the {} of a {} block", file_name_, printable(tensor.name), row_size, block_size, tensor.type);
+            fail("{}: tensor '{}' has rows of {} values, not a multiple of the {} of a {} block", file_name_,
+                 printable(tensor.name), row_size, block_size, tensor.type);
         }
         if (__builtin_mul_overflow(tensor.n_elements / block_size, ggml_type_size(type), &tensor.bytes)) {
-            fail("{}: tensor '{}' has an impossible shape [{}]", file_name_, printable(tensor.name), fmt::join(tensor.shape, ", "));
+            fail("{}: tensor '{}' has an impossible shape [{}]", file_name_, printable(tensor.name),
+                 fmt::join(tensor.shape, ", "));
         }
     }
 
@@ -210,23 +236,27 @@ private:
         uint64_t end = data_start;
         for (TensorInfo & tensor : tensors) {
             if (tensor.offset_bytes != expected) {
-                fail("{}: tensor '{}' is at offset {}, expected {} (damaged)", file_name_, printable(tensor.name), tensor.offset_bytes, expected);
+                fail("{}: tensor '{}' is at offset {}, expected {} (damaged)", file_name_, printable(tensor.name),
+                     tensor.offset_bytes, expected);
             }
             uint64_t padded = 0;
             if (__builtin_add_overflow(tensor.bytes, alignment_ - 1, &padded)) fail_total();
             padded = padded / alignment_ * alignment_;
-            if (__builtin_add_overflow(expected, padded, &expected) || __builtin_add_overflow(tensor.offset_bytes, data_start, &tensor.offset_bytes) ||
+            if (__builtin_add_overflow(expected, padded, &expected) ||
+                __builtin_add_overflow(tensor.offset_bytes, data_start, &tensor.offset_bytes) ||
                 __builtin_add_overflow(tensor.offset_bytes, tensor.bytes, &end)) {
                 fail_total();
             }
         }
         if (end > n_file_bytes_) {
-            fail("{}: truncated: its weights need a file of {} bytes, but it has {} ({} bytes missing, {})", file_name_, end, n_file_bytes_,
-                 end - n_file_bytes_, format_bytes(end - n_file_bytes_));
+            fail("{}: truncated: its weights need a file of {} bytes, but it has {} ({} bytes missing, {})", file_name_,
+                 end, n_file_bytes_, end - n_file_bytes_, format_bytes(end - n_file_bytes_));
         }
     }
 
-    [[noreturn]] void fail_total() const { fail("{}: the tensors' sizes add up to more than any file can hold (damaged)", file_name_); }
+    [[noreturn]] void fail_total() const {
+        fail("{}: the tensors' sizes add up to more than any file can hold (damaged)", file_name_);
+    }
 
     const std::string & file_name_;
     uint64_t n_file_bytes_;
@@ -244,7 +274,8 @@ ParsedFile parse_gguf(std::span<const std::byte> bytes, const std::string & file
 std::string printable(std::string_view text) {
     constexpr size_t MAX_LENGTH = 80;
     std::string result(text.substr(0, MAX_LENGTH));
-    std::replace_if(result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
+    std::replace_if(
+        result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
     return text.size() > MAX_LENGTH ? result + "…" : result;
 }
 

@@ -18,13 +18,13 @@ struct TensorInfo {
     std::vector<int64_t> shape;  // ggml's order: shape[0] runs along a row, e.g. [n_embd, n_ff, n_expert]
     uint64_t n_elements = 0;
     uint64_t bytes = 0;
-    uint64_t offset_bytes = 0;   // from the start of its file
-    int shard = 0;               // which part of a split model
+    uint64_t offset_bytes = 0;  // from the start of its file
+    int shard = 0;              // which part of a split model
 };
 
 struct ParsedFile {
     uint32_t version = 0;
-    Metadata metadata;           // points into the bytes that were parsed
+    Metadata metadata;  // points into the bytes that were parsed
     std::vector<TensorInfo> tensors;
 };
 

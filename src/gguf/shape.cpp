@@ -49,14 +49,16 @@ std::optional<T> optional(const Shape & shape, const toml::table & table, const 
 void check_keys(const Shape & shape, const toml::table & table, const std::set<std::string> & known) {
     for (const auto & [key, node] : table) {
         const std::string name(key.str());
-        if (!known.contains(name)) fail_at(shape, node, fmt::format("unknown key '{}' (known: {})", name, fmt::join(known, ", ")));
+        if (!known.contains(name))
+            fail_at(shape, node, fmt::format("unknown key '{}' (known: {})", name, fmt::join(known, ", ")));
     }
 }
 
 template <typename T>
 std::vector<T> elements(const toml::array & array) {
     std::vector<T> values;
-    for (const toml::node & node : array) values.push_back(*node.value<T>());
+    for (const toml::node & node : array)
+        values.push_back(*node.value<T>());
     return values;
 }
 
@@ -88,8 +90,9 @@ void flatten(Shape & shape, const toml::table & table, const std::string & prefi
 }
 
 void parse_expectations(Shape & shape, const toml::table & table) {
-    check_keys(shape, table, {"layers", "experts", "experts_used", "experts_shared", "context_length", "expert_tensors",
-                              "parameters", "active_parameters", "tolerance"});
+    check_keys(shape, table,
+               {"layers", "experts", "experts_used", "experts_shared", "context_length", "expert_tensors", "parameters",
+                "active_parameters", "tolerance"});
     Expectations & expect = shape.expect;
     expect.n_layers = optional<int64_t>(shape, table, "layers");
     expect.n_expert = optional<int64_t>(shape, table, "experts");
@@ -100,7 +103,8 @@ void parse_expectations(Shape & shape, const toml::table & table) {
     expect.n_params = optional<double>(shape, table, "parameters");
     expect.n_active_params = optional<double>(shape, table, "active_parameters");
     expect.tolerance = optional<double>(shape, table, "tolerance").value_or(expect.tolerance);
-    if (!(expect.tolerance >= 0.0 && expect.tolerance < 1.0)) fail_at(shape, table, "'tolerance' must be at least 0 and less than 1");
+    if (!(expect.tolerance >= 0.0 && expect.tolerance < 1.0))
+        fail_at(shape, table, "'tolerance' must be at least 0 and less than 1");
 }
 
 // What [expect] does not say follows from the metadata.
@@ -133,7 +137,8 @@ Shape parse_shape(const fs::path & path) {
     shape.vocab = optional<std::string>(shape, table, "vocab").value_or("");
     shape.n_vocab = optional<int64_t>(shape, table, "vocab_size").value_or(0);
     if (const auto * omit = table.get_as<toml::array>("omit")) {
-        if (!omit->empty() && !omit->is_homogeneous<std::string>()) fail_at(shape, *omit, "'omit' must be a list of texts");
+        if (!omit->empty() && !omit->is_homogeneous<std::string>())
+            fail_at(shape, *omit, "'omit' must be a list of texts");
         shape.omit = elements<std::string>(*omit);
     }
     if (const auto * metadata = table.get_as<toml::table>("metadata")) flatten(shape, *metadata, "");
@@ -153,7 +158,8 @@ bool cut(MetadataValue & value, size_t n_old, size_t n_new) {
 }  // namespace
 
 const MetadataValue * Shape::find(const std::string & key) const {
-    const auto found = std::find_if(metadata.begin(), metadata.end(), [&](const auto & entry) { return entry.first == key; });
+    const auto found =
+        std::find_if(metadata.begin(), metadata.end(), [&](const auto & entry) { return entry.first == key; });
     return found == metadata.end() ? nullptr : &found->second;
 }
 
@@ -180,7 +186,8 @@ Shape load_shape(const std::string & name_or_path) {
     if (is_path) return parse_shape(name_or_path);
     const std::vector<std::string> names = shape_names();
     if (std::find(names.begin(), names.end(), name_or_path) == names.end()) {
-        fail_usage("'{}' is not a known shape (there is: {}; or give a TOML file)", name_or_path, fmt::join(names, ", "));
+        fail_usage("'{}' is not a known shape (there is: {}; or give a TOML file)", name_or_path,
+                   fmt::join(names, ", "));
     }
     return parse_shape(shapes_dir() / (name_or_path + ".toml"));
 }

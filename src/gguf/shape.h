@@ -30,12 +30,12 @@ struct Expectations {
 };
 
 struct Shape {
-    std::string name;          // "Phi-3.5-MoE"
-    std::string arch;          // llama.cpp's: "phimoe"
-    std::string source;        // file it was read from, for messages
-    std::string quantization;  // default of `synth`
-    std::string vocab;         // "phi-3": ggml-vocab-phi-3.gguf of llama.cpp; or a GGUF's path
-    int64_t n_vocab = 0;       // the vocabulary is padded to this with unused tokens; 0: as it is
+    std::string name;               // "Phi-3.5-MoE"
+    std::string arch;               // llama.cpp's: "phimoe"
+    std::string source;             // file it was read from, for messages
+    std::string quantization;       // default of `synth`
+    std::string vocab;              // "phi-3": ggml-vocab-phi-3.gguf of llama.cpp; or a GGUF's path
+    int64_t n_vocab = 0;            // the vocabulary is padded to this with unused tokens; 0: as it is
     std::vector<std::string> omit;  // regular expressions: optional tensors that the real model does not have
     std::vector<std::pair<std::string, MetadataValue>> metadata;  // GGUF keys, sorted
     Expectations expect;

@@ -38,8 +38,9 @@ struct Campaign {
     uint32_t seed = 42;
     int max_tokens = 100;
     int n_ctx = 4096;
-    int n_threads = 0;     // 0: one per physical core
-    std::string device = "gpu";  // as engine::find_device takes it; "gpu": the best, a software one if there is no other
+    int n_threads = 0;  // 0: one per physical core
+    std::string device =
+        "gpu";             // as engine::find_device takes it; "gpu": the best, a software one if there is no other
     int timeout_s = 3600;  // of one run, load included
 };
 

@@ -23,6 +23,8 @@ namespace {
 
 constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;  // metadata and results beside the tensors
 
+constexpr uint64_t QUICK_HASH_BYTES = GIB;  // below, hashing takes seconds and needs no progress bar
+
 std::string program_version() {
     return fmt::format("shimmy {} (llama.cpp {})", shimmy_version(), engine::llama_cpp_version());
 }
@@ -43,7 +45,8 @@ public:
 
     std::string sha256(const fs::path & file) {
         return cache_.model_sha256(file, [this](const fs::path & path) -> ByteProgress {
-            progress_.emplace(fmt::format("sha256 of {}", path.filename().string()), quiet_);
+            const bool quick = fs::file_size(path) < QUICK_HASH_BYTES;
+            progress_.emplace(fmt::format("sha256 of {}", path.filename().string()), quiet_ || quick);
             return [this](uint64_t done, uint64_t total) { progress_->update(done, total); };
         });
     }

@@ -9,8 +9,10 @@ namespace shimmy::lab {
 
 namespace {
 
+// Since 1970.
 int64_t modified_ns(const fs::path & file) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(fs::last_write_time(file).time_since_epoch()).count();
+    const auto time = std::chrono::file_clock::to_sys(fs::last_write_time(file));
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 }  // namespace

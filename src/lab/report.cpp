@@ -45,7 +45,7 @@ Table make_table(const Summary & summary) {
     if (partial) table.columns.push_back({"offload", Align::left});
     for (const char * title :
          {"file\nsize", "VRAM\nbaseline", "VRAM\noffload", "VRAM\nsaved", "TTFT, ms\nbaseline", "TTFT, ms\noffload",
-          "decode, tok/s\nbaseline", "decode, tok/s\noffload", "slow-\ndown", "n"}) {
+          "decode, tok/s\nbaseline", "decode, tok/s\noffload", "slowdown", "n"}) {
         table.columns.push_back({title, Align::right});
     }
     for (const Row & row : summary.rows) {

@@ -27,8 +27,12 @@ constexpr size_t N_TOKENS = 512;
 // rows that K-quants fit (256) and rows that they do not (96).
 gguf::Shape tiny_shape(const TempDir & dir) {
     std::vector<std::string> tokens(N_TOKENS);
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = fmt::format("token {}", i);
-    test::GgufBytes(0, 2).key("tokenizer.ggml.model", "none").key("tokenizer.ggml.tokens", tokens).write(dir / "vocab.gguf");
+    for (size_t i = 0; i < tokens.size(); ++i)
+        tokens[i] = fmt::format("token {}", i);
+    test::GgufBytes(0, 2)
+        .key("tokenizer.ggml.model", "none")
+        .key("tokenizer.ggml.tokens", tokens)
+        .write(dir / "vocab.gguf");
     std::ofstream(dir / "tiny.toml") << R"(
 name = "Tiny"
 arch = "deepseek"
@@ -57,13 +61,15 @@ expert_shared_count = 1
 std::map<std::string, std::string> types_of(const std::filesystem::path & path) {
     std::map<std::string, std::string> types;
     const gguf::GgufFile file(path);
-    for (const gguf::TensorInfo & tensor : file.tensors()) types[tensor.name] = tensor.type;
+    for (const gguf::TensorInfo & tensor : file.tensors())
+        types[tensor.name] = tensor.type;
     return types;
 }
 
 std::map<std::string, std::string> types_of(const TensorPlan & plan) {
     std::map<std::string, std::string> types;
-    for (const PlannedTensor & tensor : plan.tensors) types[tensor.name] = tensor.type;
+    for (const PlannedTensor & tensor : plan.tensors)
+        types[tensor.name] = tensor.type;
     return types;
 }
 
@@ -92,7 +98,8 @@ TEST_P(ReferenceShape, MatchesItsPublishedNumbers) {
 
     const gguf::ModelInfo info = gguf::read_model_info(options.output);
     EXPECT_NEAR(static_cast<double>(info.n_params), *shape.expect.n_params, 0.01 * *shape.expect.n_params);
-    EXPECT_NEAR(static_cast<double>(info.n_active_params), *shape.expect.n_active_params, 0.01 * *shape.expect.n_active_params);
+    EXPECT_NEAR(static_cast<double>(info.n_active_params), *shape.expect.n_active_params,
+                0.01 * *shape.expect.n_active_params);
     EXPECT_EQ(static_cast<int64_t>(info.n_expert_tensors), *shape.expect.n_expert_tensors);
     EXPECT_EQ(info.n_layers, *shape.expect.n_layers);
     EXPECT_EQ(info.n_vocab, shape.n_vocab);
@@ -100,10 +107,13 @@ TEST_P(ReferenceShape, MatchesItsPublishedNumbers) {
     EXPECT_EQ(info.quantization, shape.quantization);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ReferenceShape, ::testing::Values("phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b", "qwen3-30b-a3b", "mixtral-8x7b", "olmoe-1b-7b"),
+INSTANTIATE_TEST_SUITE_P(All, ReferenceShape,
+                         ::testing::Values("phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b", "qwen3-30b-a3b",
+                                           "mixtral-8x7b", "olmoe-1b-7b"),
                          [](const auto & test) {
                              std::string name = test.param;
-                             std::replace_if(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+                             std::replace_if(
+                                 name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
                              return name;
                          });
 
@@ -111,7 +121,8 @@ INSTANTIATE_TEST_SUITE_P(All, ReferenceShape, ::testing::Values("phi-3.5-moe", "
 TEST(TensorPlan, GptOssIsLaidOutAsPublished) {
     const TensorPlan plan = plan_tensors(gguf::load_shape("gpt-oss-20b"), "MXFP4");
     std::map<std::string, int> n_tensors;
-    for (const auto & [name, type] : types_of(plan)) ++n_tensors[type];
+    for (const auto & [name, type] : types_of(plan))
+        ++n_tensors[type];
     EXPECT_EQ(n_tensors, (std::map<std::string, int>{{"mxfp4", 72}, {"q8_0", 98}, {"f32", 289}}));
 }
 
@@ -121,7 +132,9 @@ TEST(TensorPlan, AgreesWithTheRealQuantizer) {
     options.shape = tiny_shape(dir);
     options.output = dir / "f16.gguf";
     synthesize(options);
-    for (const auto & [quantization, ftype] : {std::pair{"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K}, {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M}, {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+    for (const auto & [quantization, ftype] : {std::pair{"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},
+                                               {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M},
+                                               {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
                                                {"MXFP4_MOE", LLAMA_FTYPE_MOSTLY_MXFP4_MOE}}) {
         const std::filesystem::path quantized = dir / "quantized.gguf";
         quantize_with_llama_cpp(options.output, quantized, ftype);
@@ -163,7 +176,8 @@ TEST(Synthesize, RunsWithFiniteProbabilities) {
     load.n_ctx = 512;
     Model model(load);
     std::vector<int32_t> tokens(512);
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 37 % static_cast<size_t>(model.n_vocab()));
+    for (size_t i = 0; i < tokens.size(); ++i)
+        tokens[i] = static_cast<int32_t>(i * 37 % static_cast<size_t>(model.n_vocab()));
     const std::vector<float> rows = model.log_probabilities(tokens);
     EXPECT_TRUE(std::all_of(rows.begin(), rows.end(), [](float value) { return std::isfinite(value); }));
     const auto width = static_cast<size_t>(model.n_vocab());

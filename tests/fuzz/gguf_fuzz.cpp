@@ -7,19 +7,19 @@
 //       tests/fuzz/gguf_fuzz.cpp src/gguf/{expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp \
 //       src/base/{files,interrupt,units}.cpp -Lbuild/release/bin -lggml-base -lcrypto -lfmt \
 //       -Wl,-rpath,$PWD/build/release/bin -o gguf_fuzz
-//   ./gguf_fuzz -max_len=65536 -rss_limit_mb=512 corpus/      # seeds: small files of `shimmy synth --sparse`
+//   ./gguf_fuzz -max_len=8192 -rss_limit_mb=512 corpus/      # seeds: any GGUF files of a few KiB
 #include "base/error.h"
 #include "gguf/model_info.h"
 
 #include "ggml.h"
 #include "gguf.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <sys/mman.h>
-#include <unistd.h>
 
 namespace {
 
@@ -32,7 +32,8 @@ namespace {
 class MemoryFile {
 public:
     MemoryFile(const uint8_t * data, size_t n_bytes) : fd_(memfd_create("fuzz", MFD_CLOEXEC)) {
-        if (fd_ < 0 || write(fd_, data, n_bytes) != static_cast<ssize_t>(n_bytes)) complain("memfd", "cannot be written");
+        if (fd_ < 0 || write(fd_, data, n_bytes) != static_cast<ssize_t>(n_bytes))
+            complain("memfd", "cannot be written");
     }
     ~MemoryFile() { close(fd_); }
     MemoryFile(const MemoryFile &) = delete;
@@ -58,7 +59,8 @@ void look_at_metadata(const shimmy::gguf::Metadata & metadata) {
             metadata.find_strings(key);
         } else if (value.type == shimmy::gguf::ValueType::string) {
             metadata.find_string(key);
-        } else if (value.is_array && value.type != shimmy::gguf::ValueType::float32 && value.type != shimmy::gguf::ValueType::float64) {
+        } else if (value.is_array && value.type != shimmy::gguf::ValueType::float32 &&
+                   value.type != shimmy::gguf::ValueType::float64) {
             metadata.find_ints(key);
         } else if (!value.is_array) {
             metadata.find_float(key);

@@ -34,25 +34,31 @@ public:
         return *this;
     }
 
-    GgufBytes & key(const std::string & name, const std::string & value) { return string(name).number<uint32_t>(8).string(value); }
+    GgufBytes & key(const std::string & name, const std::string & value) {
+        return string(name).number<uint32_t>(8).string(value);
+    }
     GgufBytes & key(const std::string & name, const char * value) { return key(name, std::string(value)); }
     GgufBytes & key(const std::string & name, uint32_t value) { return string(name).number<uint32_t>(4).number(value); }
     GgufBytes & key(const std::string & name, float value) { return string(name).number<uint32_t>(6).number(value); }
     GgufBytes & key(const std::string & name, const std::vector<int32_t> & values) {
         string(name).number<uint32_t>(9).number<uint32_t>(5).number<uint64_t>(values.size());
-        for (const int32_t value : values) number(value);
+        for (const int32_t value : values)
+            number(value);
         return *this;
     }
     GgufBytes & key(const std::string & name, const std::vector<std::string> & values) {
         string(name).number<uint32_t>(9).number<uint32_t>(8).number<uint64_t>(values.size());
-        for (const std::string & value : values) string(value);
+        for (const std::string & value : values)
+            string(value);
         return *this;
     }
 
     // A row of the tensor table. `type`: ggml's number, 0 is f32, 8 is q8_0.
-    GgufBytes & tensor(const std::string & name, const std::vector<int64_t> & shape, uint64_t offset_bytes, uint32_t type = 0) {
+    GgufBytes & tensor(const std::string & name, const std::vector<int64_t> & shape, uint64_t offset_bytes,
+                       uint32_t type = 0) {
         string(name).number<uint32_t>(static_cast<uint32_t>(shape.size()));
-        for (const int64_t n : shape) number(n);
+        for (const int64_t n : shape)
+            number(n);
         return number(type).number(offset_bytes);
     }
 

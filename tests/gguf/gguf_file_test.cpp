@@ -35,7 +35,9 @@ GgufBytes good_file() {
 
 class GgufFileTest : public ::testing::Test {
 protected:
-    static ParsedFile parse(const std::string & bytes) { return parse_gguf(std::as_bytes(std::span(bytes)), "bad.gguf"); }
+    static ParsedFile parse(const std::string & bytes) {
+        return parse_gguf(std::as_bytes(std::span(bytes)), "bad.gguf");
+    }
 
     static std::string error_of(const std::string & bytes) {
         try {
@@ -68,12 +70,12 @@ void expect_same_tensors(const std::vector<TensorInfo> & tensors, const gguf_con
     }
 }
 
-#define EXPECT_ERROR(actual, part)                                                        \
-    do {                                                                                  \
-        const std::string message = (actual);                                             \
-        EXPECT_NE(message.find(part), std::string::npos) << message;                      \
-        EXPECT_EQ(message.find('\n'), std::string::npos) << message;                      \
-        EXPECT_NE(message.find(".gguf"), std::string::npos) << message;                   \
+#define EXPECT_ERROR(actual, part)                                      \
+    do {                                                                \
+        const std::string message = (actual);                           \
+        EXPECT_NE(message.find(part), std::string::npos) << message;    \
+        EXPECT_EQ(message.find('\n'), std::string::npos) << message;    \
+        EXPECT_NE(message.find(".gguf"), std::string::npos) << message; \
     } while (false)
 
 }  // namespace
@@ -139,7 +141,8 @@ TEST_F(GgufFileTest, RefusesAbsurdCounts) {
 }
 
 TEST_F(GgufFileTest, RefusesImpossibleTensors) {
-    const auto with_tensor = [](const std::string & name, const std::vector<int64_t> & shape, uint64_t offset, uint32_t type = 0) {
+    const auto with_tensor = [](const std::string & name, const std::vector<int64_t> & shape, uint64_t offset,
+                                uint32_t type = 0) {
         return GgufBytes(1, 1).key("general.architecture", "test").tensor(name, shape, offset, type).data(4096).bytes();
     };
     EXPECT_EQ(error_of(with_tensor("t", {32, 4}, 0)), "");
@@ -158,7 +161,8 @@ TEST_F(GgufFileTest, RefusesImpossibleTensors) {
     EXPECT_ERROR(error_of(with_tensor("bad\nname", {-1}, 0)), "bad?name");
     EXPECT_ERROR(error_of(GgufBytes(2, 0).tensor("t", {8}, 0).tensor("t", {8}, 32).data(64).bytes()), "comes twice");
     EXPECT_ERROR(error_of(GgufBytes(0, 2).key("k", 1U).key("k", 2U).bytes()), "comes twice");
-    EXPECT_ERROR(error_of(GgufBytes(1, 1).key("general.alignment", 24U).tensor("t", {8}, 0).data(64).bytes()), "not a power of two");
+    EXPECT_ERROR(error_of(GgufBytes(1, 1).key("general.alignment", 24U).tensor("t", {8}, 0).data(64).bytes()),
+                 "not a power of two");
 }
 
 TEST_F(GgufFileTest, SaysHowManyBytesOfTheWeightsAreMissing) {
@@ -170,13 +174,15 @@ TEST_F(GgufFileTest, SaysHowManyBytesOfTheWeightsAreMissing) {
 
 TEST_F(GgufFileTest, EveryTruncationIsAnErrorOfOneLine) {
     const std::string whole = good_file().bytes();
-    for (size_t n = 0; n < whole.size(); ++n) EXPECT_ERROR(error_of(whole.substr(0, n)), "bad.gguf");
+    for (size_t n = 0; n < whole.size(); ++n)
+        EXPECT_ERROR(error_of(whole.substr(0, n)), "bad.gguf");
     const std::string vocab = read_file(VOCAB);
-    for (size_t n = 0; n < vocab.size(); n += 1 + n / 50) EXPECT_ERROR(error_of(vocab.substr(0, n)), "bad.gguf");
+    for (size_t n = 0; n < vocab.size(); n += 1 + n / 50)
+        EXPECT_ERROR(error_of(vocab.substr(0, n)), "bad.gguf");
 }
 
-// This reader takes the files that ggml's takes, with the same tensors. (Only what lies beyond the weights' end differs:
-// ggml's reader does not look there.)
+// This reader takes the files that ggml's takes, with the same tensors. (Only what lies beyond the weights' end
+// differs: ggml's reader does not look there.)
 TEST_F(GgufFileTest, AgreesWithGgmlOnDamagedFiles) {
     const std::string whole = good_file().bytes();
     ggml_log_set([](ggml_log_level, const char *, void *) {}, nullptr);

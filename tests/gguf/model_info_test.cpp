@@ -33,7 +33,7 @@ GgufBytes small_moe() {
         .tensor("blk.1.ffn_up_exps.weight", {32, 64, 4}, 9984)  // 8192
         .tensor("blk.1.ffn_up_exps.bias", {64, 4}, 42752)       // 256
         .tensor("blk.1.ffn_down_exps.weight", {64, 32, 4}, 43776)
-        .tensor("blk.1.ffn_up_shexp.weight", {32, 64}, 76544)   // 2048
+        .tensor("blk.1.ffn_up_shexp.weight", {32, 64}, 76544)  // 2048
         .data(84736);
 }
 
@@ -60,9 +60,28 @@ TEST(ModelInfo, CountsParametersAndExperts) {
     EXPECT_TRUE(info.chat_template.empty());
 }
 
+TEST(ModelInfo, LayersMayChooseDifferentNumbersOfExperts) {
+    const TempDir dir;
+    GgufBytes(2, 3)
+        .key("general.architecture", "toy")
+        .key("toy.expert_count", 4U)
+        .key("toy.expert_used_count", std::vector<int32_t>{1, 3})
+        .tensor("blk.0.ffn_up_exps.weight", {8, 8, 4}, 0)
+        .tensor("blk.1.ffn_up_exps.weight", {8, 8, 4}, 1024)
+        .data(2048)
+        .write(dir / "toy.gguf");
+    const ModelInfo info = read_model_info(dir / "toy.gguf");
+    EXPECT_EQ(info.n_expert_used, 3);
+    EXPECT_EQ(info.n_active_params, 64U + 3 * 64);
+}
+
 TEST(ModelInfo, ADenseModelHasNoExperts) {
     const TempDir dir;
-    GgufBytes(1, 1).key("general.architecture", "toy").tensor("blk.0.ffn_up.weight", {32, 64}, 0).data(8192).write(dir / "dense.gguf");
+    GgufBytes(1, 1)
+        .key("general.architecture", "toy")
+        .tensor("blk.0.ffn_up.weight", {32, 64}, 0)
+        .data(8192)
+        .write(dir / "dense.gguf");
     const ModelInfo info = read_model_info(dir / "dense.gguf");
     EXPECT_FALSE(info.cpu_moe_applies());
     EXPECT_EQ(info.n_params, info.n_active_params);
@@ -92,9 +111,10 @@ TEST(ModelInfo, RefusesValuesThatWouldEndLlamaCpp) {
 TEST(ExpertTensors, AreThoseThatCpuMoeMoves) {
     const std::regex llama_cpp(R"(\.ffn_(up|down|gate|gate_up)_(ch|)exps)");
     for (const std::string name :
-         {"blk.0.ffn_up_exps.weight", "blk.11.ffn_gate_up_exps.weight", "blk.0.ffn_down_chexps.weight", "blk.0.ffn_gate_exps.bias",
-          "blk.0.ffn_gate_inp.weight", "blk.0.ffn_up_shexp.weight", "blk.0.ffn_up.weight", "blk.0.ffn_norm_exps.weight",
-          "ffn_up_exps.weight", "blk.0.ffn_gate_up.weight", ".ffn_.ffn_up_exps", "blk.0.attn_q.weight", ""}) {
+         {"blk.0.ffn_up_exps.weight", "blk.11.ffn_gate_up_exps.weight", "blk.0.ffn_down_chexps.weight",
+          "blk.0.ffn_gate_exps.bias", "blk.0.ffn_gate_inp.weight", "blk.0.ffn_up_shexp.weight", "blk.0.ffn_up.weight",
+          "blk.0.ffn_norm_exps.weight", "ffn_up_exps.weight", "blk.0.ffn_gate_up.weight", ".ffn_.ffn_up_exps",
+          "blk.0.attn_q.weight", ""}) {
         EXPECT_EQ(is_moved_by_cpu_moe(name), std::regex_search(name, llama_cpp)) << name;
     }
     EXPECT_TRUE(is_expert_tensor("blk.3.ffn_down_exps.weight"));

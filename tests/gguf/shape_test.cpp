@@ -26,11 +26,14 @@ std::string error_of(const TempDir & dir, const std::string & toml) {
 
 TEST(Shape, ReferenceShapesAreComplete) {
     const std::vector<std::string> names = shape_names();
-    for (const char * name : {"phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b"}) EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
+    for (const char * name : {"phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b"})
+        EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
     for (const std::string & name : names) {
         const Shape shape = load_shape(name);
         EXPECT_TRUE(shape.expect.n_params && shape.expect.n_active_params && shape.expect.n_expert_tensors) << name;
-        EXPECT_TRUE(shape.expect.n_expert && shape.expect.n_expert_used && shape.expect.n_ctx_train && shape.expect.n_layers) << name;
+        EXPECT_TRUE(shape.expect.n_expert && shape.expect.n_expert_used && shape.expect.n_ctx_train &&
+                    shape.expect.n_layers)
+            << name;
         EXPECT_TRUE(std::filesystem::exists(find_vocab(shape))) << name;
     }
 }
@@ -55,8 +58,8 @@ parameters = 1000
     EXPECT_EQ(*shape.find("toy.attention.causal"), MetadataValue(true));
     EXPECT_EQ(*shape.find("toy.rope.freq_base"), MetadataValue(1e4));
     EXPECT_EQ(*shape.find("toy.per_layer"), MetadataValue(std::vector<int64_t>{1, 2, 3, 4}));
-    EXPECT_EQ(shape.expect.n_expert, 8);       // as said
-    EXPECT_EQ(shape.expect.n_layers, 4);       // from the metadata
+    EXPECT_EQ(shape.expect.n_expert, 8);  // as said
+    EXPECT_EQ(shape.expect.n_layers, 4);  // from the metadata
     EXPECT_EQ(shape.expect.n_params, 1000.0);
     EXPECT_EQ(shape.expect.n_ctx_train, std::nullopt);
 
@@ -72,8 +75,10 @@ TEST(Shape, BadSpecsAreUsageErrorsWithALine) {
     const TempDir dir;
     EXPECT_NE(error_of(dir, "arch = 'toy'").find("has no 'name'"), std::string::npos);
     EXPECT_NE(error_of(dir, "name = 'x'\narch = 3").find("spec.toml:2: 'arch' has the wrong type"), std::string::npos);
-    EXPECT_NE(error_of(dir, "name = 'x'\narch = 'y'\nlayers = 3").find("spec.toml:3: unknown key 'layers'"), std::string::npos);
-    EXPECT_NE(error_of(dir, "name = 'x'\narch = 'y'\n[metadata]\na = [1, 'b']").find("spec.toml:4:"), std::string::npos);
+    EXPECT_NE(error_of(dir, "name = 'x'\narch = 'y'\nlayers = 3").find("spec.toml:3: unknown key 'layers'"),
+              std::string::npos);
+    EXPECT_NE(error_of(dir, "name = 'x'\narch = 'y'\n[metadata]\na = [1, 'b']").find("spec.toml:4:"),
+              std::string::npos);
     EXPECT_NE(error_of(dir, "name = 'x").find("spec.toml:1:"), std::string::npos);
     EXPECT_NE(error_of(dir, "name = 'x'\narch = 'y'\n[expect]\ntolerance = 2").find("tolerance"), std::string::npos);
     EXPECT_THROW(load_shape("no-such-model"), UsageError);

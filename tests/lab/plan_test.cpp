@@ -107,7 +107,7 @@ TEST(Plan, ArgumentsOfARun) {
     EXPECT_EQ(generate_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, "auto"),
               (std::vector<std::string>{"generate", "--model", "/models/tiny.gguf", "--prompt=-b starts like an option",
                                         "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096",
-                                        "--json"}));
+                                        "--device", "gpu", "--json"}));
     campaign.n_threads = 2;
     campaign.device = "Vulkan0";
     campaign.temperature = 0.7;
