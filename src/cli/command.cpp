@@ -5,7 +5,7 @@
 namespace shimmy::cli {
 
 Commands::Commands(CLI::App & app) : app_(app) {
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);  // none is our own error, and a wrong name is then reported with that name
     app.fallthrough();
     app.add_flag("--json", globals_.json, "print one JSON document on stdout and nothing else");
     app.add_flag("-v,--verbose", globals_.verbosity, "log to stderr: -v warnings, -vv everything llama.cpp says");

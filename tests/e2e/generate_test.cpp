@@ -10,7 +10,7 @@ namespace shimmy::e2e {
 namespace {
 
 std::vector<std::string> greedy(const fs::path & model, const std::string & prompt, std::vector<std::string> more = {}) {
-    std::vector<std::string> args{"generate", "--model", model.string(), "--prompt", prompt, "--temperature", "0", "--device", "cpu"};
+    std::vector<std::string> args{"generate", "--model", model.string(), "--prompt", prompt, "--temperature", "0", "--gpu-backend", "cpu"};
     args.insert(args.end(), more.begin(), more.end());
     return args;
 }
@@ -52,9 +52,12 @@ TEST(Generate, MaxTokensAndContextStopIt) {
     const Json few = shimmy_json(greedy(tiny_moe(), "Explain quantum computing in simple terms.", {"--max-tokens", "5"}));
     EXPECT_EQ(few["n_output_tokens"], 5);
     EXPECT_EQ(few["stop_reason"], "max_tokens");
-    const Json full = shimmy_json(greedy(tiny_moe(), "Explain quantum computing in simple terms.", {"--ctx", "32"}));
+    // llama.cpp rounds contexts up to 256 tokens; n_ctx is what it made.
+    std::string long_prompt;
+    while (long_prompt.size() < 80 * 17) long_prompt += "gradient descent ";  // 17 characters, 3 tokens each time
+    const Json full = shimmy_json(greedy(tiny_moe(), long_prompt, {"--ctx", "256", "--raw"}));
     EXPECT_EQ(full["stop_reason"], "context_full");
-    EXPECT_LE(full["n_prompt_tokens"].get<int>() + full["n_output_tokens"].get<int>(), full["n_ctx"].get<int>());
+    EXPECT_EQ(full["n_prompt_tokens"].get<int>() + full["n_output_tokens"].get<int>(), full["n_ctx"].get<int>());
 }
 
 TEST(Generate, BadInputIsOneClearLine) {
@@ -88,7 +91,7 @@ TEST(Generate, ErrorsAreADocumentWithJson) {
 TEST(Generate, APromptLongerThanTheContextSaysTheNumbers) {
     std::string prompt;
     for (int i = 0; i < 400; ++i) prompt += "gradient descent ";
-    expect_failure(greedy(tiny_moe(), prompt, {"--ctx", "64"}), 1, {"tokens", "64", "--ctx"});
+    expect_failure(greedy(tiny_moe(), prompt, {"--ctx", "256"}), 1, {"tokens", "256", "--ctx"});
 }
 
 TEST(Generate, AModelThatDoesNotFitSaysWhatWould) {

@@ -80,7 +80,8 @@ TEST_P(Placement, VerifyReadsThePlacementBackFromTheLoadedModel) {
     const ProcessResult result =
         shimmy({"verify", model_of(wanted).string(), "--as", wanted.shape, "--device", "gpu", "--json"});
     std::map<std::string, std::string> status;
-    for (const Json & check : Json::parse(result.out)["checks"]) status[check["check"]] = check["status"];
+    const Json document = Json::parse(result.out);
+    for (const Json & check : document["checks"]) status[check["check"]] = check["status"];
     EXPECT_EQ(status["experts under --cpu-moe"], "pass") << result.out;
     EXPECT_EQ(status["experts"], "pass") << result.out;
     EXPECT_EQ(status["active experts"], "pass") << result.out;

@@ -59,7 +59,8 @@ fs::path synthetic(const std::string & shape, int n_layers, const std::string & 
 
 bool has_gpu() {
     static const bool found = [] {
-        for (const Json & device : shimmy_json({"gpu-info"})["devices"]) {
+        const Json document = shimmy_json({"gpu-info"});
+        for (const Json & device : document["devices"]) {
             const std::string kind = device["kind"];
             if (kind == "gpu" || kind == "integrated_gpu") return true;
         }
