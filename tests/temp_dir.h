@@ -1,11 +1,11 @@
 // A folder that lives as long as the test.
 #pragma once
 
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
-#include <unistd.h>
 
 namespace shimmy {
 

@@ -4,16 +4,16 @@
 
 #include <openssl/evp.h>
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <fstream>
 #include <memory>
 #include <sstream>
-#include <unistd.h>
 #include <vector>
 
 namespace shimmy {
@@ -38,14 +38,16 @@ FileHandle open_file(const fs::path & path, const char * mode) {
 class Sha256 {
 public:
     Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail("SHA-256 is not available");
+        if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+            fail("SHA-256 is not available");
     }
     void update(const void * data, size_t n_bytes) { EVP_DigestUpdate(context_.get(), data, n_bytes); }
     std::string hex() {
         std::array<unsigned char, 32> digest{};
         EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
         std::string text;
-        for (const unsigned byte : digest) text += fmt::format("{:02x}", byte);
+        for (const unsigned byte : digest)
+            text += fmt::format("{:02x}", byte);
         return text;
     }
 

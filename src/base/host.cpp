@@ -2,14 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <fstream>
 #include <sched.h>
-#include <set>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <set>
 #include <utility>
 
 namespace shimmy {

@@ -7,10 +7,10 @@
 namespace shimmy {
 
 struct Host {
-    std::string name;      // host name
-    std::string cpu;       // "AMD EPYC 9B14"
-    std::string os;        // "Linux 6.1.0 x86_64"
-    int n_cores = 0;       // usable by this process
+    std::string name;  // host name
+    std::string cpu;   // "AMD EPYC 9B14"
+    std::string os;    // "Linux 6.1.0 x86_64"
+    int n_cores = 0;   // usable by this process
     uint64_t ram_bytes = 0;
 };
 

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <unistd.h>
+#include <cstdio>
 
 namespace shimmy {
 
@@ -22,7 +22,10 @@ std::string format_eta(double seconds) {
 }  // namespace
 
 Progress::Progress(std::string label, bool quiet)
-    : label_(std::move(label)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), start_(std::chrono::steady_clock::now()) {}
+    : label_(std::move(label)),
+      quiet_(quiet),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()) {}
 
 Progress::~Progress() {
     clear();
@@ -61,8 +64,8 @@ void Progress::draw(uint64_t done, uint64_t total) {
     const int filled = static_cast<int>(share * BAR_WIDTH);
     const double elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const double left_s = share > 0.0 ? elapsed_s * (1.0 - share) / share : 0.0;
-    fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%  {} left", label_, "", filled, "", BAR_WIDTH - filled, share * 100.0,
-               format_eta(left_s));
+    fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%  {} left", label_, "", filled, "", BAR_WIDTH - filled,
+               share * 100.0, format_eta(left_s));
     std::fflush(stderr);
     drawn_ = true;
 }

@@ -3,16 +3,16 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
 
 extern char ** environ;
 
@@ -41,7 +41,8 @@ struct Pipe {
 
 pid_t spawn(const std::vector<std::string> & argv, const Pipe & out, const Pipe & err) {
     std::vector<char *> args;
-    for (const std::string & arg : argv) args.push_back(const_cast<char *>(arg.c_str()));
+    for (const std::string & arg : argv)
+        args.push_back(const_cast<char *>(arg.c_str()));
     args.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;

@@ -8,10 +8,10 @@
 namespace shimmy {
 
 struct ProcessResult {
-    int exit_code = 0;     // 128 + signal number if a signal ended it
+    int exit_code = 0;  // 128 + signal number if a signal ended it
     bool timed_out = false;
-    std::string out;       // stdout
-    std::string err;       // stderr
+    std::string out;  // stdout
+    std::string err;  // stderr
     bool ok() const { return exit_code == 0 && !timed_out; }
 };
 

@@ -9,7 +9,8 @@ Commands::Commands(CLI::App & app) : app_(app) {
     app.fallthrough();
     app.add_flag("--json", globals_.json, "print one JSON document on stdout and nothing else");
     app.add_flag("-v,--verbose", globals_.verbosity, "log to stderr: -v warnings, -vv everything llama.cpp says");
-    app.add_option("--model-dirs", globals_.model_dirs, "folders to look for models in, separated by ';'")->type_name("DIRS");
+    app.add_option("--model-dirs", globals_.model_dirs, "folders to look for models in, separated by ';'")
+        ->type_name("DIRS");
     app.add_option("--gpu-backend", globals_.gpu_backend, "GPU modules to load")
         ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
         ->capture_default_str();

@@ -16,7 +16,7 @@ namespace shimmy::cli {
 struct Globals {
     bool json = false;
     int verbosity = 0;
-    std::string model_dirs;             // extra folders for names, separated by ';'
+    std::string model_dirs;  // extra folders for names, separated by ';'
     std::string gpu_backend = "auto";
     bool cpu_moe = false;
     std::optional<int> n_cpu_moe;

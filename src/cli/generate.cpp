@@ -30,7 +30,8 @@ struct Options {
 };
 
 std::string model_path(const Options & options, const Globals & globals) {
-    if (!options.name.empty() && !options.model.empty()) fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
+    if (!options.name.empty() && !options.model.empty())
+        fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
     const std::string & wanted = options.model.empty() ? options.name : options.model;
     if (wanted.empty()) fail_usage("which model? (shimmy generate --model FILE|NAME; shimmy list shows the names)");
     return library::resolve(wanted, globals.model_dirs).string();
@@ -55,17 +56,30 @@ std::string vram_text(const engine::Model & model) {
     for (const engine::BufferMemory & buffer : model.memory().buffers) {
         if (buffer.host) continue;
         text += fmt::format("; {} {} (model {}, KV {}, compute {})", buffer.device, format_bytes(buffer.total_bytes()),
-                            format_bytes(buffer.model_bytes), format_bytes(buffer.context_bytes), format_bytes(buffer.compute_bytes));
+                            format_bytes(buffer.model_bytes), format_bytes(buffer.context_bytes),
+                            format_bytes(buffer.compute_bytes));
     }
     return text.empty() ? "; no VRAM used" : text;
 }
 
 void print_summary(const engine::Model & model, const engine::GenerateResult & result) {
     const auto decode = result.decode_tps();
-    fmt::print(stderr, "\n{} prompt tokens, {} output tokens ({}); load {:.0f} ms, TTFT {:.1f} ms, prefill {:.1f} tokens/s, decode {}{}; peak RSS {}\n",
-               result.n_prompt_tokens, result.n_output_tokens, engine::to_string(result.stop_reason), model.load_ms(), result.ttft_ms,
-               result.prefill_tps(), decode ? fmt::format("{:.1f} tokens/s", *decode) : "-", vram_text(model), format_bytes(peak_rss_bytes()));
-    if (model.device().software) fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", model.device().name);
+    fmt::print(stderr,
+               "\n{} prompt tokens, {} output tokens ({}); load {:.0f} ms, TTFT {:.1f} ms, prefill {:.1f} tokens/s, "
+               "decode {}{}; peak RSS {}\n",
+               result.n_prompt_tokens, result.n_output_tokens, engine::to_string(result.stop_reason), model.load_ms(),
+               result.ttft_ms, result.prefill_tps(), decode ? fmt::format("{:.1f} tokens/s", *decode) : "-",
+               vram_text(model), format_bytes(peak_rss_bytes()));
+    if (model.device().software)
+        fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", model.device().name);
+}
+
+// A baseline whose experts did not all reach the GPU is not one: say so rather than report its figures as if it were.
+void warn_if_no_baseline(const engine::Model & model, engine::Placement placement) {
+    const uint64_t bytes = model.expert_ram_bytes();
+    if (placement.offloads() || !model.device().is_gpu() || bytes == 0) return;
+    fmt::print(stderr, "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is no all-GPU run\n",
+               format_bytes(bytes), model.device().name);
 }
 
 bool write_text(std::string_view text) {
@@ -81,11 +95,14 @@ int run_generate(Options options, const Globals & globals) {
 
     engine::load_backends(globals.gpu_backend);
     engine::Model model(options.load);
+    warn_if_no_baseline(model, options.load.placement);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
-    const engine::GenerateResult result = model.generate(render(model, options, prompt), options.max_tokens, options.sampling, on_text);
+    const engine::GenerateResult result =
+        model.generate(render(model, options, prompt), options.max_tokens, options.sampling, on_text);
 
     if (globals.json) {
-        const RunSettings settings{options.load.path, prompt, options.max_tokens, options.load.placement, options.sampling};
+        const RunSettings settings{options.load.path, prompt, options.max_tokens, options.load.placement,
+                                   options.sampling};
         fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
     } else {
         print_summary(model, result);
@@ -97,21 +114,46 @@ int run_generate(Options options, const Globals & globals) {
 
 void add_generate(Commands & commands) {
     auto options = std::make_shared<Options>();
-    CLI::App * command =
-        commands.add("generate", "generate text from a prompt", [options, &commands] { return run_generate(*options, commands.globals()); });
-    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")->type_name("FILE|NAME");
+    CLI::App * command = commands.add("generate", "generate text from a prompt",
+                                      [options, &commands] { return run_generate(*options, commands.globals()); });
+    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
+        ->type_name("FILE|NAME");
     command->add_option("--model", options->model, "the same, as an option")->type_name("FILE|NAME");
     auto * prompt = command->add_option("--prompt,-p", options->prompt, "what to say to the model")->type_name("TEXT");
-    command->add_option("--prompt-file", options->prompt_file, "read the prompt from a file")->type_name("FILE")->excludes(prompt);
+    command->add_option("--prompt-file", options->prompt_file, "read the prompt from a file")
+        ->type_name("FILE")
+        ->excludes(prompt);
     command->add_option("--system", options->system, "system message for the chat template")->type_name("TEXT");
     command->add_flag("--raw", options->raw, "continue the prompt as it stands, without the model's chat template");
-    command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")->type_name("N")->check(CLI::PositiveNumber)->capture_default_str();
-    command->add_option("--temperature", options->sampling.temperature, "0 is greedy: always the likeliest token")->type_name("T")->check(CLI::Range(0.0, 100.0))->capture_default_str();
-    command->add_option("--seed", options->sampling.seed, "same seed, same device: same text")->type_name("N")->capture_default_str();
-    command->add_option("--top-p", options->sampling.top_p, "draw from the likeliest tokens that together have this probability")->type_name("P")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-    command->add_option("--top-k", options->sampling.top_k, "draw from this many likeliest tokens; 0: all")->type_name("K")->check(CLI::NonNegativeNumber)->capture_default_str();
-    command->add_option("--min-p", options->sampling.min_p, "drop tokens less likely than this share of the likeliest")->type_name("P")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-    command->add_option("--repeat-penalty", options->sampling.repeat_penalty, "weigh down the last 64 tokens; 1: off")->type_name("X")->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--temperature", options->sampling.temperature, "0 is greedy: always the likeliest token")
+        ->type_name("T")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str();
+    command->add_option("--seed", options->sampling.seed, "same seed, same device: same text")
+        ->type_name("N")
+        ->capture_default_str();
+    command
+        ->add_option("--top-p", options->sampling.top_p,
+                     "draw from the likeliest tokens that together have this probability")
+        ->type_name("P")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    command->add_option("--top-k", options->sampling.top_k, "draw from this many likeliest tokens; 0: all")
+        ->type_name("K")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_option("--min-p", options->sampling.min_p, "drop tokens less likely than this share of the likeliest")
+        ->type_name("P")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    command->add_option("--repeat-penalty", options->sampling.repeat_penalty, "weigh down the last 64 tokens; 1: off")
+        ->type_name("X")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     add_load_options(*command, options->load);
 }
 

@@ -31,13 +31,18 @@ void print_text(const std::vector<engine::Device> & devices) {
     bool has_gpu = false;
     for (const engine::Device & device : devices) {
         has_gpu = has_gpu || (device.is_gpu() && !device.software);
-        const std::string memory = device.memory_total_bytes == 0 ? ""
-                                                                  : fmt::format(", {} free of {}", format_bytes(device.memory_free_bytes),
-                                                                                format_bytes(device.memory_total_bytes));
-        fmt::print("{:<10} {}{}{}\n", device.name, device.description, memory, device.software ? " (software: for correctness, not for speed)" : "");
+        const std::string memory = device.memory_total_bytes == 0
+                                       ? ""
+                                       : fmt::format(", {} free of {}", format_bytes(device.memory_free_bytes),
+                                                     format_bytes(device.memory_total_bytes));
+        fmt::print("{:<10} {}{}{}\n", device.name, device.description, memory,
+                   device.software ? " (software: for correctness, not for speed)" : "");
     }
-    for (const engine::FailedModule & module : engine::failed_modules()) fmt::print("{}: not loaded: {}\n", module.file, module.reason);
-    if (!has_gpu) fmt::print("no GPU found: models run on the CPU (a GPU module is fetched with `make gpu GPU=vulkan` or `GPU=cuda`)\n");
+    for (const engine::FailedModule & module : engine::failed_modules())
+        fmt::print("{}: not loaded: {}\n", module.file, module.reason);
+    if (!has_gpu)
+        fmt::print(
+            "no GPU found: models run on the CPU (a GPU module is fetched with `make gpu GPU=vulkan` or `GPU=cuda`)\n");
 }
 
 int run_gpu_info(const Globals & globals) {
@@ -54,7 +59,8 @@ int run_gpu_info(const Globals & globals) {
 }  // namespace
 
 void add_gpu_info(Commands & commands) {
-    commands.add("gpu-info", "show the devices and their memory", [&commands] { return run_gpu_info(commands.globals()); });
+    commands.add("gpu-info", "show the devices and their memory",
+                 [&commands] { return run_gpu_info(commands.globals()); });
 }
 
 }  // namespace shimmy::cli

@@ -44,7 +44,8 @@ int main(int argc, char ** argv) {
     using namespace shimmy::cli;
     shimmy::install_interrupt_handler();
     CLI::App app{"shimmy runs, quantizes and measures Mixture-of-Experts models", "shimmy"};
-    app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(), shimmy::engine::llama_cpp_version()));
+    app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(),
+                                                  shimmy::engine::llama_cpp_version()));
     Commands commands(app);
     add_generate(commands);
     add_inspect(commands);

@@ -1,4 +1,5 @@
 // shimmy quantize: every wanted quantization of a model, whole files or none.
+#include "engine/quantize.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -6,7 +7,6 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "engine/quantization.h"
-#include "engine/quantize.h"
 #include "gguf/model_info.h"
 
 #include <chrono>
@@ -36,7 +36,8 @@ fs::path output_path(const Options & options, const std::string & type) {
 
 Json quantize_one(const Options & options, const std::string & type, const Globals & globals) {
     const fs::path output = output_path(options, type);
-    if (fs::exists(output) && fs::equivalent(output, options.input)) fail_usage("{}: the output would replace the input", output.string());
+    if (fs::exists(output) && fs::equivalent(output, options.input))
+        fail_usage("{}: the output would replace the input", output.string());
     const auto start = std::chrono::steady_clock::now();
     {
         Progress progress(fmt::format("{} -> {}", fs::path(options.input).filename().string(), type), globals.json);
@@ -46,7 +47,8 @@ Json quantize_one(const Options & options, const std::string & type, const Globa
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const gguf::ModelInfo info = gguf::read_model_info(output);
     if (!globals.json) {
-        fmt::print("{:<8} {:>10}  {:5.2f} bits/weight  {:7.1f} s  {}\n", type, format_bytes(info.size_bytes), info.bits_per_weight, seconds, output.string());
+        fmt::print("{:<8} {:>10}  {:5.2f} bits/weight  {:7.1f} s  {}\n", type, format_bytes(info.size_bytes),
+                   info.bits_per_weight, seconds, output.string());
     }
     return {{"quantization", type},
             {"path", output.string()},
@@ -57,13 +59,15 @@ Json quantize_one(const Options & options, const std::string & type, const Globa
 
 int run_quantize(const Options & options, const Globals & globals) {
     std::vector<std::string> types;
-    for (const std::string & type : options.types) types.push_back(engine::canonical_quantization(type));
+    for (const std::string & type : options.types)
+        types.push_back(engine::canonical_quantization(type));
     engine::require_quantizable(options.input);
     const fs::path dir = output_path(options, "x").parent_path();
     ensure_writable_dir(dir.empty() ? "." : dir);
     remove_stale_part_files(dir.empty() ? "." : dir);
     Json files = Json::array();
-    for (const std::string & type : types) files.push_back(quantize_one(options, type, globals));
+    for (const std::string & type : types)
+        files.push_back(quantize_one(options, type, globals));
     if (globals.json) fmt::print("{}\n", Json{{"input", options.input}, {"files", files}}.dump(2));
     return 0;
 }
@@ -75,10 +79,17 @@ void add_quantize(Commands & commands) {
     CLI::App * command = commands.add("quantize", "write quantized copies of an F16, BF16 or F32 model",
                                       [options, &commands] { return run_quantize(*options, commands.globals()); });
     command->add_option("input", options->input, "GGUF file to quantize")->type_name("FILE")->required();
-    command->add_option("--types", options->types, "quantizations, separated by ',': Q2_K,Q4_K_M,Q8_0")->type_name("TYPES")->delimiter(',')->required();
-    command->add_option("--out-dir", options->out_dir, "folder for the results (default: beside the input)")->type_name("DIR");
+    command->add_option("--types", options->types, "quantizations, separated by ',': Q2_K,Q4_K_M,Q8_0")
+        ->type_name("TYPES")
+        ->delimiter(',')
+        ->required();
+    command->add_option("--out-dir", options->out_dir, "folder for the results (default: beside the input)")
+        ->type_name("DIR");
     command->add_option("--imatrix", options->imatrix, "importance matrix made by llama-imatrix")->type_name("FILE");
-    command->add_option("--threads", options->n_threads, "CPU threads; 0: one per physical core")->type_name("N")->check(CLI::Range(0, 1024))->capture_default_str();
+    command->add_option("--threads", options->n_threads, "CPU threads; 0: one per physical core")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
 }
 
 }  // namespace shimmy::cli

@@ -9,10 +9,13 @@ namespace shimmy::cli {
 namespace {
 
 Json bytes_by_kind(const engine::BufferMemory & memory) {
-    return {{"model_bytes", memory.model_bytes}, {"context_bytes", memory.context_bytes}, {"compute_bytes", memory.compute_bytes}};
+    return {{"model_bytes", memory.model_bytes},
+            {"context_bytes", memory.context_bytes},
+            {"compute_bytes", memory.compute_bytes}};
 }
 
-Json memory_document(const engine::MemoryUse & use) {
+Json memory_document(const engine::Model & model) {
+    const engine::MemoryUse use = model.memory();
     Json buffers = Json::array();
     for (const engine::BufferMemory & buffer : use.buffers) {
         Json entry{{"device", buffer.device}, {"buffer_type", buffer.buffer_type}, {"host", buffer.host}};
@@ -22,6 +25,7 @@ Json memory_document(const engine::MemoryUse & use) {
     return {{"vram_bytes", use.vram().total_bytes()},
             {"vram", bytes_by_kind(use.vram())},
             {"host", bytes_by_kind(use.host())},
+            {"expert_ram_bytes", model.expert_ram_bytes()},
             {"buffers", std::move(buffers)}};
 }
 
@@ -35,7 +39,11 @@ Json device_document(const engine::Device & device) {
 
 Json host_document() {
     const Host machine = host();
-    return {{"name", machine.name}, {"cpu", machine.cpu}, {"os", machine.os}, {"n_cores", machine.n_cores}, {"ram_bytes", machine.ram_bytes}};
+    return {{"name", machine.name},
+            {"cpu", machine.cpu},
+            {"os", machine.os},
+            {"n_cores", machine.n_cores},
+            {"ram_bytes", machine.ram_bytes}};
 }
 
 }  // namespace
@@ -77,7 +85,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"prefill_tps", result.prefill_tps()},
         {"decode_tps", decode_tps ? Json(*decode_tps) : Json(nullptr)},
         {"token_ms", result.token_ms},
-        {"memory", memory_document(model.memory())},
+        {"memory", memory_document(model)},
         {"peak_rss_bytes", peak_rss_bytes()},
     };
 }

@@ -10,8 +10,8 @@
 namespace shimmy::cli {
 
 struct RunSettings {
-    std::string path;     // model file
-    std::string prompt;   // as the user wrote it
+    std::string path;    // model file
+    std::string prompt;  // as the user wrote it
     int max_tokens = 0;
     engine::Placement placement;
     engine::SamplingOptions sampling;

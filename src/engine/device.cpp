@@ -7,11 +7,11 @@
 #include "ggml-backend.h"
 #include "llama.h"
 
+#include <dlfcn.h>
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdlib>
-#include <dlfcn.h>
 #include <mutex>
 
 namespace shimmy::engine {
@@ -84,10 +84,13 @@ bool load_module(const fs::path & file) {
 
 void load_gpu_module(const fs::path & dir, const std::string & name, bool required) {
     const fs::path file = dir / fmt::format("libggml-{}.so", name);
-    const bool built_in = ggml_backend_reg_by_name(name == "cuda" ? "CUDA" : name == "vulkan" ? "Vulkan" : "OpenCL") != nullptr;
+    const bool built_in = ggml_backend_reg_by_name(name == "cuda"     ? "CUDA"
+                                                   : name == "vulkan" ? "Vulkan"
+                                                                      : "OpenCL") != nullptr;
     if (built_in) return;
     if (!fs::exists(file)) {
-        if (required) fail("--gpu-backend {}: {} is not there (get it with: make gpu GPU={})", name, file.string(), name);
+        if (required)
+            fail("--gpu-backend {}: {} is not there (get it with: make gpu GPU={})", name, file.string(), name);
         return;
     }
     if (!load_module(file) && required) fail("--gpu-backend {}: {}", name, failed.back().reason);
@@ -102,10 +105,14 @@ bool is_software(const std::string & description) {
 DeviceKind kind_of(ggml_backend_dev_t device) {
     switch (ggml_backend_dev_type(device)) {
         case GGML_BACKEND_DEVICE_TYPE_GPU:
-        case GGML_BACKEND_DEVICE_TYPE_META: return DeviceKind::gpu;
-        case GGML_BACKEND_DEVICE_TYPE_IGPU: return DeviceKind::integrated_gpu;
-        case GGML_BACKEND_DEVICE_TYPE_ACCEL: return DeviceKind::accelerator;
-        case GGML_BACKEND_DEVICE_TYPE_CPU: break;
+        case GGML_BACKEND_DEVICE_TYPE_META:
+            return DeviceKind::gpu;
+        case GGML_BACKEND_DEVICE_TYPE_IGPU:
+            return DeviceKind::integrated_gpu;
+        case GGML_BACKEND_DEVICE_TYPE_ACCEL:
+            return DeviceKind::accelerator;
+        case GGML_BACKEND_DEVICE_TYPE_CPU:
+            break;
     }
     return DeviceKind::cpu;
 }
@@ -129,10 +136,14 @@ Device describe(ggml_backend_dev_t device) {
 
 const char * to_string(DeviceKind kind) {
     switch (kind) {
-        case DeviceKind::gpu: return "gpu";
-        case DeviceKind::integrated_gpu: return "integrated_gpu";
-        case DeviceKind::accelerator: return "accelerator";
-        case DeviceKind::cpu: break;
+        case DeviceKind::gpu:
+            return "gpu";
+        case DeviceKind::integrated_gpu:
+            return "integrated_gpu";
+        case DeviceKind::accelerator:
+            return "accelerator";
+        case DeviceKind::cpu:
+            break;
     }
     return "cpu";
 }
@@ -156,8 +167,10 @@ const std::vector<FailedModule> & failed_modules() {
 
 std::vector<Device> devices() {
     std::vector<Device> result;
-    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) result.push_back(describe(ggml_backend_dev_get(i)));
-    std::stable_sort(result.begin(), result.end(), [](const Device & a, const Device & b) { return a.is_gpu() > b.is_gpu(); });
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i)
+        result.push_back(describe(ggml_backend_dev_get(i)));
+    std::stable_sort(result.begin(), result.end(),
+                     [](const Device & a, const Device & b) { return a.is_gpu() > b.is_gpu(); });
     return result;
 }
 

@@ -14,7 +14,7 @@ struct Device {
     std::string description;  // "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)"
     std::string backend;      // "CPU", "Vulkan", "CUDA"
     DeviceKind kind = DeviceKind::cpu;
-    bool software = false;    // a GPU API computed on the CPU: right results, speed without meaning
+    bool software = false;  // a GPU API computed on the CPU: right results, speed without meaning
     uint64_t memory_free_bytes = 0;
     uint64_t memory_total_bytes = 0;
 

@@ -61,7 +61,8 @@ std::optional<int> smallest_n_cpu_moe(LoadOptions options, int n_layers) {
 
 std::string advice(const LoadOptions & options, int n_layers, bool has_experts) {
     if (!has_experts) return "use a smaller quantization or a smaller --ctx";
-    if (options.placement == Placement::offload()) return "the experts are on the CPU already: use a smaller quantization or a smaller --ctx";
+    if (options.placement == Placement::offload())
+        return "the experts are on the CPU already: use a smaller quantization or a smaller --ctx";
     LoadOptions from_start = options;
     from_start.placement = Placement::baseline();
     const std::optional<int> n = smallest_n_cpu_moe(from_start, n_layers);
@@ -81,13 +82,14 @@ MemoryUse estimate_memory(const LoadOptions & options) {
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     const MemoryUse use = estimate_memory(options);
     if (const auto shortage = vram_shortage(use)) {
-        fail("{}: needs {} on {}, which has {} free: {} too much; {}", options.path, format_bytes(shortage->needed_bytes),
-             shortage->device, format_bytes(shortage->free_bytes), format_bytes(shortage->missing_bytes()),
-             advice(options, n_layers, has_experts));
+        fail("{}: needs {} on {}, which has {} free: {} too much; {}", options.path,
+             format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
+             format_bytes(shortage->missing_bytes()), advice(options, n_layers, has_experts));
     }
     if (const auto shortage = ram_shortage(use)) {
-        fail("{}: needs {} of RAM besides the mapped file, and {} is available: {} too much; use a smaller --ctx", options.path,
-             format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes), format_bytes(shortage->missing_bytes()));
+        fail("{}: needs {} of RAM besides the mapped file, and {} is available: {} too much; use a smaller --ctx",
+             options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
+             format_bytes(shortage->missing_bytes()));
     }
 }
 

@@ -35,8 +35,10 @@ Imatrix::Imatrix(const std::filesystem::path & path) {
     if (!common_imatrix_load(path.string(), loaded) || loaded.entries.empty()) {
         fail("{}: not an importance matrix: {}", path.string(), log.reason("it holds no entries"));
     }
-    for (const auto & [name, entry] : loaded.entries) weights_.push_back({name, column_means(entry)});
-    for (const Weight & weight : weights_) data_.push_back({weight.name.c_str(), weight.means.data(), weight.means.size()});
+    for (const auto & [name, entry] : loaded.entries)
+        weights_.push_back({name, column_means(entry)});
+    for (const Weight & weight : weights_)
+        data_.push_back({weight.name.c_str(), weight.means.data(), weight.means.size()});
     data_.push_back({nullptr, nullptr, 0});
 
     add_metadata("quantize.imatrix.file", path.filename().string());

@@ -72,8 +72,8 @@ llama_model_params LoadParams::model_params() const {
 
 llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
     if (options_.n_ctx > n_ctx_trained) {
-        fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)", options_.path,
-                   options_.n_ctx, n_ctx_trained, n_ctx_trained);
+        fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)",
+                   options_.path, options_.n_ctx, n_ctx_trained, n_ctx_trained);
     }
     llama_context_params params = llama_context_default_params();
     params.n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
@@ -96,7 +96,8 @@ llama_model_ptr LoadParams::load_model() const {
 
 llama_context_ptr LoadParams::make_context(llama_model * model) const {
     const LogCapture log;
-    llama_context_ptr context(llama_init_from_model(model, context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)))));
+    llama_context_ptr context(
+        llama_init_from_model(model, context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)))));
     if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
     return context;
 }

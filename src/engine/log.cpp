@@ -29,7 +29,8 @@ void on_log(ggml_log_level level, const char * text, void * /*user_data*/) {
     if (level != GGML_LOG_LEVEL_CONT) line_level = level;
     if (line_level == GGML_LOG_LEVEL_ERROR) {
         const std::lock_guard lock(captured().mutex);
-        for (auto * lines : captured().open) lines->emplace_back(text);
+        for (auto * lines : captured().open)
+            lines->emplace_back(text);
     }
     const int needed = line_level == GGML_LOG_LEVEL_ERROR || line_level == GGML_LOG_LEVEL_WARN ? 1 : 2;
     if (shown_verbosity.load(std::memory_order_relaxed) >= needed) std::fputs(text, stderr);
@@ -37,7 +38,8 @@ void on_log(ggml_log_level level, const char * text, void * /*user_data*/) {
 
 // "llama_model_load: error loading model: unknown model architecture: 'x'\n" -> "unknown model architecture: 'x'"
 std::string without_prefixes(std::string line) {
-    while (!line.empty() && line.back() == '\n') line.pop_back();
+    while (!line.empty() && line.back() == '\n')
+        line.pop_back();
     const size_t function_end = line.find(": ");
     const bool is_function = function_end != std::string::npos && line.find(' ') > function_end;
     if (is_function) line = line.substr(function_end + 2);

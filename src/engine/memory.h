@@ -9,9 +9,9 @@ namespace shimmy::engine {
 
 // One buffer type of one device ("Vulkan0", "CPU", "CPU_Mapped").
 struct BufferMemory {
-    std::string device;       // device name, "CPU" for host buffers
+    std::string device;  // device name, "CPU" for host buffers
     std::string buffer_type;
-    bool host = false;        // in RAM rather than in a GPU's memory
+    bool host = false;  // in RAM rather than in a GPU's memory
     uint64_t model_bytes = 0;
     uint64_t context_bytes = 0;  // KV cache
     uint64_t compute_bytes = 0;  // scratch of the compute graph
@@ -35,7 +35,7 @@ struct TensorPlacement {
     std::string buffer_type;  // "Vulkan0"
     bool host = false;
     uint64_t bytes = 0;
-    bool is_expert = false;   // a routed expert's matrix: what --cpu-moe moves
+    bool is_expert = false;  // a routed expert's matrix: what --cpu-moe moves
 };
 
 }  // namespace shimmy::engine

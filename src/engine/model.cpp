@@ -11,8 +11,8 @@
 #include "gguf/model_info.h"
 
 #include "chat.h"
-#include "llama-ext.h"
 #include "ggml-backend.h"
+#include "llama-ext.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,7 +36,8 @@ double ms_since(Clock::time_point start) {
 llama_sampler_ptr make_sampler(const SamplingOptions & options, int n_vocab) {
     llama_sampler * chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
     if (options.repeat_penalty != 1.0F) {
-        llama_sampler_chain_add(chain, llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0F, 0.0F));
+        llama_sampler_chain_add(
+            chain, llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0F, 0.0F));
     }
     if (options.temperature <= 0.0F) {
         llama_sampler_chain_add(chain, llama_sampler_init_greedy());
@@ -65,19 +66,25 @@ std::string token_text(const llama_vocab * vocab, llama_token token) {
 void log_softmax(float * logits, int n) {
     const float max = *std::max_element(logits, logits + n);
     double sum = 0.0;
-    for (int i = 0; i < n; ++i) sum += std::exp(static_cast<double>(logits[i] - max));
+    for (int i = 0; i < n; ++i)
+        sum += std::exp(static_cast<double>(logits[i] - max));
     const float log_sum = max + static_cast<float>(std::log(sum));
-    for (int i = 0; i < n; ++i) logits[i] -= log_sum;
+    for (int i = 0; i < n; ++i)
+        logits[i] -= log_sum;
 }
 
 }  // namespace
 
 const char * to_string(StopReason reason) {
     switch (reason) {
-        case StopReason::end_of_text: return "end_of_text";
-        case StopReason::max_tokens: return "max_tokens";
-        case StopReason::context_full: return "context_full";
-        case StopReason::stopped: break;
+        case StopReason::end_of_text:
+            return "end_of_text";
+        case StopReason::max_tokens:
+            return "max_tokens";
+        case StopReason::context_full:
+            return "context_full";
+        case StopReason::stopped:
+            break;
     }
     return "stopped";
 }
@@ -110,7 +117,8 @@ void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
     const LogCapture log;
     const int rc = llama_decode(context.get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
     check_interrupted();  // an aborted decode returns an error of its own
-    if (rc != 0) fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
+    if (rc != 0)
+        fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
 void Model::Impl::prefill(const std::vector<llama_token> & tokens) {
@@ -127,7 +135,8 @@ void Model::Impl::warm_up() {
     const int n_tokens = std::min(N_WARMUP_TOKENS, static_cast<int>(llama_n_batch(context.get())));
     std::vector<llama_token> tokens(static_cast<size_t>(n_tokens));
     std::iota(tokens.begin(), tokens.end(), 0);
-    for (llama_token & token : tokens) token %= llama_vocab_n_tokens(vocab());
+    for (llama_token & token : tokens)
+        token %= llama_vocab_n_tokens(vocab());
     prefill(tokens);
     decode(tokens.data(), 1);
     llama_synchronize(context.get());
@@ -147,10 +156,12 @@ Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
     const gguf::ModelInfo info = gguf::read_model_info(options.path);
     const bool has_experts = info.n_expert_tensors > 0;
     if (options.placement.offloads() && !has_experts) {
-        fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU", options.path, info.arch);
+        fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU",
+             options.path, info.arch);
     }
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
-    impl_->params->context_params(static_cast<uint32_t>(info.n_ctx_train));  // refuses a context beyond the model's early
+    impl_->params->context_params(
+        static_cast<uint32_t>(info.n_ctx_train));  // refuses a context beyond the model's early
     if (options.check_fit) require_fit(options, static_cast<int>(info.n_layers), has_experts);
 
     const auto start = Clock::now();
@@ -203,6 +214,14 @@ std::vector<TensorPlacement> Model::tensors() const {
     return result;
 }
 
+uint64_t Model::expert_ram_bytes() const {
+    uint64_t bytes = 0;
+    for (const TensorPlacement & tensor : tensors()) {
+        if (tensor.host && gguf::is_moved_by_cpu_moe(tensor.name)) bytes += tensor.bytes;
+    }
+    return bytes;
+}
+
 bool Model::has_chat_template() const {
     return impl_->templates != nullptr;
 }
@@ -232,12 +251,14 @@ std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_specia
     return tokens;
 }
 
-GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling, const OnText & on_text) {
+GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                               const OnText & on_text) {
     const auto start = Clock::now();
     const std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
     if (tokens.empty()) fail_usage("the prompt is empty");
     if (tokens.size() >= n_ctx()) {
-        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx", tokens.size(), n_ctx());
+        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
+             tokens.size(), n_ctx());
     }
     GenerateResult result;
     result.n_prompt_tokens = static_cast<int>(tokens.size());
@@ -288,7 +309,8 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens)
     llama_memory_clear(llama_get_memory(impl_->context.get()), true);
     const size_t n_batch = llama_n_batch(impl_->context.get());
     llama_batch batch = llama_batch_init(static_cast<int>(n_batch), 0, 1);
-    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch, [](llama_batch * b) { llama_batch_free(*b); });
+    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
+                                                                      [](llama_batch * b) { llama_batch_free(*b); });
     for (size_t start = 0; start < tokens.size(); start += n_batch) {
         batch.n_tokens = static_cast<int>(std::min(n_batch, tokens.size() - start));
         for (int i = 0; i < batch.n_tokens; ++i) {

@@ -17,15 +17,15 @@
 namespace shimmy::engine {
 
 struct LoadOptions {
-    std::string path;      // GGUF file; of a split model, its first part
+    std::string path;  // GGUF file; of a split model, its first part
     Placement placement;
-    std::string device;    // as find_device takes it
-    int n_threads = 0;     // 0: one per physical core
-    uint32_t n_ctx = 0;    // tokens of context; 0: 4096, or what the model was trained for if that is less
+    std::string device;  // as find_device takes it
+    int n_threads = 0;   // 0: one per physical core
+    uint32_t n_ctx = 0;  // tokens of context; 0: 4096, or what the model was trained for if that is less
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
-    bool warm_up = true;   // run a few tokens once, so that the first request is not charged for kernels being compiled
-    bool check_fit = true; // refuse, with numbers, what would not fit; costs a second read of the header
+    bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
+    bool check_fit = true;  // refuse, with numbers, what would not fit; costs a second read of the header
 };
 
 struct SamplingOptions {
@@ -38,7 +38,7 @@ struct SamplingOptions {
 };
 
 struct Message {
-    std::string role;     // "system", "user", "assistant"
+    std::string role;  // "system", "user", "assistant"
     std::string content;
 };
 
@@ -54,11 +54,11 @@ struct GenerateResult {
     int n_output_tokens = 0;
     double ttft_ms = 0.0;
     double prefill_ms = 0.0;
-    double decode_ms = 0.0;               // first token to last
+    double decode_ms = 0.0;  // first token to last
     double total_ms = 0.0;
-    std::vector<double> token_ms;         // time of each output token since the call
+    std::vector<double> token_ms;  // time of each output token since the call
 
-    double prefill_tps() const;           // prompt tokens per second of prefill
+    double prefill_tps() const;                // prompt tokens per second of prefill
     std::optional<double> decode_tps() const;  // (n_output - 1) / decode time; none for fewer than two tokens
 };
 
@@ -81,6 +81,9 @@ public:
 
     MemoryUse memory() const;
     std::vector<TensorPlacement> tensors() const;
+    // Bytes of routed experts in RAM. Above 0 in a baseline on a GPU means that it is none: llama.cpp leaves a tensor
+    // that the device cannot hold or compute on the CPU without a word.
+    uint64_t expert_ram_bytes() const;
 
     // The messages as the model's own chat template renders them, ready for a reply. Throws Error if the model has
     // none.
@@ -103,6 +106,5 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
-
 
 }  // namespace shimmy::engine

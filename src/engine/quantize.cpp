@@ -35,7 +35,8 @@ bool is_float_type(const std::string & type) {
 }
 
 // llama.cpp's quantizer has no progress callback and cannot be stopped, but it logs a line "[  12/ 291] name …" before
-// each tensor, on the calling thread, and turns exceptions into a failed call. So the log callback is the hook for both.
+// each tensor, on the calling thread, and turns exceptions into a failed call. So the log callback is the hook for
+// both.
 struct ProgressHook {
     const std::function<void(uint64_t, uint64_t)> & on_tensor;
     ggml_log_callback previous = nullptr;
@@ -66,8 +67,8 @@ void require_quantizable(const fs::path & input) {
     const gguf::GgufFile file(input);
     for (const gguf::TensorInfo & tensor : file.tensors()) {
         if (!is_float_type(tensor.type)) {
-            fail("{}: already quantized ({} is {}): quantize the F16 or BF16 original instead", input.string(), tensor.name,
-                 upper(tensor.type));
+            fail("{}: already quantized ({} is {}): quantize the F16 or BF16 original instead", input.string(),
+                 tensor.name, upper(tensor.type));
         }
     }
 }
@@ -99,7 +100,8 @@ void quantize(const QuantizeOptions & options, const std::function<void(uint64_t
     const ProgressHook hook(on_tensor);
     const bool ok = llama_model_quantize(options.input.c_str(), part.path().c_str(), &params) == 0;
     check_interrupted();
-    if (!ok) fail("{}: {}: {}", options.input.string(), options.type, log.reason("llama.cpp's quantizer failed (try -vv)"));
+    if (!ok)
+        fail("{}: {}: {}", options.input.string(), options.type, log.reason("llama.cpp's quantizer failed (try -vv)"));
     part.commit();
 }
 

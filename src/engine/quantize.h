@@ -21,6 +21,7 @@ void require_quantizable(const std::filesystem::path & input);
 
 // Writes the output whole or not at all; checks free disk first. `on_tensor(done, total)` is called after each tensor
 // and may throw to stop (Ctrl-C is looked at there). Throws Error with llama.cpp's reason.
-void quantize(const QuantizeOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_tensor = {});
+void quantize(const QuantizeOptions & options,
+              const std::function<void(uint64_t done, uint64_t total)> & on_tensor = {});
 
 }  // namespace shimmy::engine

@@ -1,6 +1,7 @@
 #include "lab/result.h"
 
 #include "base/error.h"
+#include "base/units.h"
 
 #include <array>
 #include <cmath>
@@ -107,6 +108,11 @@ std::string defect(const Json & document, const Json & settings) {
     if (document["placement"] != settings["placement"]) {
         return fmt::format("ran as {}, not as {}", document["placement"].get<std::string>(),
                            settings["placement"].get<std::string>());
+    }
+    const uint64_t expert_ram_bytes = document["memory"].value("expert_ram_bytes", uint64_t{0});
+    if (settings["placement"] == "baseline" && expert_ram_bytes > 0) {
+        return fmt::format("is no baseline: {} of experts stayed in RAM, because {} cannot hold or compute them",
+                           format_bytes(expert_ram_bytes), document["device"]["name"].get<std::string>());
     }
     return "";
 }

@@ -3,13 +3,13 @@
 #include "base/error.h"
 #include "temp_dir.h"
 
-#include <csignal>
 #include <fmt/format.h>
-#include <fstream>
-#include <functional>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <csignal>
+#include <fstream>
+#include <functional>
 
 namespace shimmy {
 namespace {
@@ -34,10 +34,11 @@ TEST(Files, HashOfAFileEqualsHashOfItsBytes) {
     const std::string content(3'000'000, 'x');  // several read buffers
     write_file_atomic(dir / "f", content);
     uint64_t last = 0;
-    EXPECT_EQ(sha256_file_hex(dir / "f", [&](uint64_t done, uint64_t total) {
-                  EXPECT_EQ(total, content.size());
-                  last = done;
-              }),
+    EXPECT_EQ(sha256_file_hex(dir / "f",
+                              [&](uint64_t done, uint64_t total) {
+                                  EXPECT_EQ(total, content.size());
+                                  last = done;
+                              }),
               sha256_hex(content));
     EXPECT_EQ(last, content.size());
 }

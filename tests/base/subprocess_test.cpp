@@ -18,7 +18,8 @@ TEST(Subprocess, KeepsOutputsApartAndReturnsTheExitCode) {
 }
 
 TEST(Subprocess, ReadsMoreThanAPipeHolds) {
-    const ProcessResult result = run_process({"sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x; head -c 300000 /dev/zero >&2"});
+    const ProcessResult result =
+        run_process({"sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x; head -c 300000 /dev/zero >&2"});
     EXPECT_TRUE(result.ok());
     EXPECT_EQ(result.out.size(), 1'000'000U);
     EXPECT_EQ(result.err.size(), 300'000U);

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include "base/error.h"
+#include "base/files.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -37,13 +38,31 @@ bool is_current(const fs::path & file, const fs::path & source) {
     return made > fs::last_write_time(SHIMMY_PROGRAM) && made > fs::last_write_time(source);
 }
 
+fs::path shape_file(const std::string & shape) {
+    return fs::path(SHIMMY_SOURCE_DIR) / "shapes" / (shape + ".toml");
+}
+
+std::string with_half_the_experts(std::string spec) {
+    const std::string key = "expert_count = ";
+    const size_t value = spec.find(key) + key.size();
+    const int n_expert = std::stoi(spec.substr(value));
+    return spec.replace(value, std::to_string(n_expert).size(), std::to_string(n_expert / 2));
+}
+
+void synthesize(std::vector<std::string> args) {
+    args.insert(args.begin(), "synth");
+    args.emplace_back("--sparse");
+    (void)shimmy_json(args);
+}
+
 }  // namespace
 
 fs::path tiny_moe(const std::string & quantization) {
     const fs::path file = model_dir() / ("tiny-moe-" + quantization + ".gguf");
     const FileLock lock(model_dir() / ".lock");
     if (!is_current(file, tiny_moe())) {
-        (void)shimmy_json({"quantize", tiny_moe().string(), "--types", quantization, "--out-dir", model_dir().string()});
+        (void)shimmy_json(
+            {"quantize", tiny_moe().string(), "--types", quantization, "--out-dir", model_dir().string()});
     }
     return file;
 }
@@ -51,9 +70,20 @@ fs::path tiny_moe(const std::string & quantization) {
 fs::path synthetic(const std::string & shape, int n_layers, const std::string & quantization) {
     const fs::path file = model_dir() / fmt::format("{}-{}l-{}.gguf", shape, n_layers, quantization);
     const FileLock lock(model_dir() / ".lock");
-    if (!is_current(file, SHIMMY_PROGRAM)) {
-        (void)shimmy_json({"synth", "--shape", shape, "--layers", std::to_string(n_layers), "--quant", quantization, "--out", file.string(), "--sparse"});
+    if (!is_current(file, shape_file(shape))) {
+        const fs::path spec = model_dir() / (shape + "-half.toml");
+        write_file_atomic(spec, with_half_the_experts(read_file(shape_file(shape))));
+        synthesize({"--shape", spec.string(), "--layers", std::to_string(n_layers), "--quant", quantization, "--out",
+                    file.string()});
     }
+    return file;
+}
+
+fs::path synthetic_whole(const std::string & shape, const std::string & quantization) {
+    const fs::path file = model_dir() / fmt::format("{}-{}.gguf", shape, quantization);
+    const FileLock lock(model_dir() / ".lock");
+    if (!is_current(file, shape_file(shape)))
+        synthesize({"--shape", shape, "--quant", quantization, "--out", file.string()});
     return file;
 }
 

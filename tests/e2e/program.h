@@ -4,10 +4,10 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 
+#include <gtest/gtest.h>
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <gtest/gtest.h>
 #include <string>
 #include <vector>
 
@@ -32,13 +32,15 @@ inline Json shimmy_json(std::vector<std::string> args) {
 }
 
 // The run must fail with this exit code and say one line on stderr that holds all of `parts`. Nothing on stdout.
-inline void expect_failure(const std::vector<std::string> & args, int exit_code, const std::vector<std::string> & parts) {
+inline void expect_failure(const std::vector<std::string> & args, int exit_code,
+                           const std::vector<std::string> & parts) {
     const ProcessResult result = shimmy(args);
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
     EXPECT_EQ(result.out, "");
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
     EXPECT_EQ(result.err.rfind("shimmy: ", 0), 0U) << result.err;
-    for (const std::string & part : parts) EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' not in: " << result.err;
+    for (const std::string & part : parts)
+        EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' not in: " << result.err;
 }
 
 inline fs::path tiny_moe() {
@@ -48,14 +50,18 @@ inline fs::path tiny_moe() {
 // The embedded model in another quantization, made once per build folder.
 fs::path tiny_moe(const std::string & quantization);
 
-// A synthetic model of a reference shape with few layers, made once per build folder. Its weights are zeros in a
-// hole of the file: placement and memory are those of the real model, the text is not.
+// A synthetic model of a reference shape with few layers and half the experts, made once per build folder. Its weights
+// are zeros in a hole of the file: placement and memory are those of the real model, the text is not. Half, because
+// llvmpipe takes no tensor above 128 MiB, and the experts of a layer are one.
 fs::path synthetic(const std::string & shape, int n_layers, const std::string & quantization);
+// The whole shape.
+fs::path synthetic_whole(const std::string & shape, const std::string & quantization);
 
 // True where a Vulkan device is there, llvmpipe included. Tests that need one skip with the reason otherwise.
 bool has_gpu();
 
-#define SKIP_WITHOUT_GPU() \
-    if (!shimmy::e2e::has_gpu()) GTEST_SKIP() << "no GPU device, not even llvmpipe (mesa-vulkan-drivers): see shimmy gpu-info"
+#define SKIP_WITHOUT_GPU()       \
+    if (!shimmy::e2e::has_gpu()) \
+    GTEST_SKIP() << "no GPU device, not even llvmpipe (mesa-vulkan-drivers): see shimmy gpu-info"
 
 }  // namespace shimmy::e2e

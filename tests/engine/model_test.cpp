@@ -6,9 +6,9 @@
 #include "engine/device.h"
 #include "engine/fit.h"
 
+#include <gtest/gtest.h>
 #include <algorithm>
 #include <cmath>
-#include <gtest/gtest.h>
 
 namespace shimmy::engine {
 namespace {
@@ -35,7 +35,8 @@ bool has_gpu() {
 // Mean over positions of KL(p || q), from natural-log probabilities.
 double mean_kl(const std::vector<float> & log_p, const std::vector<float> & log_q, size_t n_vocab) {
     double sum = 0.0;
-    for (size_t i = 0; i < log_p.size(); ++i) sum += std::exp(log_p[i]) * (static_cast<double>(log_p[i]) - log_q[i]);
+    for (size_t i = 0; i < log_p.size(); ++i)
+        sum += std::exp(log_p[i]) * (static_cast<double>(log_p[i]) - log_q[i]);
     return sum / (static_cast<double>(log_p.size()) / static_cast<double>(n_vocab));
 }
 
@@ -54,7 +55,8 @@ TEST(EngineModel, LogProbabilitiesAreDistributionsThatPredictTheText) {
     double nll = 0.0;
     for (size_t i = 0; i + 1 < tokens.size(); ++i) {
         double sum = 0.0;
-        for (size_t v = 0; v < n_vocab; ++v) sum += std::exp(static_cast<double>(rows[i * n_vocab + v]));
+        for (size_t v = 0; v < n_vocab; ++v)
+            sum += std::exp(static_cast<double>(rows[i * n_vocab + v]));
         ASSERT_NEAR(sum, 1.0, 1e-3) << "row " << i;
         nll -= rows[i * n_vocab + static_cast<size_t>(tokens[i + 1])];
     }
@@ -115,8 +117,9 @@ TEST(EngineModel, TheChatTemplateAndItsTokensRoundTrip) {
 TEST(EngineModel, StoppingFromTheCallbackEndsAtOnce) {
     Model model(options_for("cpu", Placement::baseline()));
     int n_calls = 0;
-    const GenerateResult result = model.generate(model.apply_chat_template({{"user", "Explain gradient descent in simple terms."}}), 100,
-                                                 SamplingOptions{.temperature = 0.0F}, [&](std::string_view) { return ++n_calls < 3; });
+    const GenerateResult result =
+        model.generate(model.apply_chat_template({{"user", "Explain gradient descent in simple terms."}}), 100,
+                       SamplingOptions{.temperature = 0.0F}, [&](std::string_view) { return ++n_calls < 3; });
     EXPECT_EQ(n_calls, 3);
     EXPECT_EQ(result.stop_reason, StopReason::stopped);
     EXPECT_LT(result.n_output_tokens, 10);

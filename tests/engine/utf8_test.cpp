@@ -25,9 +25,9 @@ TEST(Utf8Stream, HoldsBackACutSequenceAtEverySplit) {
 TEST(Utf8Stream, ReplacesWhatCanNeverBecomeUtf8) {
     Utf8Stream stream;
     EXPECT_EQ(stream.push("a\xFF"), std::string("a") + REPLACEMENT);
-    EXPECT_EQ(stream.push("\xC0\xAF"), std::string(REPLACEMENT) + REPLACEMENT);     // overlong '/'
-    EXPECT_EQ(stream.push("\xE2\x82z"), std::string(REPLACEMENT) + "z");            // cut, then a letter
-    EXPECT_EQ(stream.push("\xED\xA0\x80").find(REPLACEMENT), 0U);                   // a surrogate
+    EXPECT_EQ(stream.push("\xC0\xAF"), std::string(REPLACEMENT) + REPLACEMENT);  // overlong '/'
+    EXPECT_EQ(stream.push("\xE2\x82z"), std::string(REPLACEMENT) + "z");         // cut, then a letter
+    EXPECT_EQ(stream.push("\xED\xA0\x80").find(REPLACEMENT), 0U);                // a surrogate
     EXPECT_EQ(stream.finish(), "");
 }
 
