@@ -53,7 +53,7 @@ asan tsan: setup
 	@cmake --build --preset $@ --parallel $(JOBS)
 	@scripts/sanitized-tests.sh build/$@
 
-fuzz: setup
+fuzz: build
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 format:

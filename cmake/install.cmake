@@ -2,6 +2,9 @@
 
 install(TARGETS shimmy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS llama llama-common ggml ggml-base ggml-cpu LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
+if(SHIMMY_MOE)
+    install(TARGETS ggml-moe LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
+endif()
 install(DIRECTORY ${SHIMMY_LLAMA_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/vocab
     FILES_MATCHING PATTERN "ggml-vocab-*.gguf" PATTERN "templates" EXCLUDE)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/shapes/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/shapes)

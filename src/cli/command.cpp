@@ -14,6 +14,10 @@ Commands::Commands(CLI::App & app) : app_(app) {
     app.add_option("--gpu-backend", globals_.gpu_backend, "GPU modules to load")
         ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
         ->capture_default_str();
+    app.add_option("--moe-backend", globals_.moe_backend,
+                   "libggml-moe for weights on the CPU; auto: where no GPU holds the rest of the model")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->capture_default_str();
     auto * all = app.add_flag("--cpu-moe", globals_.cpu_moe, "keep the experts of every layer on the CPU");
     app.add_option("--n-cpu-moe", globals_.n_cpu_moe, "keep the experts of the first N layers on the CPU")
         ->type_name("N")

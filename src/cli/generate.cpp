@@ -93,7 +93,7 @@ int run_generate(Options options, const Globals & globals) {
     options.load.placement = placement_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
-    engine::load_backends(globals.gpu_backend);
+    const bool moe_backend = load_backends(globals, options.load.device);
     engine::Model model(options.load);
     warn_if_no_baseline(model, options.load.placement);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
@@ -101,8 +101,8 @@ int run_generate(Options options, const Globals & globals) {
         model.generate(render(model, options, prompt), options.max_tokens, options.sampling, on_text);
 
     if (globals.json) {
-        const RunSettings settings{options.load.path, prompt, options.max_tokens, options.load.placement,
-                                   options.sampling};
+        const RunSettings settings{options.load.path,      prompt,           options.max_tokens,
+                                   options.load.placement, options.sampling, moe_backend};
         fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
     } else {
         print_summary(model, result);

@@ -1,7 +1,7 @@
 // shimmy gpu-info: the devices models can run on, and the modules that failed to load.
 #include "base/json.h"
 #include "base/units.h"
-#include "cli/command.h"
+#include "cli/placement_options.h"
 #include "engine/device.h"
 
 #include <fmt/format.h>
@@ -46,7 +46,7 @@ void print_text(const std::vector<engine::Device> & devices) {
 }
 
 int run_gpu_info(const Globals & globals) {
-    engine::load_backends(globals.gpu_backend);
+    load_backends(globals, "");
     const std::vector<engine::Device> devices = engine::devices();
     if (globals.json) {
         fmt::print("{}\n", to_json(devices).dump(2));

@@ -7,6 +7,11 @@ engine::Placement placement_option(const Globals & globals) {
     return engine::Placement::partial(globals.n_cpu_moe.value_or(0));
 }
 
+bool load_backends(const Globals & globals, const std::string & device) {
+    engine::load_backends(globals.gpu_backend);
+    return engine::load_moe_backend(globals.moe_backend, engine::find_device(device));
+}
+
 void add_load_options(CLI::App & command, engine::LoadOptions & load) {
     command
         .add_option("--ctx", load.n_ctx,

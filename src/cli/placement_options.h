@@ -9,6 +9,10 @@ namespace shimmy::cli {
 // The placement that --cpu-moe and --n-cpu-moe ask for.
 engine::Placement placement_option(const Globals & globals);
 
+// Loads the GPU modules and the moe backend as the options say; call before a model is loaded. Returns whether the moe
+// backend is in use.
+bool load_backends(const Globals & globals, const std::string & device);
+
 // --ctx, --threads and --device.
 void add_load_options(CLI::App & command, engine::LoadOptions & load);
 

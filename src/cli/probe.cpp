@@ -25,7 +25,7 @@ int probe(Options options, const Globals & globals) {
     options.load.path = library::resolve(options.name, globals.model_dirs).string();
     options.load.placement = placement_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
-    engine::load_backends(globals.gpu_backend);
+    load_backends(globals, options.load.device);
     const engine::Model model(options.load);
     const engine::MemoryUse memory = model.memory();
     if (globals.json) {

@@ -63,6 +63,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"placement", engine::to_string(settings.placement)},
         {"device", device_document(model.device())},
         {"host", host_document()},
+        {"moe_backend", settings.moe_backend},
         {"n_threads", model.n_threads()},
         {"n_ctx", model.n_ctx()},
         {"seed", settings.sampling.seed},

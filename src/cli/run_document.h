@@ -15,6 +15,7 @@ struct RunSettings {
     int max_tokens = 0;
     engine::Placement placement;
     engine::SamplingOptions sampling;
+    bool moe_backend = false;  // libggml-moe computed the weights on the CPU
 };
 
 // Keys end in their unit: *_bytes, *_ms, *_tps. decode_tps is null for fewer than two output tokens.

@@ -161,6 +161,20 @@ void load_backends(const std::string & backend) {
     });
 }
 
+bool load_moe_backend(const std::string & mode, const Device & device) {
+    const bool wanted = mode == "on" || (mode == "auto" && !device.is_gpu());
+    if (!wanted) return false;
+    if (ggml_backend_reg_by_name("MoE") != nullptr) return true;
+    const fs::path file = library_dir() / "libggml-moe.so";
+    if (!fs::exists(file)) {
+        if (mode == "on") fail("--moe-backend on: {} is not there", file.string());
+        return false;
+    }
+    if (load_module(file)) return true;
+    if (mode == "on") fail("--moe-backend on: {}", failed.back().reason);
+    return false;
+}
+
 const std::vector<FailedModule> & failed_modules() {
     return failed;
 }

@@ -31,12 +31,14 @@ std::optional<Shortage> vram_shortage(const MemoryUse & use) {
     return worst;
 }
 
-// Weights in the plain CPU buffer type are mapped from the file: they need no RAM of their own, only page cache.
+// Weights in the plain CPU buffer type and in the moe backend's are mapped from the file: they need no RAM of their
+// own, only page cache.
 std::optional<Shortage> ram_shortage(const MemoryUse & use) {
     Shortage found{"the host", 0, available_ram_bytes()};
     for (const BufferMemory & buffer : use.buffers) {
         if (!buffer.host) continue;
-        const bool mapped = buffer.buffer_type == "CPU" || buffer.buffer_type.find("Mapped") != std::string::npos;
+        const bool mapped = buffer.buffer_type == "CPU" || buffer.buffer_type.find("MoE") != std::string::npos ||
+                            buffer.buffer_type.find("Mapped") != std::string::npos;
         found.needed_bytes += buffer.context_bytes + buffer.compute_bytes + (mapped ? 0 : buffer.model_bytes);
     }
     if (found.needed_bytes <= found.free_bytes) return std::nullopt;

@@ -11,8 +11,8 @@ namespace {
 
 std::vector<std::string> greedy(const fs::path & model, const std::string & prompt,
                                 std::vector<std::string> more = {}) {
-    std::vector<std::string> args{"generate",      "--model", model.string(),  "--prompt", prompt,
-                                  "--temperature", "0",       "--gpu-backend", "cpu"};
+    std::vector<std::string> args{"generate", "--model",       model.string(), "--prompt",  prompt, "--temperature",
+                                  "0",        "--gpu-backend", "cpu",          "--threads", "1"};
     args.insert(args.end(), more.begin(), more.end());
     return args;
 }
