@@ -34,7 +34,7 @@ std::vector<Prompt> prompts() {
 // One thread: waiting threads that spin make small models crawl on a machine with other work.
 std::string answer(const fs::path & model, const Prompt & prompt, const std::vector<std::string> & options) {
     std::vector<std::string> args{"generate", model.string(), "--prompt", prompt.text, "--temperature",
-                                  "0",        "--max-tokens", "200"};
+                                  "0",        "--max-tokens", "200",      "--threads", "1"};
     args.insert(args.end(), options.begin(), options.end());
     return shimmy_json(args)["text"];
 }

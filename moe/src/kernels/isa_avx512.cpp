@@ -1,0 +1,21 @@
+// The AVX-512 kernels (F, BW, DQ, VL, VNNI, BF16).
+//
+// Everything included here is compiled into a namespace of its own: a template shared with another instruction
+// set could otherwise be merged by the linker and run where it cannot.
+#define MOE_ISA avx512
+
+#include "vec_avx512.h"
+#include "unpack-inl.h"
+#include "gemm-inl.h"
+#include "float-inl.h"
+#include "rows-inl.h"
+#include "table-inl.h"
+
+namespace moe {
+
+const KernelTable & kernels_avx512() {
+    static const KernelTable table = avx512::make_table("avx512");
+    return table;
+}
+
+}  // namespace moe

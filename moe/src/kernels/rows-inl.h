@@ -1,0 +1,141 @@
+// Row-wise kernels: activation quantization, gated activations, scaled addition. Plain loops with fixed inner
+// trip counts, which the compiler vectorizes for the instruction set of the file that includes them.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+
+namespace moe {
+namespace MOE_ISA {
+
+inline float amax_of(const float * x, int n) {  // n is a multiple of 16
+    float m[16] = {0};
+    for (int i = 0; i < n; i += 16) {
+        for (int j = 0; j < 16; ++j) {
+            const float a = fabsf(x[i + j]);
+            m[j] = a > m[j] ? a : m[j];
+        }
+    }
+    float r = 0.0f;
+    for (int j = 0; j < 16; ++j) { r = m[j] > r ? m[j] : r; }
+    return r;
+}
+
+// q[i] = round-to-nearest-even(x[i] * inv), |x[i] * inv| <= 127: adding 1.5 * 2^23 leaves the integer in the low bits
+inline void round_s8(const float * x, float inv, int n, int8_t * q) {
+    for (int i = 0; i < n; i += 16) {
+        for (int j = 0; j < 16; ++j) {
+            const float f = x[i + j] * inv + 12582912.0f;
+            int32_t b;
+            memcpy(&b, &f, 4);
+            q[i + j] = static_cast<int8_t>(b - 0x4b400000);
+        }
+    }
+}
+
+inline int32_t sum_s8(const int8_t * q, int n) {
+    int32_t s = 0;
+    for (int i = 0; i < n; ++i) { s += q[i]; }
+    return s;
+}
+
+// x[l.k] -> q, d, init, sum as ActLayout describes them. l.k is a multiple of the weight type's block.
+inline void quantize_int8(const ActFormat & f, const ActLayout & l, const float * x, uint8_t * row) {
+    int8_t *  q    = reinterpret_cast<int8_t *>(row);
+    float *   d    = reinterpret_cast<float *>(row + l.off_d);
+    int32_t * init = reinterpret_cast<int32_t *>(row + l.off_init);
+    float *   sum  = reinterpret_cast<float *>(row + l.off_sum);
+    for (int k = 0; k < l.k; k += f.scale) {
+        const float amax = amax_of(x + k, f.scale);
+        const float inv  = amax > 0.0f ? 127.0f / amax : 0.0f;
+        d[k / f.scale]   = amax / 127.0f;
+        round_s8(x + k, inv < 3.0e38f ? inv : 0.0f, f.scale, q + k);
+    }
+    if (f.offset != 0) {
+        for (int k = 0; k < l.k; k += f.group) { init[k / f.group] = -int32_t(f.offset) * sum_s8(q + k, f.group); }
+    }
+    if (f.min_step != 0) {
+        for (int k = 0; k < l.k; k += f.min_step) {
+            const float s = static_cast<float>(sum_s8(q + k, f.min_step));
+            sum[k / f.min_step] = f.scale == 256 ? s : s * d[k / f.scale];
+        }
+    }
+}
+
+inline void copy_f32(const ActFormat &, const ActLayout & l, const float * x, uint8_t * row) {
+    memcpy(row, x, size_t(l.k) * sizeof(float));
+    memset(row + size_t(l.k) * sizeof(float), 0, size_t(l.bytes) - size_t(l.k) * sizeof(float));
+}
+
+// e^x to 1 ulp or so in [-87, 88], clamped outside
+inline float exp_f32(float x) {
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    const float t = x * 1.44269504f + 12582912.0f;
+    const float n = t - 12582912.0f;
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    int32_t e;
+    memcpy(&e, &t, 4);
+    const int32_t bits = (e - 0x4b400000 + 127) << 23;
+    float s;
+    memcpy(&s, &bits, 4);
+    return p * s;
+}
+inline float sigmoid_f32(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
+
+template <class Fn> inline void glu_loop(int n, const float * g, const float * u, float * o, Fn fn) {
+    for (int i = 0; i < n; ++i) { o[i] = fn(g[i], u[i]); }
+}
+
+inline void glu_f32(const GluParams & p, int n, const float * g, const float * u, float * o) {
+    const float alpha = p.alpha, limit = p.limit;
+    switch (p.op) {
+        case Glu::ReGLU:
+            glu_loop(n, g, u, o, [](float x, float y) { return x > 0.0f ? x * y : 0.0f; });
+            break;
+        case Glu::GeGLU:  // 0.5x(1 + tanh(z)) = x * sigmoid(2z)
+            glu_loop(n, g, u, o, [](float x, float y) {
+                return x * sigmoid_f32(2.0f * 0.79788456080286535588f * x * (1.0f + 0.044715f * x * x)) * y;
+            });
+            break;
+        case Glu::SwiGLU:
+            glu_loop(n, g, u, o, [](float x, float y) { return x * sigmoid_f32(x) * y; });
+            break;
+        case Glu::SwiGLU_OAI:
+            glu_loop(n, g, u, o, [=](float x, float y) {
+                x = x < limit ? x : limit;
+                y = y < -limit ? -limit : y > limit ? limit : y;
+                return x * sigmoid_f32(alpha * x) * (y + 1.0f);
+            });
+            break;
+        case Glu::GeGLU_Erf:
+            glu_loop(n, g, u, o, [](float x, float y) { return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f)) * y; });
+            break;
+        case Glu::GeGLU_Quick:
+            glu_loop(n, g, u, o, [](float x, float y) { return x * sigmoid_f32(1.702f * x) * y; });
+            break;
+        case Glu::SwiGLU_Clamp:
+            glu_loop(n, g, u, o, [=](float x, float y) {
+                x = x < limit ? x : limit;
+                y = y < -limit ? -limit : y > limit ? limit : y;
+                return x * sigmoid_f32(x) * y;
+            });
+            break;
+    }
+}
+
+inline void axpy_f32(int n, float w, const float * x, float * y) {
+    for (int i = 0; i < n; ++i) { y[i] += w * x[i]; }
+}
+
+}  // namespace MOE_ISA
+}  // namespace moe

@@ -1,0 +1,379 @@
+// Unpack traits: how a block of each quantized type becomes unsigned bytes, scales and minimums.
+// Compiled once per instruction set (namespace MOE_ISA); include after vec_*.h.
+//
+// All types reduce to one primitive: `rows16` reads 16 bytes from each of L rows and transposes them, so that
+// one vector holds four consecutive columns of L rows. What remains is bit arithmetic on whole vectors.
+#pragma once
+
+#include <stdint.h>
+
+// The traits are written once and inlined into two users: the panel, and the one-row product.
+#define MOE_INLINE __attribute__((always_inline)) inline
+// Loops over vectors held in registers must disappear.
+#define MOE_UNROLL _Pragma("GCC unroll 16")
+
+namespace moe {
+namespace MOE_ISA {
+
+using I = Vec::I;
+using F = Vec::F;
+using Rows = Vec::Rows;
+
+constexpr int kPanelCols = 256;
+
+// L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub].
+struct Panel {
+    alignas(64) uint8_t q[kPanelCols / 4][Vec::L * 4];  // [column/4][row][4]
+    alignas(64) float scale[16][Vec::L];                // [group][row]
+    alignas(64) float min[16][Vec::L];                  // [sub][row]
+};
+
+// A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
+MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80)) : v; }
+
+// Receives what a trait unpacks and stores it in a panel.
+struct PanelSink {
+    Panel & pn;
+    explicit PanelSink(Panel & p) : pn(p) {}
+    MOE_INLINE void put(int kg, I v) { Vec::store(pn.q[kg], v); }
+    MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
+    MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[g], v); }
+    MOE_INLINE void put_min(int g, F v) { Vec::storef(pn.min[g], v); }
+};
+
+// What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
+// kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
+// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8.
+template <int Cols, int Bytes, int Group, int ActScale, int MinStep, int Offset, int MaxU, bool Signed8 = false>
+struct Traits {
+    static constexpr int  kCols = Cols, kBytes = Bytes, kGroup = Group, kActScale = ActScale, kMinStep = MinStep;
+    static constexpr bool kSigned8 = Signed8;
+    static constexpr int  kOffset  = Signed8 ? (Vec::kVnni ? 128 : 0) : Offset;
+    static constexpr int  kMaxU    = MaxU;
+};
+
+inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
+inline I nib_hi(I v) { return Vec::and_(Vec::srl<4>(v), Vec::set8(0x0f)); }
+template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
+template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
+
+struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I v[4];
+        MOE_UNROLL
+        for (int h = 0; h < 2; ++h) {
+            Vec::rows16(p, 2 + 16 * h, v);
+            MOE_UNROLL
+            for (int j = 0; j < 4; ++j) { o.put_s8(8 * b + 4 * h + j, v[j]); }
+        }
+        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+    }
+};
+
+struct Q4_0 : Traits<32, 18, 32, 32, 0, 8, 15> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I v[4];
+        Vec::rows16(p, 2, v);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put(8 * b + j, nib_lo(v[j]));
+            o.put(8 * b + 4 + j, nib_hi(v[j]));
+        }
+        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+    }
+};
+
+struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I v[4];
+        Vec::rows16(p, 4, v);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put(8 * b + j, nib_lo(v[j]));
+            o.put(8 * b + 4 + j, nib_hi(v[j]));
+        }
+        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_min(b, Vec::mul(Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f)));
+    }
+};
+
+template <class O> MOE_INLINE void put_five_bits(const I v[4], I h, O & o, int b) {
+    o.put(8 * b + 0, Vec::or_bit4<0>(nib_lo(v[0]), h));
+    o.put(8 * b + 1, Vec::or_bit4<1>(nib_lo(v[1]), h));
+    o.put(8 * b + 2, Vec::or_bit4<2>(nib_lo(v[2]), h));
+    o.put(8 * b + 3, Vec::or_bit4<3>(nib_lo(v[3]), h));
+    o.put(8 * b + 4, Vec::or_bit4<4>(nib_hi(v[0]), h));
+    o.put(8 * b + 5, Vec::or_bit4<5>(nib_hi(v[1]), h));
+    o.put(8 * b + 6, Vec::or_bit4<6>(nib_hi(v[2]), h));
+    o.put(8 * b + 7, Vec::or_bit4<7>(nib_hi(v[3]), h));
+}
+
+struct Q5_0 : Traits<32, 22, 32, 32, 0, 16, 31> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I head[4], v[4];
+        Vec::rows16(p, 0, head);  // d, qh, first quants
+        Vec::rows16(p, 6, v);
+        put_five_bits(v, Vec::or_(Vec::srl<16>(head[0]), Vec::sll<16>(head[1])), o, b);
+        o.put_scale(b, Vec::half_lo(head[0]));
+    }
+};
+
+struct Q5_1 : Traits<32, 24, 32, 32, 32, 0, 31> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I head[4], v[4];
+        Vec::rows16(p, 0, head);  // d and m, qh, first quants
+        Vec::rows16(p, 8, v);
+        put_five_bits(v, head[1], o, b);
+        o.put_scale(b, Vec::half_lo(head[0]));
+        o.put_min(b, Vec::mul(Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f)));
+    }
+};
+
+// The 16 values of IQ4_NL and IQ4_XS, and those of MXFP4 doubled (its scale is halved instead) plus 12.
+alignas(16) static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(16) static constexpr int8_t kFp4Values[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
+struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I v[4];
+        Vec::rows16(p, 2, v);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put_s8(8 * b + j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
+            o.put_s8(8 * b + 4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
+        }
+        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+    }
+};
+
+struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+        I v[4];
+        Vec::rows16(p, 1, v);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put(8 * b + j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
+            o.put(8 * b + 4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
+        }
+        // 2^(e-127), halved because the values are doubled: 2^(e/2-64) * 2^(e-e/2-64), both always normal numbers
+        const I e = Vec::rows_u8(p, 0);
+        const I hi = Vec::and_(Vec::srl<1>(e), Vec::set32(0x7f)), lo = Vec::sub(e, hi);
+        const I bias = Vec::set32(static_cast<uint32_t>(-63));
+        const F a = Vec::cast(Vec::sll<23>(Vec::sub(hi, bias))), c = Vec::cast(Vec::sll<23>(Vec::sub(lo, bias)));
+        o.put_scale(b, Vec::mul(a, c));
+    }
+};
+
+struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
+    template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I head, I sl, F d) {
+        I v[4];
+        Vec::rows16(p, 8 + 16 * B, v);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put_s8(8 * B + j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
+            o.put_s8(8 * B + 4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
+        }
+        const I lo = Vec::and_(Vec::srl<4 * B>(sl), Vec::set32(0x0f));
+        const I hi = Vec::and_(Vec::srl<16 + 2 * B>(head), Vec::set32(0x03));
+        const I ls = Vec::sub(Vec::or_(lo, Vec::sll<4>(hi)), Vec::set32(32));
+        o.put_scale(B, Vec::mul(d, Vec::cvt(ls)));
+    }
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        I head[4];
+        Vec::rows16(p, 0, head);  // d and scales_h, scales_l, first quants
+        const F d = Vec::half_lo(head[0]);
+        sub_block<0>(p, o, head[0], head[1], d);
+        sub_block<1>(p, o, head[0], head[1], d);
+        sub_block<2>(p, o, head[0], head[1], d);
+        sub_block<3>(p, o, head[0], head[1], d);
+        sub_block<4>(p, o, head[0], head[1], d);
+        sub_block<5>(p, o, head[0], head[1], d);
+        sub_block<6>(p, o, head[0], head[1], d);
+        sub_block<7>(p, o, head[0], head[1], d);
+    }
+};
+
+template <class O> MOE_INLINE void put_scales4(O & o, int g, I v, F d) {
+    o.put_scale(g + 0, Vec::mul(d, Vec::cvt(byte_at<0>(v))));
+    o.put_scale(g + 1, Vec::mul(d, Vec::cvt(byte_at<1>(v))));
+    o.put_scale(g + 2, Vec::mul(d, Vec::cvt(byte_at<2>(v))));
+    o.put_scale(g + 3, Vec::mul(d, Vec::cvt(byte_at<3>(v))));
+}
+template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
+    o.put_min(g + 0, Vec::mul(d, Vec::cvt(byte_at<0>(v))));
+    o.put_min(g + 1, Vec::mul(d, Vec::cvt(byte_at<1>(v))));
+    o.put_min(g + 2, Vec::mul(d, Vec::cvt(byte_at<2>(v))));
+    o.put_min(g + 3, Vec::mul(d, Vec::cvt(byte_at<3>(v))));
+}
+template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v, F d) {  // signed bytes
+    o.put_scale(g + 0, Vec::mul(d, Vec::cvt(sbyte_at<0>(v))));
+    o.put_scale(g + 1, Vec::mul(d, Vec::cvt(sbyte_at<1>(v))));
+    o.put_scale(g + 2, Vec::mul(d, Vec::cvt(sbyte_at<2>(v))));
+    o.put_scale(g + 3, Vec::mul(d, Vec::cvt(sbyte_at<3>(v))));
+}
+
+// The 16-byte head of Q4_K and Q5_K: d, dmin, and eight 6-bit (scale, minimum) pairs.
+template <class O> MOE_INLINE void put_k_head(const Rows & p, O & o) {
+    I h[4];
+    Vec::rows16(p, 0, h);
+    const F d = Vec::half_lo(h[0]), dmin = Vec::half_lo(Vec::srl<16>(h[0]));
+    const I six = Vec::set8(0x3f), top = Vec::set8(0x30);
+    put_scales4(o, 0, Vec::and_(h[1], six), d);
+    put_mins4(o, 0, Vec::and_(h[2], six), dmin);
+    put_scales4(o, 4, Vec::or_(nib_lo(h[3]), Vec::and_(Vec::srl<2>(h[1]), top)), d);
+    put_mins4(o, 4, Vec::or_(nib_hi(h[3]), Vec::and_(Vec::srl<2>(h[2]), top)), dmin);
+}
+
+struct Q4_K : Traits<256, 144, 32, 256, 32, 0, 15> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        put_k_head(p, o);
+        MOE_UNROLL
+        for (int c = 0; c < 8; ++c) {  // 16 bytes: half of sub-block 2*(c/2) in the low nibbles, of the next in the high
+            I v[4];
+            Vec::rows16(p, 16 + 16 * c, v);
+            const int kg = 16 * (c / 2) + 4 * (c % 2);
+            MOE_UNROLL
+            for (int j = 0; j < 4; ++j) {
+                o.put(kg + j, nib_lo(v[j]));
+                o.put(kg + 8 + j, nib_hi(v[j]));
+            }
+        }
+    }
+};
+
+struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
+    template <int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, const I h[8]) {
+        MOE_UNROLL
+        for (int half = 0; half < 2; ++half) {
+            I v[4];
+            Vec::rows16(p, 48 + 32 * C + 16 * half, v);
+            const int kg = 16 * C + 4 * half;
+            const I one = Vec::set8(0x01);
+            MOE_UNROLL
+            for (int j = 0; j < 4; ++j) {
+                const I hb = h[4 * half + j];
+                o.put(kg + j, Vec::or_(nib_lo(v[j]), Vec::sll<4>(Vec::and_(Vec::srl<2 * C>(hb), one))));
+                o.put(kg + 8 + j, Vec::or_(nib_hi(v[j]), Vec::sll<4>(Vec::and_(Vec::srl<2 * C + 1>(hb), one))));
+            }
+        }
+    }
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        put_k_head(p, o);
+        I h[8];
+        Vec::rows16(p, 16, h);
+        Vec::rows16(p, 32, h + 4);
+        chunk<0>(p, o, h);
+        chunk<1>(p, o, h);
+        chunk<2>(p, o, h);
+        chunk<3>(p, o, h);
+    }
+};
+
+struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        const I two = Vec::set8(0x30);
+        MOE_UNROLL
+        for (int n = 0; n < 2; ++n) {
+            MOE_UNROLL
+            for (int c = 0; c < 2; ++c) {  // columns 16c..16c+15 of the four 32-column quarters
+                I a[4], b[4], h[4];
+                Vec::rows16(p, 64 * n + 16 * c, a);
+                Vec::rows16(p, 64 * n + 32 + 16 * c, b);
+                Vec::rows16(p, 128 + 32 * n + 16 * c, h);
+                const int kg = 32 * n + 4 * c;
+                MOE_UNROLL
+                for (int j = 0; j < 4; ++j) {
+                    o.put(kg + j, Vec::or_(nib_lo(a[j]), Vec::and_(Vec::sll<4>(h[j]), two)));
+                    o.put(kg + 8 + j, Vec::or_(nib_lo(b[j]), Vec::and_(Vec::sll<2>(h[j]), two)));
+                    o.put(kg + 16 + j, Vec::or_(nib_hi(a[j]), Vec::and_(h[j], two)));
+                    o.put(kg + 24 + j, Vec::or_(nib_hi(b[j]), Vec::and_(Vec::srl<2>(h[j]), two)));
+                }
+            }
+        }
+        I sc[4];
+        Vec::rows16(p, 192, sc);
+        const F d = Vec::half_lo(Vec::rows_u16(p, 208));
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j], d); }
+    }
+};
+
+// The 4-bit sub-block scale (at most 15) is multiplied into the 2-bit weight (at most 3): 45 fits a byte, and one
+// group spans the whole super-block.
+struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
+    template <int S, class O> MOE_INLINE static void quarter(O & o, int kg, const I q[8], I scale16, I scale16b) {
+        const I three = Vec::set8(0x03);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put(kg + j, Vec::mullo(Vec::and_(Vec::srl<2 * S>(q[j]), three), scale16));
+            o.put(kg + 4 + j, Vec::mullo(Vec::and_(Vec::srl<2 * S>(q[4 + j]), three), scale16b));
+        }
+    }
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        I sc[4];
+        Vec::rows16(p, 0, sc);
+        const I dd = Vec::or_(Vec::rows_u16(p, 80), Vec::sll<16>(Vec::rows_u16(p, 82)));
+        const F dmin = Vec::half_lo(Vec::srl<16>(dd));
+        o.put_scale(0, Vec::half_lo(dd));
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) { put_mins4(o, 4 * j, nib_hi(sc[j]), dmin); }
+        MOE_UNROLL
+        for (int n = 0; n < 2; ++n) {
+            I q[8];
+            Vec::rows16(p, 16 + 32 * n, q);
+            Vec::rows16(p, 32 + 32 * n, q + 4);
+            const I a = nib_lo(sc[2 * n]), b = nib_lo(sc[2 * n + 1]);
+            quarter<0>(o, 32 * n, q, byte_at<0>(a), byte_at<1>(a));
+            quarter<1>(o, 32 * n + 8, q, byte_at<2>(a), byte_at<3>(a));
+            quarter<2>(o, 32 * n + 16, q, byte_at<0>(b), byte_at<1>(b));
+            quarter<3>(o, 32 * n + 24, q, byte_at<2>(b), byte_at<3>(b));
+        }
+    }
+};
+
+struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
+    template <int N, int S, class O> MOE_INLINE static void quarter(O & o, const I q[8], const I h[8]) {
+        const I three = Vec::set8(0x03), one = Vec::set8(0x01);
+        MOE_UNROLL
+        for (int j = 0; j < 8; ++j) {
+            const I hi = Vec::sll<2>(Vec::and_(Vec::srl<4 * N + S>(h[j]), one));
+            o.put(32 * N + 8 * S + j, Vec::or_(Vec::and_(Vec::srl<2 * S>(q[j]), three), hi));
+        }
+    }
+    template <int N, class O> MOE_INLINE static void half(const Rows & p, O & o, const I h[8]) {
+        I q[8];
+        Vec::rows16(p, 32 + 32 * N, q);
+        Vec::rows16(p, 48 + 32 * N, q + 4);
+        quarter<N, 0>(o, q, h);
+        quarter<N, 1>(o, q, h);
+        quarter<N, 2>(o, q, h);
+        quarter<N, 3>(o, q, h);
+    }
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+        I h[8], t[4];
+        Vec::rows16(p, 0, h);
+        Vec::rows16(p, 16, h + 4);
+        half<0>(p, o, h);
+        half<1>(p, o, h);
+        // scales at 96..107, d at 108: read from 94 so as not to pass the end of the block
+        Vec::rows16(p, 94, t);
+        const I a = Vec::or_(Vec::srl<16>(t[0]), Vec::sll<16>(t[1]));
+        const I b = Vec::or_(Vec::srl<16>(t[1]), Vec::sll<16>(t[2]));
+        const I c = Vec::or_(Vec::srl<16>(t[2]), Vec::sll<16>(t[3]));
+        const F d = Vec::half_lo(Vec::srl<16>(t[3]));
+        const I top = Vec::set8(0x30);
+        const I six[4] = {Vec::or_(nib_lo(a), Vec::and_(Vec::sll<4>(c), top)), Vec::or_(nib_lo(b), Vec::and_(Vec::sll<2>(c), top)),
+                          Vec::or_(nib_hi(a), Vec::and_(c, top)), Vec::or_(nib_hi(b), Vec::and_(Vec::srl<2>(c), top))};
+        const F off = Vec::mul(d, Vec::setf(-32.0f));  // the six bits hold scale + 32
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            o.put_scale(4 * j + 0, Vec::fma(d, Vec::cvt(byte_at<0>(six[j])), off));
+            o.put_scale(4 * j + 1, Vec::fma(d, Vec::cvt(byte_at<1>(six[j])), off));
+            o.put_scale(4 * j + 2, Vec::fma(d, Vec::cvt(byte_at<2>(six[j])), off));
+            o.put_scale(4 * j + 3, Vec::fma(d, Vec::cvt(byte_at<3>(six[j])), off));
+        }
+    }
+};
+
+}  // namespace MOE_ISA
+}  // namespace moe

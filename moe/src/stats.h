@@ -1,0 +1,19 @@
+// Counters per layer and expert, shared by all backends of the process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ggml-moe.h"
+
+struct ggml_tensor;
+
+namespace moe {
+
+// Records one expert product: count[e] slots went to expert e. Tensors not named "blk.N.…" are ignored.
+void stats_record(const ggml_tensor * weights, const int32_t * count, int32_t n_expert);
+
+size_t stats_read(ggml_moe_expert_stat * out, size_t capacity);
+void   stats_reset();
+
+}  // namespace moe

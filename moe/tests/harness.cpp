@@ -1,0 +1,182 @@
+#include "harness.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <random>
+#include <tuple>
+
+namespace moe_test {
+
+ggml_backend_reg_t plugin() {
+    static ggml_backend_reg_t reg = [] {
+        const char * path = std::getenv("GGML_MOE_PLUGIN");
+        return path ? ggml_backend_load(path) : nullptr;
+    }();
+    return reg;
+}
+
+const std::vector<ggml_type> & weight_types() {
+    static const std::vector<ggml_type> types = {
+        GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,   GGML_TYPE_Q5_0,   GGML_TYPE_Q5_1,
+        GGML_TYPE_Q2_K, GGML_TYPE_Q3_K, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K, GGML_TYPE_IQ4_NL, GGML_TYPE_IQ4_XS, GGML_TYPE_MXFP4};
+    return types;
+}
+
+int64_t columns(ggml_type type, int64_t want) {
+    const int64_t block = ggml_blck_size(type);
+    return (want + block - 1) / block * block;
+}
+
+std::vector<float> normals(size_t n, uint32_t seed, float scale) {
+    std::mt19937 gen(seed);
+    std::normal_distribution<float> dist(0.0f, scale);
+    std::vector<float> v(n);
+    for (float & f : v) { f = dist(gen); }
+    return v;
+}
+
+static std::vector<uint8_t> quantize_now(ggml_type type, const std::vector<float> & values, int64_t cols) {
+    const int64_t rows = static_cast<int64_t>(values.size()) / cols;
+    std::vector<uint8_t> out(ggml_row_size(type, cols) * static_cast<size_t>(rows));
+    if (type == GGML_TYPE_F32) {
+        std::memcpy(out.data(), values.data(), out.size());
+    } else {
+        ggml_quantize_chunk(type, values.data(), out.data(), 0, rows, cols, nullptr);
+    }
+    return out;
+}
+
+// Some types take long to quantize and the tests ask for the same weights again and again.
+std::vector<uint8_t> quantize(ggml_type type, const std::vector<float> & values, int64_t cols) {
+    static std::map<std::tuple<ggml_type, int64_t, size_t, uint64_t>, std::vector<uint8_t>> done;
+    static std::mutex mutex;
+    std::lock_guard<std::mutex> lock(mutex);
+    uint64_t hash = 1469598103934665603u;
+    for (float f : values) {
+        uint32_t bits;
+        std::memcpy(&bits, &f, sizeof bits);
+        hash = (hash ^ bits) * 1099511628211u;
+    }
+    auto & entry = done[{type, cols, values.size(), hash}];
+    if (entry.empty()) { entry = quantize_now(type, values, cols); }
+    return entry;
+}
+
+std::vector<double> dequantize(ggml_type type, const std::vector<uint8_t> & data, int64_t n) {
+    std::vector<float> f(static_cast<size_t>(n));
+    if (type == GGML_TYPE_F32) {
+        std::memcpy(f.data(), data.data(), f.size() * sizeof(float));
+    } else {
+        ggml_get_type_traits(type)->to_float(data.data(), f.data(), n);
+    }
+    return std::vector<double>(f.begin(), f.end());
+}
+
+double nmse(const std::vector<float> & a, const std::vector<double> & b) {
+    double err = 0, ref = 0;
+    for (size_t i = 0; i < b.size(); ++i) {
+        if (i >= a.size() || !std::isfinite(a[i])) { return std::numeric_limits<double>::infinity(); }
+        err += (a[i] - b[i]) * (a[i] - b[i]);
+        ref += b[i] * b[i];
+    }
+    return ref > 0 ? err / ref : err;
+}
+
+double int8_bound(const std::vector<float> & x, int64_t cols, int64_t block) {
+    double step2 = 0, x2 = 0;
+    for (size_t row = 0; row < x.size(); row += static_cast<size_t>(cols)) {
+        for (int64_t k = 0; k < cols; k += block) {
+            double amax = 0;
+            for (int64_t i = k; i < k + block && i < cols; ++i) {
+                const double v = x[row + static_cast<size_t>(i)];
+                amax = std::max(amax, std::fabs(v));
+                x2 += v * v;
+            }
+            const double d = amax / 127.0;
+            step2 += d * d / 12.0 * static_cast<double>(std::min(block, cols - k));
+        }
+    }
+    return 2.0 * step2 / x2;
+}
+
+double bound_for(ggml_type type, const std::vector<float> & x, int64_t cols) {
+    if (!ggml_is_quantized(type)) { return 1e-10; }
+    return int8_bound(x, cols, ggml_blck_size(type) == 256 ? 256 : 32) + 1e-10;
+}
+
+static ggml_context * new_context() { return ggml_init({16u << 20, nullptr, true}); }
+
+Graph::Graph(bool on_plugin, int threads) : weights_(new_context()), ctx_(new_context()) {
+    ggml_backend_load_all();
+    backend_ = on_plugin ? ggml_backend_dev_init(ggml_backend_reg_dev_get(plugin(), 0), nullptr)
+                         : ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
+    ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend_));
+    auto set = reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
+    set(backend_, threads > 0 ? threads : 2);
+}
+
+Graph::~Graph() {
+    for (ggml_backend_buffer_t b : buffers_) { ggml_backend_buffer_free(b); }
+    ggml_backend_free(backend_);
+    ggml_free(ctx_);
+    ggml_free(weights_);
+}
+
+ggml_tensor * Graph::add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data, size_t bytes) {
+    ggml_tensor * t = ggml_new_tensor(c, type, static_cast<int>(ne.size()), ne.data());
+    EXPECT_EQ(ggml_nbytes(t), bytes);
+    const auto * p = static_cast<const uint8_t *>(data);
+    values_.push_back({t, std::vector<uint8_t>(p, p + bytes)});
+    return t;
+}
+
+ggml_tensor * Graph::weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data, const char * name) {
+    ggml_tensor * t = add(weights_, type, ne, data.data(), data.size());
+    ggml_set_name(t, name);
+    return t;
+}
+ggml_tensor * Graph::input(std::vector<int64_t> ne, const std::vector<float> & data) {
+    return add(ctx_, GGML_TYPE_F32, ne, data.data(), data.size() * sizeof(float));
+}
+ggml_tensor * Graph::ids(std::vector<int64_t> ne, const std::vector<int32_t> & data) {
+    return add(ctx_, GGML_TYPE_I32, ne, data.data(), data.size() * sizeof(int32_t));
+}
+
+std::vector<float> Graph::compute(ggml_tensor * out, int repeats) {
+    // a canary directly behind the output: the context's tensors are laid out in order of creation
+    ggml_tensor * canary = ggml_new_tensor_1d(ctx_, GGML_TYPE_F32, 64);
+    ggml_cgraph * graph  = ggml_new_graph(ctx_);
+    ggml_build_forward_expand(graph, out);
+    if (ggml_get_first_tensor(weights_)) {
+        buffers_.push_back(ggml_backend_alloc_ctx_tensors(weights_, backend_));
+        ggml_backend_buffer_set_usage(buffers_.back(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    }
+    buffers_.push_back(ggml_backend_alloc_ctx_tensors(ctx_, backend_));
+    ggml_backend_buffer_clear(buffers_.back(), 0xff);
+    for (const Value & v : values_) { ggml_backend_tensor_set(v.t, v.data.data(), 0, v.data.size()); }
+    const std::vector<float> magic(64, 12345.0f);
+    ggml_backend_tensor_set(canary, magic.data(), 0, 64 * sizeof(float));
+    for (int i = 0; i < repeats; ++i) { EXPECT_EQ(ggml_backend_graph_compute(backend_, graph), GGML_STATUS_SUCCESS); }
+    std::vector<float> r(static_cast<size_t>(ggml_nelements(out))), c(64);
+    ggml_backend_tensor_get(out, r.data(), 0, r.size() * sizeof(float));
+    ggml_backend_tensor_get(canary, c.data(), 0, c.size() * sizeof(float));
+    canary_ok_ = c == magic;
+    return r;
+}
+
+Pair run_both(const std::function<ggml_tensor *(Graph &)> & build) {
+    Graph a(true), b(false);
+    Pair p;
+    p.moe    = a.compute(build(a));
+    p.canary = a.canary_ok();
+    p.cpu    = b.compute(build(b));
+    return p;
+}
+
+}  // namespace moe_test

@@ -1,0 +1,121 @@
+// The device as ggml sees it: what it claims and refuses, its buffers, threads, instruction set and counters.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "harness.h"
+
+using namespace moe_test;
+
+namespace {
+
+ggml_backend_dev_t device() { return ggml_backend_reg_dev_get(plugin(), 0); }
+
+struct Ctx {
+    ggml_context * c = ggml_init({1u << 20, nullptr, true});
+    ~Ctx() { ggml_free(c); }
+    ggml_tensor * t(ggml_type type, int64_t a, int64_t b, int64_t d = 1) { return ggml_new_tensor_3d(c, type, a, b, d); }
+    bool claims(ggml_tensor * op) { return ggml_backend_dev_supports_op(device(), op); }
+};
+
+}  // namespace
+
+TEST(Backend, IsAnAcceleratorThatMapsFiles) {
+    ggml_backend_dev_props p;
+    ggml_backend_dev_get_props(device(), &p);
+    EXPECT_EQ(p.type, GGML_BACKEND_DEVICE_TYPE_ACCEL);
+    EXPECT_TRUE(p.caps.buffer_from_host_ptr);
+    EXPECT_TRUE(p.caps.mmap_support);
+    EXPECT_TRUE(ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device())));
+    EXPECT_STREQ(ggml_backend_dev_name(device()), "MoE");
+}
+
+TEST(Backend, ForcedInstructionSetTook) {
+    const char * want = std::getenv("GGML_MOE_ISA");
+    const std::string got = proc<ggml_moe_isa_t>("ggml_moe_isa")();
+    if (want) { EXPECT_EQ(got, want); }
+    EXPECT_NE(std::string(ggml_backend_dev_description(device())).find(got), std::string::npos);
+}
+
+TEST(Backend, ClaimsItsTypes) {
+    Ctx c;
+    for (ggml_type t : weight_types()) {
+        EXPECT_TRUE(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, 4)))) << ggml_type_name(t);
+        EXPECT_TRUE(c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), c.t(GGML_TYPE_F32, 256, 1, 3), c.t(GGML_TYPE_I32, 2, 3)))) << ggml_type_name(t);
+    }
+}
+
+TEST(Backend, LeavesTheRestToGgml) {
+    Ctx c;
+    ggml_tensor * x = c.t(GGML_TYPE_F32, 256, 4);
+    for (ggml_type t : {GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ3_S, GGML_TYPE_TQ1_0}) { EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), x))); }
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), c.t(GGML_TYPE_F32, 256, 4, 2))));  // batched weights
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, ggml_cont(c.c, c.t(GGML_TYPE_F32, 256, 8)), x)));                 // computed, not weights
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8), c.t(GGML_TYPE_F16, 256, 4))));        // F16 input
+    EXPECT_FALSE(c.claims(ggml_soft_max(c.c, x)));
+    EXPECT_FALSE(c.claims(ggml_add(c.c, c.t(GGML_TYPE_F16, 256, 4), c.t(GGML_TYPE_F16, 256, 4))));
+}
+
+TEST(Backend, BufferFromPointerUsesTheMemoryItself) {
+    alignas(64) static uint8_t memory[4096];
+    ggml_backend_buffer_t b = ggml_backend_dev_buffer_from_host_ptr(device(), memory, sizeof memory, sizeof memory);
+    ASSERT_NE(b, nullptr);
+    EXPECT_EQ(ggml_backend_buffer_get_base(b), memory);
+    ggml_backend_buffer_clear(b, 7);
+    EXPECT_EQ(memory[4095], 7);
+    ggml_backend_buffer_free(b);
+}
+
+TEST(Backend, UnknownProcAddressIsNull) { EXPECT_EQ(ggml_backend_reg_get_proc_address(plugin(), "no_such_function"), nullptr); }
+
+TEST(Backend, SeveralProductsOfOneInput) {
+    const auto x = normals(256 * 3, 1);
+    const auto build = [&](Graph & g) {
+        ggml_tensor * in = g.input({256, 3}, x);
+        ggml_tensor * sum = nullptr;
+        for (ggml_type t : {GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_F32, GGML_TYPE_Q8_0}) {
+            ggml_tensor * p = ggml_mul_mat(g.ctx(), g.weight(t, {256, 40}, quantize(t, normals(256 * 40, 7), 256)), in);
+            sum = sum ? ggml_add(g.ctx(), sum, p) : p;
+        }
+        return sum;
+    };
+    const Pair p = run_both(build);
+    EXPECT_LT(nmse(p.moe, std::vector<double>(p.cpu.begin(), p.cpu.end())), 4e-4);
+}
+
+TEST(Backend, TwoBackendsAtOnce) {
+    const auto work = [] {
+        Graph g(true, 2);
+        const auto w = quantize(GGML_TYPE_Q4_0, normals(512 * 64, 3), 512);
+        g.compute(ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_Q4_0, {512, 64}, w), g.input({512, 9}, normals(512 * 9, 4))), 20);
+    };
+    std::thread other(work);
+    work();
+    other.join();
+}
+
+TEST(Backend, CountsHitsAndBytes) {
+    proc<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset")();
+    Graph g(true);
+    const auto w = quantize(GGML_TYPE_Q8_0, normals(64 * 32 * 4, 1), 64);
+    ggml_tensor * t = g.weight(GGML_TYPE_Q8_0, {64, 32, 4}, w, "blk.3.ffn_down_exps.weight");
+    g.compute(ggml_mul_mat_id(g.ctx(), t, g.input({64, 1, 3}, normals(192, 2)), g.ids({2, 3}, {0, 2, 2, 0, 2, 3})));
+    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+    std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
+    EXPECT_EQ(get(all.data(), all.size()), all.size());
+    uint64_t hits[4] = {}, bytes[4] = {};
+    for (const auto & s : all) {
+        if (s.layer == 3) {
+            hits[s.expert]  = s.hits;
+            bytes[s.expert] = s.bytes;
+        }
+    }
+    EXPECT_EQ(hits[0], 2u);
+    EXPECT_EQ(hits[1], 0u);
+    EXPECT_EQ(hits[2], 3u);
+    EXPECT_EQ(hits[3], 1u);
+    EXPECT_EQ(bytes[2], 64u / 32u * 34u * 32u);
+    EXPECT_EQ(bytes[1], 0u);
+}
