@@ -77,7 +77,7 @@ TEST_F(BashCompletion, Commands) {
 }
 
 TEST_F(BashCompletion, Options) {
-    EXPECT_EQ(complete({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs"}));
+    EXPECT_EQ(complete({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend"}));
     EXPECT_EQ(complete({"lab", "run", "--dry"}), (Words{"--dry-run"}));
     EXPECT_EQ(complete({"list", "--sh"}), (Words{"--short"}));
     EXPECT_EQ(complete({"list", "--max"}), (Words{})) << "an option of another command";
