@@ -103,24 +103,21 @@ TEST(Generate, APromptLongerThanTheContextSaysTheNumbers) {
 
 TEST(Generate, AModelThatDoesNotFitSaysWhatWould) {
     SKIP_WITHOUT_GPU();
-    // The whole DeepSeek-MoE 16B as a hole in a file: more than llvmpipe's 2 GiB, whose attention alone would fit.
-    const fs::path model = synthetic_whole("deepseek-moe-16b", "Q4_K_M");
-    const std::vector<std::string> args{"generate", "--model", model.string(), "--prompt", "a",
-                                        "--device", "gpu",     "--ctx",        "256"};
-    expect_failure(args, 1, {"needs", "free", "too much", "--n-cpu-moe"});
+    // The whole OLMoE 1B-7B as a hole in a file: more than llvmpipe's 2 GiB, whose attention alone would fit.
+    const fs::path model = synthetic_whole("olmoe-1b-7b", "Q4_K_M");
+    expect_failure({"generate", "--model", model.string(), "--prompt", "a", "--device", "gpu", "--ctx", "256"}, 1,
+                   {"needs", "free", "too much", "--n-cpu-moe"});
     // The advice holds: the N it names fits, one less does not.
-    const std::string message = shimmy(args).err;
-    const std::string option = "--n-cpu-moe ";
-    const int n = std::stoi(message.substr(message.find(option) + option.size()));
-    const auto fits = [&](int n_cpu_moe) {
-        std::vector<std::string> with_n = args;
-        with_n.insert(with_n.end(),
-                      {"--n-cpu-moe", std::to_string(n_cpu_moe), "--max-tokens", "1", "--no-warmup", "--raw"});
-        const ProcessResult result = shimmy(with_n);
-        return result.exit_code == 0;
+    const auto load = [&](int n_cpu_moe) {
+        return shimmy({"probe", model.string(), "--device", "gpu", "--ctx", "256", "--no-warmup", "--n-cpu-moe",
+                       std::to_string(n_cpu_moe)});
     };
-    EXPECT_FALSE(fits(n - 1));
-    EXPECT_TRUE(fits(n));
+    const std::string message = load(0).err;
+    const std::string option = "--n-cpu-moe ";
+    ASSERT_NE(message.find(option), std::string::npos) << message;
+    const int n = std::stoi(message.substr(message.find(option) + option.size()));
+    EXPECT_NE(load(n - 1).exit_code, 0);
+    EXPECT_EQ(load(n).exit_code, 0);
 }
 
 TEST(Generate, ABaselineThatIsNoneSaysSo) {
