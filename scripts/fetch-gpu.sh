@@ -21,7 +21,7 @@ exec 9>"$cache/.fetch.lock"; flock 9
 if [ ! -f "$dest" ] || ! check "$dest"; then
   say "getting the $gpu module"
   tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-  (cd "$tmp" && npm pack --silent "@node-llama-cpp/linux-x64-$gpu@$version" >/dev/null && tar xzf ./*.tgz) \
+  (cd "$tmp" && npm pack --loglevel=error "@node-llama-cpp/linux-x64-$gpu@$version" >/dev/null && tar xzf ./*.tgz) \
     || { say "npm could not download the $gpu module: check the network, or build it with -DGGML_${gpu^^}=ON"; exit 1; }
   so=$(find "$tmp" -name "libggml-$gpu.so" | head -n 1)
   check "$so" || { say "the $gpu module has the wrong sha256"; exit 1; }

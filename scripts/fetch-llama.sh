@@ -35,7 +35,7 @@ verify() { # DIR: every pinned folder has its hash and no file was changed
 from_npm() { # DIR
   command -v npm >/dev/null || { say "npm not found"; return 1; }
   local tmp; tmp=$(mktemp -d)
-  (cd "$tmp" && npm pack --silent "$pkg" >/dev/null && tar xzf ./*.tgz "$bundle") || { rm -rf "$tmp"; return 1; }
+  (cd "$tmp" && npm pack --loglevel=error "$pkg" >/dev/null && tar xzf ./*.tgz "$bundle") || { rm -rf "$tmp"; return 1; }
   echo "$bundle_sha256  $tmp/$bundle" | sha256sum --check --quiet >&2 || { rm -rf "$tmp"; return 1; }
   git -c advice.detachedHead=false clone --quiet "$tmp/$bundle" "$1" 2>/dev/null
   local rc=$?; rm -rf "$tmp"; return $rc
