@@ -1,6 +1,7 @@
 // Text, timings and errors of `shimmy generate`.
 #include "program.h"
 
+#include "base/files.h"
 #include "temp_dir.h"
 
 #include <csignal>
@@ -71,10 +72,14 @@ TEST(Generate, BadInputIsOneClearLine) {
     std::ofstream(dir / "text.gguf") << "this is not a model at all, just some text";
     fs::copy_file(tiny_moe(), dir / "cut.gguf");
     fs::resize_file(dir / "cut.gguf", fs::file_size(tiny_moe()) / 2);
+    std::string other = read_file(tiny_moe());
+    other.replace(other.find("deepseek"), 8, "deepsook");
+    std::ofstream(dir / "other.gguf", std::ios::binary) << other;
     const auto with = [](const fs::path & model) { return greedy(model, "Hello"); };
     expect_failure(with(dir / "none.gguf"), 1, {"none.gguf"});
     expect_failure(with(dir / "text.gguf"), 1, {"text.gguf", "GGUF"});
     expect_failure(with(dir / "cut.gguf"), 1, {"cut.gguf", "truncated"});
+    expect_failure(with(dir / "other.gguf"), 1, {"other.gguf", "unknown model architecture", "deepsook"});
     expect_failure(with(dir.path()), 1, {dir.path().string()});
     expect_failure(greedy(tiny_moe(), "Hello", {"--ctx", "1000000"}), 2, {"1000000", "--ctx"});
     expect_failure(greedy(tiny_moe(), "Hello", {"--device", "Vulkan7"}), 2, {"Vulkan7", "CPU"});

@@ -138,7 +138,7 @@ TEST_F(ScanOf, AFolderThatIsNotThereIsAWarningOnlyIfNamed) {
 
 TEST_F(ScanOf, SearchOrder) {
     Environment environment;
-    environment.working_dir = "/work";
+    environment.working_dir = "/srv";
     environment.home = "/home/me";
     environment.base_gguf = "/base/x.gguf";
     environment.model_paths = "/p;;/q";
@@ -148,7 +148,7 @@ TEST_F(ScanOf, SearchOrder) {
     std::vector<std::string> paths;
     for (const SearchDir & dir : search_dirs(environment, "/extra;/more"))
         paths.push_back(dir.path.string());
-    EXPECT_EQ(paths, (Names{"/extra", "/more", "/work/models", "/base", "/p", "/q", "/ollama", "/hub", "/hf/hub",
+    EXPECT_EQ(paths, (Names{"/extra", "/more", "/srv/models", "/base", "/p", "/q", "/ollama", "/hub", "/hf/hub",
                             "/home/me/.cache/huggingface/hub", "/home/me/.ollama/models", "/home/me/.lmstudio/models",
                             "/home/me/models", "/home/me/.local/share/shimmy/models"}));
     EXPECT_EQ(search_dirs(Environment{}, "").size(), 1U) << "nothing is made up";
