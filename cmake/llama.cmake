@@ -25,3 +25,10 @@ set(LLAMA_OPENSSL OFF)
 set(LLAMA_TOOLS_INSTALL OFF)
 set(LLAMA_BUILD_IS_DEV OFF)  # the pin is a release
 add_subdirectory(${SHIMMY_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL)
+
+# Before version 13, GCC's `_tile_loadconfig` tells the optimizer of 8 of the 64 bytes it reads, so that ggml's tile
+# configuration is partly dropped, and every product on an AMX machine ends in a segmentation fault.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13
+        AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(ggml-cpu PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
+endif()
