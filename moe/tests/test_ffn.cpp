@@ -66,7 +66,7 @@ double difference(const Shape & s) {
 
 // Both sides round the input and the hidden row to int8: four times the bound of one rounding, both sides counted.
 constexpr double kQuantized = 4e-4;
-constexpr double kFloat     = 1e-6;  // ggml rounds activations to F16 for F16 weights
+constexpr double kFloat     = 1e-5;  // ggml rounds activations to F16 for F16 weights, and with AVX512-FP16 sums in F16
 
 }  // namespace
 

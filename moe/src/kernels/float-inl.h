@@ -74,6 +74,17 @@ template <int N> inline void float_rest(const FloatPanel * pn, int k0, int cols,
     }
 }
 
+// Prefetches a part of the next tile: what corresponds to vector r of columns [k0, k0 + cols). A tile's rows lie one
+// after another, so this reads memory in address order. Past the last row the address may be unmapped: a prefetch never
+// faults.
+inline void prefetch_next(const TileArgs & a, int k0, int cols, int r) {
+    if (a.next == nullptr) { return; }
+    const size_t bytes = size_t(kTileRows) * a.stride, steps = size_t(a.layout.k) * R;
+    const uint8_t * p   = a.next + bytes * size_t(k0 * R + cols * r) / steps / 64 * 64;
+    const uint8_t * end = a.next + bytes * size_t(k0 * R + cols * (r + 1)) / steps;
+    for (; p < end; p += 64) { Vec::prefetch(p); }
+}
+
 // Few activation rows: M weight rows as they lie, N activation rows, vectors along the columns. k is a multiple of L.
 // The same place of the next tile is prefetched on the way, a burst per kBurst columns (see prefetch_next).
 template <class W, int M, int N> void dot_rows(const TileArgs & a, int row) {

@@ -125,18 +125,6 @@ template <int Bytes> struct TailRows {
     }
 };
 
-// Prefetches a part of the next tile: what corresponds to vector r of columns [k0, k0 + cols). A tile's rows lie one
-// after another, so this reads memory in address order. Measured on one core that reads 13 GB/s (Q4_K, one activation
-// row): bursts of 36 lines 14 GB/s, 72 lines 11, 144 lines 7; row by row 3; without prefetch 4.5.
-// Past the last row the address may be unmapped: a prefetch never faults.
-inline void prefetch_next(const TileArgs & a, int k0, int cols, int r) {
-    if (a.next == nullptr) { return; }
-    const size_t bytes = size_t(kTileRows) * a.stride, steps = size_t(a.layout.k) * R;
-    const uint8_t * p   = a.next + bytes * size_t(k0 * R + cols * r) / steps / 64 * 64;
-    const uint8_t * end = a.next + bytes * size_t(k0 * R + cols * (r + 1)) / steps;
-    for (; p < end; p += 64) { Vec::prefetch(p); }
-}
-
 // Multiplies what a trait unpacks with one activation row at once, without storing it.
 template <class T> struct DirectSink {
     static constexpr int kGroups = T::kCols / T::kGroup;
@@ -144,15 +132,17 @@ template <class T> struct DirectSink {
     static constexpr int kSpan   = T::kGroup < 32 ? T::kGroup : 32;  // columns per accumulator: keeps the chains short
     static constexpr int kAccs   = T::kCols / kSpan;
     const uint8_t * x;  // activations of this block
+    Ahead<T> ahead;
     I acc[kAccs];
     F scale[kGroups];
     F min[kMins];
 
-    MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col) : x(row + col) {
+    MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col, const uint8_t * next) : x(row + col), ahead{next} {
         MOE_UNROLL
         for (int i = 0; i < kAccs; ++i) { acc[i] = T::kOffset ? Vec::bcast32(row + l.off_init + 4 * (col / T::kGroup + i)) : Vec::zero(); }
     }
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
+        ahead.step(kg);
         I & a = acc[kg / (kSpan / 4)];
         const I b = V::bcast32(x + 4 * kg);
         if constexpr (V::kVnni) {
@@ -189,17 +179,17 @@ template <class T> struct DirectSink {
 
 // One activation row: bound by memory, so nothing is stored on the way.
 template <class T> void tile_quant_1(const TileArgs & a) {
-    const uint8_t * row = a.x[0];
+    const uint8_t * row   = a.x[0];
+    const uint8_t * ahead = a.next != nullptr ? a.next : a.w;
     F f[R];
     for (int r = 0; r < R; ++r) { f[r] = Vec::zerof(); }
     for (int k0 = 0; k0 < a.layout.k; k0 += kPanelCols) {
         const int end = a.layout.k - k0 < kPanelCols ? a.layout.k : k0 + kPanelCols;
         for (int r = 0; r < R; ++r) {
-            prefetch_next(a, k0, end - k0, r);
             const uint8_t * w = a.w + size_t(r * L) * a.stride + size_t(k0 / T::kCols) * T::kBytes;
-            for (int col = k0; col < end; col += T::kCols, w += T::kBytes) {
-                DirectSink<T> sink(row, a.layout, col);
-                T::block(Rows(w, a.stride), sink, 0);
+            for (int col = k0; col < end; col += T::kCols, w += T::kBytes, ahead += Ahead<T>::kBytes) {
+                DirectSink<T> sink(row, a.layout, col, ahead);
+                T::block(Rows(w, a.stride), sink);
                 f[r] = sink.finish(f[r], row, a.layout, col);
             }
         }
@@ -213,6 +203,7 @@ template <class T> void tile_quant(const TileArgs & a) {
     if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
     Panel pn[R];
     TailRows<kBytes> tail;
+    const uint8_t * ahead = a.next != nullptr ? a.next : a.w;
     memset(a.acc, 0, size_t(a.n) * kTileRows * sizeof(float));
     for (int k0 = 0; k0 < a.layout.k; k0 += kPanelCols) {
         const int       cols   = a.layout.k - k0 < kPanelCols ? a.layout.k - k0 : kPanelCols;
@@ -225,9 +216,10 @@ template <class T> void tile_quant(const TileArgs & a) {
             stride = tail.kStride;
         }
         for (int r = 0; r < R; ++r) {
-            PanelSink sink(pn[r]);
-            prefetch_next(a, k0, cols, r);
-            for (int b = 0; b < blocks; ++b) { T::block(Rows(w + size_t(r * L) * stride + size_t(b) * T::kBytes, stride), sink, b); }
+            for (int b = 0; b < blocks; ++b, ahead += Ahead<T>::kBytes) {
+                PanelSink<T> sink{pn[r], b * (T::kCols / 4), {ahead}};
+                T::block(Rows(w + size_t(r * L) * stride + size_t(b) * T::kBytes, stride), sink);
+            }
         }
         int t = 0;
         for (; t + NT <= a.n; t += NT) { panel_mul<T, NT>(pn, k0, cols, a.x + t, a.layout, a.acc + size_t(t) * kTileRows); }

@@ -31,16 +31,6 @@ struct Panel {
 // A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
 MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80)) : v; }
 
-// Receives what a trait unpacks and stores it in a panel.
-struct PanelSink {
-    Panel & pn;
-    explicit PanelSink(Panel & p) : pn(p) {}
-    MOE_INLINE void put(int kg, I v) { Vec::store(pn.q[kg], v); }
-    MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
-    MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[g], v); }
-    MOE_INLINE void put_min(int g, F v) { Vec::storef(pn.min[g], v); }
-};
-
 // What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
 // kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
 // kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8.
@@ -52,80 +42,110 @@ struct Traits {
     static constexpr int  kMaxU    = MaxU;
 };
 
+// Prefetches as many bytes of the next tile as a block of L rows has, evenly between the vectors that the block yields:
+// a burst would fill the core's miss buffers and hold up the loads behind it. A tile's rows lie one after another, so
+// memory is read in address order. Past the last row the address may be unmapped: a prefetch never faults.
+template <class T> struct Ahead {
+    static constexpr int kBytes = T::kBytes * Vec::L;  // of one block of L rows
+    static constexpr int kLines = (kBytes + 63) / 64;
+    static constexpr int kPuts  = T::kCols / 4;
+    const uint8_t * next;
+
+    // The kg-th vector of the block is ready.
+    MOE_INLINE void step(int kg) const {
+        MOE_UNROLL
+        for (int i = kg * kLines / kPuts; i < (kg + 1) * kLines / kPuts; ++i) { Vec::prefetch(next + 64 * i); }
+    }
+};
+
+// Receives what a trait unpacks and stores it in a panel; kg0: the block's first vector in it.
+template <class T> struct PanelSink {
+    Panel &  pn;
+    int      kg0;
+    Ahead<T> ahead;
+    MOE_INLINE void put(int kg, I v) {
+        ahead.step(kg);
+        Vec::store(pn.q[kg0 + kg], v);
+    }
+    MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
+    MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
+    MOE_INLINE void put_min(int g, F v) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], v); }
+};
+
 inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
 inline I nib_hi(I v) { return Vec::and_(Vec::srl<4>(v), Vec::set8(0x0f)); }
 template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
 template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
 
 struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I v[4];
         MOE_UNROLL
         for (int h = 0; h < 2; ++h) {
             Vec::rows16(p, 2 + 16 * h, v);
             MOE_UNROLL
-            for (int j = 0; j < 4; ++j) { o.put_s8(8 * b + 4 * h + j, v[j]); }
+            for (int j = 0; j < 4; ++j) { o.put_s8(4 * h + j, v[j]); }
         }
-        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
     }
 };
 
 struct Q4_0 : Traits<32, 18, 32, 32, 0, 8, 15> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I v[4];
         Vec::rows16(p, 2, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put(8 * b + j, nib_lo(v[j]));
-            o.put(8 * b + 4 + j, nib_hi(v[j]));
+            o.put(j, nib_lo(v[j]));
+            o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
     }
 };
 
 struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I v[4];
         Vec::rows16(p, 4, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put(8 * b + j, nib_lo(v[j]));
-            o.put(8 * b + 4 + j, nib_hi(v[j]));
+            o.put(j, nib_lo(v[j]));
+            o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
-        o.put_min(b, Vec::mul(Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f)));
+        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_min(0, Vec::mul(Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f)));
     }
 };
 
-template <class O> MOE_INLINE void put_five_bits(const I v[4], I h, O & o, int b) {
-    o.put(8 * b + 0, Vec::or_bit4<0>(nib_lo(v[0]), h));
-    o.put(8 * b + 1, Vec::or_bit4<1>(nib_lo(v[1]), h));
-    o.put(8 * b + 2, Vec::or_bit4<2>(nib_lo(v[2]), h));
-    o.put(8 * b + 3, Vec::or_bit4<3>(nib_lo(v[3]), h));
-    o.put(8 * b + 4, Vec::or_bit4<4>(nib_hi(v[0]), h));
-    o.put(8 * b + 5, Vec::or_bit4<5>(nib_hi(v[1]), h));
-    o.put(8 * b + 6, Vec::or_bit4<6>(nib_hi(v[2]), h));
-    o.put(8 * b + 7, Vec::or_bit4<7>(nib_hi(v[3]), h));
+template <class O> MOE_INLINE void put_five_bits(const I v[4], I h, O & o) {
+    o.put(0, Vec::or_bit4<0>(nib_lo(v[0]), h));
+    o.put(1, Vec::or_bit4<1>(nib_lo(v[1]), h));
+    o.put(2, Vec::or_bit4<2>(nib_lo(v[2]), h));
+    o.put(3, Vec::or_bit4<3>(nib_lo(v[3]), h));
+    o.put(4, Vec::or_bit4<4>(nib_hi(v[0]), h));
+    o.put(5, Vec::or_bit4<5>(nib_hi(v[1]), h));
+    o.put(6, Vec::or_bit4<6>(nib_hi(v[2]), h));
+    o.put(7, Vec::or_bit4<7>(nib_hi(v[3]), h));
 }
 
 struct Q5_0 : Traits<32, 22, 32, 32, 0, 16, 31> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4], v[4];
         Vec::rows16(p, 0, head);  // d, qh, first quants
         Vec::rows16(p, 6, v);
-        put_five_bits(v, Vec::or_(Vec::srl<16>(head[0]), Vec::sll<16>(head[1])), o, b);
-        o.put_scale(b, Vec::half_lo(head[0]));
+        put_five_bits(v, Vec::or_(Vec::srl<16>(head[0]), Vec::sll<16>(head[1])), o);
+        o.put_scale(0, Vec::half_lo(head[0]));
     }
 };
 
 struct Q5_1 : Traits<32, 24, 32, 32, 32, 0, 31> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4], v[4];
         Vec::rows16(p, 0, head);  // d and m, qh, first quants
         Vec::rows16(p, 8, v);
-        put_five_bits(v, head[1], o, b);
-        o.put_scale(b, Vec::half_lo(head[0]));
-        o.put_min(b, Vec::mul(Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f)));
+        put_five_bits(v, head[1], o);
+        o.put_scale(0, Vec::half_lo(head[0]));
+        o.put_min(0, Vec::mul(Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f)));
     }
 };
 
@@ -134,33 +154,33 @@ alignas(16) static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49,
 alignas(16) static constexpr int8_t kFp4Values[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I v[4];
         Vec::rows16(p, 2, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put_s8(8 * b + j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
-            o.put_s8(8 * b + 4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
+            o.put_s8(j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
+            o.put_s8(4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
         }
-        o.put_scale(b, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
     }
 };
 
 struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int b) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I v[4];
         Vec::rows16(p, 1, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put(8 * b + j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
-            o.put(8 * b + 4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
+            o.put(j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
+            o.put(4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
         }
         // 2^(e-127), halved because the values are doubled: 2^(e/2-64) * 2^(e-e/2-64), both always normal numbers
         const I e = Vec::rows_u8(p, 0);
         const I hi = Vec::and_(Vec::srl<1>(e), Vec::set32(0x7f)), lo = Vec::sub(e, hi);
         const I bias = Vec::set32(static_cast<uint32_t>(-63));
         const F a = Vec::cast(Vec::sll<23>(Vec::sub(hi, bias))), c = Vec::cast(Vec::sll<23>(Vec::sub(lo, bias)));
-        o.put_scale(b, Vec::mul(a, c));
+        o.put_scale(0, Vec::mul(a, c));
     }
 };
 
@@ -178,7 +198,7 @@ struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
         const I ls = Vec::sub(Vec::or_(lo, Vec::sll<4>(hi)), Vec::set32(32));
         o.put_scale(B, Vec::mul(d, Vec::cvt(ls)));
     }
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4];
         Vec::rows16(p, 0, head);  // d and scales_h, scales_l, first quants
         const F d = Vec::half_lo(head[0]);
@@ -225,7 +245,7 @@ template <class O> MOE_INLINE void put_k_head(const Rows & p, O & o) {
 }
 
 struct Q4_K : Traits<256, 144, 32, 256, 32, 0, 15> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         put_k_head(p, o);
         MOE_UNROLL
         for (int c = 0; c < 8; ++c) {  // 16 bytes: half of sub-block 2*(c/2) in the low nibbles, of the next in the high
@@ -257,7 +277,7 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
             }
         }
     }
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         put_k_head(p, o);
         I h[8];
         Vec::rows16(p, 16, h);
@@ -270,7 +290,7 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
 };
 
 struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         const I two = Vec::set8(0x30);
         MOE_UNROLL
         for (int n = 0; n < 2; ++n) {
@@ -309,7 +329,7 @@ struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
             o.put(kg + 4 + j, Vec::mullo(Vec::and_(Vec::srl<2 * S>(q[4 + j]), three), scale16b));
         }
     }
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I sc[4];
         Vec::rows16(p, 0, sc);
         const I dd = Vec::or_(Vec::rows_u16(p, 80), Vec::sll<16>(Vec::rows_u16(p, 82)));
@@ -349,7 +369,7 @@ struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
         quarter<N, 2>(o, q, h);
         quarter<N, 3>(o, q, h);
     }
-    template <class O> MOE_INLINE static void block(const Rows & p, O & o, int) {
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I h[8], t[4];
         Vec::rows16(p, 0, h);
         Vec::rows16(p, 16, h + 4);

@@ -1,0 +1,133 @@
+// Measures what this machine can do at most: reading memory, and int8 multiply-accumulates.
+//
+//   machine-limits [threads]      prints one JSON object:
+//     read_gbps         bytes read per second from a buffer far larger than the caches, all threads together, in 10^9
+//     int8_gmacs        int8 multiply-accumulates per second with the widest dot-product instruction but AMX, 10^9
+//     int8_instruction  which one that was
+// Both are the best of several passes: a limit is what the machine reaches undisturbed.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Runs fn(thread index) on n threads at once; returns the seconds until the last one has finished.
+template <class Fn>
+double timed_threads(int n, Fn fn) {
+    const auto start = Clock::now();
+    std::vector<std::thread> threads;
+    for (int i = 1; i < n; ++i)
+        threads.emplace_back(fn, i);
+    fn(0);
+    for (std::thread & thread : threads)
+        thread.join();
+    return seconds_since(start);
+}
+
+// Keeps the compiler from dropping the work.
+volatile uint64_t sink;
+
+__attribute__((target("avx2"))) uint64_t read_all(const uint8_t * data, size_t bytes) {
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    for (size_t i = 0; i + 128 <= bytes; i += 128) {
+        a = _mm256_xor_si256(a, _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i)));
+        b = _mm256_xor_si256(b, _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 32)));
+        c = _mm256_xor_si256(c, _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 64)));
+        d = _mm256_xor_si256(d, _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 96)));
+    }
+    const __m256i all = _mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+    return static_cast<uint64_t>(_mm256_extract_epi64(all, 0));
+}
+
+double read_gbps(int n_threads) {
+    constexpr size_t per_thread = size_t{512} << 20;
+    constexpr int passes = 12;
+    const size_t bytes = per_thread * static_cast<size_t>(n_threads);
+    auto * data = static_cast<uint8_t *>(std::aligned_alloc(4096, bytes));
+    if (data == nullptr) {
+        std::fprintf(stderr, "machine-limits: cannot allocate %zu bytes\n", bytes);
+        std::exit(1);
+    }
+    timed_threads(n_threads, [&](int i) { std::fill_n(data + size_t(i) * per_thread, per_thread, uint8_t(i + 1)); });
+    double best = 0;
+    for (int pass = 0; pass < passes; ++pass) {
+        const double s =
+            timed_threads(n_threads, [&](int i) { sink = read_all(data + size_t(i) * per_thread, per_thread); });
+        best = std::max(best, double(bytes) / s / 1e9);
+    }
+    std::free(data);
+    return best;
+}
+
+constexpr int64_t STEPS = 40'000'000;  // of 12 independent dot products each, which hides their latency
+
+// clang-format off
+#define TWELVE(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11)
+// clang-format on
+
+__attribute__((target("avx512f,avx512vnni"))) void dots_avx512() {
+    for (int64_t i = 0; i < STEPS; ++i) {
+#define DOT(n) "vpdpbusd %%zmm13, %%zmm12, %%zmm" #n "\n"
+        __asm__ volatile(TWELVE(DOT)::
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                               "xmm11");
+#undef DOT
+    }
+}
+
+// Without VNNI a dot product of bytes is two multiply-adds of pairs and an addition.
+__attribute__((target("avx2"))) void dots_avx2() {
+    for (int64_t i = 0; i < STEPS; ++i) {
+#define DOT(n)                               \
+    "vpmaddubsw %%ymm13, %%ymm12, %%ymm15\n" \
+    "vpmaddwd %%ymm14, %%ymm15, %%ymm15\n"   \
+    "vpaddd %%ymm15, %%ymm" #n ", %%ymm" #n "\n"
+        __asm__ volatile(TWELVE(DOT)::
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                               "xmm11", "xmm15");
+#undef DOT
+    }
+}
+
+double int8_gmacs(int n_threads, bool avx512) {
+    const double macs_per_step = 12 * (avx512 ? 64 : 32);
+    double best = 0;
+    for (int pass = 0; pass < 5; ++pass) {
+        const double s = timed_threads(n_threads, [&](int) { avx512 ? dots_avx512() : dots_avx2(); });
+        best = std::max(best, double(STEPS) * macs_per_step * n_threads / s / 1e9);
+    }
+    return best;
+}
+
+}  // namespace
+
+int main(int argc, char ** argv) {
+    const int n_threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
+    if (n_threads < 1) {
+        std::fprintf(stderr, "usage: machine-limits [threads]\n");
+        return 2;
+    }
+    if (!__builtin_cpu_supports("avx2")) {
+        std::fprintf(stderr, "machine-limits: needs a processor with AVX2\n");
+        return 1;
+    }
+    const bool avx512 = __builtin_cpu_supports("avx512vnni");
+    std::printf(
+        "{\"threads\": %d, \"read_gbps\": %.1f, \"int8_gmacs\": %.0f, \"int8_instruction\": \"%s\", "
+        "\"avx2_gmacs\": %.0f}\n",
+        n_threads, read_gbps(n_threads), int8_gmacs(n_threads, avx512), avx512 ? "AVX-512 VNNI" : "AVX2",
+        int8_gmacs(n_threads, false));
+}
