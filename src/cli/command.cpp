@@ -25,8 +25,15 @@ Commands::Commands(CLI::App & app) : app_(app) {
         ->excludes(all);
 }
 
-CLI::App * Commands::add(const std::string & name, const std::string & summary, Run run) {
-    CLI::App * command = app_.add_subcommand(name, summary);
+CLI::App * Commands::add_group(const std::string & name, const std::string & summary) {
+    CLI::App * group = app_.add_subcommand(name, summary);
+    group->fallthrough();
+    group->require_subcommand(1);
+    return group;
+}
+
+CLI::App * Commands::add(const std::string & name, const std::string & summary, Run run, CLI::App * group) {
+    CLI::App * command = (group == nullptr ? app_ : *group).add_subcommand(name, summary);
     command->fallthrough();
     runs_.emplace_back(command, std::move(run));
     return command;

@@ -33,8 +33,12 @@ public:
     CLI::App & app() { return app_; }
     const Globals & globals() const { return globals_; }
 
-    // Adds a command; `run` is called after parsing if it is the one chosen.
-    CLI::App * add(const std::string & name, const std::string & summary, Run run);
+    // Adds a command; `run` is called after parsing if it is the one chosen. `group` as add_group() made it; nullptr:
+    // the program itself.
+    CLI::App * add(const std::string & name, const std::string & summary, Run run, CLI::App * group = nullptr);
+
+    // Adds a command that only holds others, one of which must be chosen.
+    CLI::App * add_group(const std::string & name, const std::string & summary);
 
     // Runs the parsed command.
     int run() const;

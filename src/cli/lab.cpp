@@ -1,127 +1,33 @@
-// shimmy lab: measuring campaigns.
-#include "base/error.h"
-#include "base/files.h"
-#include "base/json.h"
-#include "base/subprocess.h"
-#include "base/units.h"
-#include "cli/command.h"
-#include "lab/campaign_run.h"
-#include "lab/report.h"
-
-#include <memory>
+// shimmy lab: measuring campaigns. One file per subcommand; what they share is here.
+#include "cli/lab_commands.h"
 
 namespace shimmy::cli {
 
-namespace {
-
-constexpr int EXIT_CODE_FAILED = 1;
-
-struct Options {
-    std::string campaign;
-    std::string out_dir;
-    std::string device;
-    bool dry_run = false;
-};
-
-const char * state_word(lab::ResultState state) {
-    switch (state) {
-        case lab::ResultState::absent:
-            return "to do";
-        case lab::ResultState::invalid:
-            return "to do again (not a whole result)";
-        case lab::ResultState::stale:
-            return "to do again (other settings or model file)";
-        case lab::ResultState::failed:
-            return "to do again (failed)";
-        case lab::ResultState::valid:
-            return "done";
-    }
-    return "";
+lab::Campaign LabCampaign::read() const {
+    lab::Campaign campaign = lab::read_campaign(file);
+    if (!out_dir.empty()) campaign.out_dir = out_dir;
+    if (!device.empty()) campaign.device = device;
+    return campaign;
 }
 
-Json plan_document(const lab::Campaign & campaign, const lab::CampaignPlan & plan) {
-    Json quantize = Json::array();
-    for (const size_t i : plan.to_quantize) {
-        quantize.push_back({{"input", plan.variants[i].input.string()}, {"output", plan.variants[i].path.string()}});
-    }
-    Json runs = Json::array();
-    for (size_t i = 0; i < plan.runs.size(); ++i) {
-        const lab::Variant & variant = plan.variants[plan.runs[i].variant];
-        runs.push_back({{"run", lab::describe(campaign, variant, plan.runs[i])},
-                        {"file", lab::result_path(campaign, variant, plan.runs[i]).string()},
-                        {"state", state_word(plan.results[i].state)}});
-    }
-    return {
-        {"campaign", campaign.name}, {"out_dir", campaign.out_dir.string()}, {"quantize", quantize}, {"runs", runs}};
-}
-
-void print_plan(const lab::Campaign & campaign, const lab::CampaignPlan & plan) {
-    fmt::print("campaign {} into {}\n", campaign.name, campaign.out_dir.string());
-    for (const size_t i : plan.to_quantize)
-        fmt::print("quantize {}\n", plan.variants[i].path.string());
-    for (size_t i = 0; i < plan.runs.size(); ++i) {
-        const lab::Run & run = plan.runs[i];
-        fmt::print("{}: {}\n", lab::describe(campaign, plan.variants[run.variant], run),
-                   state_word(plan.results[i].state));
-    }
-    fmt::print("{} file(s) to quantize, {} of {} runs to do\n", plan.to_quantize.size(), plan.to_run.size(),
-               plan.runs.size());
-}
-
-std::string rerun_command(const Options & options) {
-    std::string command = "shimmy lab run " + options.campaign;
-    if (!options.out_dir.empty()) command += " --out " + options.out_dir;
-    if (!options.device.empty()) command += " --device " + options.device;
+std::string LabCampaign::command(const std::string & subcommand) const {
+    std::string command = "shimmy lab " + subcommand + " " + file;
+    if (!out_dir.empty()) command += " --out " + out_dir;
+    if (!device.empty()) command += " --device " + device;
     return command;
 }
 
-int run_lab(const Options & options, const Globals & globals) {
-    if (globals.cpu_moe || globals.n_cpu_moe) {
-        fail_usage("a campaign names its placements itself (placements = [...]): leave out --cpu-moe and --n-cpu-moe");
-    }
-    lab::Campaign campaign = lab::read_campaign(options.campaign);
-    if (!options.out_dir.empty()) campaign.out_dir = options.out_dir;
-    if (!options.device.empty()) campaign.device = options.device;
-    const lab::CampaignOptions run_options{self_path(), globals.gpu_backend, rerun_command(options), globals.json};
-
-    if (options.dry_run) {
-        const lab::CampaignPlan plan = lab::plan_campaign(campaign, run_options, lab::real_hooks());
-        if (globals.json) {
-            fmt::print("{}\n", plan_document(campaign, plan).dump(2));
-        } else {
-            print_plan(campaign, plan);
-        }
-        return 0;
-    }
-    const lab::Summary summary = lab::run_campaign(campaign, run_options, lab::real_hooks());
-    if (globals.json) {
-        fmt::print("{}\n", lab::to_json(summary).dump(2));
-    } else {
-        fmt::print("{}\nReport: {}\nRaw results: {}\n", lab::text_report(summary, run_options.command),
-                   (campaign.out_dir / "report.md").string(), (campaign.out_dir / "results").string());
-    }
-    return summary.complete() ? 0 : EXIT_CODE_FAILED;
+void add_campaign_options(CLI::App & command, LabCampaign & campaign) {
+    command.add_option("campaign", campaign.file, "campaign file")->type_name("CAMPAIGN.toml")->required();
+    command
+        .add_option("--out", campaign.out_dir,
+                    "folder for models, results and documents (default: out_dir of the campaign)")
+        ->type_name("DIR");
 }
 
-}  // namespace
-
 void add_lab(Commands & commands) {
-    auto options = std::make_shared<Options>();
-    CLI::App * lab = commands.add("lab", "measure models, quantizations and placements against each other",
-                                  [options, &commands] { return run_lab(*options, commands.globals()); });
-    lab->require_subcommand(1);
-    CLI::App * run = lab->add_subcommand("run", "run a campaign: quantize, measure every combination, print the table");
-    run->fallthrough();
-    run->add_option("campaign", options->campaign, "campaign file")->type_name("CAMPAIGN.toml")->required();
-    run->add_option("--out", options->out_dir,
-                    "folder for models, results and report (default: out_dir of the campaign)")
-        ->type_name("DIR");
-    run->add_option("--device", options->device, "device of every run, instead of the campaign's")->type_name("NAME");
-    run->add_flag("--dry-run", options->dry_run, "say what would be done, and do nothing");
-    run->footer(
-        "Runs that are finished are not repeated, as long as the campaign's settings, the model files and the program "
-        "are the same. Exit codes: 0 every figure is there; 1 runs failed, and what depends on them is left out of the "
-        "table.");
+    CLI::App * lab = commands.add_group("lab", "measure models, quantizations and placements against each other");
+    add_lab_run(commands, lab);
 }
 
 }  // namespace shimmy::cli

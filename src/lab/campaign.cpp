@@ -14,7 +14,16 @@ namespace {
 
 constexpr int MAX_REPEATS = 1000;
 constexpr int MAX_TIMEOUT_S = 7 * 24 * 3600;
+constexpr int MAX_CLIENTS = 1024;
 constexpr int MIN_MAX_TOKENS = 2;  // a decode rate needs two tokens
+
+toml::table parse_toml(std::string_view text, const std::string & file) {
+    try {
+        return toml::parse(text, file);
+    } catch (const toml::parse_error & error) {
+        fail_usage("{}:{}: {}", file, error.source().begin.line, error.description());
+    }
+}
 
 // Names become folders and files.
 bool is_file_name_safe(const std::string & name) {
@@ -47,6 +56,14 @@ auto parse_element(const TomlReader & reader, const toml::node & node, const std
     } catch (const UsageError & error) {
         reader.fail_at(node, error.what());
     }
+}
+
+// The modes of the campaign's list: a load run has a table of its own.
+Mode parse_mode(const std::string & text) {
+    for (const Mode mode : {Mode::generate, Mode::stream, Mode::no_stream}) {
+        if (text == to_string(mode)) return mode;
+    }
+    fail_usage("unknown mode '{}': generate, stream or no-stream", text);
 }
 
 std::string parse_quantization(const std::string & text) {
@@ -86,11 +103,22 @@ std::vector<engine::Placement> read_placements(TomlReader & reader) {
     return result;
 }
 
-std::vector<Prompt> read_prompts(TomlReader & reader, const std::string & file) {
-    const toml::array * list = reader.list("prompts");
-    if (list == nullptr) return default_prompts();
-    std::vector<Prompt> result;
+std::vector<Mode> read_modes(TomlReader & reader) {
+    const toml::array * list = reader.list("modes");
+    if (list == nullptr) return {Mode::generate};
+    std::vector<Mode> result;
     for (const toml::node & node : *list) {
+        const Mode mode = parse_element(reader, node, "modes", parse_mode);
+        check_new(
+            reader, node, result, mode, [](Mode m) { return std::string(to_string(m)); }, "mode");
+        result.push_back(mode);
+    }
+    return result;
+}
+
+std::vector<Prompt> read_prompt_list(TomlReader & reader, const toml::array & list, const std::string & file) {
+    std::vector<Prompt> result;
+    for (const toml::node & node : list) {
         TomlReader table(reader.element_table(node, "prompts"), file, "prompt");
         Prompt prompt{table.required_string("id"), table.required_string("text")};
         table.finish();
@@ -102,6 +130,72 @@ std::vector<Prompt> read_prompts(TomlReader & reader, const std::string & file) 
     return result;
 }
 
+// A file that holds [[prompts]] and nothing else.
+std::vector<Prompt> read_prompts_file(const fs::path & path) {
+    const std::string file = path.string();
+    const toml::table root = parse_toml(read_file(path), file);
+    TomlReader reader(root, file, "prompts file");
+    const toml::array * list = reader.list("prompts");
+    if (list == nullptr) fail_usage("{}:1: the file has no [[prompts]]", file);
+    std::vector<Prompt> prompts = read_prompt_list(reader, *list, file);
+    reader.finish();
+    return prompts;
+}
+
+std::vector<Prompt> read_prompts(TomlReader & reader, const std::string & file, const fs::path & base) {
+    const toml::array * list = reader.list("prompts");
+    const std::string prompts_file = reader.string("prompts_file", "");
+    if (list != nullptr && !prompts_file.empty())
+        reader.fail_at(*list, "give the prompts here or in 'prompts_file', not both");
+    if (!prompts_file.empty()) return read_prompts_file((base / prompts_file).lexically_normal());
+    return list == nullptr ? default_prompts() : read_prompt_list(reader, *list, file);
+}
+
+LoadTest read_load(TomlReader & reader, const std::string & file) {
+    LoadTest load;
+    const toml::table * node = reader.table("load");
+    if (node == nullptr) return load;
+    TomlReader table(*node, file, "load table");
+    load.clients = table.integers("clients", 1, MAX_CLIENTS).value_or(std::vector<int>{1, 4, 16});
+    load.duration_s = static_cast<int>(table.integer("duration_s", load.duration_s, 1, MAX_TIMEOUT_S));
+    load.repeats = static_cast<int>(table.integer("repeats", load.repeats, 1, MAX_REPEATS));
+    table.finish();
+    return load;
+}
+
+QualityTest read_quality(TomlReader & reader, const std::string & file, const fs::path & base) {
+    QualityTest quality;
+    const toml::table * node = reader.table("quality");
+    if (node == nullptr) return quality;
+    TomlReader table(*node, file, "quality table");
+    quality.text = (base / table.required_string("text")).lexically_normal();
+    quality.chunks = static_cast<int>(table.integer("chunks", quality.chunks, 0, std::numeric_limits<int>::max()));
+    table.finish();
+    return quality;
+}
+
+CardLayout read_layout(TomlReader & reader) {
+    const std::string text = reader.string("layout", to_string(CardLayout::per_quant));
+    for (const CardLayout layout : {CardLayout::per_quant, CardLayout::per_model}) {
+        if (text == to_string(layout)) return layout;
+    }
+    reader.fail_at("layout", fmt::format("'layout' is \"{}\", must be \"per-quant\" or \"per-model\"", text));
+}
+
+// A file, or a shape that stands for one.
+void read_source(TomlReader & table, const toml::node & node, const fs::path & base, CampaignModel & model) {
+    const std::string path = table.string("path", "");
+    model.shape = table.string("shape", "");
+    model.n_layers = static_cast<int>(table.integer("layers", 0, 1, std::numeric_limits<int>::max()));
+    model.sparse = table.boolean("sparse", false);
+    if (path.empty() == model.shape.empty())
+        table.fail_at(node, "the model needs 'path' (a GGUF file) or 'shape' (a reference shape or a shape file)");
+    if (!path.empty() && (model.n_layers > 0 || model.sparse))
+        table.fail_at(node, "'layers' and 'sparse' belong to a 'shape': this model is a file");
+    if (!path.empty()) model.path = (base / path).lexically_normal();
+    if (model.shape.ends_with(".toml")) model.shape = (base / model.shape).lexically_normal().string();
+}
+
 std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & file, const fs::path & base,
                                        const std::vector<std::string> & quantizations) {
     const toml::array * list = reader.list("models");
@@ -110,8 +204,16 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
     for (const toml::node & node : *list) {
         TomlReader table(reader.element_table(node, "models"), file, "model");
         CampaignModel model;
-        model.path = (base / table.required_string("path")).lexically_normal();
-        model.name = table.string("name", library::normalized_name(library::name_stem(model.path)));
+        read_source(table, node, base, model);
+        const fs::path source = model.is_synthetic() ? fs::path(model.shape) : model.path;
+        const bool shape_file = model.is_synthetic() && source.extension() == ".toml";
+        const std::string stem = !model.is_synthetic() ? library::name_stem(source)
+                                 : shape_file          ? source.stem().string()
+                                                       : model.shape;
+        model.name = table.string("name", library::normalized_name(stem));
+        model.base_model = table.string("base_model", "");
+        model.license = table.string("license", "");
+        model.expected_architecture = table.string("expected_architecture", "");
         model.quantizations = read_quantizations(table, quantizations);
         table.finish();
         check_name(reader, node, "model name", model.name);
@@ -137,7 +239,13 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
     const auto quantizations = read_quantizations(reader, {"F16", "Q8_0", "Q4_K_M", "Q2_K"});
     campaign.models = read_models(reader, file, base, quantizations);
     campaign.placements = read_placements(reader);
-    campaign.prompts = read_prompts(reader, file);
+    campaign.modes = read_modes(reader);
+    campaign.prompts = read_prompts(reader, file, base);
+    campaign.load = read_load(reader, file);
+    campaign.quality = read_quality(reader, file, base);
+    campaign.creator = reader.string("creator", "");
+    campaign.repo_owner = reader.string("repo_owner", "");
+    campaign.layout = read_layout(reader);
     constexpr int max_int = std::numeric_limits<int>::max();
     campaign.repeats = static_cast<int>(reader.integer("repeats", campaign.repeats, 1, MAX_REPEATS));
     campaign.temperature = reader.number("temperature", campaign.temperature, 0.0, 10.0);
@@ -166,15 +274,29 @@ const std::vector<Prompt> & default_prompts() {
 }
 
 Campaign parse_campaign(std::string_view text, const fs::path & file) {
-    try {
-        return read_table(toml::parse(text, file.string()), file);
-    } catch (const toml::parse_error & error) {
-        fail_usage("{}:{}: {}", file.string(), error.source().begin.line, error.description());
-    }
+    return read_table(parse_toml(text, file.string()), file);
 }
 
 Campaign read_campaign(const fs::path & file) {
     return parse_campaign(read_file(file), file);
+}
+
+const char * to_string(Mode mode) {
+    switch (mode) {
+        case Mode::generate:
+            return "generate";
+        case Mode::stream:
+            return "stream";
+        case Mode::no_stream:
+            return "no-stream";
+        case Mode::load:
+            break;
+    }
+    return "load";
+}
+
+const char * to_string(CardLayout layout) {
+    return layout == CardLayout::per_quant ? "per-quant" : "per-model";
 }
 
 }  // namespace shimmy::lab

@@ -24,15 +24,56 @@ struct CampaignModel {
     std::string name;                        // file-name safe, unique in the campaign
     fs::path path;                           // F32, F16 or BF16 GGUF for quantizing; any for INPUT_AS_IS
     std::vector<std::string> quantizations;  // llama.cpp's spelling, or INPUT_AS_IS
+    std::string base_model = {};             // "microsoft/Phi-3.5-MoE-instruct": id on the Hugging Face Hub
+    std::string license = {};                // as the Hub spells it: "mit", "apache-2.0", "other"
+    std::string expected_architecture = {};  // "phimoe": anything else is refused
+    // In place of `path`: a reference shape or a shape file, of which a model with random weights is written per
+    // quantization (engine/synthesize.h). Its memory and speed are real, its text means nothing.
+    std::string shape = {};
+    int n_layers = 0;     // of a shape: only this many layers; 0: all
+    bool sparse = false;  // of a shape: weights are zeros that take no disk
+
+    bool is_synthetic() const { return !shape.empty(); }
 };
+
+// How a run asks the model.
+enum class Mode {
+    generate,   // in the process that loads the model: no HTTP
+    stream,     // through `shimmy serve` on loopback, answered as server-sent events
+    no_stream,  // the same, answered whole
+    load,       // many clients at once through `shimmy serve`, streaming, for a while
+};
+const char * to_string(Mode mode);  // "generate", "stream", "no-stream", "load"
+
+struct LoadTest {
+    std::vector<int> clients;  // at once; empty: no load runs
+    int duration_s = 30;
+    int repeats = 1;
+};
+
+// What `shimmy quality` is to be run on, for the documents; the lab runs nothing of it.
+struct QualityTest {
+    fs::path text;   // evaluation text; empty: none
+    int chunks = 0;  // 0: all
+};
+
+// Model cards: one per quantization, or one per model that lists all of them.
+enum class CardLayout { per_quant, per_model };
+const char * to_string(CardLayout layout);  // "per-quant", "per-model"
 
 struct Campaign {
     fs::path file;  // where it was read from
     std::string name;
     fs::path out_dir;  // quantized models, results, report
     std::vector<CampaignModel> models;
-    std::vector<engine::Placement> placements;  // baseline and at least one that offloads
+    std::vector<engine::Placement> placements;   // baseline and at least one that offloads
+    std::vector<Mode> modes = {Mode::generate};  // without Mode::load, which `load` asks for
     std::vector<Prompt> prompts;
+    LoadTest load;
+    QualityTest quality;
+    std::string creator;     // who quantized, for model cards; may be empty
+    std::string repo_owner;  // user or organisation on the Hub that the cards are for; may be empty
+    CardLayout layout = CardLayout::per_quant;
     int repeats = 1;
     double temperature = 0.0;
     uint32_t seed = 42;

@@ -5,8 +5,10 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,6 +50,38 @@ public:
         return value;
     }
 
+    bool boolean(const std::string & key, bool fallback) {
+        const toml::node * node = find(key);
+        if (node == nullptr) return fallback;
+        if (!node->is_boolean()) fail_at(*node, fmt::format("'{}' must be true or false", key));
+        return node->as_boolean()->get();
+    }
+
+    // nullptr if the key is absent.
+    const toml::table * table(const std::string & key) {
+        const toml::node * node = find(key);
+        if (node == nullptr) return nullptr;
+        if (!node->is_table()) fail_at(*node, fmt::format("'{}' must be a table, written as [{}]", key, key));
+        return node->as_table();
+    }
+
+    // Whole numbers in a range, none twice; nullopt if the key is absent.
+    std::optional<std::vector<int>> integers(const std::string & key, int min, int max) {
+        const toml::array * nodes = list(key);
+        if (nodes == nullptr) return std::nullopt;
+        std::vector<int> result;
+        for (const toml::node & node : *nodes) {
+            if (!node.is_integer()) fail_at(node, fmt::format("'{}' must hold whole numbers", key));
+            const int64_t value = node.as_integer()->get();
+            if (value < min || value > max)
+                fail_at(node, range_message(key, fmt::format("{}", value), int64_t{min}, int64_t{max}));
+            if (std::find(result.begin(), result.end(), value) != result.end())
+                fail_at(node, fmt::format("'{}' lists {} twice", key, value));
+            result.push_back(static_cast<int>(value));
+        }
+        return result;
+    }
+
     // The elements of a list that, if present, must not be empty; nullptr if the key is absent.
     const toml::array * list(const std::string & key) {
         const toml::node * node = find(key);
@@ -75,6 +109,12 @@ public:
                         fmt::format("unknown key '{}' in the {} (known: {})", name, what_, fmt::join(known_, ", ")));
             }
         }
+    }
+
+    // Throws the UsageError of a key's value, or of the table if the key is absent.
+    [[noreturn]] void fail_at(const std::string & key, const std::string & message) const {
+        const toml::node * node = table_.get(key);
+        fail_at(node == nullptr ? static_cast<const toml::node &>(table_) : *node, message);
     }
 
     // Throws the UsageError of a node.

@@ -1,6 +1,7 @@
 #include "lab/campaign.h"
 
 #include "base/error.h"
+#include "temp_dir.h"
 
 #include <gtest/gtest.h>
 
@@ -121,11 +122,77 @@ TEST(Campaign, ErrorsOfLists) {
                  "listed twice");
 }
 
+TEST(Campaign, KeysForHttpLoadAndDocuments) {
+    const Campaign campaign = parse(R"(
+name = "all"
+modes = ["stream", "no-stream", "generate"]
+creator = "Ada"
+repo_owner = "ada"
+layout = "per-model"
+[load]
+clients = [1, 8]
+duration_s = 5
+[quality]
+text = "eval.txt"
+chunks = 20
+[[models]]
+path = "a.gguf"
+base_model = "microsoft/Phi-3.5-MoE-instruct"
+license = "mit"
+expected_architecture = "phimoe"
+[[models]]
+shape = "gpt-oss-20b"
+layers = 2
+sparse = true
+[[models]]
+shape = "my-shape.toml"
+)");
+    EXPECT_EQ(campaign.modes, (std::vector<Mode>{Mode::stream, Mode::no_stream, Mode::generate}));
+    EXPECT_EQ(campaign.layout, CardLayout::per_model);
+    EXPECT_EQ(campaign.load.clients, (std::vector<int>{1, 8}));
+    EXPECT_EQ(campaign.load.duration_s, 5);
+    EXPECT_EQ(campaign.quality.text, "/campaigns/eval.txt");
+    EXPECT_EQ(campaign.quality.chunks, 20);
+    EXPECT_EQ(campaign.models[0].base_model, "microsoft/Phi-3.5-MoE-instruct");
+    EXPECT_EQ(campaign.models[0].expected_architecture, "phimoe");
+    EXPECT_FALSE(campaign.models[0].is_synthetic());
+    EXPECT_TRUE(campaign.models[1].is_synthetic());
+    EXPECT_EQ(campaign.models[1].name, "gpt-oss-20b");
+    EXPECT_EQ(campaign.models[1].n_layers, 2);
+    EXPECT_EQ(campaign.models[2].shape, "/campaigns/my-shape.toml");
+    EXPECT_EQ(campaign.models[2].name, "my-shape");
+}
+
+TEST(Campaign, ErrorsOfHttpLoadAndDocuments) {
+    expect_error("modes = [\"http\"]\n" + MINIMAL, "1", "unknown mode 'http'");
+    expect_error("modes = [\"stream\", \"stream\"]\n" + MINIMAL, "1", "listed twice");
+    expect_error("layout = \"both\"\n" + MINIMAL, "1", "per-model");
+    expect_error(MINIMAL + "[load]\nclients = [0]\n", "5", "must be 1 to");
+    expect_error(MINIMAL + "[load]\nclients = [2, 2]\n", "5", "twice");
+    expect_error(MINIMAL + "[load]\nusers = [2]\n", "5", "unknown key 'users'");
+    expect_error(MINIMAL + "[quality]\nchunks = 3\n", "4", "no 'text'");
+    expect_error(MINIMAL + "shape = \"gpt-oss-20b\"\n", "2", "'path'");
+    expect_error(MINIMAL + "layers = 2\n", "2", "belong to a 'shape'");
+    expect_error("load = 3\n" + MINIMAL, "1", "must be a table");
+}
+
+TEST(Campaign, PromptsOfAFile) {
+    const TempDir dir;
+    write_file_atomic(dir.path() / "prompts.toml", "[[prompts]]\nid = \"a\"\ntext = \"x\"\n");
+    const std::string text = "prompts_file = \"prompts.toml\"\n" + MINIMAL;
+    const Campaign campaign = parse_campaign(text, dir.path() / "c.toml");
+    ASSERT_EQ(campaign.prompts.size(), 1U);
+    EXPECT_EQ(campaign.prompts[0].id, "a");
+    expect_error(text + "[[prompts]]\nid = \"a\"\ntext = \"y\"\n", "5", "not both");
+    write_file_atomic(dir.path() / "prompts.toml", "[[prompts]]\nid = \"a\"\n");
+    EXPECT_THROW(parse_campaign(text, dir.path() / "c.toml"), UsageError);
+}
+
 TEST(Campaign, ErrorsOfModels) {
     expect_error("name = \"demo\"\n", "1", "no [[models]]");
     expect_error("[[models]]\npath = \"a.gguf\"\n", "1", "no 'name'");
     expect_error("name = \"a b\"\n[[models]]\npath = \"a.gguf\"\n", "1", "'name'");
-    expect_error("name = \"demo\"\n[[models]]\nname = \"a\"\n", "2", "no 'path'");
+    expect_error("name = \"demo\"\n[[models]]\nname = \"a\"\n", "2", "'path'");
     expect_error("name = \"demo\"\n[[models]]\npath = \"x/a.gguf\"\n[[models]]\npath = \"y/A.gguf\"\n", "4",
                  "'a' is listed twice");
     expect_error("name = \"demo\"\n[[models]]\npath = \"a.gguf\"\nname = \"../a\"\n", "2", "file name");

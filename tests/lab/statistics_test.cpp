@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <numbers>
+#include <random>
 
 namespace shimmy::lab {
 namespace {
@@ -44,6 +47,41 @@ TEST(Statistics, QuantileEnds) {
     EXPECT_DOUBLE_EQ(quantile(sorted, 0.0), 1.0);
     EXPECT_DOUBLE_EQ(quantile(sorted, 1.0), 4.0);
     EXPECT_DOUBLE_EQ(quantile(sorted, 0.25), 1.75);
+}
+
+// Closed forms: one degree of freedom is Cauchy's distribution, two have t = p / sqrt((1 - p^2) / 2); the rest is from
+// the printed tables.
+TEST(Statistics, StudentsT) {
+    EXPECT_NEAR(student_t95(1), std::tan(0.95 * std::numbers::pi / 2), 1e-9);
+    EXPECT_NEAR(student_t95(2), 0.95 / std::sqrt((1 - 0.95 * 0.95) / 2), 1e-9);
+    EXPECT_NEAR(student_t95(3), 3.1824, 5e-5);
+    EXPECT_NEAR(student_t95(4), 2.7764, 5e-5);
+    EXPECT_NEAR(student_t95(9), 2.2622, 5e-5);
+    EXPECT_NEAR(student_t95(30), 2.0423, 5e-5);
+    EXPECT_NEAR(student_t95(120), 1.9799, 5e-5);
+    EXPECT_NEAR(student_t95(100000), 1.95996, 5e-5);
+}
+
+// The interval must hold the true mean in 95 of 100 samples: of 4000 samples of four, within four standard errors.
+TEST(Statistics, IntervalCoversTheMeanAsOftenAsItSays) {
+    std::mt19937 random(1);
+    std::normal_distribution<double> normal(10.0, 3.0);
+    constexpr int N = 4000;
+    int covered = 0;
+    for (int i = 0; i < N; ++i) {
+        const Statistics s = summarize({normal(random), normal(random), normal(random), normal(random)});
+        covered += std::abs(s.mean - 10.0) <= *s.ci95_half_width() ? 1 : 0;
+    }
+    EXPECT_NEAR(covered / double{N}, 0.95, 4 * std::sqrt(0.95 * 0.05 / N));
+    EXPECT_FALSE(summarize({1.0}).ci95_half_width().has_value());
+}
+
+TEST(Statistics, OutliersLieBeyondTukeysFences) {
+    EXPECT_EQ(tukey_outliers({1, 2, 3, 4, 100}), (std::vector<bool>{false, false, false, false, true}));
+    EXPECT_EQ(tukey_outliers({-50, 10, 11, 12, 13}), (std::vector<bool>{true, false, false, false, false}));
+    EXPECT_EQ(tukey_outliers({1, 2, 3, 4, 7}), std::vector<bool>(5, false)) << "at the fence is not beyond it";
+    EXPECT_EQ(tukey_outliers({1, 1, 100}), std::vector<bool>(3, false)) << "three cannot tell";
+    EXPECT_TRUE(tukey_outliers({}).empty());
 }
 
 TEST(Statistics, RefusesWhatCannotBeSummarized) {
