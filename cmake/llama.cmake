@@ -17,9 +17,11 @@ endif()
 set(BUILD_SHARED_LIBS ON)  # GPU modules and the moe plugin must share one libggml-base with the program
 set(LLAMA_BUILD_COMMON ON)
 set(LLAMA_BUILD_TESTS OFF)
-set(LLAMA_BUILD_TOOLS OFF)
+set(LLAMA_BUILD_TOOLS ON)   # the folder of the server; nothing in it is built but what shimmy links
+set(LLAMA_BUILD_SERVER ON)
+set(LLAMA_BUILD_UI OFF)
+set(LLAMA_USE_PREBUILT_UI OFF)  # would be downloaded
 set(LLAMA_BUILD_EXAMPLES OFF)
-set(LLAMA_BUILD_SERVER OFF)
 set(LLAMA_BUILD_APP OFF)
 set(LLAMA_OPENSSL OFF)
 set(LLAMA_TOOLS_INSTALL OFF)

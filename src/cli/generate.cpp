@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/run_document.h"
+#include "engine/expert_use.h"
 #include "library/resolve.h"
 
 #include <cstdio>
@@ -27,6 +28,7 @@ struct Options {
     engine::SamplingOptions sampling;
     engine::LoadOptions load;
     bool raw = false;
+    bool cold_run = false;
 };
 
 std::string model_path(const Options & options, const Globals & globals) {
@@ -91,18 +93,25 @@ int run_generate(Options options, const Globals & globals) {
     if (prompt.empty()) fail_usage("--prompt is empty");
     options.load.path = model_path(options, globals);
     options.load.placement = placement_option(globals);
+    if (options.cold_run) options.load.warm_up = false;
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
+    const std::vector<engine::Device> devices_before = engine::devices();
     engine::Model model(options.load);
     warn_if_no_baseline(model, options.load.placement);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
-    const engine::GenerateResult result =
-        model.generate(render(model, options, prompt), options.max_tokens, options.sampling, on_text);
+    const std::string rendered = render(model, options, prompt);
+    std::optional<engine::GenerateResult> cold;
+    if (options.cold_run) {
+        cold = model.generate(rendered, options.max_tokens, options.sampling, {});
+        engine::reset_expert_use();
+    }
+    const engine::GenerateResult result = model.generate(rendered, options.max_tokens, options.sampling, on_text);
 
     if (globals.json) {
-        const RunSettings settings{options.load.path,      prompt,           options.max_tokens,
-                                   options.load.placement, options.sampling, moe_backend};
+        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.placement,
+                                   options.sampling,  moe_backend, devices_before,     std::move(cold)};
         fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
     } else {
         print_summary(model, result);
@@ -154,6 +163,9 @@ void add_generate(Commands & commands) {
         ->type_name("X")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    command->add_flag("--cold-run", options->cold_run,
+                      "answer twice: cold, right after loading and without warming up, then warm; --json reports the "
+                      "first apart as \"cold\"");
     add_load_options(*command, options->load);
 }
 

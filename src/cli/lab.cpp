@@ -1,6 +1,8 @@
 // shimmy lab: measuring campaigns. One file per subcommand; what they share is here.
 #include "cli/lab_commands.h"
 
+#include "base/error.h"
+
 namespace shimmy::cli {
 
 lab::Campaign LabCampaign::read() const {
@@ -25,9 +27,15 @@ void add_campaign_options(CLI::App & command, LabCampaign & campaign) {
         ->type_name("DIR");
 }
 
+void refuse_placement_options(const Globals & globals) {
+    if (!globals.cpu_moe && !globals.n_cpu_moe) return;
+    fail_usage("a campaign names its placements itself (placements = [...]): leave out --cpu-moe and --n-cpu-moe");
+}
+
 void add_lab(Commands & commands) {
     CLI::App * lab = commands.add_group("lab", "measure models, quantizations and placements against each other");
     add_lab_run(commands, lab);
+    add_lab_status(commands, lab);
 }
 
 }  // namespace shimmy::cli

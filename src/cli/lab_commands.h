@@ -23,6 +23,10 @@ struct LabCampaign {
 // CAMPAIGN.toml and --out.
 void add_campaign_options(CLI::App & command, LabCampaign & campaign);
 
+// A campaign names its placements itself. Throws UsageError.
+void refuse_placement_options(const Globals & globals);
+
+void add_lab_status(Commands & commands, CLI::App * lab);
 void add_lab_run(Commands & commands, CLI::App * lab);
 
 }  // namespace shimmy::cli

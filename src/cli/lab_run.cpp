@@ -6,8 +6,10 @@
 #include "base/units.h"
 #include "cli/lab_commands.h"
 #include "lab/campaign_run.h"
+#include "lab/estimate.h"
 #include "lab/report.h"
 
+#include <cmath>
 #include <memory>
 
 namespace shimmy::cli {
@@ -18,76 +20,121 @@ constexpr int EXIT_CODE_FAILED = 1;
 
 struct Options {
     LabCampaign campaign;
+    std::string only;
+    bool retry_failed = false;
     bool dry_run = false;
 };
 
-const char * state_word(lab::ResultState state) {
+const char * state_word(lab::ResultState state, bool to_make) {
     switch (state) {
         case lab::ResultState::absent:
-            return "to do";
+            return to_make ? "to do" : "not chosen";
         case lab::ResultState::invalid:
-            return "to do again (not a whole result)";
+            return to_make ? "to do again (not a whole result)" : "not a whole result";
         case lab::ResultState::stale:
-            return "to do again (other settings or model file)";
+            return to_make ? "to do again (other settings or model file)" : "of other settings or another model file";
         case lab::ResultState::failed:
-            return "to do again (failed)";
+            return to_make ? "to do again (failed)" : "failed (--retry-failed makes it again)";
         case lab::ResultState::valid:
             return "done";
     }
     return "";
 }
 
-Json plan_document(const lab::Campaign & campaign, const lab::CampaignPlan & plan) {
-    Json quantize = Json::array();
-    for (const size_t i : plan.to_quantize) {
-        quantize.push_back({{"input", plan.variants[i].input.string()}, {"output", plan.variants[i].path.string()}});
+// What there is to do, in words and numbers.
+struct DryRun {
+    lab::CampaignPlan plan;
+    std::vector<size_t> variants;
+    std::vector<size_t> runs;
+    lab::Estimate estimate;
+
+    const char * state(size_t i) const {
+        return state_word(plan.results[i].state, std::find(runs.begin(), runs.end(), i) != runs.end());
     }
-    Json runs = Json::array();
-    for (size_t i = 0; i < plan.runs.size(); ++i) {
-        const lab::Variant & variant = plan.variants[plan.runs[i].variant];
-        runs.push_back({{"run", lab::describe(campaign, variant, plan.runs[i])},
-                        {"file", lab::result_path(campaign, variant, plan.runs[i]).string()},
-                        {"state", state_word(plan.results[i].state)}});
-    }
-    return {
-        {"campaign", campaign.name}, {"out_dir", campaign.out_dir.string()}, {"quantize", quantize}, {"runs", runs}};
+};
+
+DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
+    const lab::Hooks hooks = lab::real_hooks();
+    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}};
+    dry.variants = lab::variants_to_make(dry.plan, options);
+    dry.runs = lab::runs_to_make(dry.plan, options);
+    dry.estimate = lab::estimate(dry.plan, dry.variants, dry.runs, hooks);
+    return dry;
 }
 
-void print_plan(const lab::Campaign & campaign, const lab::CampaignPlan & plan) {
-    fmt::print("campaign {} into {}\n", campaign.name, campaign.out_dir.string());
-    for (const size_t i : plan.to_quantize)
-        fmt::print("quantize {}\n", plan.variants[i].path.string());
+Json dry_run_document(const DryRun & dry) {
+    const lab::CampaignPlan & plan = dry.plan;
+    Json quantize = Json::array();
+    for (const size_t i : dry.variants)
+        quantize.push_back({{"input", plan.variants[i].input.string()}, {"output", plan.variants[i].path.string()}});
+    Json runs = Json::array();
     for (size_t i = 0; i < plan.runs.size(); ++i) {
-        const lab::Run & run = plan.runs[i];
-        fmt::print("{}: {}\n", lab::describe(campaign, plan.variants[run.variant], run),
-                   state_word(plan.results[i].state));
+        runs.push_back(
+            {{"run", plan.describe_run(i)}, {"file", plan.result_path_of(i).string()}, {"state", dry.state(i)}});
     }
-    fmt::print("{} file(s) to quantize, {} of {} runs to do\n", plan.to_quantize.size(), plan.to_run.size(),
-               plan.runs.size());
+    return {{"campaign", plan.campaign.name},
+            {"out_dir", plan.campaign.out_dir.string()},
+            {"quantize", quantize},
+            {"runs", runs},
+            {"n_runs_to_do", dry.runs.size()},
+            {"estimate",
+             {{"time_ms", dry.estimate.time_s * 1000.0},
+              {"disk_bytes", dry.estimate.disk_bytes},
+              {"n_runs_from_measured_times", dry.estimate.n_measured},
+              {"n_runs_predicted", dry.estimate.n_predicted},
+              {"assumptions", lab::ESTIMATE_ASSUMPTIONS}}}};
+}
+
+std::string format_duration(double seconds) {
+    const auto minutes = static_cast<long>(std::ceil(seconds / 60.0));
+    return minutes < 60 ? fmt::format("{} min", minutes) : fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+}
+
+void print_dry_run(const DryRun & dry) {
+    const lab::CampaignPlan & plan = dry.plan;
+    fmt::print("campaign {} into {}\n", plan.campaign.name, plan.campaign.out_dir.string());
+    for (const size_t i : dry.variants)
+        fmt::print("make {}\n", plan.variants[i].path.string());
+    for (size_t i = 0; i < plan.runs.size(); ++i)
+        fmt::print("{}: {}\n", plan.describe_run(i), dry.state(i));
+    fmt::print("{} file(s) to make, {} of {} runs to do\n", dry.variants.size(), dry.runs.size(), plan.runs.size());
+    fmt::print("disk: {} more; time: about {}", format_bytes(dry.estimate.disk_bytes),
+               format_duration(dry.estimate.time_s));
+    if (dry.estimate.n_predicted > 0) {
+        fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted, lab::ESTIMATE_ASSUMPTIONS);
+    } else {
+        fmt::print(", from the runs that are done\n");
+    }
 }
 
 int run_lab(const Options & options, const Globals & globals) {
-    if (globals.cpu_moe || globals.n_cpu_moe) {
-        fail_usage("a campaign names its placements itself (placements = [...]): leave out --cpu-moe and --n-cpu-moe");
-    }
+    refuse_placement_options(globals);
     const lab::Campaign campaign = options.campaign.read();
-    const lab::CampaignOptions run_options{self_path(), globals.gpu_backend, options.campaign.command("run"),
-                                           globals.json};
+    lab::CampaignOptions run_options;
+    run_options.program = self_path();
+    run_options.backends = {globals.gpu_backend, globals.moe_backend};
+    run_options.command = options.campaign.command("run");
+    run_options.quiet = globals.json;
+    run_options.only = options.only;
+    run_options.retry_failed = options.retry_failed;
 
     if (options.dry_run) {
-        const lab::CampaignPlan plan = lab::plan_campaign(campaign, run_options, lab::real_hooks());
+        const DryRun dry = plan_dry_run(campaign, run_options);
         if (globals.json) {
-            fmt::print("{}\n", plan_document(campaign, plan).dump(2));
+            fmt::print("{}\n", dry_run_document(dry).dump(2));
         } else {
-            print_plan(campaign, plan);
+            print_dry_run(dry);
         }
         return 0;
     }
-    const lab::Summary summary = lab::run_campaign(campaign, run_options, lab::real_hooks());
+    const lab::Hooks hooks = lab::real_hooks();
+    const lab::Summary summary =
+        lab::run_campaign(campaign, run_options, hooks, lab::local_executor(run_options, hooks));
     if (globals.json) {
         fmt::print("{}\n", lab::to_json(summary).dump(2));
     } else {
-        fmt::print("{}\nReport: {}\nRaw results: {}\n", lab::text_report(summary, run_options.command),
+        fmt::print("{}\nReport: {}\nRaw results: {}\n",
+                   lab::text_report(summary, lab::rerun_command(summary, run_options.command)),
                    (campaign.out_dir / "report.md").string(), (campaign.out_dir / "results").string());
     }
     return summary.complete() ? 0 : EXIT_CODE_FAILED;
@@ -103,10 +150,17 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
     add_campaign_options(*run, options->campaign);
     run->add_option("--device", options->campaign.device, "device of every run, instead of the campaign's")
         ->type_name("NAME");
-    run->add_flag("--dry-run", options->dry_run, "say what would be done, and do nothing");
+    run->add_option("--only", options->only,
+                    "make only runs whose <model>/<type>/<placement>/<mode>/<prompt>-<repeat> holds this shell pattern")
+        ->type_name("PATTERN");
+    run->add_flag("--retry-failed", options->retry_failed,
+                  "make runs and files again that failed; they stay failed otherwise");
+    run->add_flag("--dry-run", options->dry_run, "say what would be done, with time and disk, and do nothing");
     run->footer(
-        "Runs that are finished are not repeated, as long as the campaign's settings, the model files and the program "
-        "are the same. Exit codes: 0 every figure is there; 1 runs failed, and what depends on them is left out of the "
+        "Can be stopped and killed at any time: the same command goes on where it was. Runs that are finished are not "
+        "repeated, as long as the campaign's settings, the model files and the program are the same. A run that fails "
+        "or takes longer than the campaign's timeout_s is recorded with its reason and does not stop the others. Exit "
+        "codes: 0 every figure is there; 1 runs failed or are missing, and what depends on them is left out of the "
         "table.");
 }
 

@@ -2,56 +2,32 @@
 
 #include "base/host.h"
 #include "base/version.h"
+#include "engine/describe.h"
 #include "engine/version.h"
 
 namespace shimmy::cli {
 
 namespace {
 
-Json bytes_by_kind(const engine::BufferMemory & memory) {
-    return {{"model_bytes", memory.model_bytes},
-            {"context_bytes", memory.context_bytes},
-            {"compute_bytes", memory.compute_bytes}};
+bool same_answer(const engine::GenerateResult & a, const engine::GenerateResult & b) {
+    return a.text == b.text && a.n_output_tokens == b.n_output_tokens;
 }
 
-Json memory_document(const engine::Model & model) {
-    const engine::MemoryUse use = model.memory();
-    Json buffers = Json::array();
-    for (const engine::BufferMemory & buffer : use.buffers) {
-        Json entry{{"device", buffer.device}, {"buffer_type", buffer.buffer_type}, {"host", buffer.host}};
-        entry.update(bytes_by_kind(buffer));
-        buffers.push_back(std::move(entry));
-    }
-    return {{"vram_bytes", use.vram().total_bytes()},
-            {"vram", bytes_by_kind(use.vram())},
-            {"host", bytes_by_kind(use.host())},
-            {"expert_ram_bytes", model.expert_ram_bytes()},
-            {"buffers", std::move(buffers)}};
+Json rate(const std::optional<double> & tps) {
+    return tps ? Json(*tps) : Json(nullptr);
 }
 
-Json device_document(const engine::Device & device) {
-    return {{"name", device.name},
-            {"description", device.description},
-            {"backend", device.backend},
-            {"kind", engine::to_string(device.kind)},
-            {"software", device.software}};
-}
-
-Json host_document() {
-    const Host machine = host();
-    return {{"name", machine.name},
-            {"cpu", machine.cpu},
-            {"os", machine.os},
-            {"n_cores", machine.n_cores},
-            {"ram_bytes", machine.ram_bytes}};
+Json cold_document(const engine::GenerateResult & cold, const engine::GenerateResult & warm) {
+    return {
+        {"ttft_ms", cold.ttft_ms},   {"prefill_tps", cold.prefill_tps()},       {"decode_tps", rate(cold.decode_tps())},
+        {"total_ms", cold.total_ms}, {"n_output_tokens", cold.n_output_tokens}, {"same_text", same_answer(cold, warm)}};
 }
 
 }  // namespace
 
 Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, const engine::Model & model,
                   const engine::GenerateResult & result) {
-    const std::optional<double> decode_tps = result.decode_tps();
-    return {
+    Json document{
         {"shimmy_version", shimmy_version()},
         {"llama_cpp_version", engine::llama_cpp_version()},
         {"model",
@@ -61,8 +37,8 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
           {"quantization", info.quantization},
           {"size_bytes", info.size_bytes}}},
         {"placement", engine::to_string(settings.placement)},
-        {"device", device_document(model.device())},
-        {"host", host_document()},
+        {"device", engine::device_document(model.device())},
+        {"host", engine::host_document()},
         {"moe_backend", settings.moe_backend},
         {"n_threads", model.n_threads()},
         {"n_ctx", model.n_ctx()},
@@ -84,11 +60,14 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"decode_ms", result.decode_ms},
         {"total_ms", result.total_ms},
         {"prefill_tps", result.prefill_tps()},
-        {"decode_tps", decode_tps ? Json(*decode_tps) : Json(nullptr)},
+        {"decode_tps", rate(result.decode_tps())},
         {"token_ms", result.token_ms},
-        {"memory", memory_document(model)},
+        {"memory", engine::memory_document(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
         {"peak_rss_bytes", peak_rss_bytes()},
+        {"expert_use", engine::expert_use_document(engine::expert_use())},
     };
+    if (settings.cold) document["cold"] = cold_document(*settings.cold, result);
+    return document;
 }
 
 }  // namespace shimmy::cli

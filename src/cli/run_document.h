@@ -5,7 +5,9 @@
 #include "engine/model.h"
 #include "gguf/model_info.h"
 
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace shimmy::cli {
 
@@ -15,10 +17,12 @@ struct RunSettings {
     int max_tokens = 0;
     engine::Placement placement;
     engine::SamplingOptions sampling;
-    bool moe_backend = false;  // libggml-moe computed the weights on the CPU
+    bool moe_backend = false;                    // libggml-moe computed the weights on the CPU
+    std::vector<engine::Device> devices_before;  // before the model was loaded
+    std::optional<engine::GenerateResult> cold;  // the first answer after loading, where one was asked for
 };
 
-// Keys end in their unit: *_bytes, *_ms, *_tps. decode_tps is null for fewer than two output tokens.
+// docs/RESULTS.md describes the fields.
 Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, const engine::Model & model,
                   const engine::GenerateResult & result);
 

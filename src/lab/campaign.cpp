@@ -274,7 +274,9 @@ const std::vector<Prompt> & default_prompts() {
 }
 
 Campaign parse_campaign(std::string_view text, const fs::path & file) {
-    return read_table(parse_toml(text, file.string()), file);
+    Campaign campaign = read_table(parse_toml(text, file.string()), file);
+    campaign.text = text;
+    return campaign;
 }
 
 Campaign read_campaign(const fs::path & file) {

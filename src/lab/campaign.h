@@ -34,6 +34,7 @@ struct CampaignModel {
     bool sparse = false;  // of a shape: weights are zeros that take no disk
 
     bool is_synthetic() const { return !shape.empty(); }
+    std::string source() const { return is_synthetic() ? shape : path.string(); }  // for messages
 };
 
 // How a run asks the model.
@@ -62,7 +63,8 @@ enum class CardLayout { per_quant, per_model };
 const char * to_string(CardLayout layout);  // "per-quant", "per-model"
 
 struct Campaign {
-    fs::path file;  // where it was read from
+    fs::path file;     // where it was read from
+    std::string text;  // what was read
     std::string name;
     fs::path out_dir;  // quantized models, results, report
     std::vector<CampaignModel> models;

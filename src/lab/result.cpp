@@ -16,7 +16,7 @@ struct Field {
     const char * pointer;
     Kind kind;
 };
-constexpr std::array<Field, 16> REQUIRED{{
+constexpr std::array<Field, 14> REQUIRED{{
     {"/shimmy_version", Kind::text},
     {"/llama_cpp_version", Kind::text},
     {"/model/size_bytes", Kind::number},
@@ -27,12 +27,32 @@ constexpr std::array<Field, 16> REQUIRED{{
     {"/device/kind", Kind::text},
     {"/host/cpu", Kind::text},
     {"/n_threads", Kind::number},
-    {"/n_prompt_tokens", Kind::number},
-    {"/n_output_tokens", Kind::number},
-    {"/ttft_ms", Kind::number},
-    {"/prefill_tps", Kind::number},
+    {"/load_ms", Kind::number},
+    {"/peak_rss_bytes", Kind::number},
     {"/memory/vram_bytes", Kind::number},
     {"/memory/vram", Kind::object},
+}};
+// Of one request.
+constexpr std::array<Field, 8> REQUIRED_OF_ANSWER{{
+    {"/n_prompt_tokens", Kind::number},
+    {"/n_output_tokens", Kind::number},
+    {"/text", Kind::text},
+    {"/ttft_ms", Kind::number},
+    {"/prefill_tps", Kind::number},
+    {"/total_ms", Kind::number},
+    {"/cold", Kind::object},
+    {"/cold/ttft_ms", Kind::number},
+}};
+constexpr std::array<Field, 9> REQUIRED_OF_LOAD{{
+    {"/load/n_clients", Kind::number},
+    {"/load/duration_ms", Kind::number},
+    {"/load/n_requests", Kind::number},
+    {"/load/n_failed_requests", Kind::number},
+    {"/load/n_output_tokens", Kind::number},
+    {"/load/total_tps", Kind::number},
+    {"/load/ttft_ms/p50", Kind::number},
+    {"/load/gap_ms/p50", Kind::number},
+    {"/load/n_sse_defects", Kind::number},
 }};
 
 bool has_kind(const Json & value, Kind kind) {
@@ -50,6 +70,23 @@ bool has_kind(const Json & value, Kind kind) {
 bool has_field(const Json & document, const Field & field) {
     const Json::json_pointer pointer(field.pointer);
     return document.contains(pointer) && has_kind(document.at(pointer), field.kind);
+}
+
+template <size_t N>
+const Field * first_missing(const Json & document, const std::array<Field, N> & fields) {
+    for (const Field & field : fields) {
+        if (!has_field(document, field)) return &field;
+    }
+    return nullptr;
+}
+
+// A field that a document of this mode must have and lacks; empty if there is none.
+std::string missing_field(const Json & document, bool load) {
+    const Field * missing = first_missing(document, REQUIRED);
+    if (missing == nullptr)
+        missing = load ? first_missing(document, REQUIRED_OF_LOAD) : first_missing(document, REQUIRED_OF_ANSWER);
+    if (missing != nullptr) return missing->pointer + 1;
+    return load || document.contains("decode_tps") ? "" : "decode_tps";  // null if there were not two tokens
 }
 
 std::string last_line(const std::string & text) {
@@ -78,16 +115,25 @@ Json failure(const Json & run, const std::string & message, int exit_code) {
 }  // namespace
 
 Json run_settings(const Campaign & campaign, const Variant & variant, const Run & run, const std::string & model_sha256,
-                  const std::string & program, const std::string & gpu_backend) {
-    const Prompt & prompt = campaign.prompts.at(run.prompt);
-    return {
+                  const std::string & program, const Backends & backends) {
+    Json settings{
         {"program", program},
         {"model", variant.model},
         {"model_sha256", model_sha256},
         {"quantization", variant.quantization},
         {"placement", engine::to_string(run.placement)},
-        {"prompt_id", prompt.id},
-        {"prompt", prompt.text},
+        {"mode", to_string(run.mode)},
+    };
+    if (run.mode == Mode::load) {
+        Json prompts = Json::array();
+        for (const Prompt & prompt : campaign.prompts)
+            prompts.push_back(prompt.text);
+        settings.update({{"n_clients", run.n_clients}, {"duration_s", campaign.load.duration_s}, {"prompts", prompts}});
+    } else {
+        const Prompt & prompt = campaign.prompts.at(run.prompt);
+        settings.update({{"prompt_id", prompt.id}, {"prompt", prompt.text}});
+    }
+    settings.update({
         {"repeat", run.repeat},
         {"max_tokens", campaign.max_tokens},
         {"seed", campaign.seed},
@@ -95,16 +141,16 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
         {"n_ctx", campaign.n_ctx},
         {"threads", campaign.n_threads},
         {"device", campaign.device},
-        {"gpu_backend", gpu_backend},
-    };
+        {"gpu_backend", backends.gpu},
+        {"moe_backend", backends.moe},
+    });
+    return settings;
 }
 
 std::string defect(const Json & document, const Json & settings) {
     if (!document.is_object()) return "is not a JSON document";
-    for (const Field & field : REQUIRED) {
-        if (!has_field(document, field)) return fmt::format("lacks {}", field.pointer + 1);
-    }
-    if (!document.contains("decode_tps")) return "lacks decode_tps";  // null if there were not two tokens
+    const std::string missing = missing_field(document, settings.at("mode") == to_string(Mode::load));
+    if (!missing.empty()) return fmt::format("lacks {}", missing);
     if (document["placement"] != settings["placement"]) {
         return fmt::format("ran as {}, not as {}", document["placement"].get<std::string>(),
                            settings["placement"].get<std::string>());
@@ -144,7 +190,7 @@ Json make_result(const Json & run, const ProcessResult & process, int timeout_s)
         return failure(run, failure_message(process, document, timeout_s), exit_code);
     }
     const std::string reason = defect(document, run.at("settings"));
-    if (!reason.empty()) return failure(run, fmt::format("the output of generate {}", reason), 1);
+    if (!reason.empty()) return failure(run, fmt::format("the output of the run {}", reason), 1);
     Json result{{"run", run}};
     result.update(document);
     return result;

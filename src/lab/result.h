@@ -1,6 +1,7 @@
-// The file of one run: what `shimmy generate --json` said, and under "run" what was asked for.
+// The file of one run: what `shimmy generate --json` or `shimmy lab http --json` said, and under "run" what was asked
+// for (docs/RESULTS.md has every field):
 //
-//   {"run": {"campaign", "settings": {…}, "started_at", "wall_ms", "command_line": […]}, …the document of generate…}
+//   {"run": {"campaign", "settings": {…}, "started_at", "wall_ms", "command_line": […]}, …the document…}
 //
 // A run that failed has "error": {"message", "exit_code"} in place of the document.
 #pragma once
@@ -17,7 +18,7 @@ namespace shimmy::lab {
 // Everything a run's figures depend on that the campaign decides. A stored result counts only for equal settings.
 // `program` is the version line of shimmy and llama.cpp.
 Json run_settings(const Campaign & campaign, const Variant & variant, const Run & run, const std::string & model_sha256,
-                  const std::string & program, const std::string & gpu_backend);
+                  const std::string & program, const Backends & backends);
 
 enum class ResultState {
     absent,   // no file

@@ -2,23 +2,14 @@
 #pragma once
 
 #include "base/json.h"
-#include "lab/plan.h"
-#include "lab/result.h"
-#include "lab/statistics.h"
+#include "lab/campaign_plan.h"
+#include "lab/cells.h"
+#include "lab/http_summary.h"
 
-#include <map>
 #include <string>
 #include <vector>
 
 namespace shimmy::lab {
-
-// One placement of one variant, over all its runs.
-struct Figures {
-    uint64_t vram_bytes = 0;  // model + KV cache + compute on the device; the largest of the runs
-    Statistics ttft_ms;
-    Statistics prefill_tps;
-    Statistics decode_tps;
-};
 
 // One line of the table: a placement that offloads against the baseline.
 struct Row {
@@ -27,6 +18,7 @@ struct Row {
     std::string model_sha256;
     uint64_t file_size_bytes = 0;
     engine::Placement placement;  // of `offload`
+    Mode mode = Mode::generate;
     Figures baseline;
     Figures offload;
 
@@ -54,23 +46,39 @@ struct Conditions {
     std::string last_run_at;
 };
 
+// A model file as documents name it.
+struct MeasuredFile {
+    std::string model;
+    std::string quantization;
+    std::string file;              // path
+    std::string sha256;            // empty if the file is not there
+    uint64_t file_size_bytes = 0;  // as its runs saw it; 0 if there are none
+    std::string error;             // why it could not be made; empty if it could
+};
+
 struct Summary {
     Campaign campaign;
-    Conditions conditions;  // empty if no run is valid
-    std::vector<Row> rows;  // only rows of which every run is valid
+    Conditions conditions;          // empty if no run is valid
+    std::vector<InputInfo> inputs;  // parallel to campaign.models
+    std::vector<MeasuredFile> variants;
+    std::vector<Row> rows;  // only rows of which every run is valid; of mode `generate`, or the campaign's first
+    std::vector<Cell> cells;
+    std::vector<StreamingComparison> streaming;
+    std::vector<LoadFigures> load;
     std::vector<MissingRun> missing;
     size_t n_valid_runs = 0;
 
     bool complete() const { return missing.empty(); }
 };
 
-// `results` runs parallel to `runs`. Throws Error if valid results come from different devices, hosts, thread counts
-// or program versions: they must not share a table.
-Summary summarize_campaign(const Campaign & campaign, const std::vector<Variant> & variants,
-                           const std::vector<std::string> & sha256, const std::vector<Run> & runs,
-                           const std::vector<StoredResult> & results);
+// Of what is there. Throws Error if valid results come from different devices, hosts, thread counts or program
+// versions: they must not share a table.
+Summary summarize_campaign(const CampaignPlan & plan);
 
-// The same as a document: bytes, ms, tokens/s, with n, quartiles, mean and standard deviation.
+// The command that makes what is missing, from the one that made the campaign.
+std::string rerun_command(const Summary & summary, const std::string & command);
+
+// The same as a document: docs/RESULTS.md has every field.
 Json to_json(const Summary & summary);
 
 }  // namespace shimmy::lab

@@ -21,11 +21,12 @@ protected:
         options_.program = "/bin/shimmy";
         options_.command = "shimmy lab run demo.toml";
         options_.quiet = true;
-        hooks_.read_input = [this](const fs::path &) { return input_; };
-        hooks_.quantized_bytes = [this](const fs::path &, const std::string &) { return quantized_bytes_; };
-        hooks_.quantize = [this](const engine::QuantizeOptions & options, const ByteProgress &) {
+        hooks_.read_input = [this](const CampaignModel &) { return input_; };
+        hooks_.variant_bytes = [this](const Campaign &, const Variant &) { return quantized_bytes_; };
+        hooks_.make_variant = [this](const Campaign &, const Variant & variant, const ByteProgress &) {
+            if (variant.quantization == cannot_make_) throw Error("no such type here");
             ++n_quantized_;
-            write_file_atomic(options.output, read_file(options.input) + " as " + options.type);
+            write_file_atomic(variant.path, read_file(variant.input) + " as " + variant.quantization);
         };
         hooks_.launch = [this](const std::vector<std::string> & argv, std::chrono::milliseconds) {
             return launch(argv);
@@ -43,7 +44,7 @@ protected:
         return {0, false, document.dump(), ""};
     }
 
-    Summary run() { return run_campaign(campaign_, options_, hooks_); }
+    Summary run() { return run_campaign(campaign_, options_, hooks_, local_executor(options_, hooks_)); }
 
     // Processes that another run starts.
     size_t launches_of_a_run() {
@@ -61,6 +62,7 @@ protected:
     InputInfo input_{"F16", false, 16, 4, 1024};
     uint64_t quantized_bytes_ = 1000;
     int n_quantized_ = 0;
+    std::string cannot_make_;
     int interrupt_after_ = -1;
     bool offload_fails_ = false;
     std::string device_kind_ = "gpu";
@@ -80,7 +82,7 @@ TEST_F(CampaignRun, MeasuresEveryCellOnceAndInTurn) {
         EXPECT_EQ(offload, i % 2 == 1) << i;
     }
     EXPECT_EQ(n_quantized_, 1);
-    const Json result = Json::parse(read_file(result_file("Q2_K/offload/b-1.json")));
+    const Json result = Json::parse(read_file(result_file("Q2_K/offload/generate/b-1.json")));
     EXPECT_EQ(result["run"]["settings"]["model_sha256"], sha256_hex("the F16 model as Q2_K"));
     EXPECT_EQ(result["run"]["command_line"][1], "generate");
     EXPECT_EQ(result["run"]["campaign"], "demo");
@@ -97,8 +99,8 @@ TEST_F(CampaignRun, FinishedRunsAreNotRepeated) {
 
 TEST_F(CampaignRun, CorruptAndStaleResultsAreMadeAgain) {
     run();
-    write_file_atomic(result_file("F16/baseline/a-1.json"), "{\"run\": ");
-    fs::remove(result_file("F16/offload/b-1.json"));
+    write_file_atomic(result_file("F16/baseline/generate/a-1.json"), "{\"run\": ");
+    fs::remove(result_file("F16/offload/generate/b-1.json"));
     EXPECT_EQ(launches_of_a_run(), 2U);
     campaign_.prompts[0].text = "Another text";
     EXPECT_EQ(launches_of_a_run(), 4U);
@@ -123,17 +125,80 @@ TEST_F(CampaignRun, AQuantizedFileOfUnknownOriginIsNotTrusted) {
     EXPECT_EQ(read_file(campaign_.out_dir / "models/m-Q2_K.gguf"), "the F16 model as Q2_K");
 }
 
-TEST_F(CampaignRun, AFailedRunIsRecordedAndTriedAgain) {
+TEST_F(CampaignRun, AFailedRunStaysFailedUntilItIsToBeTriedAgain) {
     offload_fails_ = true;
     const Summary summary = run();
     EXPECT_EQ(launched_.size(), 8U);
     EXPECT_TRUE(summary.rows.empty());
     ASSERT_EQ(summary.missing.size(), 4U);
     EXPECT_EQ(summary.missing[0].reason, "no room");
-    EXPECT_EQ(Json::parse(read_file(result_file("F16/offload/a-1.json")))["error"]["message"], "no room");
+    EXPECT_EQ(Json::parse(read_file(result_file("F16/offload/generate/a-1.json")))["error"]["message"], "no room");
     offload_fails_ = false;
+    EXPECT_EQ(launches_of_a_run(), 0U);
+    options_.retry_failed = true;
     EXPECT_EQ(launches_of_a_run(), 4U);
     EXPECT_TRUE(run().complete());
+}
+
+TEST_F(CampaignRun, AFileThatCannotBeMadeDoesNotStopTheOthers) {
+    campaign_.models[0].quantizations = {"Q4_K_M", "Q2_K", "F16"};
+    cannot_make_ = "Q4_K_M";
+    const Summary summary = run();
+    EXPECT_EQ(n_quantized_, 1);
+    EXPECT_EQ(launched_.size(), 8U);
+    EXPECT_EQ(summary.rows.size(), 2U);
+    ASSERT_EQ(summary.missing.size(), 4U);
+    EXPECT_EQ(summary.missing[0].reason, "no model file: no such type here");
+    EXPECT_EQ(summary.variants[0].error, "no such type here");
+    cannot_make_.clear();
+    EXPECT_EQ(launches_of_a_run(), 0U) << "it stays failed";
+    options_.retry_failed = true;
+    EXPECT_EQ(launches_of_a_run(), 4U);
+    EXPECT_TRUE(run().complete());
+}
+
+TEST_F(CampaignRun, OnlyWhatIsChosenIsMade) {
+    options_.only = "q2_k/*/b-1";
+    EXPECT_EQ(launches_of_a_run(), 2U);
+    options_.only = "F16";
+    EXPECT_EQ(launches_of_a_run(), 4U);
+    EXPECT_EQ(n_quantized_, 1);
+    options_.only.clear();
+    EXPECT_EQ(launches_of_a_run(), 2U);
+    options_.only = "nothing like it";
+    EXPECT_EQ(launches_of_a_run(), 0U);
+}
+
+TEST_F(CampaignRun, TwoProcessesDoNotRunOneCampaign) {
+    fs::create_directories(campaign_.out_dir);
+    {
+        RunStateFile other(campaign_.out_dir);
+        other.update("run", "something", 3, 10);
+        try {
+            run();
+            ADD_FAILURE() << "ran beside another";
+        } catch (const Error & error) {
+            EXPECT_NE(std::string(error.what()).find("another process runs this campaign"), std::string::npos);
+        }
+        const std::optional<RunState> state = read_run_state(campaign_.out_dir);
+        ASSERT_TRUE(state.has_value());
+        EXPECT_EQ(state->n_done, 3U);
+        EXPECT_EQ(state->current, "something");
+        EXPECT_TRUE(state->left_s.has_value());
+    }
+    EXPECT_FALSE(read_run_state(campaign_.out_dir).has_value());
+    EXPECT_TRUE(run().complete());
+}
+
+// What status, documents and a cluster's workers start from: the folder alone, without the model files.
+TEST_F(CampaignRun, TheFolderAloneTellsEverything) {
+    const Summary summary = run();
+    fs::remove(campaign_.models[0].path);
+    fs::remove_all(campaign_.out_dir / "models");
+    EXPECT_EQ(to_json(summarize_campaign(read_plan(campaign_.out_dir))).dump(), to_json(summary).dump());
+    EXPECT_THROW(read_plan(dir_.path() / "elsewhere"), Error);
+    write_file_atomic(campaign_.out_dir / "campaign.json", "{\"text\": 3}");
+    EXPECT_THROW(read_plan(campaign_.out_dir), Error);
 }
 
 TEST_F(CampaignRun, CtrlCKeepsWhatIsFinished) {
@@ -147,7 +212,7 @@ TEST_F(CampaignRun, WithoutAGpuThereIsNothingToCompare) {
     device_kind_ = "cpu";
     EXPECT_THROW(run(), Error);
     EXPECT_EQ(launched_.size(), 1U);
-    EXPECT_FALSE(fs::exists(result_file("F16/baseline/a-1.json")));
+    EXPECT_FALSE(fs::exists(result_file("F16/baseline/generate/a-1.json")));
 }
 
 TEST_F(CampaignRun, AFullDiskIsNoticedBeforeAnyWork) {
@@ -159,10 +224,10 @@ TEST_F(CampaignRun, AFullDiskIsNoticedBeforeAnyWork) {
 
 TEST_F(CampaignRun, ResultsOfAnotherMachineAreNotMixedIn) {
     run();
-    Json result = Json::parse(read_file(result_file("F16/baseline/a-1.json")));
+    Json result = Json::parse(read_file(result_file("F16/baseline/generate/a-1.json")));
     result["host"]["cpu"] = "another CPU";
-    write_file_atomic(result_file("F16/baseline/a-1.json"), result.dump());
-    fs::remove(result_file("F16/baseline/b-1.json"));
+    write_file_atomic(result_file("F16/baseline/generate/a-1.json"), result.dump());
+    fs::remove(result_file("F16/baseline/generate/b-1.json"));
     launched_.clear();
     EXPECT_THROW(run(), Error);
     EXPECT_TRUE(launched_.empty());
@@ -170,11 +235,11 @@ TEST_F(CampaignRun, ResultsOfAnotherMachineAreNotMixedIn) {
 
 TEST_F(CampaignRun, PlanChangesNothing) {
     const CampaignPlan plan = plan_campaign(campaign_, options_, hooks_);
-    EXPECT_EQ(plan.to_quantize.size(), 1U);
-    EXPECT_EQ(plan.to_run.size(), 8U);
+    EXPECT_EQ(variants_to_make(plan, options_).size(), 1U);
+    EXPECT_EQ(runs_to_make(plan, options_).size(), 8U);
     EXPECT_FALSE(fs::exists(campaign_.out_dir));
     run();
-    EXPECT_TRUE(plan_campaign(campaign_, options_, hooks_).to_run.empty());
+    EXPECT_TRUE(runs_to_make(plan_campaign(campaign_, options_, hooks_), options_).empty());
 }
 
 }  // namespace

@@ -32,10 +32,21 @@ inline Json fabricated_document(const std::string & placement, const FabricatedF
         {"n_threads", 2},
         {"n_prompt_tokens", 12},
         {"n_output_tokens", figures.decode_tps > 0.0 ? 50 : 1},
+        {"load_ms", 500.0},
         {"ttft_ms", figures.ttft_ms},
+        {"total_ms", figures.ttft_ms + 100.0},
+        {"token_ms", {figures.ttft_ms}},
         {"prefill_tps", 400.0},
         {"decode_tps", figures.decode_tps > 0.0 ? Json(figures.decode_tps) : Json(nullptr)},
         {"text", "an answer"},
+        {"cold",
+         {{"ttft_ms", figures.ttft_ms * 2},
+          {"prefill_tps", 200.0},
+          {"decode_tps", figures.decode_tps > 0.0 ? Json(figures.decode_tps) : Json(nullptr)},
+          {"total_ms", figures.ttft_ms * 2 + 100.0},
+          {"n_output_tokens", 50},
+          {"same_text", true}}},
+        {"peak_rss_bytes", 2097152},
         {"memory",
          {{"vram_bytes", figures.vram_bytes},
           {"vram", {{"model_bytes", figures.vram_bytes}, {"context_bytes", 0}, {"compute_bytes", 0}}}}},
@@ -51,6 +62,20 @@ inline Campaign fabricated_campaign(const fs::path & dir) {
     campaign.placements = {engine::Placement::baseline(), engine::Placement::offload()};
     campaign.prompts = {{"a", "Text a"}, {"b", "Text b"}};
     campaign.n_ctx = 512;
+    campaign.text = R"(
+name = "demo"
+out_dir = "out"
+quantizations = ["F16", "Q2_K"]
+n_ctx = 512
+[[models]]
+path = "m.gguf"
+[[prompts]]
+id = "a"
+text = "Text a"
+[[prompts]]
+id = "b"
+text = "Text b"
+)";
     return campaign;
 }
 

@@ -97,22 +97,69 @@ TEST(Plan, ResultPathNamesTheWholeCell) {
     const Campaign campaign = make_campaign();
     const Variant variant{"tiny", "Q2_K", "/out/models/tiny-Q2_K.gguf", "/models/tiny.gguf"};
     EXPECT_EQ(result_path(campaign, variant, {0, Placement::partial(3), 1, 2}),
-              "/out/results/tiny/Q2_K/n_cpu_moe=3/b-2.json");
+              "/out/results/tiny/Q2_K/n_cpu_moe=3/generate/b-2.json");
     EXPECT_EQ(describe(campaign, variant, {0, Placement::offload(), 0, 1}), "tiny Q2_K offload, prompt a, repeat 1");
+    const lab::Run stream{0, Placement::offload(), 0, 1, Mode::no_stream, 0};
+    EXPECT_EQ(result_path(campaign, variant, stream), "/out/results/tiny/Q2_K/offload/no-stream/a-1.json");
+    EXPECT_EQ(describe(campaign, variant, stream), "tiny Q2_K offload no-stream, prompt a, repeat 1");
+    const lab::Run load{0, Placement::baseline(), 0, 2, Mode::load, 16};
+    EXPECT_EQ(result_path(campaign, variant, load), "/out/results/tiny/Q2_K/baseline/load/16-2.json");
+    EXPECT_EQ(describe(campaign, variant, load), "tiny Q2_K baseline load, 16 client(s), repeat 2");
+}
+
+TEST(Plan, ModesArePairedAndLoadRunsComeLast) {
+    Campaign campaign = make_campaign();
+    campaign.modes = {Mode::stream, Mode::no_stream};
+    campaign.load.clients = {1, 8};
+    const std::vector<lab::Run> runs = plan_runs(campaign, 1);
+    ASSERT_EQ(runs.size(), 2U * 2U * 2U * 2U + 2U * 2U);
+    EXPECT_EQ(runs[0].mode, Mode::stream);
+    EXPECT_EQ(runs[2].mode, Mode::no_stream);
+    EXPECT_EQ(runs[2].prompt, runs[0].prompt);
+    EXPECT_EQ(runs[16].mode, Mode::load);
+    EXPECT_EQ(runs[16].n_clients, 1);
+    EXPECT_EQ(runs[18].n_clients, 8);
+}
+
+TEST(Plan, AShapeIsAModelOfEveryTypeThatIsToBeMade) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    campaign.models[0].path.clear();
+    campaign.models[0].shape = "gpt-oss-20b";
+    InputInfo info = f16_input();
+    info.quantization = "MXFP4_MOE";
+    const std::vector<Variant> variants = plan_variants(campaign, {info});
+    ASSERT_EQ(variants.size(), 2U);
+    EXPECT_FALSE(variants[0].is_input());
+    EXPECT_EQ(variants[0].path, "/out/models/tiny-F16.gguf");
+    EXPECT_EQ(variants[0].input, "");
+}
+
+TEST(Plan, AnotherArchitectureThanExpectedIsRefused) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    campaign.models[0].expected_architecture = "phimoe";
+    InputInfo info = f16_input();
+    info.arch = "deepseek";
+    EXPECT_NE(error_of(campaign, info).find("architecture is deepseek, the campaign expects phimoe"),
+              std::string::npos);
+    info.arch = "phimoe";
+    EXPECT_EQ(error_of(campaign, info), "");
 }
 
 TEST(Plan, ArgumentsOfARun) {
     Campaign campaign = make_campaign();
     const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
-    EXPECT_EQ(generate_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, "auto"),
-              (std::vector<std::string>{"generate", "--model", "/models/tiny.gguf", "--prompt=-b starts like an option",
-                                        "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096",
-                                        "--device", "gpu", "--json"}));
+    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, {}),
+              (std::vector<std::string>{"generate", "--cold-run", "--model", "/models/tiny.gguf",
+                                        "--prompt=-b starts like an option", "--max-tokens", "100", "--seed", "42",
+                                        "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--json"}));
     campaign.n_threads = 2;
     campaign.device = "Vulkan0";
     campaign.temperature = 0.7;
-    EXPECT_EQ(generate_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, "vulkan"),
+    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"vulkan", "on"}),
               (std::vector<std::string>{"generate",
+                                        "--cold-run",
                                         "--model",
                                         "/models/tiny.gguf",
                                         "--prompt=Text a",
@@ -130,11 +177,17 @@ TEST(Plan, ArgumentsOfARun) {
                                         "Vulkan0",
                                         "--gpu-backend",
                                         "vulkan",
+                                        "--moe-backend",
+                                        "on",
                                         "--n-cpu-moe",
                                         "3",
                                         "--json"}));
-    const auto offload = generate_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, "auto");
+    const auto offload = run_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, {});
     EXPECT_EQ(offload[offload.size() - 2], "--cpu-moe");
+    const auto load = run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::load, 4}, {});
+    EXPECT_EQ((std::vector<std::string>(load.begin(), load.begin() + 10)),
+              (std::vector<std::string>{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a",
+                                        "--prompt=-b starts like an option", "--clients", "4", "--duration", "30"}));
 }
 
 }  // namespace

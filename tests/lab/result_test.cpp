@@ -17,7 +17,7 @@ protected:
     }
 
     Json settings(const std::string & sha256 = "abc") const {
-        return run_settings(campaign_, variant_, run_, sha256, "shimmy 0.1.0 (llama.cpp 0.5.0)", "auto");
+        return run_settings(campaign_, variant_, run_, sha256, "shimmy 0.1.0 (llama.cpp 0.5.0)", {});
     }
     Json record() const {
         return {{"campaign", "demo"}, {"settings", settings()}, {"started_at", "2026-01-01T00:00:00Z"}};

@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace shimmy::lab {
 namespace {
 
@@ -17,7 +20,10 @@ protected:
         campaign_ = fabricated_campaign(dir_.path());
         campaign_.models[0].quantizations = {"F16"};
         campaign_.repeats = 2;
-        variants_ = {{"m", "F16", "/m.gguf", "/m.gguf"}};
+        plan_.inputs = {InputInfo{"F16", false, 16, 4, 1024, "deepseek"}};
+        plan_.variants = {{"m", "F16", "/m.gguf", "/m.gguf"}};
+        plan_.sha256 = {"abc123"};
+        plan_.errors = {""};
         runs_ = plan_runs(campaign_, 1);
         const double baseline_tps[] = {40.0, 50.0, 60.0, 70.0};    // median 55
         const double offload_tps[] = {20.0, 25.0, 19.0, 30.0};     // median 22.5
@@ -36,11 +42,16 @@ protected:
         }
     }
 
-    Summary summary() const { return summarize_campaign(campaign_, variants_, {"abc123"}, runs_, results_); }
+    Summary summary() {
+        plan_.campaign = campaign_;
+        plan_.runs = runs_;
+        plan_.results = results_;
+        return summarize_campaign(plan_);
+    }
 
     TempDir dir_;
     Campaign campaign_;
-    std::vector<Variant> variants_;
+    CampaignPlan plan_;
     std::vector<lab::Run> runs_;
     std::vector<StoredResult> results_;
 };
@@ -74,6 +85,109 @@ TEST_F(SummaryOf, JsonHasPlainUnits) {
     EXPECT_EQ(document["rows"][0]["offload"]["ttft_ms"]["n"], 4);
     EXPECT_EQ(document["device"]["software"], true);
     EXPECT_TRUE(document["missing"].empty());
+}
+
+TEST_F(SummaryOf, CellsHoldEverySampleAndTheirInterval) {
+    const Json document = to_json(summary());
+    ASSERT_EQ(document["cells"].size(), 2U);
+    const Json & cell = document["cells"][0];
+    EXPECT_EQ(cell["placement"], "baseline");
+    EXPECT_EQ(cell["mode"], "generate");
+    EXPECT_EQ(cell["n_runs"], 4);
+    EXPECT_EQ(cell["n_valid"], 4);
+    EXPECT_EQ(cell["samples"][1]["prompt_id"], "b");
+    EXPECT_EQ(cell["samples"][1]["file"], "results/m/F16/baseline/generate/b-1.json");
+    // 40, 50, 60, 70: mean 55, standard deviation sqrt(500 / 3), t of three degrees 3.1824.
+    const double half = 3.1824 * std::sqrt(500.0 / 3.0) / 2.0;
+    EXPECT_NEAR(cell["decode_tps"]["ci95_low"].get<double>(), 55.0 - half, 1e-3);
+    EXPECT_NEAR(cell["decode_tps"]["ci95_high"].get<double>(), 55.0 + half, 1e-3);
+    EXPECT_EQ(cell["cold"]["ttft_ms"]["median"], 32.0);
+    EXPECT_EQ(cell["n_same_text_cold_warm"], 4);
+    EXPECT_EQ(cell["texts"][0]["n_distinct"], 1);
+    EXPECT_TRUE(cell["expert_use"].is_null());
+    EXPECT_EQ(cell["peak_rss_bytes"], 2097152);
+    EXPECT_EQ(document["variants"][0]["file_size_bytes"], 3145728);
+    EXPECT_EQ(document["models"][0]["arch"], "deepseek");
+}
+
+// Prompt a takes 10 ms and prompt b 1000 ms: only the run that is far from its own prompt's others is an outlier.
+TEST_F(SummaryOf, AnOutlierIsFarFromItsOwnPrompt) {
+    campaign_.repeats = 6;
+    runs_ = plan_runs(campaign_, 1);
+    results_.clear();
+    for (const lab::Run & run : runs_) {
+        double ttft_ms = (run.prompt == 0 ? 10.0 : 1000.0) * (1.0 + 0.01 * run.repeat);
+        if (run.prompt == 0 && run.repeat == 4) ttft_ms = 30.0;
+        StoredResult result;
+        result.state = ResultState::valid;
+        result.document = fabricated_document(engine::to_string(run.placement), {1000, ttft_ms, 20.0});
+        results_.push_back(result);
+    }
+    const Summary result = summary();
+    EXPECT_EQ(result.cells[0].figures->ttft_ms.n_outliers, 1U);
+    EXPECT_EQ(result.cells[0].figures->ttft_ms.n, 12U) << "outliers are kept";
+    for (const Sample & sample : result.cells[0].samples) {
+        const bool outlier = sample.prompt_id == "a" && sample.repeat == 4;
+        EXPECT_EQ(std::count(sample.outlier_in.begin(), sample.outlier_in.end(), "ttft_ms"), outlier ? 1 : 0);
+    }
+}
+
+TEST_F(SummaryOf, StreamingIsComparedPairByPair) {
+    campaign_.modes = {Mode::stream, Mode::no_stream};
+    runs_ = plan_runs(campaign_, 1);
+    results_.clear();
+    for (const lab::Run & run : runs_) {
+        StoredResult result;
+        result.state = ResultState::valid;
+        result.document = fabricated_document(engine::to_string(run.placement), {1000, 10.0, 20.0});
+        const double base_ms = 100.0 * static_cast<double>(run.prompt + 1);
+        const double percent = run.prompt == 0 ? 1.0 : 3.0;
+        result.document["total_ms"] = run.mode == Mode::stream ? base_ms * (1.0 + percent / 100.0) : base_ms;
+        if (run.mode == Mode::stream) {
+            result.document["sse"] = {{"defects", Json::array()}};
+            if (run.prompt == 1 && run.repeat == 2) {
+                result.document["text"] = "another answer";
+                result.document["sse"]["defects"] = {"no [DONE]"};
+            }
+        }
+        results_.push_back(result);
+    }
+    const Json document = to_json(summary());
+    ASSERT_EQ(document["streaming"].size(), 2U);
+    const Json & streaming = document["streaming"][0];
+    EXPECT_EQ(streaming["n_pairs"], 4);
+    EXPECT_EQ(streaming["n_same_text"], 3);
+    EXPECT_NEAR(streaming["total_percent"]["mean"].get<double>(), 2.0, 1e-9);
+    const double half = 3.1824 * std::sqrt(4.0 / 3.0) / 2.0;  // 1, 3, 1, 3
+    EXPECT_NEAR(streaming["total_percent"]["ci95_high"].get<double>(), 2.0 + half, 1e-3);
+    EXPECT_EQ(streaming["sse"]["n_defects"], 1);
+    EXPECT_EQ(streaming["sse"]["first_defect"], "no [DONE]");
+    EXPECT_EQ(document["rows"][0]["mode"], "stream");
+}
+
+TEST_F(SummaryOf, LoadRunsGiveFiguresPerNumberOfClients) {
+    campaign_.load.clients = {4};
+    campaign_.load.repeats = 3;
+    for (int repeat = 1; repeat <= 3; ++repeat) {
+        for (const engine::Placement placement : campaign_.placements) {
+            StoredResult result;
+            result.state = ResultState::valid;
+            result.document = fabricated_document(engine::to_string(placement), {1000, 10.0, 20.0});
+            const Json percentiles{{"p50", 10.0 * repeat}, {"p90", 20.0 * repeat}, {"p99", 30.0 * repeat}};
+            result.document["load"] = {{"total_tps", 100.0 * repeat}, {"n_requests", 10},
+                                       {"n_failed_requests", 1},      {"n_sse_defects", 0},
+                                       {"ttft_ms", percentiles},      {"gap_ms", percentiles}};
+            results_.push_back(result);
+        }
+    }
+    runs_ = plan_runs(campaign_, 1);
+    const Json document = to_json(summary());
+    ASSERT_EQ(document["load"].size(), 2U);
+    EXPECT_EQ(document["load"][0]["n_clients"], 4);
+    EXPECT_EQ(document["load"][0]["total_tps"]["median"], 200.0);
+    EXPECT_EQ(document["load"][0]["ttft_ms"]["p90"], 40.0);
+    EXPECT_EQ(document["load"][0]["n_requests"], 30);
+    EXPECT_EQ(document["load"][0]["n_failed_requests"], 3);
 }
 
 TEST_F(SummaryOf, TextTableShowsFiguresAndConditions) {

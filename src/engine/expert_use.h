@@ -1,0 +1,23 @@
+// Which experts did the work, as libggml-moe counted it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace shimmy::engine {
+
+struct ExpertUse {
+    int layer = 0;
+    int expert = 0;
+    uint64_t hits = 0;   // tokens routed to it
+    uint64_t bytes = 0;  // of its weights, read for them
+};
+
+// Since the last reset, ordered by layer and expert, for every layer whose experts libggml-moe computed. nullopt where
+// it computed none: it is not loaded, or the experts are on a GPU.
+std::optional<std::vector<ExpertUse>> expert_use();
+
+void reset_expert_use();
+
+}  // namespace shimmy::engine
