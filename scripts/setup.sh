@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   build-essential cmake ninja-build ccache git ca-certificates pkg-config
-  libcli11-dev libfmt-dev libgtest-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
 # npm brings llama.cpp's source and the GPU modules; any npm will do.

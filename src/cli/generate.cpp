@@ -9,6 +9,7 @@
 #include "engine/expert_use.h"
 #include "library/resolve.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -17,6 +18,9 @@ namespace shimmy::cli {
 namespace {
 
 constexpr int EXIT_CODE_INTERRUPTED = 130;
+
+// Enough for what is slow the first time (kernels compiled, pages of weights read), and no second whole answer.
+constexpr int N_COLD_TOKENS = 16;
 
 struct Options {
     std::string name;   // positional: file or name
@@ -93,7 +97,6 @@ int run_generate(Options options, const Globals & globals) {
     if (prompt.empty()) fail_usage("--prompt is empty");
     options.load.path = model_path(options, globals);
     options.load.placement = placement_option(globals);
-    if (options.cold_run) options.load.warm_up = false;
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
@@ -104,7 +107,7 @@ int run_generate(Options options, const Globals & globals) {
     const std::string rendered = render(model, options, prompt);
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
-        cold = model.generate(rendered, options.max_tokens, options.sampling, {});
+        cold = model.generate(rendered, std::min(options.max_tokens, N_COLD_TOKENS), options.sampling, {});
         engine::reset_expert_use();
     }
     const engine::GenerateResult result = model.generate(rendered, options.max_tokens, options.sampling, on_text);
@@ -164,8 +167,9 @@ void add_generate(Commands & commands) {
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     command->add_flag("--cold-run", options->cold_run,
-                      "answer twice: cold, right after loading and without warming up, then warm; --json reports the "
-                      "first apart as \"cold\"");
+                      fmt::format("answer twice: the first {} tokens cold, right after loading, then all of it warm; "
+                                  "--json reports the first apart as \"cold\"",
+                                  N_COLD_TOKENS));
     add_load_options(*command, options->load);
 }
 

@@ -48,6 +48,7 @@ int main(int argc, char ** argv) {
                                                   shimmy::engine::llama_cpp_version()));
     Commands commands(app);
     add_generate(commands);
+    add_serve(commands);
     add_inspect(commands);
     add_verify(commands);
     add_synth(commands);

@@ -2,25 +2,24 @@
 
 #include "base/host.h"
 #include "base/version.h"
-#include "engine/describe.h"
+#include "describe/documents.h"
 #include "engine/version.h"
 
 namespace shimmy::cli {
 
 namespace {
 
-bool same_answer(const engine::GenerateResult & a, const engine::GenerateResult & b) {
-    return a.text == b.text && a.n_output_tokens == b.n_output_tokens;
-}
-
 Json rate(const std::optional<double> & tps) {
     return tps ? Json(*tps) : Json(nullptr);
 }
 
 Json cold_document(const engine::GenerateResult & cold, const engine::GenerateResult & warm) {
-    return {
-        {"ttft_ms", cold.ttft_ms},   {"prefill_tps", cold.prefill_tps()},       {"decode_tps", rate(cold.decode_tps())},
-        {"total_ms", cold.total_ms}, {"n_output_tokens", cold.n_output_tokens}, {"same_text", same_answer(cold, warm)}};
+    return {{"ttft_ms", cold.ttft_ms},
+            {"prefill_tps", cold.prefill_tps()},
+            {"decode_tps", rate(cold.decode_tps())},
+            {"total_ms", cold.total_ms},
+            {"n_output_tokens", cold.n_output_tokens},
+            {"same_text", warm.text.starts_with(cold.text)}};
 }
 
 }  // namespace
@@ -37,8 +36,8 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
           {"quantization", info.quantization},
           {"size_bytes", info.size_bytes}}},
         {"placement", engine::to_string(settings.placement)},
-        {"device", engine::device_document(model.device())},
-        {"host", engine::host_document()},
+        {"device", describe::device(model.device())},
+        {"host", describe::host()},
         {"moe_backend", settings.moe_backend},
         {"n_threads", model.n_threads()},
         {"n_ctx", model.n_ctx()},
@@ -62,9 +61,9 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"prefill_tps", result.prefill_tps()},
         {"decode_tps", rate(result.decode_tps())},
         {"token_ms", result.token_ms},
-        {"memory", engine::memory_document(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
+        {"memory", describe::memory(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
         {"peak_rss_bytes", peak_rss_bytes()},
-        {"expert_use", engine::expert_use_document(engine::expert_use())},
+        {"expert_use", describe::expert_use(engine::expert_use())},
     };
     if (settings.cold) document["cold"] = cold_document(*settings.cold, result);
     return document;

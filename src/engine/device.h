@@ -29,9 +29,9 @@ const char * to_string(DeviceKind kind);
 void load_backends(const std::string & backend = "auto");
 
 // Loads libggml-moe, the backend for experts on the CPU, if it lies beside the program's libraries, and returns whether
-// it is in use. "auto": only where `device` is the CPU; next to a GPU, owning the experts would take away llama.cpp's own
-// streaming of large prefill batches to the GPU. "on": always; throws Error if it cannot be loaded. "off": never. To be
-// called before a model is loaded.
+// it is in use. "auto": only where `device` is the CPU; next to a GPU, owning the experts would take away llama.cpp's
+// own streaming of large prefill batches to the GPU. "on": always; throws Error if it cannot be loaded. "off": never.
+// To be called before a model is loaded.
 bool load_moe_backend(const std::string & mode, const Device & device);
 
 // A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").

@@ -4,6 +4,7 @@
 #include "base/host.h"
 #include "base/units.h"
 #include "engine/load_params.h"
+#include "gguf/model_info.h"
 
 #include <algorithm>
 #include <optional>
@@ -93,6 +94,17 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
              options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
              format_bytes(shortage->missing_bytes()));
     }
+}
+
+void require_loadable(const LoadOptions & options) {
+    const gguf::ModelInfo info = gguf::read_model_info(options.path);
+    const bool has_experts = info.n_expert_tensors > 0;
+    if (options.placement.offloads() && !has_experts) {
+        fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU",
+             options.path, info.arch);
+    }
+    LoadParams(options, /*no_alloc=*/true).context_params(static_cast<uint32_t>(info.n_ctx_train));
+    if (options.check_fit) require_fit(options, static_cast<int>(info.n_layers), has_experts);
 }
 
 }  // namespace shimmy::engine

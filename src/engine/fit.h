@@ -11,4 +11,8 @@ MemoryUse estimate_memory(const LoadOptions & options);
 // Throws Error that says how much is missing on which device, and which --n-cpu-moe would fit.
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
 
+// What loading would find out too late: throws Error for --cpu-moe without experts, a context beyond the model's and,
+// with options.check_fit, what does not fit.
+void require_loadable(const LoadOptions & options);
+
 }  // namespace shimmy::engine

@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/interrupt.h"
+#include "engine/llama_internal.h"
 #include "engine/log.h"
+#include "gguf/expert_tensors.h"
 
 #include "common.h"
 #include "llama-ext.h"
@@ -76,7 +78,9 @@ llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
                    options_.path, options_.n_ctx, n_ctx_trained, n_ctx_trained);
     }
     llama_context_params params = llama_context_default_params();
-    params.n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
+    const uint32_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
+    params.n_ctx = n_ctx * options_.n_parallel;
+    params.n_seq_max = options_.n_parallel;
     params.n_batch = std::min(options_.n_batch, params.n_ctx);
     params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
     params.n_threads = n_threads_;
@@ -128,6 +132,22 @@ MemoryUse read_memory(const llama_context * context) {
         return std::tie(a.host, a.device, a.buffer_type) < std::tie(b.host, b.device, b.buffer_type);
     });
     return use;
+}
+
+std::vector<TensorPlacement> read_tensors(const llama_model * model) {
+    std::vector<TensorPlacement> result;
+    for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
+        const ggml_backend_buffer_type_t buffer_type = ggml_backend_buffer_get_type(tensor->buffer);
+        TensorPlacement placement;
+        placement.name = name;
+        placement.type = ggml_type_name(tensor->type);
+        placement.buffer_type = ggml_backend_buft_name(buffer_type);
+        placement.host = is_in_ram(buffer_type);
+        placement.bytes = ggml_nbytes(tensor);
+        placement.is_expert = gguf::is_expert_tensor(name);
+        result.push_back(std::move(placement));
+    }
+    return result;
 }
 
 }  // namespace shimmy::engine

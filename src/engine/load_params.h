@@ -23,6 +23,11 @@ public:
     const Device & device() const { return device_; }
     int n_threads() const { return n_threads_; }
 
+    // Null-terminated; nothing else in it: the CPU only.
+    const std::vector<ggml_backend_dev_t> & backend_devices() const { return devices_; }
+    // Ended by {nullptr, nullptr}; they point into this object.
+    const std::vector<llama_model_tensor_buft_override> & overrides() const { return overrides_; }
+
     llama_model_params model_params() const;
 
     // `n_ctx_trained` is what the loaded model says. Throws UsageError for a context beyond it.
@@ -43,6 +48,7 @@ private:
 };
 
 MemoryUse read_memory(const llama_context * context);
+std::vector<TensorPlacement> read_tensors(const llama_model * model);
 
 // True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM
 // in a layout of its own.

@@ -1,5 +1,7 @@
 #include "engine/memory.h"
 
+#include "gguf/expert_tensors.h"
+
 namespace shimmy::engine {
 
 namespace {
@@ -28,6 +30,14 @@ BufferMemory MemoryUse::host() const {
 
 BufferMemory MemoryUse::of_device(const std::string & device) const {
     return sum(buffers, [&](const BufferMemory & buffer) { return buffer.device == device && !buffer.host; });
+}
+
+uint64_t expert_ram_bytes(const std::vector<TensorPlacement> & tensors) {
+    uint64_t bytes = 0;
+    for (const TensorPlacement & tensor : tensors) {
+        if (tensor.host && gguf::is_moved_by_cpu_moe(tensor.name)) bytes += tensor.bytes;
+    }
+    return bytes;
 }
 
 }  // namespace shimmy::engine

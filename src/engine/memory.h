@@ -38,4 +38,7 @@ struct TensorPlacement {
     bool is_expert = false;  // a routed expert's matrix: what --cpu-moe moves
 };
 
+// Of the experts that lie in RAM.
+uint64_t expert_ram_bytes(const std::vector<TensorPlacement> & tensors);
+
 }  // namespace shimmy::engine

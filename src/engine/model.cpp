@@ -3,12 +3,9 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "engine/fit.h"
-#include "engine/llama_internal.h"
 #include "engine/load_params.h"
 #include "engine/log.h"
 #include "engine/utf8.h"
-#include "gguf/expert_tensors.h"
-#include "gguf/model_info.h"
 
 #include "chat.h"
 #include "ggml-backend.h"
@@ -153,17 +150,8 @@ void Model::Impl::load_chat_template() {
 }
 
 Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
-    const gguf::ModelInfo info = gguf::read_model_info(options.path);
-    const bool has_experts = info.n_expert_tensors > 0;
-    if (options.placement.offloads() && !has_experts) {
-        fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU",
-             options.path, info.arch);
-    }
+    require_loadable(options);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
-    impl_->params->context_params(
-        static_cast<uint32_t>(info.n_ctx_train));  // refuses a context beyond the model's early
-    if (options.check_fit) require_fit(options, static_cast<int>(info.n_layers), has_experts);
-
     const auto start = Clock::now();
     impl_->model = impl_->params->load_model();
     impl_->context = impl_->params->make_context(impl_->model.get());
@@ -199,27 +187,11 @@ MemoryUse Model::memory() const {
 }
 
 std::vector<TensorPlacement> Model::tensors() const {
-    std::vector<TensorPlacement> result;
-    for (const auto & [name, tensor] : llama_internal_get_tensor_map(impl_->model.get())) {
-        const ggml_backend_buffer_type_t buffer_type = ggml_backend_buffer_get_type(tensor->buffer);
-        TensorPlacement placement;
-        placement.name = name;
-        placement.type = ggml_type_name(tensor->type);
-        placement.buffer_type = ggml_backend_buft_name(buffer_type);
-        placement.host = is_in_ram(buffer_type);
-        placement.bytes = ggml_nbytes(tensor);
-        placement.is_expert = gguf::is_expert_tensor(name);
-        result.push_back(std::move(placement));
-    }
-    return result;
+    return read_tensors(impl_->model.get());
 }
 
 uint64_t Model::expert_ram_bytes() const {
-    uint64_t bytes = 0;
-    for (const TensorPlacement & tensor : tensors()) {
-        if (tensor.host && gguf::is_moved_by_cpu_moe(tensor.name)) bytes += tensor.bytes;
-    }
-    return bytes;
+    return engine::expert_ram_bytes(tensors());
 }
 
 bool Model::has_chat_template() const {

@@ -19,9 +19,10 @@ namespace shimmy::engine {
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
     Placement placement;
-    std::string device;  // as find_device takes it
-    int n_threads = 0;   // 0: one per physical core
-    uint32_t n_ctx = 0;  // tokens of context; 0: 4096, or what the model was trained for if that is less
+    std::string device;       // as find_device takes it
+    int n_threads = 0;        // 0: one per physical core
+    uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
+    uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled

@@ -1,10 +1,15 @@
-#include "engine/describe.h"
+#include "describe/documents.h"
 
 #include "base/host.h"
 
-namespace shimmy::engine {
+namespace shimmy::describe {
 
 namespace {
+
+using engine::BufferMemory;
+using engine::Device;
+using engine::ExpertUse;
+using engine::MemoryUse;
 
 Json bytes_by_kind(const BufferMemory & memory) {
     return {{"model_bytes", memory.model_bytes},
@@ -24,7 +29,7 @@ Json used_since(const Device & before, const Device & now) {
 
 Json device_memory(const MemoryUse & use, const std::vector<Device> & before) {
     Json result = Json::array();
-    for (const Device & now : devices()) {
+    for (const Device & now : engine::devices()) {
         const BufferMemory ours = use.of_device(now.name);
         if (!now.is_gpu() || ours.total_bytes() == 0) continue;
         Json entry{{"device", now.name}};
@@ -41,16 +46,16 @@ Json device_memory(const MemoryUse & use, const std::vector<Device> & before) {
 
 }  // namespace
 
-Json device_document(const Device & device) {
+Json device(const Device & device) {
     return {{"name", device.name},
             {"description", device.description},
             {"backend", device.backend},
-            {"kind", to_string(device.kind)},
+            {"kind", engine::to_string(device.kind)},
             {"software", device.software}};
 }
 
-Json host_document() {
-    const Host machine = host();
+Json host() {
+    const Host machine = shimmy::host();
     return {{"name", machine.name},
             {"cpu", machine.cpu},
             {"os", machine.os},
@@ -58,7 +63,7 @@ Json host_document() {
             {"ram_bytes", machine.ram_bytes}};
 }
 
-Json memory_document(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before) {
+Json memory(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before) {
     Json buffers = Json::array();
     for (const BufferMemory & buffer : use.buffers) {
         Json entry{{"device", buffer.device}, {"buffer_type", buffer.buffer_type}, {"host", buffer.host}};
@@ -70,7 +75,7 @@ Json memory_document(const MemoryUse & use, uint64_t expert_ram_bytes, const std
             {"devices", device_memory(use, before)},  {"buffers", std::move(buffers)}};
 }
 
-Json expert_use_document(const std::optional<std::vector<ExpertUse>> & use) {
+Json expert_use(const std::optional<std::vector<ExpertUse>> & use) {
     if (!use) return nullptr;
     Json result = Json::array();
     for (const ExpertUse & entry : *use)
@@ -79,4 +84,4 @@ Json expert_use_document(const std::optional<std::vector<ExpertUse>> & use) {
     return result;
 }
 
-}  // namespace shimmy::engine
+}  // namespace shimmy::describe
