@@ -41,6 +41,7 @@ test: build
 	@ctest --preset fast
 
 test-all: build
+	@scripts/setup.sh slow-tests
 	@ctest --preset release
 
 gpu: setup

@@ -2,19 +2,16 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/spawn.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-
-extern char ** environ;
 
 namespace shimmy {
 
@@ -39,24 +36,6 @@ struct Pipe {
     }
 };
 
-pid_t spawn(const std::vector<std::string> & argv, const Pipe & out, const Pipe & err) {
-    std::vector<char *> args;
-    for (const std::string & arg : argv)
-        args.push_back(const_cast<char *>(arg.c_str()));
-    args.push_back(nullptr);
-
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out.fd[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, err.fd[1], STDERR_FILENO);
-    pid_t pid = 0;
-    const int rc = posix_spawnp(&pid, args[0], &actions, nullptr, args.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (rc != 0) fail("{}: cannot be started: {}", argv[0], std::strerror(rc));
-    return pid;
-}
-
 // Reads what is there; closes the end at end-of-file.
 void drain(Pipe & pipe, std::string & text) {
     std::array<char, 16384> buffer;
@@ -65,19 +44,12 @@ void drain(Pipe & pipe, std::string & text) {
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) pipe.close_end(0);
 }
 
-int wait_exit_code(pid_t pid) {
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 }  // namespace
 
 ProcessResult run_process(const std::vector<std::string> & argv, std::chrono::milliseconds timeout) {
     Pipe out;
     Pipe err;
-    const pid_t pid = spawn(argv, out, err);
+    const pid_t pid = spawn(argv, out.fd[1], err.fd[1]);
     out.close_end(1);
     err.close_end(1);
 

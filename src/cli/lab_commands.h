@@ -27,6 +27,9 @@ void add_campaign_options(CLI::App & command, LabCampaign & campaign);
 void refuse_placement_options(const Globals & globals);
 
 void add_lab_status(Commands & commands, CLI::App * lab);
+void add_lab_cell(Commands & commands, CLI::App * lab);
+void add_lab_http(Commands & commands, CLI::App * lab);
+void add_lab_init(Commands & commands, CLI::App * lab);
 void add_lab_run(Commands & commands, CLI::App * lab);
 
 }  // namespace shimmy::cli

@@ -8,6 +8,7 @@
 #include "lab/campaign_run.h"
 #include "lab/estimate.h"
 #include "lab/report.h"
+#include "lab/slurm.h"
 
 #include <cmath>
 #include <memory>
@@ -23,6 +24,8 @@ struct Options {
     std::string only;
     bool retry_failed = false;
     bool dry_run = false;
+    std::string executor = "local";
+    std::vector<std::string> sbatch_args;
 };
 
 const char * state_word(lab::ResultState state, bool to_make) {
@@ -128,8 +131,9 @@ int run_lab(const Options & options, const Globals & globals) {
         return 0;
     }
     const lab::Hooks hooks = lab::real_hooks();
-    const lab::Summary summary =
-        lab::run_campaign(campaign, run_options, hooks, lab::local_executor(run_options, hooks));
+    const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
+                                                               : lab::local_executor(run_options, hooks);
+    const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
     if (globals.json) {
         fmt::print("{}\n", lab::to_json(summary).dump(2));
     } else {
@@ -155,6 +159,14 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         ->type_name("PATTERN");
     run->add_flag("--retry-failed", options->retry_failed,
                   "make runs and files again that failed; they stay failed otherwise");
+    run->add_option("--executor", options->executor,
+                    "where the runs are made: one after the other here, or as one Slurm job array")
+        ->check(CLI::IsMember({"local", "slurm"}))
+        ->capture_default_str();
+    run->add_option("--sbatch-arg", options->sbatch_args,
+                    "passed on to sbatch, as in --sbatch-arg=--gres=gpu:1; may be given several times")
+        ->type_name("ARG")
+        ->allow_extra_args(false);
     run->add_flag("--dry-run", options->dry_run, "say what would be done, with time and disk, and do nothing");
     run->footer(
         "Can be stopped and killed at any time: the same command goes on where it was. Runs that are finished are not "

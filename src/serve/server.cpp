@@ -61,11 +61,32 @@ server_http_res_ptr error_response(const std::string & message, error_type type)
     return response;
 }
 
+// An answer together with the request it reads from, which also ends when this program is asked to: llama.cpp's ends
+// only when its client goes away, and would keep the server from stopping.
+struct StoppableAnswer : server_http_res {
+    StoppableAnswer(const server_http_req & original, const server_http_context::handler_t & handler)
+        : should_stop([&original_stop = original.should_stop] { return interrupted() || original_stop(); }),
+          request{original.params, original.headers, original.path, original.query_string,
+                  original.body,   original.files,   should_stop},
+          answer(handler(request)) {
+        content_type = answer->content_type;
+        status = answer->status;
+        data = answer->data;
+        headers = answer->headers;
+        if (answer->is_stream()) next = [this](std::string & chunk) { return answer->next(chunk); };
+    }
+    void on_complete() override { answer->on_complete(); }
+
+    std::function<bool()> should_stop;
+    server_http_req request;
+    server_http_res_ptr answer;
+};
+
 // A handler that answers with a JSON error where the other would throw: the HTTP library must not see exceptions.
 server_http_context::handler_t guarded(server_http_context::handler_t handler) {
     return [handler = std::move(handler)](const server_http_req & request) -> server_http_res_ptr {
         try {
-            return handler(request);
+            return std::make_unique<StoppableAnswer>(request, handler);
         } catch (const std::invalid_argument & error) {
             return error_response(error.what(), ERROR_TYPE_INVALID_REQUEST);
         } catch (const common_json_error & error) {

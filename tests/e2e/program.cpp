@@ -42,13 +42,6 @@ fs::path shape_file(const std::string & shape) {
     return fs::path(SHIMMY_SOURCE_DIR) / "shapes" / (shape + ".toml");
 }
 
-std::string with_half_the_experts(std::string spec) {
-    const std::string key = "expert_count = ";
-    const size_t value = spec.find(key) + key.size();
-    const int n_expert = std::stoi(spec.substr(value));
-    return spec.replace(value, std::to_string(n_expert).size(), std::to_string(n_expert / 2));
-}
-
 void synthesize(std::vector<std::string> args) {
     args.insert(args.begin(), "synth");
     args.emplace_back("--sparse");
@@ -72,7 +65,7 @@ fs::path synthetic(const std::string & shape, int n_layers, const std::string & 
     const FileLock lock(model_dir() / ".lock");
     if (!is_current(file, shape_file(shape))) {
         const fs::path spec = model_dir() / (shape + "-half.toml");
-        write_file_atomic(spec, with_half_the_experts(read_file(shape_file(shape))));
+        write_file_atomic(spec, with_half_the_experts(shape));
         synthesize({"--shape", spec.string(), "--layers", std::to_string(n_layers), "--quant", quantization, "--out",
                     file.string()});
     }
@@ -85,6 +78,14 @@ fs::path synthetic_whole(const std::string & shape, const std::string & quantiza
     if (!is_current(file, shape_file(shape)))
         synthesize({"--shape", shape, "--quant", quantization, "--out", file.string()});
     return file;
+}
+
+std::string with_half_the_experts(const std::string & shape) {
+    std::string spec = read_file(shape_file(shape));
+    const std::string key = "expert_count = ";
+    const size_t value = spec.find(key) + key.size();
+    const int n_expert = std::stoi(spec.substr(value));
+    return spec.replace(value, std::to_string(n_expert).size(), std::to_string(n_expert / 2));
 }
 
 bool has_gpu() {

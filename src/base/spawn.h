@@ -1,0 +1,18 @@
+// Internal to base: starts a program that does not outlive the thread that started it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace shimmy {
+
+// stdin is /dev/null. The kernel kills the child when the calling thread ends, so that a killed `lab run` leaves no
+// process that holds a GPU's memory. Throws Error if the program cannot be started.
+pid_t spawn(const std::vector<std::string> & argv, int out_fd, int err_fd);
+
+// Waits for the end; 128 + signal number if a signal ended it.
+int wait_exit_code(pid_t pid);
+
+}  // namespace shimmy

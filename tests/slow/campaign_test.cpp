@@ -1,0 +1,111 @@
+// The 36-run campaign on two synthetic models of real shapes, killed twice and resumed.
+#include "base/child_process.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "e2e/program.h"
+#include "temp_dir.h"
+
+#include <csignal>
+#include <map>
+#include <thread>
+
+namespace shimmy::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Real shapes with few layers and half the experts (see synthetic() in program.h), as shape files in `dir`.
+std::string campaign_text(const fs::path & dir) {
+    std::string models;
+    for (const char * shape : {"olmoe-1b-7b", "deepseek-moe-16b"}) {
+        const fs::path spec = dir / (std::string(shape) + ".toml");
+        write_file_atomic(spec, with_half_the_experts(shape));
+        models += fmt::format("[[models]]\nshape = \"{}\"\nlayers = 2\nsparse = true\n", spec.string());
+    }
+    return R"(
+name = "matrix"
+out_dir = "out"
+quantizations = ["Q8_0", "Q4_K_M", "Q2_K"]
+placements = ["baseline", "offload"]
+repeats = 3
+max_tokens = 4
+n_ctx = 128
+timeout_s = 120
+[[prompts]]
+id = "hello"
+text = "Hello"
+)" + models;
+}
+
+struct FileStamp {
+    fs::file_time_type written;
+    std::string sha256;
+    bool operator==(const FileStamp &) const = default;
+};
+
+// Every result that is there must be whole.
+std::map<fs::path, FileStamp> results(const fs::path & out_dir) {
+    std::map<fs::path, FileStamp> found;
+    if (!fs::exists(out_dir / "results")) return found;
+    for (const fs::directory_entry & entry : fs::recursive_directory_iterator(out_dir / "results")) {
+        if (entry.path().extension() != ".json") continue;
+        const std::string text = read_file(entry.path());
+        const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+        EXPECT_TRUE(json.is_object() && (json.contains("ttft_ms") || json.contains("error"))) << entry.path();
+        found[entry.path()] = {fs::last_write_time(entry.path()), sha256_hex(text)};
+    }
+    return found;
+}
+
+// Runs the campaign until `n_results` are there, then kills it in the middle of the next run.
+void run_and_kill(const fs::path & campaign, const fs::path & out_dir, size_t n_results) {
+    ChildProcess lab({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--json"});
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(10);
+    while (results(out_dir).size() < n_results && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(milliseconds(100));
+    std::this_thread::sleep_for(milliseconds(300));
+    const Json status = shimmy_json({"lab", "status", campaign.string()});
+    EXPECT_TRUE(status["running"].is_object());
+    EXPECT_EQ(status["n_runs"], 36);
+    EXPECT_GE(status["n_valid"].get<size_t>(), n_results);
+    EXPECT_EQ(lab.stop(milliseconds(0)), 128 + SIGKILL);
+}
+
+TEST(SlowCampaign, ThirtySixRunsKilledTwiceAndResumed) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir.path() / "matrix.toml";
+    const fs::path out_dir = dir.path() / "out";
+    write_file_atomic(campaign, campaign_text(dir.path()));
+
+    run_and_kill(campaign, out_dir, 7);
+    const std::map<fs::path, FileStamp> first = results(out_dir);
+    EXPECT_TRUE(shimmy_json({"lab", "status", campaign.string()})["running"].is_null());
+    run_and_kill(campaign, out_dir, first.size() + 9);
+    const std::map<fs::path, FileStamp> second = results(out_dir);
+    EXPECT_LT(second.size(), 36U);
+
+    const ProcessResult last =
+        run_process({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--json"}, std::chrono::minutes(15));
+    EXPECT_EQ(last.exit_code, 0) << last.err << last.out.substr(0, 2000);
+    const std::map<fs::path, FileStamp> all = results(out_dir);
+    EXPECT_EQ(all.size(), 36U);
+    for (const auto * earlier : {&first, &second}) {
+        for (const auto & [file, stamp] : *earlier)
+            EXPECT_EQ(all.at(file), stamp) << file << " was made again";
+    }
+    const Json summary = Json::parse(read_file(out_dir / "summary.json"));
+    EXPECT_EQ(summary["n_valid_runs"], 36);
+    EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
+    ASSERT_EQ(summary["rows"].size(), 6U);
+    for (const Json & row : summary["rows"]) {
+        EXPECT_EQ(row["baseline"]["decode_tps"]["n"], 3) << row;
+        EXPECT_GT(row["saved_bytes"].get<int64_t>(), 0) << row;
+    }
+    EXPECT_TRUE(summary["device"]["software"].is_boolean());
+    for (const fs::directory_entry & entry : fs::recursive_directory_iterator(out_dir))
+        EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
