@@ -5,12 +5,13 @@ BUILD := build/release
 GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 
-.PHONY: help setup build demo test test-all gpu asan tsan fuzz format lint docs install clean
+.PHONY: help setup build demo test test-all bench gpu asan tsan fuzz format lint docs install clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
 	@echo "make test        set up, build, and run the tests"
 	@echo "make test-all    the same with the slow tests"
+	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
@@ -43,6 +44,11 @@ test: build
 test-all: build
 	@scripts/setup.sh slow-tests
 	@ctest --preset release
+
+bench: build
+	@cmake --build --preset release --parallel $(JOBS) --target bench-tools
+	@scripts/setup.sh bench
+	@bench/run.py --bin $(BUILD)/bin $(BENCH)
 
 gpu: setup
 	@mkdir -p build

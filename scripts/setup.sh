@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need, on Debian and Ubuntu. Does nothing when all is there.
-# usage: setup.sh [slow-tests]   with what only the slow tests need
+# usage: setup.sh [slow-tests|bench]   with what only the slow tests, or the benchmark, need
 set -euo pipefail
 
 packages=(
@@ -10,6 +10,7 @@ packages=(
 )
 # A one-node Slurm cluster, which the test starts and ends itself.
 [ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client)
+[ "${1:-}" != bench ] || packages+=(python3 gnuplot-nox)
 # npm brings llama.cpp's source and the GPU modules; any npm will do.
 command -v npm >/dev/null || packages+=(npm)
 

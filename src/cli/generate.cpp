@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/run_document.h"
+#include "describe/documents.h"
 #include "engine/expert_use.h"
 #include "library/resolve.h"
 
@@ -33,6 +34,7 @@ struct Options {
     engine::LoadOptions load;
     bool raw = false;
     bool cold_run = false;
+    std::string expert_stats;  // file to write, or empty
 };
 
 std::string model_path(const Options & options, const Globals & globals) {
@@ -88,6 +90,21 @@ void warn_if_no_baseline(const engine::Model & model, engine::Placement placemen
                format_bytes(bytes), model.device().name);
 }
 
+// Who did the work, without prompt and figures: one entry per layer and expert that was chosen.
+void write_expert_stats(const std::string & file, const std::string & model, const engine::GenerateResult & result) {
+    const auto use = engine::expert_use();
+    if (!use) {
+        fail(
+            "{} is not written: libggml-moe computed no experts in this run (they are on a GPU, or the model has none)",
+            file);
+    }
+    const Json document = {{"model", model},
+                           {"n_prompt_tokens", result.n_prompt_tokens},
+                           {"n_output_tokens", result.n_output_tokens},
+                           {"expert_use", describe::expert_use(use)}};
+    write_file_atomic(file, document.dump(2) + "\n");
+}
+
 bool write_text(std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
@@ -100,11 +117,15 @@ int run_generate(Options options, const Globals & globals) {
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
+    if (!options.expert_stats.empty() && !moe_backend) {
+        fail_usage("--expert-stats needs libggml-moe, which does not compute here: add --moe-backend on");
+    }
     const std::vector<engine::Device> devices_before = engine::devices();
     engine::Model model(options.load);
     warn_if_no_baseline(model, options.load.placement);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);
+    engine::reset_expert_use();  // the warm-up chose experts too
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
         cold = model.generate(rendered, std::min(options.max_tokens, N_COLD_TOKENS), options.sampling, {});
@@ -112,6 +133,7 @@ int run_generate(Options options, const Globals & globals) {
     }
     const engine::GenerateResult result = model.generate(rendered, options.max_tokens, options.sampling, on_text);
 
+    if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
     if (globals.json) {
         const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.placement,
                                    options.sampling,  moe_backend, devices_before,     std::move(cold)};
@@ -170,6 +192,10 @@ void add_generate(Commands & commands) {
                       fmt::format("answer twice: the first {} tokens cold, right after loading, then all of it warm; "
                                   "--json reports the first apart as \"cold\"",
                                   N_COLD_TOKENS));
+    command
+        ->add_option("--expert-stats", options->expert_stats,
+                     "write how often each layer chose each expert, and the bytes it read, as JSON (needs libggml-moe)")
+        ->type_name("FILE");
     add_load_options(*command, options->load);
 }
 

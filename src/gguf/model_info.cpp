@@ -77,15 +77,20 @@ void read_hyperparameters(const GgufFile & file, ModelInfo & info) {
     }
 }
 
-// Of an expert tensor's elements, those of the chosen experts. The experts are the last dimension; how many are chosen
-// may differ between layers.
-uint64_t active_elements(const TensorInfo & tensor, const std::vector<int64_t> & n_used_per_layer) {
+// Of an expert tensor, the share of its elements (or bytes) that belongs to chosen experts. The experts are the last
+// dimension; how many are chosen may differ between layers.
+uint64_t chosen_share(const TensorInfo & tensor, uint64_t whole, const std::vector<int64_t> & n_used_per_layer) {
     const int64_t n_experts = tensor.shape.empty() ? 0 : tensor.shape.back();
-    if (n_experts <= 0 || n_used_per_layer.empty()) return tensor.n_elements;
+    if (n_experts <= 0 || n_used_per_layer.empty()) return whole;
     const auto layer = static_cast<size_t>(std::max(0, layer_of(tensor.name)));
     const int64_t n_expert_used = n_used_per_layer[std::min(layer, n_used_per_layer.size() - 1)];
-    return tensor.n_elements / static_cast<uint64_t>(n_experts) *
-           static_cast<uint64_t>(std::min(n_expert_used, n_experts));
+    return whole / static_cast<uint64_t>(n_experts) * static_cast<uint64_t>(std::min(n_expert_used, n_experts));
+}
+
+// Of a tensor that is no expert's, the bytes that one token reads.
+uint64_t dense_bytes_per_token(const TensorInfo & tensor, bool has_output) {
+    const bool is_lookup = tensor.name == "token_embd.weight" && has_output && tensor.shape.size() == 2;
+    return is_lookup ? tensor.bytes / static_cast<uint64_t>(std::max<int64_t>(1, tensor.shape[1])) : tensor.bytes;
 }
 
 void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
@@ -102,6 +107,8 @@ void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
 void count_tensors(const GgufFile & file, ModelInfo & info) {
     const auto n_used_per_layer =
         file.metadata().find_ints(info.arch + ".expert_used_count").value_or(std::vector<int64_t>{});
+    const bool has_output = std::any_of(file.tensors().begin(), file.tensors().end(),
+                                        [](const TensorInfo & tensor) { return tensor.name == "output.weight"; });
     std::map<std::string, TypeUse> types;
     info.expert_bytes_per_layer.resize(static_cast<size_t>(info.n_layers));
     bool has_dense_ffn = false;
@@ -115,9 +122,11 @@ void count_tensors(const GgufFile & file, ModelInfo & info) {
         has_dense_ffn = has_dense_ffn || tensor.name.ends_with(".ffn_down.weight");
         if (is_moved_by_cpu_moe(tensor.name)) {
             add_expert_tensor(tensor, info);
-            info.n_active_params += active_elements(tensor, n_used_per_layer);
+            info.n_active_params += chosen_share(tensor, tensor.n_elements, n_used_per_layer);
+            info.bytes_per_token += chosen_share(tensor, tensor.bytes, n_used_per_layer);
         } else {
             info.n_active_params += tensor.n_elements;
+            info.bytes_per_token += dense_bytes_per_token(tensor, has_output);
         }
     }
     info.n_tensors = file.tensors().size();

@@ -32,6 +32,9 @@ struct ModelInfo {
     // its elements. (Of the token embedding a pass reads one row; it is counted whole, as published figures do.)
     uint64_t n_params = 0;
     uint64_t n_active_params = 0;
+    // Bytes of weights that decoding one token reads: of the experts the chosen ones, of the token embedding one row
+    // unless it is the output matrix too.
+    uint64_t bytes_per_token = 0;
 
     int64_t n_layers = 0;
     int64_t n_layers_dense_lead = 0;  // first layers without experts

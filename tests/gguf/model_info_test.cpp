@@ -47,6 +47,7 @@ TEST(ModelInfo, CountsParametersAndExperts) {
     EXPECT_EQ(info.quantization, "F32");
     EXPECT_EQ(info.n_params, 320U + 2048 + 128 + 2 * 8192 + 256 + 2048);
     EXPECT_EQ(info.n_active_params, 320U + 2048 + 128 + (2 * 8192 + 256) / 2 + 2048);
+    EXPECT_EQ(info.bytes_per_token, 4 * info.n_active_params) << "the token embedding is the output matrix too";
     EXPECT_EQ(info.n_expert_tensors, 2U);
     EXPECT_EQ(info.n_expert_bias_tensors, 1U);
     EXPECT_EQ(info.expert_bytes, 4U * (2 * 8192 + 256));
@@ -58,6 +59,17 @@ TEST(ModelInfo, CountsParametersAndExperts) {
     EXPECT_EQ(info.bits_per_weight, 32.0);
     EXPECT_TRUE(info.cpu_moe_applies());
     EXPECT_TRUE(info.chat_template.empty());
+}
+
+TEST(ModelInfo, OneRowOfTheTokenEmbeddingIsReadPerToken) {
+    const TempDir dir;
+    GgufBytes(2, 1)
+        .key("general.architecture", "toy")
+        .tensor("token_embd.weight", {32, 10}, 0)
+        .tensor("output.weight", {32, 10}, 1280)
+        .data(2560)
+        .write(dir / "toy.gguf");
+    EXPECT_EQ(read_model_info(dir / "toy.gguf").bytes_per_token, 4U * (32 + 320));
 }
 
 TEST(ModelInfo, LayersMayChooseDifferentNumbersOfExperts) {
