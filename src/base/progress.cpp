@@ -63,9 +63,10 @@ void Progress::draw(uint64_t done, uint64_t total) {
     const double share = static_cast<double>(done) / static_cast<double>(total);
     const int filled = static_cast<int>(share * BAR_WIDTH);
     const double elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    const double left_s = share > 0.0 ? elapsed_s * (1.0 - share) / share : 0.0;
-    fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%  {} left", label_, "", filled, "", BAR_WIDTH - filled,
-               share * 100.0, format_eta(left_s));
+    const std::string left =
+        share > 0.0 ? fmt::format("  {} left", format_eta(elapsed_s * (1.0 - share) / share)) : "";
+    fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%{}", label_, "", filled, "", BAR_WIDTH - filled,
+               share * 100.0, left);
     std::fflush(stderr);
     drawn_ = true;
 }
