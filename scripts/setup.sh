@@ -10,9 +10,9 @@ packages=(
   cmark-gfm                        # renders documents in the tests
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
-# A one-node Slurm cluster, which the test starts and ends itself.
-[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client)
-[ "${1:-}" != bench ] || packages+=(python3 gnuplot-nox)
+# A one-node Slurm cluster, which the test starts and ends itself, and a browser for report.html.
+[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client chromium)
+[ "${1:-}" != bench ] || packages+=(python3)
 # npm brings llama.cpp's source and the GPU modules; any npm will do.
 command -v npm >/dev/null || packages+=(npm)
 
