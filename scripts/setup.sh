@@ -6,11 +6,13 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache curl git ca-certificates pkg-config
   libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev
+  gnuplot-nox                      # the charts of model cards
+  cmark-gfm                        # renders documents in the tests
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
-# A one-node Slurm cluster, which the test starts and ends itself.
-[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client)
-[ "${1:-}" != bench ] || packages+=(python3 gnuplot-nox)
+# A one-node Slurm cluster, which the test starts and ends itself, and a browser for report.html.
+[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client chromium)
+[ "${1:-}" != bench ] || packages+=(python3)
 # npm brings llama.cpp's source and the GPU modules; any npm will do.
 command -v npm >/dev/null || packages+=(npm)
 

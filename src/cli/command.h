@@ -52,6 +52,7 @@ private:
 void add_generate(Commands & commands);
 void add_serve(Commands & commands);
 void add_inspect(Commands & commands);
+void add_plan(Commands & commands);
 void add_verify(Commands & commands);
 void add_synth(Commands & commands);
 void add_quantize(Commands & commands);

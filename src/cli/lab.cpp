@@ -36,6 +36,7 @@ void add_lab(Commands & commands) {
     CLI::App * lab = commands.add_group("lab", "measure models, quantizations and placements against each other");
     add_lab_init(commands, lab);
     add_lab_run(commands, lab);
+    add_lab_report(commands, lab);
     add_lab_status(commands, lab);
     add_lab_http(commands, lab);
     add_lab_cell(commands, lab);

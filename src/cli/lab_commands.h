@@ -31,5 +31,6 @@ void add_lab_cell(Commands & commands, CLI::App * lab);
 void add_lab_http(Commands & commands, CLI::App * lab);
 void add_lab_init(Commands & commands, CLI::App * lab);
 void add_lab_run(Commands & commands, CLI::App * lab);
+void add_lab_report(Commands & commands, CLI::App * lab);
 
 }  // namespace shimmy::cli

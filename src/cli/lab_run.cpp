@@ -7,8 +7,9 @@
 #include "cli/lab_commands.h"
 #include "lab/campaign_run.h"
 #include "lab/estimate.h"
-#include "lab/report.h"
 #include "lab/slurm.h"
+#include "report/documents.h"
+#include "report/text_report.h"
 
 #include <cmath>
 #include <memory>
@@ -134,12 +135,14 @@ int run_lab(const Options & options, const Globals & globals) {
     const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
                                                                : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
+    const Json document = lab::to_json(summary);
+    const std::string rerun = lab::rerun_command(summary, run_options.command);
+    const report::Documents documents =
+        report::write_documents(document, campaign.out_dir, options.campaign.file, rerun);
     if (globals.json) {
-        fmt::print("{}\n", lab::to_json(summary).dump(2));
+        fmt::print("{}\n", document.dump(2));
     } else {
-        fmt::print("{}\nReport: {}\nRaw results: {}\n",
-                   lab::text_report(summary, lab::rerun_command(summary, run_options.command)),
-                   (campaign.out_dir / "report.md").string(), (campaign.out_dir / "results").string());
+        fmt::print("{}\n{}", report::text_report(document, rerun), report::describe(documents, campaign.out_dir));
     }
     return summary.complete() ? 0 : EXIT_CODE_FAILED;
 }

@@ -50,6 +50,7 @@ int main(int argc, char ** argv) {
     add_generate(commands);
     add_serve(commands);
     add_inspect(commands);
+    add_plan(commands);
     add_verify(commands);
     add_synth(commands);
     add_quantize(commands);

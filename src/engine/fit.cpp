@@ -82,6 +82,10 @@ MemoryUse estimate_memory(const LoadOptions & options) {
     return read_memory(context.get());
 }
 
+uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
+    return LoadParams(options, /*no_alloc=*/true).context_params(n_ctx_trained).n_ctx;
+}
+
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     const MemoryUse use = estimate_memory(options);
     if (const auto shortage = vram_shortage(use)) {

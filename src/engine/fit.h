@@ -5,8 +5,15 @@
 
 namespace shimmy::engine {
 
+// As LoadOptions::device of estimate_memory: a CUDA card that need not be there (engine/modelled_device.h says what is
+// modelled and what is left out).
+inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
+
 // What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
 MemoryUse estimate_memory(const LoadOptions & options);
+
+// Tokens of context that a load with these options gets.
+uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
 
 // Throws Error that says how much is missing on which device, and which --n-cpu-moe would fit.
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts);

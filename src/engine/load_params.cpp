@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/interrupt.h"
+#include "engine/fit.h"
 #include "engine/llama_internal.h"
 #include "engine/log.h"
+#include "engine/modelled_device.h"
 #include "gguf/expert_tensors.h"
 
 #include "common.h"
@@ -21,6 +23,7 @@ constexpr uint32_t DEFAULT_N_CTX = 4096;
 
 // Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
 std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const Device & first) {
+    if (wanted == MODELLED_CUDA) return {modelled_cuda_device(), nullptr};
     std::vector<ggml_backend_dev_t> picked;
     for (const Device & device : devices()) {
         const bool all_gpus = wanted.empty() && device.kind == DeviceKind::gpu && !device.software;
@@ -29,6 +32,17 @@ std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const D
     }
     picked.push_back(nullptr);
     return picked;
+}
+
+Device resolve_device(const std::string & wanted, bool no_alloc) {
+    if (wanted != MODELLED_CUDA) return find_device(wanted);
+    if (!no_alloc) fail_usage("device '{}' exists for estimates only", wanted);
+    Device device;
+    device.name = ggml_backend_dev_name(modelled_cuda_device());
+    device.description = ggml_backend_dev_description(modelled_cuda_device());
+    device.backend = "CUDA";
+    device.kind = DeviceKind::gpu;
+    return device;
 }
 
 bool on_progress(float /*progress*/, void * /*user_data*/) {
@@ -44,7 +58,7 @@ bool on_abort(void * /*user_data*/) {
 LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
     : options_(options),
       no_alloc_(no_alloc),
-      device_(find_device(options.device)),
+      device_(resolve_device(options.device, no_alloc)),
       n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
       devices_(pick_devices(options.device, device_)) {
     const Placement placement = options.placement;

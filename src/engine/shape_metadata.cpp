@@ -128,4 +128,41 @@ gguf_context_ptr make_metadata(const gguf::Shape & shape) {
     return context;
 }
 
+namespace {
+
+void set_vocabulary_size(gguf_context * context, const std::string & arch, size_t n_vocab) {
+    gguf_set_val_str(context, "tokenizer.ggml.model", "none");
+    gguf_set_val_u32(context, (arch + ".vocab_size").c_str(), static_cast<uint32_t>(n_vocab));
+}
+
+}  // namespace
+
+gguf_context_ptr make_metadata_without_vocabulary(const gguf::Shape & shape) {
+    gguf_context_ptr context(gguf_init_empty());
+    gguf_set_val_str(context.get(), "general.architecture", shape.arch.c_str());
+    for (const auto & [key, value] : shape.metadata)
+        std::visit(SetValue{context.get(), key}, value);
+    size_t n_vocab = static_cast<size_t>(shape.n_vocab);
+    if (n_vocab == 0) {
+        const gguf::GgufFile vocab(gguf::find_vocab(shape));
+        const gguf::Value * tokens = vocab.metadata().find("tokenizer.ggml.tokens");
+        if (tokens == nullptr) fail("{}: has no vocabulary", vocab.path().string());
+        n_vocab = tokens->n;
+    }
+    set_vocabulary_size(context.get(), shape.arch, n_vocab);
+    return context;
+}
+
+gguf_context_ptr make_metadata_without_vocabulary(const gguf::GgufFile & file) {
+    gguf_context_ptr context(gguf_init_empty());
+    const std::string arch(file.metadata().find_string("general.architecture").value_or(""));
+    for (const auto & [key, value] : file.metadata().values()) {
+        const bool needed = !key.starts_with("tokenizer.") && !key.starts_with("split.") && key != "general.alignment";
+        if (needed) copy_value(context.get(), std::string(key), file.metadata(), value);
+    }
+    if (const gguf::Value * tokens = file.metadata().find("tokenizer.ggml.tokens"))
+        set_vocabulary_size(context.get(), arch, tokens->n);
+    return context;
+}
+
 }  // namespace shimmy::engine

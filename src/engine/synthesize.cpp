@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/units.h"
+#include "engine/file_layout.h"
 #include "engine/quantization.h"
 #include "engine/random_weights.h"
 #include "engine/shape_metadata.h"
 #include "engine/tensor_plan.h"
-#include "engine/tensor_types.h"
 
 #include "ggml-cpp.h"
 #include "gguf.h"
@@ -26,13 +26,6 @@ namespace {
 constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;
 constexpr uint64_t WRITE_STEP_BYTES = 16 * MIB;  // between two looks at Ctrl-C
 
-// Header, metadata and tensor table of the file, and where its weights go.
-struct Layout {
-    std::vector<uint8_t> header;         // padded to the alignment: the weights follow
-    std::vector<uint64_t> offset_bytes;  // of each planned tensor, from the start of the file
-    uint64_t total_bytes = 0;
-};
-
 void describe(gguf_context * metadata, const SynthOptions & options, const std::string & quantization) {
     gguf_set_val_str(metadata, "general.name", fmt::format("{} (synthetic)", options.shape.name).c_str());
     const std::string weights = options.sparse ? "all zero" : fmt::format("random (seed {})", options.seed);
@@ -44,27 +37,6 @@ void describe(gguf_context * metadata, const SynthOptions & options, const std::
             .c_str());
     gguf_set_val_u32(metadata, "general.file_type", static_cast<uint32_t>(quantization_ftype(quantization)));
     gguf_set_val_u32(metadata, "general.quantization_version", GGML_QNT_VERSION);
-}
-
-Layout lay_out(gguf_context * metadata, const TensorPlan & plan) {
-    const ggml_context_ptr context(
-        ggml_init({ggml_tensor_overhead() * (plan.tensors.size() + 1), nullptr, /*no_alloc=*/true}));
-    for (const PlannedTensor & tensor : plan.tensors) {
-        ggml_tensor * handle = ggml_new_tensor(context.get(), tensor_type_named(tensor.type),
-                                               static_cast<int>(tensor.shape.size()), tensor.shape.data());
-        ggml_set_name(handle, tensor.name.c_str());
-        gguf_add_tensor(metadata, handle);
-    }
-    Layout layout;
-    layout.header.resize(gguf_get_meta_size(metadata));
-    gguf_get_meta_data(metadata, layout.header.data());
-    layout.total_bytes = layout.header.size();
-    for (size_t i = 0; i < plan.tensors.size(); ++i) {
-        layout.offset_bytes.push_back(layout.header.size() + gguf_get_tensor_offset(metadata, static_cast<int64_t>(i)));
-        const uint64_t end = layout.offset_bytes.back() + plan.tensors[i].bytes;
-        layout.total_bytes = (end + GGUF_DEFAULT_ALIGNMENT - 1) / GGUF_DEFAULT_ALIGNMENT * GGUF_DEFAULT_ALIGNMENT;
-    }
-    return layout;
 }
 
 // A file that is written at offsets; what is not written stays a hole.
@@ -164,7 +136,7 @@ uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progre
     const TensorPlan plan = plan_tensors(options.shape, quantization);
     const gguf_context_ptr metadata = make_metadata(options.shape);
     describe(metadata.get(), options, quantization);
-    const Layout layout = lay_out(metadata.get(), plan);
+    const FileLayout layout = lay_out(metadata.get(), plan);
 
     ensure_writable_dir(fs::absolute(options.output).parent_path());
     require_disk(options.output, options.sparse ? layout.header.size() : layout.total_bytes);

@@ -23,18 +23,25 @@ constexpr uint64_t MAX_STRING_BYTES = uint64_t{1} << 30;
 constexpr uint64_t MIN_KEY_BYTES = 8 + 1 + 4 + 1;     // length, a letter, type, a byte
 constexpr uint64_t MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;  // length, n_dims, type, offset
 
-// A cursor that cannot leave the file.
+// The next read needs more of the file than has been fetched.
+struct NeedsMore {
+    uint64_t n_bytes = 0;  // from the file's start
+};
+
+// A cursor that cannot leave the file, of which `bytes` is the start.
 class Reader {
 public:
-    Reader(std::span<const std::byte> bytes, const std::string & file_name) : bytes_(bytes), file_name_(file_name) {}
+    Reader(std::span<const std::byte> bytes, uint64_t n_file_bytes, const std::string & file_name)
+        : bytes_(bytes), n_file_bytes_(n_file_bytes), file_name_(file_name) {}
 
     uint64_t position() const { return at_; }
-    uint64_t remaining() const { return bytes_.size() - at_; }
+    uint64_t remaining() const { return n_file_bytes_ - at_; }
 
     const std::byte * take(uint64_t n_bytes, std::string_view what) {
         if (n_bytes > remaining()) {
             fail("{}: truncated: the file ends inside {} ({} bytes missing)", file_name_, what, n_bytes - remaining());
         }
+        if (at_ + n_bytes > bytes_.size()) throw NeedsMore{at_ + n_bytes};
         const std::byte * data = bytes_.data() + at_;
         at_ += n_bytes;
         return data;
@@ -58,6 +65,7 @@ public:
 
 private:
     std::span<const std::byte> bytes_;
+    uint64_t n_file_bytes_;
     const std::string & file_name_;
     uint64_t at_ = 0;
 };
@@ -69,8 +77,8 @@ struct Counts {
 
 class Parser {
 public:
-    Parser(std::span<const std::byte> bytes, const std::string & file_name)
-        : file_name_(file_name), n_file_bytes_(bytes.size()), reader_(bytes, file_name) {}
+    Parser(std::span<const std::byte> bytes, uint64_t n_file_bytes, const std::string & file_name)
+        : file_name_(file_name), n_file_bytes_(n_file_bytes), reader_(bytes, n_file_bytes, file_name) {}
 
     ParsedFile parse() {
         ParsedFile file;
@@ -268,7 +276,16 @@ private:
 }  // namespace
 
 ParsedFile parse_gguf(std::span<const std::byte> bytes, const std::string & file_name) {
-    return Parser(bytes, file_name).parse();
+    return Parser(bytes, bytes.size(), file_name).parse();
+}
+
+uint64_t header_bytes_missing(std::span<const std::byte> start, uint64_t file_bytes, const std::string & file_name) {
+    try {
+        Parser(start, file_bytes, file_name).parse();
+        return 0;
+    } catch (const NeedsMore & needs) {
+        return needs.n_bytes;
+    }
 }
 
 std::string printable(std::string_view text) {

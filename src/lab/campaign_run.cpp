@@ -7,7 +7,6 @@
 #include "base/units.h"
 #include "lab/hasher.h"
 #include "lab/quantized_models.h"
-#include "lab/report.h"
 #include "lab/run_state.h"
 
 #include <chrono>
@@ -113,8 +112,6 @@ Summary write_summary(CampaignPlan & plan) {
     look_up_results(plan);
     Summary summary = summarize_campaign(plan);
     write_file_atomic(plan.campaign.out_dir / "summary.json", to_json(summary).dump(2) + "\n");
-    write_file_atomic(plan.campaign.out_dir / "report.md",
-                      markdown_report(summary, rerun_command(summary, plan.command)));
     return summary;
 }
 

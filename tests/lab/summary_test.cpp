@@ -1,5 +1,4 @@
 #include "lab/summary.h"
-#include "lab/report.h"
 
 #include "base/error.h"
 #include "fabricated_document.h"
@@ -190,32 +189,6 @@ TEST_F(SummaryOf, LoadRunsGiveFiguresPerNumberOfClients) {
     EXPECT_EQ(document["load"][0]["n_failed_requests"], 3);
 }
 
-TEST_F(SummaryOf, TextTableShowsFiguresAndConditions) {
-    const std::string text = text_report(summary(), "shimmy lab run demo.toml");
-    for (const char * piece :
-         {"m      F16   3.0 MiB   4.0 MiB  1.0 MiB  3.0 MiB", "75.0%", "16.0", "10.0–30.0", "95.0", "80.0–120", "55.0",
-          "22.5", "19.0–30.0", "2.44x", "software device: speeds are not a GPU's", "llama.cpp 0.5.0",
-          "n = 4 per figure (2 prompts x 2 repeats)", "2 threads"}) {
-        EXPECT_NE(text.find(piece), std::string::npos) << piece << "\n" << text;
-    }
-    EXPECT_EQ(text.find("give no figures"), std::string::npos);
-}
-
-TEST_F(SummaryOf, MarkdownStartsWithHowItWasMeasured) {
-    const std::string text = markdown_report(summary(), "shimmy lab run demo.toml");
-    const size_t how = text.find("## How the figures were measured");
-    const size_t table = text.find("## What offloading saves and costs");
-    ASSERT_NE(how, std::string::npos);
-    ASSERT_NE(table, std::string::npos);
-    EXPECT_LT(how, table);
-    EXPECT_NE(
-        text.find("| m | F16 | 3.0 MiB | 4.0 MiB | 1.0 MiB | 3.0 MiB<br>75.0% | 16.0<br>10.0–30.0 | 95.0<br>80.0–120 | "
-                  "55.0<br>40.0–70.0 | 22.5<br>19.0–30.0 | 2.44x | 4 |"),
-        std::string::npos)
-        << text;
-    EXPECT_NE(text.find("`abc123`"), std::string::npos);
-}
-
 TEST_F(SummaryOf, AMissingRunTakesItsRowAndIsNamed) {
     results_[3] = {ResultState::failed, "does not fit", {}};
     const Summary result = summary();
@@ -223,10 +196,6 @@ TEST_F(SummaryOf, AMissingRunTakesItsRowAndIsNamed) {
     ASSERT_EQ(result.missing.size(), 1U);
     EXPECT_EQ(result.missing[0].what, "m F16 offload, prompt b, repeat 1");
     EXPECT_TRUE(result.missing[0].failed);
-    const std::string text = text_report(result, "shimmy lab run demo.toml");
-    EXPECT_NE(text.find("m F16 offload, prompt b, repeat 1: failed: does not fit"), std::string::npos) << text;
-    EXPECT_NE(text.find("shimmy lab run demo.toml"), std::string::npos);
-    EXPECT_EQ(text.find("3.0 MiB"), std::string::npos);
 }
 
 TEST_F(SummaryOf, ARunWithoutDecodeRateIsNoFigure) {
@@ -260,7 +229,6 @@ TEST_F(SummaryOf, PartialPlacementsGetTheirOwnRow) {
     ASSERT_EQ(result.rows.size(), 2U);
     EXPECT_EQ(result.rows[0].saved_bytes(), 300);
     EXPECT_EQ(result.rows[1].saved_bytes(), 100);
-    EXPECT_NE(text_report(result, "x").find("n_cpu_moe=2"), std::string::npos);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace shimmy::lab {
+namespace shimmy::report {
 
 struct Table {
     enum class Align { left, right };
@@ -24,4 +24,4 @@ struct Table {
     std::string markdown() const;
 };
 
-}  // namespace shimmy::lab
+}  // namespace shimmy::report

@@ -1,9 +1,9 @@
-#include "lab/table.h"
+#include "report/table.h"
 
 #include <algorithm>
 #include <sstream>
 
-namespace shimmy::lab {
+namespace shimmy::report {
 
 namespace {
 
@@ -107,4 +107,4 @@ std::string Table::markdown() const {
     return out;
 }
 
-}  // namespace shimmy::lab
+}  // namespace shimmy::report

@@ -1,0 +1,36 @@
+// A model's file without its weights and its vocabulary, as a hole on disk: what llama.cpp's no-allocation load needs
+// to tell the memory of a model that was never downloaded or quantized.
+#pragma once
+
+#include "base/files.h"
+#include "gguf/shape.h"
+
+#include <cstdint>
+#include <string>
+
+namespace shimmy::engine {
+
+class StandIn {
+public:
+    // `quantization`: as llama.cpp's quantizer would make of the model; empty: the file as it is, or the shape's own.
+    // Throws Error with llama.cpp's reason.
+    StandIn(const fs::path & model, const std::string & quantization);
+    StandIn(const gguf::Shape & shape, const std::string & quantization);
+    ~StandIn();
+    StandIn(const StandIn &) = delete;
+    StandIn & operator=(const StandIn &) = delete;
+
+    // In the folder for temporary files, until this object goes.
+    const fs::path & path() const { return path_; }
+
+    // Bytes of the real model's weights and tensor table; its vocabulary adds some MB to the file.
+    uint64_t size_bytes() const { return size_bytes_; }
+    const std::string & quantization() const { return quantization_; }
+
+private:
+    fs::path path_;
+    uint64_t size_bytes_ = 0;
+    std::string quantization_;
+};
+
+}  // namespace shimmy::engine

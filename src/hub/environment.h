@@ -1,0 +1,16 @@
+// The environment variables of the Hub, with the meaning that its own Python client gives them.
+#pragma once
+
+#include <string>
+
+namespace shimmy::hub {
+
+struct Environment {
+    std::string endpoint;  // HF_ENDPOINT without a trailing '/', else https://huggingface.co
+    std::string token;     // HF_TOKEN, else the file HF_TOKEN_PATH, else $HF_HOME/token; empty: none
+    bool offline = false;  // HF_HUB_OFFLINE
+};
+
+Environment read_environment();
+
+}  // namespace shimmy::hub

@@ -1,0 +1,160 @@
+#include "report/card.h"
+
+#include "base/units.h"
+#include "report/card_text.h"
+#include "report/svg_charts.h"
+#include "report/table.h"
+#include "report/tables.h"
+#include "report/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <regex>
+
+namespace shimmy::report {
+
+namespace {
+
+constexpr size_t MAX_REPO_NAME = 96;  // the Hub's limit
+
+std::string repo_name(const std::string & model, const std::string & quantization) {
+    return model + (quantization.empty() ? "" : "-" + quantization) + "-GGUF";
+}
+
+bool is_hub_id(const std::string & id) {
+    static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
+    return std::regex_match(id, form) && id.find("..") == std::string::npos && id.find("--") == std::string::npos;
+}
+
+bool is_measured(const Json & summary, const std::string & model, const std::string & quantization) {
+    const auto rows = rows_of(summary, model);
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const Json * row) { return (*row)["quantization"] == quantization; });
+}
+
+// All quantizations of the model, those of this repository in bold.
+Table overview_table(const Json & summary, const Quality & quality, const CardRepo & repo) {
+    using Align = Table::Align;
+    Table table;
+    table.columns = {{"file", Align::left},
+                     {"type", Align::left},
+                     {"size", Align::right},
+                     {"bits per\nweight", Align::right},
+                     {"VRAM\nall on the card", Align::right},
+                     {"VRAM\nexperts on CPU", Align::right},
+                     {"perplexity", Align::right}};
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != repo.model) continue;
+        const std::string type = variant["quantization"];
+        const bool here =
+            std::find(repo.quantizations.begin(), repo.quantizations.end(), type) != repo.quantizations.end();
+        const Json * entry = quality.of(repo.model, type);
+        const Json * offload = nullptr;
+        for (const Json * row : rows_of(summary, repo.model)) {
+            const bool better = offload == nullptr || bytes_of((*row)["offload"], "vram_bytes") <
+                                                          bytes_of((*offload)["offload"], "vram_bytes");
+            if ((*row)["quantization"] == type && better) offload = row;
+        }
+        if (entry == nullptr || offload == nullptr) continue;
+        const std::string name = "`" + file_name_of(variant) + "`";
+        table.rows.push_back({here ? name : name + "\n(another repository)", here ? "**" + type + "**" : type,
+                              size(variant, "file_size_bytes"),
+                              fmt::format("{:.2f}", number_of(*entry, "bits_per_weight")),
+                              size((*offload)["baseline"], "vram_bytes"), size((*offload)["offload"], "vram_bytes"),
+                              plus_minus(number_of(*entry, "ppl"), number_of(*entry, "ppl_error"), 4)});
+    }
+    return table;
+}
+
+std::string readme(const Json & summary, const Quality & quality, const CardRepo & repo) {
+    const Json & model = model_of(summary, repo.model);
+    const Json & document = *quality.document(repo.model);
+    std::string out = front_matter(summary, repo);
+    out += fmt::format("\n# {}\n\n", repo.name);
+    out += fmt::format(
+        "GGUF files of {} for [llama.cpp](https://github.com/ggml-org/llama.cpp) and programs made from it. The "
+        "model is a mixture of experts ({} per layer in {} layers, architecture `{}`): with `--cpu-moe` its "
+        "experts stay in RAM, and the card needs memory for the rest only.\n",
+        text_or(model, "base_model", repo.model), number_of(model, "n_expert"), number_of(model, "n_layer"),
+        text_or(model, "arch", "?"));
+    if (is_software(summary)) {
+        out += "\n> **Speeds below are of a software device (llvmpipe), not of a GPU.** Memory and quality are real.\n";
+    }
+    out += "\n## Files\n\n" + overview_table(summary, quality, repo).markdown();
+    out += "\n## Which one to choose\n\n" + which_to_choose(summary, quality, repo.model);
+    out += "\n## How to run\n\n" + how_to_run(summary, repo);
+    out += "\n## Memory and speed\n\n![VRAM by kind](vram.svg)\n\n![Decode rate against VRAM](speed.svg)\n\n" +
+           comparison_table(summary, repo.model).markdown() +
+           fmt::format(
+               "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats. Measured with "
+               "llama.cpp {} on {}.\n",
+               text_of(summary, "llama_cpp_version"), device_line(summary));
+    out +=
+        fmt::format(
+            "\n## Quality\n\n![Divergence against bits per weight](quality.svg)\n\nAgainst the original weights, over "
+            "{} "
+            "chunks of {} tokens of `{}`; KLD is the Kullback-Leibler divergence of the next token's distribution.\n\n",
+            number_of(document, "n_chunks"), number_of(document, "n_ctx"),
+            fs::path(text_of(document["text"], "file")).filename().string()) +
+        quality_table(summary, repo.model, quality).markdown();
+    out += "\n## Recipe\n\n" + recipe(summary, repo.model);
+    out += "\n## Limits\n\n" + limits(summary, repo.model);
+    out += "\n## Credits\n\n" + credits(summary, repo);
+    out += "\n## Checksums\n\n" + file_table(summary, repo.model).markdown();
+    return out;
+}
+
+}  // namespace
+
+std::vector<CardRepo> card_repos(const Json & summary) {
+    std::vector<CardRepo> repos;
+    const bool per_model = text_of(summary, "layout") == "per-model";
+    for (const Json & model : summary["models"]) {
+        if (model["shape"].is_string()) continue;
+        const std::string name = model["name"];
+        std::vector<std::string> types;
+        for (const Json & variant : summary["variants"]) {
+            if (variant["model"] == name) types.push_back(variant["quantization"]);
+        }
+        if (per_model && !types.empty()) repos.push_back({repo_name(name, ""), name, types});
+        for (size_t i = 0; !per_model && i < types.size(); ++i)
+            repos.push_back({repo_name(name, types[i]), name, {types[i]}});
+    }
+    return repos;
+}
+
+std::vector<std::string> card_obstacles(const Json & summary, const Quality & quality, const CardRepo & repo,
+                                        const std::string & rerun_command) {
+    std::vector<std::string> obstacles;
+    const Json & model = model_of(summary, repo.model);
+    if (!model["license"].is_string())
+        obstacles.push_back("no license: add license = \"…\" to the model in the campaign");
+    if (text_or(model, "license", "") == "other")
+        obstacles.push_back("the license 'other' needs a name and a link, which a person must write");
+    const std::string base_model = text_or(model, "base_model", "");
+    if (!base_model.empty() && !is_hub_id(base_model))
+        obstacles.push_back(
+            fmt::format("base_model '{}' is not of the form USER/NAME, which the Hub refuses", base_model));
+    if (repo.name.size() > MAX_REPO_NAME)
+        obstacles.push_back("the repository's name is longer than the Hub's 96 letters");
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != repo.model) continue;
+        const std::string type = variant["quantization"];
+        const bool hashed = variant["model_sha256"].is_string() && variant["file_size_bytes"].is_number();
+        if (!hashed || !is_measured(summary, repo.model, type))
+            obstacles.push_back(fmt::format("{} has not all its runs: {}", type, rerun_command));
+        if (quality.of(repo.model, type) == nullptr)
+            obstacles.push_back(fmt::format("no quality figures of {}: {}", type, quality.command(repo.model)));
+    }
+    return obstacles;
+}
+
+std::map<std::string, std::string> card_files(const Json & summary, const Quality & quality, const CardRepo & repo) {
+    return {{"README.md", readme(summary, quality, repo)},
+            {"vram.svg", vram_svg(summary, repo.model)},
+            {"speed.svg", speed_svg(summary, repo.model)},
+            {"quality.svg", quality_svg(summary, repo.model, quality)}};
+}
+
+}  // namespace shimmy::report

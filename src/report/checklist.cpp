@@ -1,0 +1,165 @@
+#include "report/checklist.h"
+
+#include "report/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace shimmy::report {
+
+namespace {
+
+constexpr size_t N_PROMPTS = 4;
+
+class List {
+public:
+    void heading(const std::string & text) { out += fmt::format("\n### {}\n\n", text); }
+
+    // `evidence`: which result files show it; `command`: what closes it.
+    void item(const std::string & what, bool done, const std::string & evidence, const std::string & command) {
+        out += done ? fmt::format("- [x] {}{}{}\n", what, evidence.empty() ? "" : " — ", evidence)
+                    : fmt::format("- [ ] {} — open: `{}`\n", what, command);
+    }
+
+    std::string out;
+};
+
+std::vector<const Json *> all_cells(const Json & summary, const std::string & model) {
+    std::vector<const Json *> cells;
+    for (const Json & cell : summary["cells"]) {
+        if (cell["model"] == model) cells.push_back(&cell);
+    }
+    return cells;
+}
+
+// Prompts that every cell of the model has answered with text.
+std::set<std::string> answered_prompts(const Json & summary, const std::vector<const Json *> & cells) {
+    std::set<std::string> answered;
+    for (const Json & prompt : summary["settings"]["prompts"])
+        answered.insert(prompt["id"].get<std::string>());
+    for (const Json * cell : cells) {
+        std::set<std::string> here;
+        if (cell->contains("texts")) {
+            for (const Json & text : (*cell)["texts"]) {
+                const bool has_text = text_of(text, "text").find_first_not_of(" \n\t") != std::string::npos;
+                if (has_text) here.insert(text["prompt_id"].get<std::string>());
+            }
+        }
+        std::set<std::string> both;
+        std::set_intersection(answered.begin(), answered.end(), here.begin(), here.end(),
+                              std::inserter(both, both.end()));
+        answered = both;
+    }
+    return cells.empty() ? std::set<std::string>() : answered;
+}
+
+void add_set_up(const Json & summary, const Json & model, const Commands & commands, List & list) {
+    const std::string name = model["name"];
+    list.heading("Set-up");
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != name) continue;
+        const bool there = variant["model_sha256"].is_string();
+        list.item(fmt::format("{}: the file is there and hashed", text_of(variant, "quantization")), there,
+                  there ? fmt::format("sha256 `{}…`", text_of(variant, "model_sha256").substr(0, 12)) : "",
+                  commands.run);
+    }
+    list.item("license named", model["license"].is_string(), text_or(model, "license", ""),
+              "add license = \"…\" to the model in the campaign");
+}
+
+void add_architecture(const Json & model, List & list) {
+    list.heading("Architecture");
+    const std::string arch = text_or(model, "arch", "");
+    const std::string expected = text_or(model, "expected_architecture", "");
+    const std::string path = text_or(model, "path", "MODEL.gguf");
+    list.item("the architecture is the expected one", !expected.empty() && arch == expected, "`" + arch + "`",
+              expected.empty() ? "add expected_architecture = \"" + arch + "\" to the model in the campaign"
+                               : "shimmy inspect " + path);
+    list.item("it has experts to offload", number_of(model, "n_expert") > 0,
+              fmt::format("{} experts, {} layers", number_of(model, "n_expert"), number_of(model, "n_layer")),
+              "shimmy inspect " + path);
+}
+
+void add_prompts(const Json & summary, const std::string & name, const Commands & commands, List & list) {
+    list.heading("Prompts");
+    const auto cells = all_cells(summary, name);
+    const auto answered = answered_prompts(summary, cells);
+    for (const Json & prompt : summary["settings"]["prompts"]) {
+        const std::string id = prompt["id"];
+        list.item(fmt::format("`{}` answered in every quantization and placement", id), answered.contains(id),
+                  fmt::format("`results/{}/*/*/*/{}-*.json`", name, id), commands.run);
+    }
+    list.item(fmt::format("{} prompts or more", N_PROMPTS), summary["settings"]["prompts"].size() >= N_PROMPTS,
+              fmt::format("{} prompts", summary["settings"]["prompts"].size()),
+              "add [[prompts]] to the campaign, or leave them all out for the five built-in ones");
+}
+
+void add_streaming(const Json & summary, const std::string & name, const Commands & commands, List & list) {
+    list.heading("Streaming");
+    size_t n_lines = 0;
+    bool same = true;
+    bool clean = true;
+    for (const Json & line : summary["streaming"]) {
+        if (line["model"] != name || line["total_percent"].is_null()) continue;
+        ++n_lines;
+        same = same && line["n_same_text"] == line["n_pairs"];
+        clean = clean && line["sse"].value("n_defects", 0) == 0;
+    }
+    const std::string command =
+        n_lines == 0 ? "add modes = [\"stream\", \"no-stream\"] to the campaign, then: " + commands.run : commands.run;
+    const std::string evidence = fmt::format("`results/{}/*/*/stream/`", name);
+    list.item("streamed answers are the text of answers sent whole", n_lines > 0 && same, evidence, command);
+    list.item("event streams are whole: every event parses, no token is split, `[DONE]` comes last",
+              n_lines > 0 && clean, evidence, command);
+}
+
+void add_memory(const Json & summary, const std::string & name, const Commands & commands, List & list) {
+    list.heading("Memory");
+    size_t n_expected = 0;
+    for (const Json & variant : summary["variants"])
+        n_expected += variant["model"] == name ? summary["settings"]["placements"].size() - 1 : 0;
+    const auto rows = rows_of(summary, name);
+    list.item("VRAM measured for baseline and offload of every quantization",
+              n_expected > 0 && rows.size() == n_expected, fmt::format("`results/{}/*/{{baseline,offload}}/`", name),
+              commands.run);
+    const bool saves = !rows.empty() && std::all_of(rows.begin(), rows.end(), [](const Json * row) {
+        return number_of(*row, "saved_bytes") > 0.0;
+    });
+    list.item("offloading saves VRAM in every quantization", saves, "`summary.json`, rows", commands.run);
+}
+
+void add_summary(const Json & summary, const std::string & name, const Quality & quality, const Commands & commands,
+                 List & list) {
+    list.heading("Summary");
+    const auto cells = all_cells(summary, name);
+    const bool complete = !cells.empty() && std::all_of(cells.begin(), cells.end(), [](const Json * cell) {
+        return (*cell)["n_valid"] == (*cell)["n_runs"];
+    });
+    list.item("every run of the campaign has figures", complete, "`summary.json`, cells", commands.run);
+    list.item("quality measured", quality.document(name) != nullptr, fmt::format("`quality/{}.json`", name),
+              quality.command(name));
+    list.item("figures are of a hardware device", !is_software(summary), text_or(summary["device"], "description", ""),
+              "run the campaign on a machine with a GPU");
+}
+
+}  // namespace
+
+std::string checklist(const Json & summary, const Quality & quality, const Commands & commands) {
+    std::string out = fmt::format("# Validation checklist of campaign {}\n", text_of(summary, "campaign"));
+    for (const Json & model : summary["models"]) {
+        List list;
+        const std::string name = model["name"];
+        add_set_up(summary, model, commands, list);
+        add_architecture(model, list);
+        add_prompts(summary, name, commands, list);
+        add_streaming(summary, name, commands, list);
+        add_memory(summary, name, commands, list);
+        add_summary(summary, name, quality, commands, list);
+        out += fmt::format("\n## {}\n", name) + list.out;
+    }
+    return out;
+}
+
+}  // namespace shimmy::report

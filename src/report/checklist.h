@@ -1,0 +1,15 @@
+// checklist.md: what must be seen before a model is published, ticked by result files or left open with the command
+// that closes it.
+#pragma once
+
+#include "base/json.h"
+#include "report/html.h"
+#include "report/quality.h"
+
+#include <string>
+
+namespace shimmy::report {
+
+std::string checklist(const Json & summary, const Quality & quality, const Commands & commands);
+
+}  // namespace shimmy::report

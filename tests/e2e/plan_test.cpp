@@ -1,0 +1,167 @@
+// What `shimmy plan` predicts, against what runs measure.
+#include "hub_server.h"
+#include "plan_checks.h"
+#include "program.h"
+
+#include "base/error.h"
+#include "base/files.h"
+
+#include <cstdlib>
+
+namespace shimmy::e2e {
+namespace {
+
+TEST(Plan, IsWhatRunsOfTheEmbeddedModelMeasure) {
+    SKIP_WITHOUT_GPU();
+    for (const std::string type : {"F16", "Q8_0", "Q4_K_M", "Q2_K"}) {
+        SCOPED_TRACE(type);
+        // Planned from the F16 file, before it is quantized.
+        const Json document = plan({tiny_moe().string(), "--quant", type, "--device", "gpu"});
+        const fs::path model = type == "F16" ? tiny_moe() : tiny_moe(type);
+        expect_plan_is_what_runs_measure(document, model, 2);
+        EXPECT_NEAR(as_double(document["disk_bytes"]), static_cast<double>(fs::file_size(model)),
+                    0.03 * static_cast<double>(fs::file_size(model)));
+    }
+}
+
+TEST(Plan, TheModelledCardHoldsTheSameWeightsAndContext) {
+    SKIP_WITHOUT_GPU();
+    // Of larger shapes llvmpipe leaves tensors above 128 MiB to the CPU.
+    for (const fs::path & model : {tiny_moe("Q4_K_M"), synthetic("phi-3.5-moe", 2, "Q2_K")}) {
+        SCOPED_TRACE(model);
+        const Json exact = plan({model.string(), "--device", "gpu"});
+        const Json modelled = plan({model.string(), "--device", "cpu", "--vram", "1GiB"});
+        EXPECT_EQ(modelled["vram_method"], "modelled");
+        EXPECT_NE(modelled["vram_method_note"].get<std::string>().find("modelled"), std::string::npos);
+        for (const char * name : {"baseline", "n_cpu_moe=1", "offload"}) {
+            const Json a = placement_of(exact, name);
+            const Json b = placement_of(modelled, name);
+            EXPECT_EQ(a["context_bytes"], b["context_bytes"]);
+            // CUDA pads the rows of quantized tensors.
+            EXPECT_NEAR(as_double(a["model_bytes"]), as_double(b["model_bytes"]), 0.005 * as_double(a["model_bytes"]));
+            EXPECT_GT(b["compute_bytes"], 0U);
+        }
+    }
+}
+
+TEST(Plan, PicksThePlacementThatKeepsTheMostExpertsOnTheCard) {
+    const Json document = plan(
+        {"--shape", "deepseek-moe-16b", "--quant", "Q4_K_M", "--vram", "6GiB", "--ram", "32GiB", "--device", "cpu"});
+    const uint64_t limit = uint64_t{6} << 30;
+    const Json best = document["best"];
+    ASSERT_FALSE(best.is_null());
+    EXPECT_LE(best["vram_bytes"].get<uint64_t>(), limit);
+    const auto n = best["n_cpu_moe"].get<size_t>();
+    ASSERT_GT(n, 0U);
+    const Json before = document["placements"][n - 1];
+    EXPECT_EQ(before["n_cpu_moe"], n - 1);
+    EXPECT_GT(before["vram_bytes"].get<uint64_t>(), limit);
+    EXPECT_EQ(before["fits"], false);
+    EXPECT_NE(document["why"].get<std::string>().find(before["placement"].get<std::string>()), std::string::npos);
+    // With all experts in RAM nothing of them is left on the card: the minimum of this quantization.
+    bool found = false;
+    for (const Json & need : document["quantizations"]) {
+        if (need["quantization"] != "Q4_K_M") continue;
+        found = true;
+        EXPECT_EQ(need["min_vram_bytes"], document["placements"].back()["vram_bytes"]);
+    }
+    EXPECT_TRUE(found);
+    EXPECT_GE(document["quantizations"].size(), 7U);
+}
+
+// 6 of 64 experts of 27 layers over 60 GB/s: docs/OFFLOADING.md and any reader with a calculator get the same.
+TEST(Plan, TheDecodeRateIsBytesOverBandwidth) {
+    const Json document =
+        plan({"--shape", "deepseek-moe-16b", "--quant", "Q4_K_M", "--device", "cpu", "--vram-bandwidth", "100000GB/s"});
+    const fs::path model = synthetic_whole("deepseek-moe-16b", "Q4_K_M");
+    const Json info = shimmy_json({"inspect", model.string()});
+    const double expert_bytes = as_double(info["expert_bytes"]) * 6.0 / 64.0;
+    const Json offload = document["placements"].back();
+    EXPECT_NEAR(offload["decode_tps_high"].get<double>(), 60e9 / expert_bytes, 0.02 * 60e9 / expert_bytes);
+    EXPECT_LT(offload["decode_tps_low"].get<double>(), 0.5 * offload["decode_tps_high"].get<double>());
+}
+
+TEST(Plan, NothingIsSaidToFitACardThatIsNotKnown) {
+    const Json document = plan({"--shape", "olmoe-1b-7b", "--device", "cpu"});
+    EXPECT_TRUE(document["best"].is_null());
+    EXPECT_TRUE(document["placements"][0]["fits"].is_null());
+    EXPECT_NE(document["why"].get<std::string>().find("--vram"), std::string::npos);
+}
+
+TEST(Plan, HardwareGuideAgreesWithThePlan) {
+    const Json guide = shimmy_json({"plan", "--hardware", "--shape", "olmoe-1b-7b", "--device", "cpu"});
+    ASSERT_EQ(guide["rows"].size(), 7U);
+    for (const Json & row : guide["rows"]) {
+        ASSERT_EQ(row["cards"].size(), 6U);
+        for (const Json & card : row["cards"]) {
+            const bool all = row["baseline_vram_bytes"] <= card["card_bytes"];
+            EXPECT_EQ(card["fits"], row["min_vram_bytes"] <= card["card_bytes"]);
+            if (card["fits"].get<bool>()) {
+                EXPECT_EQ(card["placement"] == "baseline", all) << row.dump();
+            }
+        }
+    }
+}
+
+TEST(Plan, ErrorsSayTheWayOut) {
+    expect_failure({"plan"}, 2, {"FILE", "--shape", "--repo"});
+    expect_failure({"plan", "--shape", "gpt-oss-20b", "--quant", "Q4_K_M"}, 1, {"already quantized", "--quant"});
+    expect_failure({"plan", "--shape", "olmoe-1b-7b", "--vram", "lots"}, 2, {"--vram", "lots"});
+    expect_failure({"plan", "--repo", "no-slash"}, 2, {"USER/NAME"});
+    expect_failure({"plan", tiny_moe().string(), "--cpu-moe"}, 2, {"--cpu-moe"});
+}
+
+class RepoPlan : public ::testing::Test {
+protected:
+    // The variables are read by the program that the test starts.
+    void use(const HubServer & server, const std::string & token) {
+        setenv("HF_ENDPOINT", server.endpoint().c_str(), 1);
+        setenv("HF_TOKEN", token.c_str(), 1);
+        setenv("HF_TOKEN_PATH", "/nowhere", 1);
+    }
+};
+
+TEST_F(RepoPlan, ReadsOnlyTheHeader) {
+    const fs::path big = synthetic_whole("gpt-oss-20b", "MXFP4");
+    const HubServer server("user/gpt-oss", {{"gpt-oss-mxfp4.gguf", big}});
+    use(server, "");
+    const Json remote = plan({"--repo", "user/gpt-oss", "--device", "cpu", "--vram", "8GiB"});
+    const Json local = plan({big.string(), "--device", "cpu", "--vram", "8GiB"});
+    EXPECT_EQ(remote["placements"], local["placements"]);
+    EXPECT_EQ(remote["disk_bytes"], fs::file_size(big));
+    EXPECT_EQ(remote["model"]["source"], "user/gpt-oss/gpt-oss-mxfp4.gguf");
+    EXPECT_EQ(remote["fetched_bytes"], server.sent_bytes());
+    EXPECT_GT(server.sent_bytes(), uint64_t{2} << 20) << "a header of one range does not show that it grows";
+    EXPECT_LT(server.sent_bytes(), uint64_t{32} << 20) << "of " << fs::file_size(big);
+}
+
+TEST_F(RepoPlan, ChoosesTheFileOfTheQuantization) {
+    const HubServer server("user/tiny", {{"tiny-F16.gguf", tiny_moe()}, {"tiny-Q4_K_M.gguf", tiny_moe("Q4_K_M")}});
+    use(server, "");
+    EXPECT_EQ(plan({"--repo", "user/tiny", "--quant", "Q4_K_M"})["model"]["source"], "user/tiny/tiny-Q4_K_M.gguf");
+    const Json made = plan({"--repo", "user/tiny", "--quant", "Q2_K"});
+    EXPECT_EQ(made["model"]["source"], "user/tiny/tiny-F16.gguf");
+    EXPECT_EQ(made["model"]["quantization"], "Q2_K");
+}
+
+TEST_F(RepoPlan, TheTokenStaysWithTheHub) {
+    const HubServer server("user/private", {{"tiny-F16.gguf", tiny_moe()}}, "hf_secret");
+    use(server, "");
+    expect_failure({"plan", "--repo", "user/private"}, 1, {"user/private", "HF_TOKEN"});
+    use(server, "hf_secret");
+    EXPECT_EQ(plan({"--repo", "user/private"})["model"]["quantization"], "F16");
+    EXPECT_FALSE(server.storage_saw_token());
+    EXPECT_GT(server.sent_bytes(), 0U);
+}
+
+TEST_F(RepoPlan, AServerWithoutRangesIsNotDownloaded) {
+    HubServer server("user/tiny", {{"tiny-F16.gguf", tiny_moe()}});
+    server.ignore_ranges();
+    use(server, "");
+    expect_failure({"plan", "--repo", "user/tiny"}, 1, {"does not support byte ranges"});
+    EXPECT_LT(server.sent_bytes(), fs::file_size(tiny_moe()));
+    expect_failure({"plan", "--repo", "user/absent"}, 1, {"user/absent", "not found"});
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
