@@ -103,6 +103,9 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+    // llama.cpp's server ends the connection after a streamed answer, though its headers promise to keep it: a request
+    // sent into the closing one fails, now and then.
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     const CURLcode rc = curl_easy_perform(curl);
     answer.total_ms = ms_since(transfer.start);

@@ -71,7 +71,7 @@ using Words = std::vector<std::string>;
 TEST_F(BashCompletion, Commands) {
     EXPECT_EQ(complete({"gen"}), (Words{"generate"}));
     EXPECT_EQ(complete({""}), (Words{"completion", "generate", "lab", "list"}));
-    EXPECT_EQ(complete({"lab", ""}), (Words{"run"}));
+    EXPECT_EQ(complete({"lab", "r"}), (Words{"report", "run"}));
     EXPECT_EQ(complete({"--json", "gen"}), (Words{"generate"}));
     EXPECT_EQ(complete({"--gpu-backend", "cpu", "gen"}), (Words{"generate"})) << "cpu is a value, not a command";
 }
