@@ -55,6 +55,7 @@ void add_inspect(Commands & commands);
 void add_plan(Commands & commands);
 void add_verify(Commands & commands);
 void add_synth(Commands & commands);
+void add_quality(Commands & commands);
 void add_quantize(Commands & commands);
 void add_list(Commands & commands);
 void add_discover(Commands & commands);

@@ -223,6 +223,11 @@ std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_specia
     return tokens;
 }
 
+std::optional<int32_t> Model::bos_token() const {
+    if (!llama_vocab_get_add_bos(impl_->vocab())) return std::nullopt;
+    return llama_vocab_bos(impl_->vocab());
+}
+
 GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text) {
     const auto start = Clock::now();

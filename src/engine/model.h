@@ -92,6 +92,8 @@ public:
     bool has_chat_template() const;
 
     std::vector<int32_t> tokenize(const std::string & text, bool parse_special) const;
+    // The token that begins a text; none where the model was trained without one.
+    std::optional<int32_t> bos_token() const;
 
     // Starts from an empty context. `prompt` is complete text: rendered by the template, or raw. The same seed on
     // the same device gives the same text.
