@@ -3,7 +3,7 @@
 
 namespace shimmy {
 
-// Installs the handlers. A second signal ends the process at once.
+// Installs the handlers. A second signal half a second or more after the first ends the process at once.
 void install_interrupt_handler();
 
 bool interrupted();
