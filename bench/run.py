@@ -36,7 +36,7 @@ FILES = [
 TESTS = ["pp1", "pp8", "pp16", "pp128", "pp512", "pp2048", "tg"]
 N_GENERATED = 64
 LONG = "pp2048"  # takes most of the time: measured in the first --long-pairs pairs only
-FIELDS = ["file", "engine", "test", "pair", "tokens_per_second"]
+FIELDS = ["file", "engine", "test", "pair", "value"]
 
 
 def fail(message):
@@ -146,7 +146,7 @@ class Results:
         self.comments = [line[2:] for line in lines if line.startswith("# ")]
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):
             key = (row["file"], row["engine"], row["test"])
-            self.values.setdefault(key, {})[int(row["pair"])] = float(row["tokens_per_second"])
+            self.values.setdefault(key, {})[int(row["pair"])] = float(row["value"])
         self.files = list(dict.fromkeys(file for file, _, _ in self.values))
 
     def get(self, file, engine, test):
