@@ -205,10 +205,11 @@ def markdown(results):
 
 def plot(results, path):
     """Bars: the plugin's rate over stock's, a group per file, with the range of the pairs."""
-    lines = ["$data << EOD", "file " + " ".join(f"{t} {t}_low {t}_high" for t in TESTS)]
+    tests = [test for test in TESTS if any(results.ratios(file, test) for file in results.files)]
+    lines = ["$data << EOD", "file " + " ".join(f"{t} {t}_low {t}_high" for t in tests)]
     for file in results.files:
         cells = [f'"{file.replace(", ", chr(92) + "n")}"']
-        for test in TESTS:
+        for test in tests:
             ratios = results.ratios(file, test)
             cells += [f"{f(ratios):.3f}" if ratios else "NaN" for f in (statistics.median, min, max)]
         lines.append(" ".join(cells))
@@ -219,7 +220,7 @@ def plot(results, path):
               "set bars 0.4"]
     colours = ["#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b", "#e6550d"]
     columns = [f"$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}{':xtic(1)' if i == 0 else ''} title '{test}' lc '{colour}'"
-               for i, (test, colour) in enumerate(zip(TESTS, colours))]
+               for i, (test, colour) in enumerate(zip(tests, colours))]
     lines.append("plot " + ", ".join(columns))
     subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
 
