@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <unistd.h>
+#include <algorithm>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 
 namespace shimmy {
 
@@ -13,6 +16,7 @@ namespace {
 
 constexpr int BAR_WIDTH = 30;
 constexpr std::chrono::milliseconds REDRAW_INTERVAL{100};
+constexpr std::chrono::seconds COUNT_DOWN_INTERVAL{1};
 
 std::string format_eta(double seconds) {
     const auto s = static_cast<long>(seconds);
@@ -36,9 +40,10 @@ void Progress::update(uint64_t done, uint64_t total) {
     if (quiet_ || total == 0) return;
     if (terminal_) {
         const auto now = std::chrono::steady_clock::now();
-        if (now - last_draw_ < REDRAW_INTERVAL && done < total) return;
-        last_draw_ = now;
-        draw(done, total);
+        if (now - last_update_ < REDRAW_INTERVAL && done < total) return;
+        last_update_ = now;
+        share_ = static_cast<double>(done) / static_cast<double>(total);
+        draw();
         return;
     }
     const int tenth = static_cast<int>(done * 10 / total);
@@ -59,16 +64,31 @@ void Progress::clear() {
     drawn_ = false;
 }
 
-void Progress::draw(uint64_t done, uint64_t total) {
-    const double share = static_cast<double>(done) / static_cast<double>(total);
-    const int filled = static_cast<int>(share * BAR_WIDTH);
-    const double elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    const std::string left =
-        share > 0.0 ? fmt::format("  {} left", format_eta(elapsed_s * (1.0 - share) / share)) : "";
+// The pace up to the last update is taken for that of the rest.
+void Progress::draw() {
+    using seconds = std::chrono::duration<double>;
+    const int filled = static_cast<int>(share_ * BAR_WIDTH);
+    std::string left;
+    if (share_ > 0.0) {
+        const double left_then_s = seconds(last_update_ - start_).count() * (1.0 - share_) / share_;
+        const double since_s = seconds(std::chrono::steady_clock::now() - last_update_).count();
+        left = fmt::format("  {} left", format_eta(std::max(0.0, left_then_s - since_s)));
+    }
     fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%{}", label_, "", filled, "", BAR_WIDTH - filled,
-               share * 100.0, left);
+               share_ * 100.0, left);
     std::fflush(stderr);
     drawn_ = true;
+}
+
+std::jthread Progress::count_down() {
+    if (quiet_ || !terminal_) return {};
+    return std::jthread([this](const std::stop_token & stop) {
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::unique_lock lock(mutex);
+        while (!wake.wait_for(lock, stop, COUNT_DOWN_INTERVAL, [] { return false; }) && !stop.stop_requested())
+            draw();
+    });
 }
 
 }  // namespace shimmy

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 namespace shimmy {
 
@@ -21,17 +22,21 @@ public:
     // A plain line that does not disturb the bar.
     void note(const std::string & line);
 
+    // While the returned object lives, the time left counts down between calls of update(), of which none may be made.
+    [[nodiscard]] std::jthread count_down();
+
 private:
     void clear();
-    void draw(uint64_t done, uint64_t total);
+    void draw();
 
     std::string label_;
     bool quiet_;
     bool terminal_;
     bool drawn_ = false;
     int last_tenth_ = 0;
+    double share_ = 0.0;  // done, 0 to 1
     std::chrono::steady_clock::time_point start_;
-    std::chrono::steady_clock::time_point last_draw_;
+    std::chrono::steady_clock::time_point last_update_;
 };
 
 }  // namespace shimmy

@@ -142,7 +142,10 @@ Executor local_executor(const CampaignOptions & options, const Hooks & hooks) {
             const std::string what = plan.describe_run(runs[done]);
             state.update("run", what, done, runs.size());
             progress.update(done, runs.size());
-            const Json result = make_run(plan, runs[done], options.program, hooks);
+            const Json result = [&] {
+                const std::jthread clock = progress.count_down();
+                return make_run(plan, runs[done], options.program, hooks);
+            }();
             progress.note(fmt::format("[{}/{}] {}: {}", done + 1, runs.size(), what, figures_line(result)));
         }
         progress.update(runs.size(), runs.size());
