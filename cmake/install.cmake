@@ -1,7 +1,7 @@
 # `cmake --install`: bin/shimmy, and every library in lib/shimmy where the modules find libggml-base.
 
-install(TARGETS shimmy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS llama llama-common llama-server-impl mtmd ggml ggml-base ggml-cpu LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
+install(TARGETS shimmy ggml-rpc-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS llama llama-common llama-server-impl mtmd ggml ggml-base ggml-cpu ggml-rpc LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
 if(SHIMMY_MOE)
     install(TARGETS ggml-moe LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
 endif()

@@ -15,6 +15,7 @@ if(NOT EXISTS ${SHIMMY_LLAMA_DIR}/include/llama.h)
 endif()
 
 set(BUILD_SHARED_LIBS ON)  # GPU modules and the moe plugin must share one libggml-base with the program
+set(GGML_RPC ON)           # other machines as devices
 set(LLAMA_BUILD_COMMON ON)
 set(LLAMA_BUILD_TESTS OFF)
 set(LLAMA_BUILD_TOOLS ON)   # the folder of the server; nothing in it is built but what shimmy links

@@ -1,5 +1,7 @@
 #include "cli/placement_options.h"
 
+#include "engine/rpc.h"
+
 namespace shimmy::cli {
 
 engine::Placement placement_option(const Globals & globals) {
@@ -9,6 +11,7 @@ engine::Placement placement_option(const Globals & globals) {
 
 bool load_backends(const Globals & globals, const std::string & device) {
     engine::load_backends(globals.gpu_backend);
+    engine::add_rpc_servers(globals.rpc_servers);
     return engine::load_moe_backend(globals.moe_backend, engine::find_device(device));
 }
 
