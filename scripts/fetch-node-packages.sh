@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
 # Prints a folder with the pinned npm packages that only tests use (playwright-core drives the browser, openai is the
-# client of the model cards' Node example), fetching them into the cache first if needed.
+# client of the model cards' Node example; openai, @anthropic-ai/sdk and ollama are clients of the server, the rest is what
+# they need), fetching them into the cache first if needed.
 set -euo pipefail
 
 declare -A sha256=(
   [playwright-core@1.65.1]=6f5a60be62a4fddfbe7d10c448d8fbd54547da3358f2f8a04211440471ee863e
   [openai@7.57.0]=2e39589ca8d5a71aff84b921da8b7712d4ec7f0b1917b41fb0b7e69c34c609ce
+  [@anthropic-ai/sdk@1.12.0]=9bc5902a1b81ae5bd1a4955ff432cb8e2388eed7c3352790a3023f09c00ac014
+  [@opentelemetry/api@1.10.0]=d23732a83d91a563ee223c44c81d231ad6d5123563fb12642e9272adc5d86dd9
+  [standardwebhooks@1.1.1]=d0bc8fec280c9e30ea3cbc876f44fe71d56f443aeca2bd2bdf745718308d4aed
+  [@stablelib/base64@1.0.1]=0130711d2e0d3f87436c7825db1f35bd6134fba2eda64b0df43d781f9b6a596a
+  [fast-sha256@1.3.0]=4f897ea2594dc9cfb1250e7d4d0f65b4f105952a802fff2d06990bf1dc2c84f6
+  [ollama@0.6.4]=bd87a4f3f7bcb96b21c1b7b44dc6e30ec3deabd5199b63c7c5bcde121359100b
+  [whatwg-fetch@3.6.20]=a5c77df8df7e140794763c4558954d50f04b5ff7fa80b0a0eec6b95f15b021af
 )
 say() { echo "fetch-node-packages: $*" >&2; }
 
 cache=${SHIMMY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/shimmy}
-dest=$cache/node-1
+dest=$cache/node-2
 mkdir -p "$cache"
 exec 9>"$cache/.fetch.lock"; flock 9
 if [ ! -e "$dest/complete" ]; then

@@ -19,6 +19,7 @@ struct Globals {
     std::string model_dirs;  // extra folders for names, separated by ';'
     std::string gpu_backend = "auto";
     std::string moe_backend = "auto";
+    std::string rpc_servers;  // "host:port,host:port"
     bool cpu_moe = false;
     std::optional<int> n_cpu_moe;
 };
@@ -51,6 +52,7 @@ private:
 
 void add_generate(Commands & commands);
 void add_serve(Commands & commands);
+void add_init(Commands & commands);
 void add_inspect(Commands & commands);
 void add_plan(Commands & commands);
 void add_verify(Commands & commands);

@@ -1,4 +1,4 @@
-// shimmy serve: a model behind an HTTP server.
+// shimmy serve: models behind an HTTP server.
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -9,12 +9,14 @@
 #include "describe/documents.h"
 #include "engine/version.h"
 #include "gguf/model_info.h"
+#include "library/catalog.h"
 #include "library/names.h"
 #include "library/resolve.h"
 #include "serve/server.h"
 
 #include <unistd.h>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 namespace shimmy::cli {
@@ -22,12 +24,16 @@ namespace shimmy::cli {
 namespace {
 
 constexpr uint32_t MAX_PARALLEL = 1024;
+constexpr const char * ANY_FREE_PORT = "auto";
 
 struct Options {
-    std::string model;
-    std::string bind = serve::Address{}.text();
+    std::vector<std::string> models;
+    std::string bind;
+    std::string ollama_bind;
     std::string api_key;
     std::string api_key_file;
+    bool insecure = false;
+    int max_loaded = 0;
     engine::LoadOptions load;
 };
 
@@ -39,58 +45,121 @@ std::string read_key(const std::string & file) {
     return key;
 }
 
+serve::Address bind_address(const std::string & option) {
+    const char * variable = std::getenv("SHIMMY_BIND_ADDRESS");
+    const std::string text = !option.empty() ? option : variable != nullptr ? variable : "";
+    if (text == ANY_FREE_PORT) return serve::free_address();
+    return text.empty() ? serve::Address{} : serve::parse_address(text);
+}
+
+serve::ServedModel named_model(const std::string & name_or_path, const std::string & model_dirs) {
+    const fs::path path = library::resolve(name_or_path, model_dirs);
+    const gguf::ModelInfo info = gguf::read_model_info(path);
+    return {library::normalized_name(library::name_stem(path)),
+            path,
+            "argument",
+            info.arch,
+            info.quantization,
+            info.size_bytes,
+            info.n_params,
+            info.cpu_moe_applies()};
+}
+
+// Every model of this machine that generates text.
+std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs) {
+    std::vector<serve::ServedModel> models;
+    const library::Catalog catalog =
+        library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
+    for (const library::CatalogModel & model : catalog.models) {
+        if (!library::is_llm(model.type)) continue;
+        models.push_back({model.name, model.path, model.source, model.arch, model.quantization, model.size_bytes,
+                          model.n_params, model.n_expert > 0});
+    }
+    return models;
+}
+
+void set_models(serve::ServerOptions & server, const Options & options, const std::string & model_dirs) {
+    if (options.models.empty()) {
+        server.discover = [model_dirs] { return discovered_models(model_dirs); };
+        server.models = server.discover();
+        server.load_at_start = false;
+        return;
+    }
+    for (const std::string & name : options.models)
+        server.models.push_back(named_model(name, model_dirs));
+}
+
+Json model_document(const serve::ServedModel & model) {
+    return {{"path", model.path.string()},
+            {"name", gguf::read_model_info(model.path).name},
+            {"arch", model.arch},
+            {"quantization", model.quantization},
+            {"size_bytes", model.size_bytes}};
+}
+
 // One line, so that a program that starts the server can read it while the server runs.
-Json started_document(const Options & options, const serve::Started & started,
+Json started_document(const serve::ServerOptions & server, const serve::Started & started,
                       const std::vector<engine::Device> & devices_before, bool moe_backend) {
-    const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
-    return {{"address", started.address.text()},
-            {"pid", ::getpid()},
-            {"shimmy_version", shimmy_version()},
-            {"llama_cpp_version", engine::llama_cpp_version()},
-            {"model",
-             {{"path", options.load.path},
-              {"name", info.name},
-              {"arch", info.arch},
-              {"quantization", info.quantization},
-              {"size_bytes", info.size_bytes}}},
-            {"placement", engine::to_string(options.load.placement)},
-            {"device", describe::device(started.device)},
-            {"host", describe::host()},
-            {"moe_backend", moe_backend},
-            {"n_threads", started.n_threads},
-            {"n_ctx", started.n_ctx},
-            {"n_parallel", options.load.n_parallel},
-            {"has_chat_template", started.has_chat_template},
-            {"load_ms", started.load_ms},
-            {"memory", describe::memory(started.memory, started.expert_ram_bytes, devices_before)}};
+    Json names = Json::array();
+    for (const serve::ServedModel & model : server.models)
+        names.push_back(model.name);
+    Json document{{"address", started.address.text()},
+                  {"ollama_address", started.ollama_address ? Json(started.ollama_address->text()) : Json(nullptr)},
+                  {"pid", ::getpid()},
+                  {"shimmy_version", shimmy_version()},
+                  {"llama_cpp_version", engine::llama_cpp_version()},
+                  {"host", describe::host()},
+                  {"placement", engine::to_string(server.load.placement)},
+                  {"moe_backend", moe_backend},
+                  {"models", names}};
+    if (!started.loaded) return document;
+    const serve::Loaded & loaded = *started.loaded;
+    document["model"] = model_document(server.models.front());
+    document["device"] = describe::device(loaded.device);
+    document["n_threads"] = loaded.n_threads;
+    document["n_ctx"] = loaded.n_ctx;
+    document["n_parallel"] = loaded.n_parallel;
+    document["has_chat_template"] = loaded.has_chat_template;
+    document["load_ms"] = loaded.load_ms;
+    document["memory"] = describe::memory(loaded.memory, loaded.expert_ram_bytes, devices_before);
+    return document;
 }
 
-void print_started(const Options & options, const serve::Started & started) {
-    fmt::print(stderr, "{} on http://{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)\n",
-               fs::path(options.load.path).filename().string(), started.address.text(), started.device.name,
-               format_bytes(started.memory.vram().total_bytes()), options.load.n_parallel, started.n_ctx);
-    if (started.device.software)
-        fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", started.device.name);
+void print_started(const serve::ServerOptions & server, const serve::Started & started) {
+    fmt::print(stderr, "http://{}\n", started.address.text());
+    if (started.ollama_address) fmt::print(stderr, "http://{} (Ollama's API)\n", started.ollama_address->text());
+    if (!started.loaded) {
+        fmt::print(stderr, "{} model(s), each loaded when it is first asked for (shimmy list shows them)\n",
+                   server.models.size());
+        return;
+    }
+    const serve::Loaded & loaded = *started.loaded;
+    fmt::print(stderr, "{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)\n",
+               server.models.front().path.filename().string(), loaded.device.name,
+               format_bytes(loaded.memory.vram().total_bytes()), loaded.n_parallel, loaded.n_ctx);
+    if (loaded.device.software)
+        fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", loaded.device.name);
 }
 
-int run_serve(Options options, const Globals & globals) {
-    if (options.model.empty()) fail_usage("which model? (shimmy serve --model FILE|NAME; shimmy list shows the names)");
-    options.load.path = library::resolve(options.model, globals.model_dirs).string();
-    options.load.placement = placement_option(globals);
+int run_serve(const Options & options, const Globals & globals) {
     serve::ServerOptions server;
-    server.address = serve::parse_address(options.bind);
+    server.load = options.load;
+    server.load.placement = placement_option(globals);
+    server.address = bind_address(options.bind);
+    if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
     server.api_key = options.api_key_file.empty() ? options.api_key : read_key(options.api_key_file);
-    server.model_name = library::normalized_name(library::name_stem(options.load.path));
+    server.insecure = options.insecure;
+    server.max_loaded = options.max_loaded;
     server.verbosity = globals.verbosity;
+    set_models(server, options, globals.model_dirs);
     const bool moe_backend = load_backends(globals, options.load.device);
     const std::vector<engine::Device> devices_before = engine::devices();
-    server.load = options.load;
     serve::serve(server, [&](const serve::Started & started) {
         if (globals.json) {
-            fmt::print("{}\n", started_document(options, started, devices_before, moe_backend).dump());
+            fmt::print("{}\n", started_document(server, started, devices_before, moe_backend).dump());
             std::fflush(stdout);
         } else {
-            print_started(options, started);
+            print_started(server, started);
         }
     });
     return 0;
@@ -100,28 +169,49 @@ int run_serve(Options options, const Globals & globals) {
 
 void add_serve(Commands & commands) {
     auto options = std::make_shared<Options>();
-    CLI::App * command = commands.add("serve", "serve a model over HTTP with OpenAI's API",
+    CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
                                       [options, &commands] { return run_serve(*options, commands.globals()); });
-    command->add_option("--model", options->model, "model: a GGUF file or a name from `shimmy list`")
-        ->type_name("FILE|NAME");
-    command->add_option("--bind", options->bind, "address to listen on; port 0: any free one")
-        ->type_name("HOST:PORT")
-        ->capture_default_str();
+    command
+        ->add_option("--model,--model-path", options->models,
+                     "model to load at start, a GGUF file or a name from `shimmy list`; may be given several times. "
+                     "None: every model that `shimmy list` shows, each loaded when it is first asked for")
+        ->type_name("FILE|NAME")
+        ->allow_extra_args(false);
+    command
+        ->add_option("--bind", options->bind,
+                     fmt::format("address to listen on (default: {}); port 0: any free one; auto: the first free one "
+                                 "from {} on",
+                                 serve::Address{}.text(), serve::DEFAULT_PORT))
+        ->type_name("HOST:PORT|auto");
+    command
+        ->add_option(
+            "--ollama-bind", options->ollama_bind,
+            fmt::format("a second address, for Ollama's API; its clients expect 127.0.0.1:{}", serve::OLLAMA_PORT))
+        ->type_name("HOST:PORT");
     auto * key = command->add_option("--api-key", options->api_key, "key that requests must carry")->type_name("KEY");
     command->add_option("--api-key-file", options->api_key_file, "read the key from a file")
         ->type_name("FILE")
         ->excludes(key);
+    command->add_flag("--insecure", options->insecure, "take requests from other machines without a key");
     command
         ->add_option("--parallel", options->load.n_parallel,
-                     "requests computed at once, each with a context of its own")
+                     "requests that a model computes at once, each with a context of its own")
         ->type_name("N")
         ->check(CLI::Range(1U, MAX_PARALLEL))
         ->capture_default_str();
+    command
+        ->add_option("--max-loaded", options->max_loaded,
+                     "models loaded at once; 0: as many as fit. The one not used for longest makes room")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     add_load_options(*command, options->load);
     command->footer(
-        "GET /health and /v1/models; POST /v1/chat/completions, /v1/completions (both also streamed) and /tokenize. "
-        "Ctrl-C or SIGTERM ends it. An address that other machines can reach needs a key. With --json, one line on "
-        "stdout says where it listens and what was loaded.");
+        "docs/API.md has every path, with examples. Ctrl-C or SIGTERM ends it. An address that other machines can "
+        "reach "
+        "needs a key, or `--insecure`. `SHIMMY_BIND_ADDRESS` is read where `--bind` is not given. With --json, one "
+        "line "
+        "on stdout says where it listens and what was loaded.");
 }
 
 }  // namespace shimmy::cli

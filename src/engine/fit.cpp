@@ -89,14 +89,16 @@ uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     const MemoryUse use = estimate_memory(options);
     if (const auto shortage = vram_shortage(use)) {
-        fail("{}: needs {} on {}, which has {} free: {} too much; {}", options.path,
-             format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
-             format_bytes(shortage->missing_bytes()), advice(options, n_layers, has_experts));
+        throw DoesNotFit(fmt::format("{}: needs {} on {}, which has {} free: {} too much; {}", options.path,
+                                     format_bytes(shortage->needed_bytes), shortage->device,
+                                     format_bytes(shortage->free_bytes), format_bytes(shortage->missing_bytes()),
+                                     advice(options, n_layers, has_experts)));
     }
     if (const auto shortage = ram_shortage(use)) {
-        fail("{}: needs {} of RAM besides the mapped file, and {} is available: {} too much; use a smaller --ctx",
-             options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
-             format_bytes(shortage->missing_bytes()));
+        throw DoesNotFit(fmt::format(
+            "{}: needs {} of RAM besides the mapped file, and {} is available: {} too much; use a smaller --ctx",
+            options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
+            format_bytes(shortage->missing_bytes())));
     }
 }
 

@@ -1,6 +1,7 @@
 // Does a model fit the memory of its device, and which placement would.
 #pragma once
 
+#include "base/error.h"
 #include "engine/model.h"
 
 namespace shimmy::engine {
@@ -15,7 +16,13 @@ MemoryUse estimate_memory(const LoadOptions & options);
 // Tokens of context that a load with these options gets.
 uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
 
-// Throws Error that says how much is missing on which device, and which --n-cpu-moe would fit.
+// Less of it would fit, or with less else in memory.
+class DoesNotFit : public Error {
+public:
+    using Error::Error;
+};
+
+// Throws DoesNotFit that says how much is missing on which device, and which --n-cpu-moe would fit.
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
 
 // What loading would find out too late: throws Error for --cpu-moe without experts, a context beyond the model's and,

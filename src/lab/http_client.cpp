@@ -38,6 +38,11 @@ size_t on_bytes(char * bytes, size_t /*one*/, size_t n, void * user_data) {
     return n;
 }
 
+size_t append(char * bytes, size_t /*one*/, size_t n, void * body) {
+    static_cast<std::string *>(body)->append(bytes, n);
+    return n;
+}
+
 int on_progress(void * user_data, curl_off_t /*down_total*/, curl_off_t /*down*/, curl_off_t /*up_total*/,
                 curl_off_t /*up*/) {
     Transfer & transfer = *static_cast<Transfer *>(user_data);
@@ -103,9 +108,6 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
-    // llama.cpp's server ends the connection after a streamed answer, though its headers promise to keep it: a request
-    // sent into the closing one fails, now and then.
-    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     const CURLcode rc = curl_easy_perform(curl);
     answer.total_ms = ms_since(transfer.start);
@@ -120,6 +122,25 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
         transfer.stream ? take_stream(answer) : take_whole(transfer);
     }
     return answer;
+}
+
+Json HttpClient::get(const std::string & path) {
+    CURL * curl = handle_->curl;
+    const std::string url = base_url_ + path;
+    std::string body;
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    const CURLcode rc = curl_easy_perform(curl);
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_reset(curl);
+    if (rc != CURLE_OK) fail("{}: {}", url, curl_easy_strerror(rc));
+    if (status != 200) fail("{}: {}", url, error_of(body, status));
+    return Json::parse(body, nullptr, /*allow_exceptions=*/false);
 }
 
 }  // namespace shimmy::lab

@@ -32,6 +32,9 @@ public:
     // POSTs `body` and reads the answer, as events if body["stream"] is true. `stop`, asked now and then, ends it.
     HttpAnswer post(const std::string & path, const Json & body, const std::function<bool()> & stop = {});
 
+    // GETs a JSON document. Throws Error.
+    Json get(const std::string & path);
+
 private:
     struct Handle;
     std::string base_url_;

@@ -141,6 +141,31 @@ Json cold_document(const HttpAnswer & cold, const Json & warm, bool stream) {
             {"same_text", warm.at("text").get<std::string>().starts_with(text)}};
 }
 
+// [{"layer", "expert", "hits", "bytes"}] since the server started; null where libggml-moe computes no experts.
+Json expert_use(HttpClient & client) {
+    const Json models = client.get("/v1/moe").at("models");
+    Json use = Json::array();
+    for (const Json & layer : models.empty() ? Json::array() : models[0].at("layers")) {
+        for (size_t expert = 0; expert < layer.at("hits").size(); ++expert) {
+            use.push_back({{"layer", layer.at("layer")},
+                           {"expert", expert},
+                           {"hits", layer["hits"][expert]},
+                           {"bytes", layer.at("read_bytes")[expert]}});
+        }
+    }
+    return use.empty() ? Json() : use;
+}
+
+// What was chosen in between; an expert that was not looked at yet before has no entry there.
+Json difference(const Json & before, const Json & after) {
+    Json result = after;
+    for (size_t i = 0; i < before.size() && i < result.size(); ++i) {
+        for (const char * count : {"hits", "bytes"})
+            result[i][count] = after[i].at(count).get<uint64_t>() - before[i].at(count).get<uint64_t>();
+    }
+    return result;
+}
+
 Json measure_answer(const HttpRunOptions & options, const Server & server) {
     HttpClient client(server.url());
     const bool chat = server.started().at("has_chat_template");
@@ -148,7 +173,9 @@ Json measure_answer(const HttpRunOptions & options, const Server & server) {
         return make_request(chat, options.prompts.front(), max_tokens, options.sampling, options.stream);
     };
     const HttpAnswer cold = ask(client, server, request(std::min(N_COLD_TOKENS, options.max_tokens)));
+    const Json before = expert_use(client);
     const HttpAnswer warm = ask(client, server, request(options.max_tokens));
+    const Json after = expert_use(client);
     Json document = environment(server);
     document["prompt"] = options.prompts.front();
     document["max_tokens"] = options.max_tokens;
@@ -156,7 +183,7 @@ Json measure_answer(const HttpRunOptions & options, const Server & server) {
     document["temperature"] = options.sampling.temperature;
     document.update(answer_document(warm, options.stream));
     document["cold"] = cold_document(cold, document, options.stream);
-    document["expert_use"] = nullptr;
+    document["expert_use"] = difference(before, after);
     if (options.stream) document["sse"] = sse_document(warm.events);
     return document;
 }

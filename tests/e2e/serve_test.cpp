@@ -1,10 +1,10 @@
-// shimmy serve, and what the lab measures through it.
-#include "base/child_process.h"
+// shimmy serve through its OpenAI API: answers, errors, addresses and keys, clients that go away.
 #include "lab/http_client.h"
 #include "lab/request.h"
-#include "program.h"
+#include "server_process.h"
 
-#include <unistd.h>
+#include <httplib.h>
+
 #include <thread>
 
 namespace shimmy::e2e {
@@ -15,39 +15,23 @@ using std::chrono::seconds;
 
 constexpr const char * TRAIN = "A train travels 60 miles per hour for 2.5 hours. How far does it go?";
 
-std::vector<std::string> serve_args(const std::vector<std::string> & more) {
-    std::vector<std::string> args{SHIMMY_PROGRAM, "serve", "--model", tiny_moe().string(), "--device", "cpu",
-                                  "--ctx",        "512",   "--json"};
-    args.insert(args.end(), more.begin(), more.end());
-    return args;
-}
+const engine::SamplingOptions GREEDY{0.0F};
 
 class Serve : public ::testing::Test {
 protected:
-    Serve() : Serve({"--bind", "127.0.0.1:0", "--parallel", "2"}) {}
-    explicit Serve(const std::vector<std::string> & args) : server_(serve_args(args)) {
-        const auto line = server_.read_line(seconds(60));
-        started_ = Json::parse(line.value_or("null"), nullptr, /*allow_exceptions=*/false);
-        EXPECT_TRUE(started_.is_object()) << server_.err();
-    }
-
-    std::string address() const { return started_.value("address", ""); }
     lab::HttpAnswer ask(const lab::Request & request) {
-        lab::HttpClient client("http://" + address());
+        lab::HttpClient client("http://" + server_.address());
         return client.post(request.path, request.body);
     }
-    // Status and body of a raw request.
-    std::string curl(const std::vector<std::string> & args) const {
-        std::vector<std::string> argv{"curl", "-s", "--noproxy", "*", "-w", " %{http_code}"};
-        argv.insert(argv.end(), args.begin(), args.end());
-        return run_process(argv, seconds(30)).out;
-    }
 
-    ChildProcess server_;
-    Json started_;
+    ServerProcess server_{{"--model", tiny_moe().string(), "--parallel", "2"}};
 };
 
-const engine::SamplingOptions GREEDY{0.0F};
+Json endless_request() {
+    Json body = lab::make_request(true, TRAIN, 450, GREEDY, true).body;
+    body["ignore_eos"] = true;
+    return body;
+}
 
 TEST_F(Serve, AnswersLikeGenerateStreamedAndNot) {
     const Json generated = shimmy_json({"generate", "--model", tiny_moe().string(), "--device", "cpu", "--ctx", "512",
@@ -65,63 +49,167 @@ TEST_F(Serve, AnswersLikeGenerateStreamedAndNot) {
 }
 
 TEST_F(Serve, SaysWhatItLoadedAndThatItIsThere) {
-    EXPECT_EQ(started_["model"]["arch"], "deepseek");
-    EXPECT_EQ(started_["n_ctx"], 512);
-    EXPECT_EQ(started_["n_parallel"], 2);
-    EXPECT_EQ(started_["device"]["kind"], "cpu");
-    EXPECT_EQ(curl({"http://" + address() + "/health"}), "{\"status\":\"ok\"} 200");
-    EXPECT_NE(curl({"http://" + address() + "/v1/models"}).find("tiny-moe-f16"), std::string::npos);
+    const Json & started = server_.started();
+    EXPECT_EQ(started["model"]["arch"], "deepseek");
+    EXPECT_EQ(started["n_ctx"], 512);
+    EXPECT_EQ(started["n_parallel"], 2);
+    EXPECT_EQ(started["device"]["kind"], "cpu");
+    EXPECT_EQ(server_.curl("/health").body, R"({"status":"ok"})");
+    EXPECT_EQ(server_.curl("/v1/models").json()["data"][0]["id"], "tiny-moe-f16");
+    EXPECT_EQ(server_.curl("/v1/models/tiny_moe-F16").json()["meta"]["state"], "ready");
 }
 
 TEST_F(Serve, BadRequestsGetJsonErrorsAndTheServerLives) {
-    const std::string chat = "http://" + address() + "/v1/chat/completions";
-    for (const char * body : {"{bad", "[]", "{}", "{\"messages\": 3}", "{\"messages\": [{\"role\": 1}]}", "\xff"}) {
-        const std::string answer = curl({"-d", body, chat});
-        EXPECT_NE(answer.find("\"error\""), std::string::npos) << body << ": " << answer;
-        EXPECT_EQ(answer.substr(answer.size() - 3), "400") << body << ": " << answer;
+    for (const char * body :
+         {"{bad", "[]", "{}", "{\"messages\": 3}", "{\"messages\": [{\"role\": 1}]}", "\xff", "{\"model\": 3}"}) {
+        const HttpReply reply = server_.curl("/v1/chat/completions", {"-d", body});
+        EXPECT_EQ(reply.status, 400) << body << ": " << reply.body;
+        EXPECT_EQ(reply.json()["error"]["code"], 400) << body << ": " << reply.body;
     }
-    EXPECT_NE(curl({"http://" + address() + "/nothing"}).find("404"), std::string::npos);
-    EXPECT_EQ(curl({"http://" + address() + "/health"}), "{\"status\":\"ok\"} 200");
+    const HttpReply nothing = server_.curl("/nothing");
+    EXPECT_EQ(nothing.status, 404);
+    EXPECT_NE(nothing.json()["error"]["message"].get<std::string>().find("GET /nothing"), std::string::npos);
+    EXPECT_EQ(server_.curl("/../../etc/passwd", {"--path-as-is"}).status, 404);
+    const HttpReply unknown = server_.post("/v1/completions", {{"model", "tiny-moe-f61"}, {"prompt", "a"}});
+    EXPECT_EQ(unknown.status, 404);
+    EXPECT_NE(unknown.body.find("did you mean tiny-moe-f16?"), std::string::npos) << unknown.body;
+    EXPECT_EQ(
+        server_.post("/v1/completions", {{"model", "../../models/tiny-moe/tiny-moe-f16.gguf"}, {"prompt", "a"}}).status,
+        404);
+    EXPECT_EQ(server_.curl("/health").status, 200);
 }
 
-TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
-    expect_failure({"serve", "--model", tiny_moe().string(), "--device", "cpu", "--bind", address()}, 1,
-                   {address(), "Address already in use", "127.0.0.1:0 takes any free port"});
+TEST_F(Serve, APromptBeyondTheContextIsToldTheNumbers) {
+    std::string prompt;
+    for (int i = 0; i < 600; ++i)
+        prompt += "word ";
+    const HttpReply reply = server_.post("/v1/completions", {{"prompt", prompt}});
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.json()["error"]["n_ctx"], 512);
+    EXPECT_GT(reply.json()["error"]["n_prompt_tokens"], 512);
 }
 
-TEST_F(Serve, SigtermEndsItWhileItAnswers) {
-    Json body = lab::make_request(true, TRAIN, 450, GREEDY, true).body;
-    body["ignore_eos"] = true;
-    std::jthread client([&] { (void)ask({"/v1/chat/completions", body}); });
-    std::this_thread::sleep_for(milliseconds(150));
+TEST_F(Serve, ABodyThatIsTooLargeIsRefused) {
+    const std::string command =
+        "head -c 100000000 /dev/zero | curl -s --noproxy '*' -w '\\n%{http_code}' --data-binary @- "
+        "http://" +
+        server_.address() + "/v1/completions";
+    const std::string out = run_process({"bash", "-c", command}, seconds(60)).out;
+    EXPECT_TRUE(out.ends_with("413")) << out;
+    EXPECT_NE(out.find("32 MiB"), std::string::npos) << out;
+    EXPECT_EQ(server_.curl("/health").status, 200);
+}
+
+TEST_F(Serve, ConnectionsAreKept) {
+    httplib::Client client("http://" + server_.address());
+    client.set_keep_alive(true);
+    const std::string body = lab::make_request(true, TRAIN, 3, GREEDY, true).body.dump();
+    for (int i = 0; i < 3; ++i) {
+        const auto result = client.Post("/v1/chat/completions", body, "application/json");
+        ASSERT_TRUE(result);
+        EXPECT_NE(result->get_header_value("Connection"), "close");
+        EXPECT_TRUE(result->body.ends_with("data: [DONE]\n\n"));
+    }
+    EXPECT_EQ(client.socket() != INVALID_SOCKET, true);
+}
+
+// How many requests the model works on now.
+int n_busy(const ServerProcess & server) {
+    int busy = 0;
+    for (const Json & slot : server.curl("/slots").json())
+        busy += slot["is_processing"].get<bool>() ? 1 : 0;
+    return busy;
+}
+
+TEST_F(Serve, AClientThatGoesAwayEndsItsGeneration) {
+    {
+        httplib::Client client("http://" + server_.address());
+        size_t n_chunks = 0;
+        (void)client.Post("/v1/chat/completions", httplib::Headers{}, endless_request().dump(), "application/json",
+                          [&](const char *, size_t) { return ++n_chunks < 3; });
+        EXPECT_EQ(n_chunks, 3U);
+    }
+    const auto gone = std::chrono::steady_clock::now();
+    while (n_busy(server_) > 0 && std::chrono::steady_clock::now() - gone < seconds(5))
+        std::this_thread::sleep_for(milliseconds(10));
+    // The 200 ms that are promised, and what curl takes to ask.
+    EXPECT_LT(std::chrono::steady_clock::now() - gone, milliseconds(1000));
+    EXPECT_EQ(n_busy(server_), 0);
+}
+
+TEST_F(Serve, ClientsThatSendSlowlyDoNotHoldOthersUp) {
+    std::vector<std::unique_ptr<ChildProcess>> slow;
+    const std::string port = server_.address().substr(server_.address().rfind(':') + 1);
+    for (int i = 0; i < 30; ++i) {
+        slow.push_back(std::make_unique<ChildProcess>(std::vector<std::string>{
+            "bash", "-c",
+            "exec 3<>/dev/tcp/127.0.0.1/" + port + "; printf 'POST /v1/completions HTTP/1.1\\r\\nHo' >&3; sleep 30"}));
+    }
+    std::this_thread::sleep_for(milliseconds(300));
     const auto start = std::chrono::steady_clock::now();
-    EXPECT_EQ(server_.stop(seconds(5)), 0) << server_.err();
+    EXPECT_EQ(server_.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 2}}).status, 200);
     EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
 }
 
-class ServeWithKey : public Serve {
-protected:
-    ServeWithKey() : Serve({"--bind", "0.0.0.0:0", "--api-key", "secret"}) {}
-};
+TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
+    expect_failure({"serve", "--model", tiny_moe().string(), "--device", "cpu", "--bind", server_.address()}, 1,
+                   {server_.address(), "Address already in use", "127.0.0.1:0 takes any free port"});
+}
 
-TEST_F(ServeWithKey, AsksForTheKeyAndNeverSaysIt) {
-    const std::string url = "http://127.0.0.1" + address().substr(address().rfind(':'));
-    EXPECT_EQ(curl({url + "/health"}), "{\"status\":\"ok\"} 200");
-    const std::string body = R"({"messages": [{"role": "user", "content": "a"}], "max_tokens": 2})";
-    EXPECT_NE(curl({"-d", body, url + "/v1/chat/completions"}).find("401"), std::string::npos);
-    const std::string key = "Authorization: Bearer secret";
-    EXPECT_NE(curl({"-d", body, "-H", key, url + "/v1/chat/completions"}).find(" 200"), std::string::npos);
-    server_.stop(seconds(5));
-    EXPECT_EQ(server_.err().find("secret"), std::string::npos);
+TEST_F(Serve, SigtermEndsItWhileItAnswers) {
+    std::jthread client([&] { (void)ask({"/v1/chat/completions", endless_request()}); });
+    std::this_thread::sleep_for(milliseconds(150));
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(server_.process().stop(seconds(5)), 0) << server_.process().err();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
+}
+
+TEST_F(Serve, PagesOfOtherOriginsMayNotUseIt) {
+    const std::vector<std::string> foreign{"-H", "Origin: https://example.com"};
+    const HttpReply refused = server_.post("/v1/completions", {{"prompt", "a"}}, foreign);
+    EXPECT_EQ(refused.status, 403) << refused.body;
+    EXPECT_EQ(server_
+                  .curl("/ws/generate",
+                        {"-H", "Origin: https://example.com", "-H", "Upgrade: websocket", "-H", "Connection: Upgrade",
+                         "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="})
+                  .status,
+              403);
+    const HttpReply local = server_.curl("/health", {"-i", "-H", "Origin: http://localhost:3000"});
+    EXPECT_NE(local.body.find("Access-Control-Allow-Origin: http://localhost:3000"), std::string::npos) << local.body;
+    EXPECT_EQ(server_.curl("/health", {"-H", "Origin: http://" + server_.address()}).status, 200);
+    EXPECT_EQ(server_.curl("/health", {"-H", "Origin: http://localhost.example.com"}).status, 403);
+}
+
+TEST(ServeWithKey, AsksForTheKeyAndNeverSaysIt) {
+    ServerProcess server({"--model", tiny_moe().string(), "--bind", "0.0.0.0:0", "--api-key", "secret-key", "-vv"});
+    const std::string url = "http://127.0.0.1" + server.address().substr(server.address().rfind(':'));
+    EXPECT_EQ(server.curl(url + "/health").status, 200);
+    const Json body{{"messages", Json::array({{{"role", "user"}, {"content", "a"}}})}, {"max_tokens", 2}};
+    const std::string chat = url + "/v1/chat/completions";
+    EXPECT_EQ(server.post(chat, body).status, 401);
+    EXPECT_EQ(server.post(chat, body, {"-H", "Authorization: Bearer secret-ke"}).status, 401);
+    EXPECT_EQ(server.post(chat, body, {"-H", "Authorization: Bearer secret-key"}).status, 200);
+    EXPECT_EQ(server.post(chat, body, {"-H", "x-api-key: secret-key"}).status, 200);
+    EXPECT_EQ(server.curl(url + "/metrics").status, 401);
+    EXPECT_EQ(server
+                  .curl(url + "/ws/generate",
+                        {"-H", "Upgrade: websocket", "-H", "Connection: Upgrade", "-H", "Sec-WebSocket-Version: 13",
+                         "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="})
+                  .status,
+              401);
+    server.process().stop(seconds(5));
+    EXPECT_EQ(server.process().err().find("secret-key"), std::string::npos);
 }
 
 TEST(ServeErrors, AddressesBeyondLoopbackNeedAKey) {
     const std::string model = tiny_moe().string();
     expect_failure({"serve", "--model", model, "--bind", "0.0.0.0:0"}, 2, {"0.0.0.0:0", "other machines", "--api-key"});
     expect_failure({"serve", "--model", model, "--bind", "[::]:0"}, 2, {"other machines"});
+    expect_failure({"serve", "--model", model, "--ollama-bind", "0.0.0.0:0"}, 2, {"other machines"});
     expect_failure({"serve", "--model", model, "--bind", "127.0.0.1:99999"}, 2, {"127.0.0.1:99999", "port"});
-    expect_failure({"serve"}, 2, {"which model?"});
-    expect_failure({"serve", "--model", model, "--device", "cpu", "--ctx", "99999"}, 2, {"context of 99999"});
+    expect_failure({"serve", "--model", "no-such-model.gguf"}, 1, {"no-such-model.gguf", "no such file"});
+    expect_failure({"serve", "--model", model, "--device", "cpu", "--bind", "127.0.0.1:0", "--ctx", "99999"}, 1,
+                   {"context of 99999"});
 }
 
 TEST(LabHttp, OneEventPerTokenAndTheSameTextColdAndWarm) {
@@ -135,32 +223,34 @@ TEST(LabHttp, OneEventPerTokenAndTheSameTextColdAndWarm) {
     EXPECT_EQ(stream["token_ms"].size(), 40U);
     EXPECT_TRUE(stream["cold"]["same_text"]);
     EXPECT_GT(stream["peak_rss_bytes"].get<uint64_t>(), uint64_t{10} << 20);
+    EXPECT_GT(stream["expert_use"].size(), 0U);
     std::vector<std::string> whole = args;
     whole.emplace_back("--no-stream");
     EXPECT_EQ(shimmy_json(whole)["text"], stream["text"]);
 }
 
 TEST(LabHttp, ManyClientsAtOnce) {
-    const Json document = shimmy_json({"lab",
-                                       "http",
-                                       "--model",
-                                       tiny_moe().string(),
-                                       "--device",
-                                       "cpu",
-                                       "--ctx",
-                                       "512",
-                                       "--temperature",
-                                       "0",
-                                       "-n",
-                                       "16",
-                                       "-p",
-                                       TRAIN,
-                                       "-p",
-                                       "Explain gradient descent in simple terms.",
-                                       "--clients",
-                                       "4",
-                                       "--duration",
-                                       "2"});
+    const std::vector<std::string> args{"lab",
+                                        "http",
+                                        "--model",
+                                        tiny_moe().string(),
+                                        "--device",
+                                        "cpu",
+                                        "--ctx",
+                                        "512",
+                                        "--temperature",
+                                        "0",
+                                        "-n",
+                                        "16",
+                                        "-p",
+                                        TRAIN,
+                                        "-p",
+                                        "Explain gradient descent in simple terms.",
+                                        "--clients",
+                                        "4",
+                                        "--duration",
+                                        "2"};
+    const Json document = shimmy_json(args);
     const Json & load = document["load"];
     EXPECT_EQ(load["n_failed_requests"], 0) << load;
     EXPECT_EQ(load["n_sse_defects"], 0);

@@ -104,6 +104,62 @@ TEST_F(CampaignDocuments, ThePageDrawsItsChartsInABrowser) {
     EXPECT_NE(pages[0]["background"], pages[1]["background"]);
 }
 
+// Streaming, load and experts: the charts that the campaign above leaves empty.
+constexpr const char * ALL_MODES = R"(
+name = "modes"
+out_dir = "out"
+quantizations = ["Q4_K_M"]
+placements = ["baseline", "offload"]
+modes = ["generate", "stream", "no-stream"]
+repeats = 2
+max_tokens = 16
+n_ctx = 256
+[load]
+clients = [1, 4]
+duration_s = 3
+[[models]]
+path = "{}"
+name = "tiny-moe"
+license = "mit"
+[[prompts]]
+id = "hello"
+text = "Hello, how are you doing today my friend?"
+)";
+
+TEST(CampaignModes, StreamingLoadAndExpertsAreMeasuredAndDrawn) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir.path() / "modes.toml";
+    write_file_atomic(campaign, fmt::format(ALL_MODES, tiny_moe().string()));
+    const ProcessResult run = shimmy({"lab", "run", campaign.string(), "--device", "gpu", "--moe-backend", "on"});
+    ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
+    const Json summary = Json::parse(read_file(dir.path() / "out/summary.json"));
+    EXPECT_EQ(summary["missing"], Json::array());
+    EXPECT_EQ(summary["n_valid_runs"], 16);  // 2 placements x (3 modes x 2 repeats + 2 numbers of clients)
+    ASSERT_EQ(summary["streaming"].size(), 2U);
+    for (const Json & comparison : summary["streaming"])
+        EXPECT_EQ(comparison["n_same_text"], comparison["n_pairs"]) << comparison;
+    ASSERT_EQ(summary["load"].size(), 4U);
+    for (const Json & load : summary["load"]) {
+        EXPECT_EQ(load["n_failed_requests"], 0) << load;
+        EXPECT_EQ(load["n_sse_defects"], 0) << load;
+    }
+    size_t n_with_experts = 0;
+    for (const Json & cell : summary["cells"])
+        n_with_experts += cell["expert_use"].is_array() ? 1 : 0;
+    EXPECT_EQ(n_with_experts, 3U) << "offload in every mode";
+
+    if (!fs::exists("/usr/bin/chromium")) GTEST_SKIP() << "chromium is not installed (scripts/setup.sh slow-tests)";
+    const Json pages = Json::parse(
+        output_of({"node", std::string(SHIMMY_SOURCE_DIR) + "/tests/slow/page_check.mjs",
+                   node_packages() + "/node_modules/playwright-core", (dir.path() / "out/report.html").string()}));
+    for (const Json & page : pages) {
+        EXPECT_TRUE(page["errors"].empty()) << page;
+        for (const char * chart : {"streaming", "load", "experts"})
+            EXPECT_GT(page["drawn"][chart]["shapes"].get<int>(), 4) << chart << page;
+    }
+}
+
 // Code blocks of a card, by language.
 std::multimap<std::string, std::string> code_blocks(const std::string & markdown) {
     static const std::regex block("```(\\w+)\n([^`]*)```");

@@ -1,0 +1,58 @@
+// Internal to serve/: a completion for the APIs that are not OpenAI's. llama.cpp's OpenAI handler does the work, its
+// events are read back as pieces, and the API at hand writes them in its own form.
+#pragma once
+
+#include "serve/http.h"
+#include "serve/model_pool.h"
+#include "serve/request_log.h"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace shimmy::serve {
+
+struct Piece {
+    std::string text;           // whole UTF-8 sequences; may be empty
+    std::string reasoning;      // a thinking model's thoughts
+    Json tool_calls;            // as OpenAI streams them, or null
+    std::string finish_reason;  // "stop", "length", "tool_calls" in the last but the figures; else empty
+    Json usage;                 // {"prompt_tokens", "completion_tokens", …} in the last, else null
+    Json timings;               // llama.cpp's, in the last, else null
+};
+
+class Completion {
+public:
+    // `body`: an OpenAI request, with "messages" (the model's chat template is applied) or a "prompt" (used as it is).
+    // Waits for the first token. Throws HttpError with what the handler says where it refuses. `path`: of the request,
+    // for the log.
+    Completion(Lease lease, const std::string & path, Json body, std::function<bool()> should_stop);
+
+    // The next piece; nullopt after the last, or when should_stop says so. Throws HttpError for a failure midway.
+    std::optional<Piece> next();
+
+    const std::string & model_name() const { return lease_.name(); }
+
+private:
+    bool read_more();
+    void read_event(const std::string & line);
+
+    Lease lease_;
+    std::function<bool()> should_stop_;
+    Request request_;
+    RequestLog log_;
+    AnswerPtr answer_;
+    std::string unread_;
+    std::deque<Piece> pieces_;
+    bool ended_ = false;
+};
+
+// Adds what one piece brings of tool calls to `calls`: [{"id", "name", "arguments"}], the arguments as JSON text that
+// comes in parts.
+void add_tool_calls(Json & calls, const Json & deltas);
+
+// All pieces of a completion as one, its tool calls as add_tool_calls() has them.
+Piece read_whole(Completion & completion);
+
+}  // namespace shimmy::serve

@@ -1,0 +1,110 @@
+#include "serve/hosted_model.h"
+
+#include "base/interrupt.h"
+#include "engine/fit.h"
+#include "engine/log.h"
+#include "engine/placement_plan.h"
+#include "gguf/expert_tensors.h"
+#include "gguf/model_info.h"
+
+#include "log.h"
+#include "server-common.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace shimmy::serve {
+
+namespace {
+
+// For prompts whose slot went to another conversation. llama.cpp's default is 8 GiB of RAM.
+constexpr int32_t PROMPT_CACHE_MIB = 256;
+
+common_params make_params(const std::string & name, const engine::LoadOptions & options,
+                          const engine::LoadParams & load, uint32_t n_ctx_trained) {
+    const llama_context_params context = load.context_params(n_ctx_trained);
+    common_params params;
+    params.model.path = options.path;
+    params.model_alias = {name};
+    params.devices = load.backend_devices();
+    if (load.overrides().size() > 1) params.tensor_buft_overrides = load.overrides();
+    params.n_gpu_layers = load.device().is_gpu() ? -2 : 0;  // -2: all of them
+    params.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
+    params.cpuparams.n_threads = load.n_threads();
+    params.cpuparams_batch.n_threads = load.n_threads();
+    params.n_ctx = static_cast<int32_t>(context.n_ctx);
+    params.n_batch = static_cast<int32_t>(context.n_batch);
+    params.n_ubatch = static_cast<int32_t>(context.n_ubatch);
+    params.n_parallel = static_cast<int32_t>(options.n_parallel);
+    params.warmup = options.warm_up;
+    params.cache_ram_mib = PROMPT_CACHE_MIB;
+    params.endpoint_metrics = true;
+    params.endpoint_slots = true;
+    params.ui = false;
+    return params;
+}
+
+// Weights that lie in RAM: all of them where the CPU computes, else the experts that the placement left there.
+uint64_t host_bytes_per_token(const std::string & path, bool on_gpu,
+                              const std::vector<engine::TensorPlacement> & tensors) {
+    int n_cpu_moe = 0;
+    for (const engine::TensorPlacement & tensor : tensors) {
+        if (tensor.host && tensor.is_expert) n_cpu_moe = std::max(n_cpu_moe, gguf::layer_of(tensor.name) + 1);
+    }
+    const engine::TokenBytes bytes = engine::token_bytes(gguf::GgufFile(path), n_cpu_moe);
+    return on_gpu ? bytes.host : bytes.host + bytes.device;
+}
+
+uint32_t n_ctx_trained(const std::string & path) {
+    return static_cast<uint32_t>(gguf::read_model_info(path).n_ctx_train);
+}
+
+}  // namespace
+
+HostedModel::HostedModel(const std::string & name, const engine::LoadOptions & load_options, int verbosity)
+    : name_(name),
+      options_(load_options),
+      verbosity_(verbosity),
+      load_((engine::require_loadable(options_), options_), /*no_alloc=*/false),
+      params_(make_params(name, options_, load_, n_ctx_trained(options_.path))) {
+    common_log_set_verbosity_thold(verbosity == 0   ? LOG_LEVEL_OUTPUT
+                                   : verbosity == 1 ? LOG_LEVEL_WARN
+                                                    : LOG_LEVEL_INFO);
+    load();
+    routes_.update_meta(context_);
+    loop_ = std::thread([this] {
+        context_.start_loop();
+        loop_ended_ = true;
+    });
+}
+
+HostedModel::~HostedModel() {
+    // Again and again: a loop that has not begun yet would not notice.
+    while (!loop_ended_) {
+        context_.terminate();
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    loop_.join();
+}
+
+void HostedModel::load() {
+    const engine::LogCapture log;
+    const auto start = std::chrono::steady_clock::now();
+    const bool ok = context_.load_model(params_);
+    check_interrupted();
+    if (!ok) fail("{}: {}", options_.path, log.reason("llama.cpp could not load it (try -vv)"));
+    llama_context * context = context_.get_llama_context();
+    const llama_model * model = llama_get_model(context);
+    loaded_.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    loaded_.device = load_.device();
+    loaded_.n_threads = load_.n_threads();
+    loaded_.n_parallel = options_.n_parallel;
+    loaded_.n_ctx = llama_n_ctx(context) / options_.n_parallel;
+    loaded_.has_chat_template = llama_model_chat_template(model, nullptr) != nullptr;
+    loaded_.memory = engine::read_memory(context);
+    tensors_ = engine::read_tensors(model);
+    loaded_.expert_ram_bytes = engine::expert_ram_bytes(tensors_);
+    loaded_.host_bytes_per_token = host_bytes_per_token(options_.path, load_.device().is_gpu(), tensors_);
+}
+
+}  // namespace shimmy::serve

@@ -1,0 +1,51 @@
+// Internal to serve/: one model that is loaded and answers requests: llama.cpp's server context (batching of requests,
+// chat templates, streaming) with its thread.
+#pragma once
+
+#include "engine/device.h"
+#include "engine/load_params.h"
+#include "engine/memory.h"
+#include "serve/http.h"
+#include "serve/server.h"
+
+#include "server-context.h"
+
+#include <atomic>
+#include <thread>
+
+namespace shimmy::serve {
+
+class HostedModel {
+public:
+    // Loads. Throws Error with the reason, engine::DoesNotFit among them.
+    HostedModel(const std::string & name, const engine::LoadOptions & load, int verbosity);
+    // Ends what runs, and frees the memory.
+    ~HostedModel();
+    HostedModel(const HostedModel &) = delete;
+    HostedModel & operator=(const HostedModel &) = delete;
+
+    const Loaded & loaded() const { return loaded_; }
+    bool logs_requests() const { return verbosity_ > 0; }
+    // Where every weight lies.
+    const std::vector<engine::TensorPlacement> & tensors() const { return tensors_; }
+
+    // llama.cpp's handlers. They may be called from any thread; a request and its answer must not outlive this object.
+    const server_routes & routes() const { return routes_; }
+
+private:
+    void load();
+
+    std::string name_;
+    engine::LoadOptions options_;
+    int verbosity_;
+    engine::LoadParams load_;
+    common_params params_;
+    server_context context_;
+    server_routes routes_{params_, context_};
+    Loaded loaded_;
+    std::vector<engine::TensorPlacement> tensors_;
+    std::thread loop_;
+    std::atomic<bool> loop_ended_ = false;
+};
+
+}  // namespace shimmy::serve

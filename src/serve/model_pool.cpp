@@ -1,0 +1,252 @@
+#include "serve/model_pool.h"
+
+#include "base/host.h"
+#include "base/interrupt.h"
+#include "base/units.h"
+#include "engine/fit.h"
+#include "library/names.h"
+#include "library/resolve.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+#include <cstdio>
+
+namespace shimmy::serve {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t MAX_SUGGESTIONS = 3;
+constexpr double MAX_RAM_SHARE = 0.9;  // of the machine's, for the mapped files of all loaded models together
+
+}  // namespace
+
+const char * to_string(ModelState state) {
+    switch (state) {
+        case ModelState::unloaded:
+            return "unloaded";
+        case ModelState::loading:
+            return "loading";
+        case ModelState::ready:
+            return "ready";
+    }
+    return "unloaded";
+}
+
+Lease::Lease(std::shared_ptr<HostedModel> model, std::string name, std::function<void()> release)
+    : model_(std::move(model)), name_(std::move(name)), release_(std::move(release)) {}
+
+Lease::Lease(Lease && other) noexcept
+    : model_(std::move(other.model_)),
+      name_(std::move(other.name_)),
+      release_(std::exchange(other.release_, nullptr)) {}
+
+Lease::~Lease() {
+    model_.reset();
+    if (release_) release_();
+}
+
+ModelPool::ModelPool(std::vector<ServedModel> models, const engine::LoadOptions & load, int max_loaded, int verbosity)
+    : load_(load), max_loaded_(static_cast<size_t>(max_loaded)), verbosity_(verbosity) {
+    replace(std::move(models));
+}
+
+size_t ModelPool::replace(std::vector<ServedModel> models) {
+    const std::lock_guard lock(mutex_);
+    size_t n_new = 0;
+    for (ServedModel & model : models) {
+        const auto same = [&](const auto & entry) { return entry->model.name == model.name; };
+        const auto known = std::find_if(entries_.begin(), entries_.end(), same);
+        if (known != entries_.end()) {
+            if ((*known)->state == ModelState::unloaded) (*known)->model = std::move(model);
+            continue;
+        }
+        entries_.push_back(std::make_unique<Entry>());
+        entries_.back()->model = std::move(model);
+        ++n_new;
+    }
+    return n_new;
+}
+
+const ModelPool::Entry & ModelPool::find(const std::string & name) const {
+    if (entries_.empty()) throw HttpError(404, "there is no model (shimmy discover says where they are looked for)");
+    if (name.empty()) {
+        if (entries_.size() == 1) return *entries_.front();
+        const Entry * last = nullptr;
+        for (const auto & entry : entries_) {
+            if (entry->state == ModelState::ready && (last == nullptr || entry->last_used > last->last_used))
+                last = entry.get();
+        }
+        if (last == nullptr) throw HttpError(400, "which \"model\"? GET /v1/models lists them");
+        return *last;
+    }
+    const std::string wanted = library::normalized_name(name);
+    std::vector<std::string> names;
+    for (const std::string & spelling : {wanted, wanted + ":latest"}) {
+        for (const auto & entry : entries_) {
+            if (entry->model.name == spelling) return *entry;
+        }
+    }
+    for (const auto & entry : entries_)
+        names.push_back(entry->model.name);
+    const std::vector<std::string> nearest = library::nearest_names(wanted, names, MAX_SUGGESTIONS);
+    throw HttpError(404, nearest.empty() ? fmt::format("there is no model '{}' (GET /v1/models lists them)", name)
+                                         : fmt::format("there is no model '{}'; did you mean {}?", name,
+                                                       fmt::join(nearest, " or ")));
+}
+
+ModelPool::Entry & ModelPool::find(const std::string & name) {
+    return const_cast<Entry &>(std::as_const(*this).find(name));
+}
+
+Lease ModelPool::lease(Entry & entry) {
+    ++entry.n_leases;
+    return Lease(entry.hosted, entry.model.name, [this, &entry] {
+        const std::lock_guard lock(mutex_);
+        --entry.n_leases;
+        changed_.notify_all();
+    });
+}
+
+std::vector<Lease> ModelPool::loaded() {
+    const std::lock_guard lock(mutex_);
+    std::vector<Lease> leases;
+    for (const auto & entry : entries_) {
+        if (entry->state == ModelState::ready) leases.push_back(lease(*entry));
+    }
+    return leases;
+}
+
+Lease ModelPool::use(const std::string & name) {
+    std::unique_lock lock(mutex_);
+    Entry & entry = find(name);
+    changed_.wait(lock, [&] { return entry.state != ModelState::loading; });
+    if (entry.state == ModelState::unloaded) load(lock, entry);
+    entry.last_used = Clock::now();
+    return lease(entry);
+}
+
+// With the lock held on entry and exit; others may look at the pool meanwhile.
+void ModelPool::load(std::unique_lock<std::mutex> & lock, Entry & entry) {
+    entry.state = ModelState::loading;
+    lock.unlock();
+    std::string error;
+    std::shared_ptr<HostedModel> hosted;
+    try {
+        const std::lock_guard one_at_a_time(loading_);
+        lock.lock();
+        hosted = load_making_room(lock, entry);
+    } catch (const std::exception & failure) {
+        if (!lock.owns_lock()) lock.lock();
+        error = failure.what();
+    }
+    entry.error = error;
+    entry.hosted = std::move(hosted);
+    entry.state = error.empty() ? ModelState::ready : ModelState::unloaded;
+    entry.n_loads += error.empty() ? 1 : 0;
+    changed_.notify_all();
+    if (error.empty()) return;
+    check_interrupted();
+    throw HttpError(503, error);
+}
+
+std::shared_ptr<HostedModel> ModelPool::load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry) {
+    while (max_loaded_ > 0 && n_loaded() >= max_loaded_) {
+        if (!unload_least_recently_used(lock)) break;
+    }
+    // Mapped files need no RAM of their own, but decoding from a disk is not what anyone wants.
+    const auto mapped_bytes = [&] {
+        uint64_t sum = entry.model.size_bytes;
+        for (const auto & other : entries_)
+            sum += other->state == ModelState::ready ? other->hosted->loaded().memory.host().model_bytes : 0;
+        return sum;
+    };
+    const auto ram_bytes = static_cast<uint64_t>(static_cast<double>(host().ram_bytes) * MAX_RAM_SHARE);
+    while (mapped_bytes() > ram_bytes && n_loaded() > 0) {
+        if (!unload_least_recently_used(lock)) break;
+    }
+    engine::LoadOptions options = load_;
+    options.path = entry.model.path.string();
+    // An offloading placement is asked of models that have experts; the others have none to keep on the CPU.
+    if (!entry.model.has_experts) options.placement = engine::Placement::baseline();
+    while (true) {
+        lock.unlock();
+        try {
+            auto hosted = std::make_shared<HostedModel>(entry.model.name, options, verbosity_);
+            lock.lock();
+            return hosted;
+        } catch (const engine::DoesNotFit &) {
+            lock.lock();
+            if (!unload_least_recently_used(lock)) throw;
+        }
+    }
+}
+
+// Waits for one to become idle where all are in use. False if none is loaded.
+bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) {
+    while (n_loaded() > 0) {
+        Entry * oldest = nullptr;
+        for (const auto & entry : entries_) {
+            if (entry->state != ModelState::ready || entry->n_leases > 0) continue;
+            if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
+        }
+        if (oldest == nullptr) {
+            changed_.wait_for(lock, std::chrono::milliseconds(100));
+            check_interrupted();
+            continue;
+        }
+        fmt::print(stderr, "{} was unloaded to make room\n", oldest->model.name);
+        oldest->state = ModelState::unloaded;
+        std::shared_ptr<HostedModel> hosted = std::move(oldest->hosted);
+        lock.unlock();
+        hosted.reset();
+        lock.lock();
+        return true;
+    }
+    return false;
+}
+
+size_t ModelPool::n_loaded() const {
+    return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(),
+                                             [](const auto & entry) { return entry->state == ModelState::ready; }));
+}
+
+ModelStatus ModelPool::status_of(const Entry & entry) const {
+    ModelStatus status{entry.model, entry.state, entry.error, entry.n_leases, entry.n_loads, std::nullopt, 0.0};
+    if (entry.hosted) {
+        status.loaded = entry.hosted->loaded();
+        status.idle_s = std::chrono::duration<double>(Clock::now() - entry.last_used).count();
+    }
+    return status;
+}
+
+std::vector<ModelStatus> ModelPool::list() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<ModelStatus> statuses;
+    for (const auto & entry : entries_)
+        statuses.push_back(status_of(*entry));
+    return statuses;
+}
+
+ModelStatus ModelPool::status(const std::string & name) const {
+    const std::lock_guard lock(mutex_);
+    return status_of(find(name));
+}
+
+bool ModelPool::unload(const std::string & name, std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    Entry & entry = find(name);
+    const auto idle = [&] { return entry.state != ModelState::loading && entry.n_leases == 0; };
+    if (!changed_.wait_for(lock, patience, idle))
+        throw HttpError(409, fmt::format("{} is in use by {} request(s)", entry.model.name, entry.n_leases));
+    if (entry.state == ModelState::unloaded) return false;
+    entry.state = ModelState::unloaded;
+    std::shared_ptr<HostedModel> hosted = std::move(entry.hosted);
+    lock.unlock();
+    hosted.reset();
+    return true;
+}
+
+}  // namespace shimmy::serve

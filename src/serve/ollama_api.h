@@ -1,0 +1,11 @@
+// Internal to serve/: Ollama's API, as its own clients use it.
+#pragma once
+
+#include "serve/http_front.h"
+#include "serve/model_pool.h"
+
+namespace shimmy::serve {
+
+void add_ollama_api(HttpFront & front, ModelPool & pool);
+
+}  // namespace shimmy::serve

@@ -1,0 +1,38 @@
+#include "serve/page.h"
+
+#include "base/embed.h"
+
+// SHIMMY_CHAT_DIR comes from src/CMakeLists.txt.
+SHIMMY_EMBED(shimmy::serve::page, chat_html, SHIMMY_CHAT_DIR "/index.html")
+SHIMMY_EMBED(shimmy::serve::page, chat_css, SHIMMY_CHAT_DIR "/page.css")
+SHIMMY_EMBED(shimmy::serve::page, chat_js, SHIMMY_CHAT_DIR "/page.js")
+
+namespace shimmy::serve {
+
+namespace {
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+    return text.replace(text.find(what), what.size(), with);
+}
+
+// Nothing but the page's own code and style runs, and nothing else than this server is asked.
+constexpr const char * POLICY =
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+}  // namespace
+
+void add_page(HttpFront & front) {
+    const std::string html =
+        replaced(replaced(std::string(page::chat_html()), "/*CSS*/", page::chat_css()), "/*JS*/", page::chat_js());
+    const Handler handler = [html](const Request &) {
+        AnswerPtr answer = text_answer(html, "text/html; charset=utf-8");
+        answer->headers["Content-Security-Policy"] = POLICY;
+        answer->headers["X-Content-Type-Options"] = "nosniff";
+        answer->headers["Cache-Control"] = "no-cache";
+        return answer;
+    };
+    front.get("/", handler, Access::anyone);
+}
+
+}  // namespace shimmy::serve

@@ -1,0 +1,216 @@
+// shimmy serve's other APIs: shimmy's own, Ollama's, experts and metrics, and models that come and go.
+#include "base/error.h"
+#include "server_process.h"
+#include "temp_dir.h"
+
+#include <httplib.h>
+
+#include <future>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+namespace shimmy::e2e {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr const char * HELLO = "Hello";
+
+// Greedy, so that every API must give the same text.
+Json greedy(Json request) {
+    request["temperature"] = 0;
+    request["repeat_penalty"] = 1;
+    return request;
+}
+
+std::string chat_text(const ServerProcess & server, int max_tokens) {
+    const Json body =
+        greedy({{"messages", Json::array({{{"role", "user"}, {"content", HELLO}}})}, {"max_tokens", max_tokens}});
+    return server.post("/v1/chat/completions", body).json()["choices"][0]["message"]["content"];
+}
+
+// The text of raw server-sent events: the data lines of an event are lines of text.
+std::string event_text(const std::string & body) {
+    std::istringstream lines(body);
+    std::string text;
+    bool inside = false;  // of an event
+    for (std::string line; std::getline(lines, line); inside = !line.empty()) {
+        if (line.empty() || line == "data: [DONE]") continue;
+        EXPECT_TRUE(line.starts_with("data: ")) << line;
+        text += (inside ? "\n" : "") + line.substr(6);
+    }
+    return text;
+}
+
+class ServeApis : public ::testing::Test {
+protected:
+    std::string ollama(const std::string & path) const {
+        return "http://" + server_.started()["ollama_address"].get<std::string>() + path;
+    }
+
+    ServerProcess server_{{"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--parallel", "4"}};
+};
+
+TEST_F(ServeApis, GenerateStreamsRawTextByDefault) {
+    const Json request = greedy({{"prompt", HELLO}, {"max_tokens", 24}});
+    const std::string streamed = server_.post("/api/generate", request).body;
+    EXPECT_TRUE(streamed.ends_with("data: [DONE]\n\n")) << streamed;
+    Json whole = request;
+    whole["stream"] = false;
+    const Json answer = server_.post("/api/generate", whole).json();
+    EXPECT_EQ(event_text(streamed), answer["response"]);
+    EXPECT_EQ(answer["response"], chat_text(server_, 24));
+    EXPECT_EQ(answer["usage"]["completion_tokens"], 24);
+    EXPECT_EQ(answer["finish_reason"], "length");
+    EXPECT_GT(answer["timings"]["predicted_per_second"].get<double>(), 0.0);
+}
+
+TEST_F(ServeApis, GenerateRefusesWhatItCannotRead) {
+    EXPECT_EQ(server_.post("/api/generate", Json::object()).status, 400);
+    EXPECT_EQ(server_.post("/api/generate", {{"prompt", "a"}, {"max_tokens", "many"}}).status, 400);
+    EXPECT_EQ(server_.post("/api/generate", {{"prompt", "a"}, {"max_tokens", 1.5}}).status, 400);
+    EXPECT_EQ(server_.post("/api/generate", {{"prompt", "a"}, {"model", "nobody"}}).status, 404);
+    EXPECT_EQ(server_.post("/api/generate", {{"messages", "a"}}).status, 400);
+}
+
+TEST_F(ServeApis, GenerateOverAWebSocket) {
+    httplib::ws::WebSocketClient client("ws://" + server_.address() + "/ws/generate");
+    ASSERT_TRUE(client.connect());
+    ASSERT_TRUE(client.send(greedy({{"prompt", HELLO}, {"max_tokens", 12}}).dump()));
+    std::string text;
+    Json last;
+    for (std::string frame; last.is_null() && client.read(frame);) {
+        const Json json = Json::parse(frame, nullptr, /*allow_exceptions=*/false);
+        if (json.is_object())
+            last = json;
+        else
+            text += frame;
+    }
+    EXPECT_EQ(last["done"], true);
+    EXPECT_EQ(last["usage"]["completion_tokens"], 12);
+    EXPECT_EQ(text, chat_text(server_, 12));
+
+    httplib::ws::WebSocketClient wrong("ws://" + server_.address() + "/ws/generate");
+    ASSERT_TRUE(wrong.connect());
+    ASSERT_TRUE(wrong.send("{nonsense"));
+    std::string error;
+    ASSERT_TRUE(wrong.read(error));
+    EXPECT_NE(Json::parse(error)["error"].get<std::string>().find("not JSON"), std::string::npos);
+}
+
+TEST_F(ServeApis, OllamaAnswersInItsOwnShape) {
+    const Json options{{"temperature", 0}, {"repeat_penalty", 1}, {"num_predict", 12}};
+    const Json chat{{"model", "tiny-moe-f16"},
+                    {"messages", Json::array({{{"role", "user"}, {"content", HELLO}}})},
+                    {"options", options}};
+    std::string text;
+    Json last;
+    const std::string body = server_.post(ollama("/api/chat"), chat).body;
+    for (size_t start = 0, end = 0; (end = body.find('\n', start)) != std::string::npos; start = end + 1) {
+        last = Json::parse(body.substr(start, end - start));
+        EXPECT_EQ(last["model"], "tiny-moe-f16");
+        text += last["message"]["content"].get<std::string>();
+    }
+    EXPECT_EQ(text, chat_text(server_, 12));
+    EXPECT_EQ(last["done"], true);
+    EXPECT_EQ(last["done_reason"], "length");
+    EXPECT_EQ(last["eval_count"], 12);
+    EXPECT_GT(last["eval_duration"].get<int64_t>(), 0);
+    const Json whole =
+        server_
+            .post(ollama("/api/generate"),
+                  {{"model", "tiny-moe-f16"}, {"prompt", HELLO}, {"stream", false}, {"options", options}})
+            .json();
+    EXPECT_EQ(whole["response"], text);
+    EXPECT_EQ(server_.post(ollama("/api/show"), {{"model", "tiny-moe-f16"}}).json()["details"]["family"], "deepseek");
+    EXPECT_EQ(server_.curl(ollama("/api/tags")).json()["models"][0]["name"], "tiny-moe-f16");
+    EXPECT_EQ(server_.curl(ollama("/api/ps")).json()["models"].size(), 1U);
+    const HttpReply unknown = server_.post(ollama("/api/chat"), {{"model", "nobody"}, {"messages", chat["messages"]}});
+    EXPECT_EQ(unknown.status, 404);
+    EXPECT_TRUE(unknown.json()["error"].is_string()) << unknown.body;
+}
+
+TEST_F(ServeApis, ExpertsAreCountedByLayer) {
+    chat_text(server_, 8);
+    const Json model = server_.curl("/v1/moe?measure=bandwidth").json()["models"][0];
+    const Json & layers = model["layers"];
+    ASSERT_GT(layers.size(), 0U);
+    for (const Json & layer : layers) {
+        EXPECT_EQ(layer["placement"], "cpu");
+        uint64_t hits = 0;
+        for (const Json & n : layer["hits"])
+            hits += n.get<uint64_t>();
+        EXPECT_GT(hits, 8U) << layer;
+        EXPECT_EQ(layer["hits"].size(), layer["read_bytes"].size());
+    }
+    EXPECT_GT(model["decode_ceiling_tps"].get<double>(), 0.0);
+    EXPECT_EQ(model["vram"]["total_bytes"], 0);
+    const std::string metrics = server_.curl("/metrics").body;
+    for (const char * part :
+         {"# TYPE shimmy_expert_hits_total counter", "shimmy_expert_hits_total{layer=\"1\",expert=\"0\"} ",
+          "llamacpp:tokens_predicted_total{model=\"tiny-moe-f16\"} 8", "shimmy_model_loaded{model=\"tiny-moe-f16\"} 1",
+          "shimmy_memory_bytes{model=\"tiny-moe-f16\",device=\"CPU\""})
+        EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
+}
+
+class ServeModels : public ::testing::Test {
+protected:
+    ServeModels() {
+        for (const char * quantization : {"Q8_0", "Q4_K_M"})
+            fs::create_symlink(tiny_moe(quantization), dir_.path() / fmt::format("Tiny_{}.gguf", quantization));
+        server_.emplace(std::vector<std::string>{"--model-dirs", dir_.path().string(), "--max-loaded", "1"});
+    }
+
+    std::string state(const std::string & name) const {
+        return server_->curl("/api/models/" + name + "/status").json()["state"];
+    }
+    HttpReply complete(const std::string & name) const {
+        return server_->post("/v1/completions", {{"model", name}, {"prompt", "a"}, {"max_tokens", 2}});
+    }
+
+    const TempDir dir_;
+    std::optional<ServerProcess> server_;
+};
+
+TEST_F(ServeModels, AreLoadedWhenAskedForAndTheOldestMakesRoom) {
+    EXPECT_EQ(state("tiny-q8-0"), "unloaded");
+    EXPECT_EQ(complete("").status, 400) << "which one?";
+    EXPECT_EQ(complete("tiny-q8-0").status, 200);
+    EXPECT_EQ(state("tiny-q8-0"), "ready");
+    EXPECT_EQ(complete("").status, 200) << "the one that was used last";
+    EXPECT_EQ(complete("Tiny_Q4_K_M").status, 200);
+    EXPECT_EQ(state("tiny-q8-0"), "unloaded");
+    EXPECT_NE(server_->process().err().find("tiny-q8-0 was unloaded to make room"), std::string::npos);
+    EXPECT_EQ(server_->curl("/api/models/tiny-q4-k-m/unload", {"-X", "POST"}).json()["state"], "unloaded");
+    EXPECT_EQ(server_->curl("/api/models/tiny-q4-k-m/load", {"-X", "POST"}).json()["state"], "ready");
+}
+
+TEST_F(ServeModels, NewFilesAreFound) {
+    fs::create_symlink(tiny_moe(), dir_.path() / "new.gguf");
+    EXPECT_EQ(complete("new").status, 404);
+    EXPECT_EQ(server_->curl("/api/models/discover", {"-X", "POST"}).json()["n_new"], 1);
+    EXPECT_EQ(complete("new").status, 200);
+}
+
+TEST_F(ServeModels, AFileThatIsBrokenIsAnErrorOfItsRequestsOnly) {
+    fs::copy_file(tiny_moe("Q8_0"), dir_.path() / "later.gguf");
+    (void)server_->curl("/api/models/discover", {"-X", "POST"});
+    fs::resize_file(dir_.path() / "later.gguf", 100000);
+    const HttpReply reply = complete("later");
+    EXPECT_EQ(reply.status, 503) << reply.body;
+    EXPECT_NE(reply.body.find("later.gguf"), std::string::npos);
+    EXPECT_EQ(complete("tiny-q8-0").status, 200);
+}
+
+TEST_F(ServeModels, RequestsForTwoModelsAtOnceTakeTurns) {
+    std::vector<std::future<int>> statuses;
+    for (int i = 0; i < 6; ++i)
+        statuses.push_back(std::async(std::launch::async,
+                                      [&, i] { return complete(i % 2 == 0 ? "tiny-q8-0" : "tiny-q4-k-m").status; }));
+    for (auto & status : statuses)
+        EXPECT_EQ(status.get(), 200);
+}
+
+}  // namespace
+}  // namespace shimmy::e2e

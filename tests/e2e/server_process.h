@@ -1,0 +1,60 @@
+// `shimmy serve` running beside a test, and what curl gets from it.
+#pragma once
+
+#include "base/child_process.h"
+#include "base/error.h"
+#include "program.h"
+
+namespace shimmy::e2e {
+
+struct HttpReply {
+    int status = 0;
+    std::string body;
+
+    Json json() const { return Json::parse(body, nullptr, /*allow_exceptions=*/false); }
+};
+
+class ServerProcess {
+public:
+    // On the CPU and a free port, with a small context; `args` come on top.
+    explicit ServerProcess(const std::vector<std::string> & args) : process_(command(args)) {
+        const auto line = process_.read_line(std::chrono::seconds(60));
+        started_ = Json::parse(line.value_or("null"), nullptr, /*allow_exceptions=*/false);
+        EXPECT_TRUE(started_.is_object()) << process_.err();
+    }
+
+    ChildProcess & process() { return process_; }
+    const Json & started() const { return started_; }
+    std::string address() const { return started_.value("address", ""); }
+
+    // `path` of this server, or a whole URL.
+    HttpReply curl(const std::string & path, const std::vector<std::string> & args = {}) const {
+        const std::string url = path.starts_with('/') ? "http://" + address() + path : path;
+        std::vector<std::string> argv{"curl", "-s", "--noproxy", "*", "-w", "\n%{http_code}", url};
+        argv.insert(argv.end(), args.begin(), args.end());
+        const std::string out = run_process(argv, std::chrono::seconds(60)).out;
+        const size_t status = out.rfind('\n');
+        if (status == std::string::npos) return {};
+        return {std::atoi(out.c_str() + status + 1), out.substr(0, status)};
+    }
+    HttpReply post(const std::string & path, const Json & body, const std::vector<std::string> & args = {}) const {
+        std::vector<std::string> all{"-d", body.dump()};
+        all.insert(all.end(), args.begin(), args.end());
+        return curl(path, all);
+    }
+
+private:
+    static std::vector<std::string> command(const std::vector<std::string> & args) {
+        std::vector<std::string> argv{SHIMMY_PROGRAM, "serve", "--device", "cpu", "--json"};
+        for (const auto & [option, value] : {std::pair{"--ctx", "512"}, std::pair{"--bind", "127.0.0.1:0"}}) {
+            if (std::find(args.begin(), args.end(), option) == args.end()) argv.insert(argv.end(), {option, value});
+        }
+        argv.insert(argv.end(), args.begin(), args.end());
+        return argv;
+    }
+
+    ChildProcess process_;
+    Json started_;
+};
+
+}  // namespace shimmy::e2e
