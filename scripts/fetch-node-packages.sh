@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Prints a folder with the pinned npm packages that only tests use (playwright-core drives the browser, openai is the
-# client of the model cards' Node example; openai, @anthropic-ai/sdk and ollama are clients of the server, the rest is what
-# they need), fetching them into the cache first if needed.
+# client of the model cards' Node example; openai, @anthropic-ai/sdk and ollama are clients of the server, @huggingface/hub is
+# the Hub's official client, the rest is what they need), fetching them into the cache first if needed.
 set -euo pipefail
 
 declare -A sha256=(
   [playwright-core@1.65.1]=6f5a60be62a4fddfbe7d10c448d8fbd54547da3358f2f8a04211440471ee863e
+  [@huggingface/hub@2.17.5]=fe7c8699f49960ac20f1afc556739af26e1080008473f962e4b6f3f0d1fe9473
+  [@huggingface/xetchunk-wasm@0.2.0]=49d8dc09cedc53df38d0b271303505831ca2cbbb9abd172b11f9e7a06e7ad098
   [openai@7.57.0]=2e39589ca8d5a71aff84b921da8b7712d4ec7f0b1917b41fb0b7e69c34c609ce
   [@anthropic-ai/sdk@1.12.0]=9bc5902a1b81ae5bd1a4955ff432cb8e2388eed7c3352790a3023f09c00ac014
   [@opentelemetry/api@1.10.0]=d23732a83d91a563ee223c44c81d231ad6d5123563fb12642e9272adc5d86dd9
@@ -18,7 +20,7 @@ declare -A sha256=(
 say() { echo "fetch-node-packages: $*" >&2; }
 
 cache=${SHIMMY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/shimmy}
-dest=$cache/node-2
+dest=$cache/node-3
 mkdir -p "$cache"
 exec 9>"$cache/.fetch.lock"; flock 9
 if [ ! -e "$dest/complete" ]; then

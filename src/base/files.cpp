@@ -35,19 +35,20 @@ FileHandle open_file(const fs::path & path, const char * mode) {
     return file;
 }
 
-class Sha256 {
+class Digest {
 public:
-    Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
-            fail("SHA-256 is not available");
+    explicit Digest(const EVP_MD * algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+        if (!context_ || EVP_DigestInit_ex(context_.get(), algorithm, nullptr) != 1)
+            fail("libcrypto offers no {}", EVP_MD_get0_name(algorithm));
     }
     void update(const void * data, size_t n_bytes) { EVP_DigestUpdate(context_.get(), data, n_bytes); }
     std::string hex() {
-        std::array<unsigned char, 32> digest{};
-        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+        unsigned n_bytes = 0;
+        EVP_DigestFinal_ex(context_.get(), digest.data(), &n_bytes);
         std::string text;
-        for (const unsigned byte : digest)
-            text += fmt::format("{:02x}", byte);
+        for (unsigned i = 0; i < n_bytes; ++i)
+            text += fmt::format("{:02x}", digest.at(i));
         return text;
     }
 
@@ -109,8 +110,16 @@ void require_readable_file(const fs::path & path) {
     if (::access(path.c_str(), R_OK) != 0) fail("{}: {}", path.string(), reason());
 }
 
+std::string git_blob_oid(std::string_view bytes) {
+    Digest hash(EVP_sha1());
+    const std::string head = fmt::format("blob {}", bytes.size());
+    hash.update(head.c_str(), head.size() + 1);  // the 0 belongs to it
+    hash.update(bytes.data(), bytes.size());
+    return hash.hex();
+}
+
 std::string sha256_hex(std::string_view bytes) {
-    Sha256 hash;
+    Digest hash(EVP_sha256());
     hash.update(bytes.data(), bytes.size());
     return hash.hex();
 }
@@ -120,7 +129,7 @@ std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress
     const FileHandle file = open_file(path, "rb");
     const uint64_t total = fs::file_size(path);
     std::vector<char> buffer(size_t{1} << 20);
-    Sha256 hash;
+    Digest hash(EVP_sha256());
     uint64_t done = 0;
     for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
         hash.update(buffer.data(), n);

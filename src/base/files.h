@@ -32,6 +32,9 @@ void require_readable_file(const fs::path & path);
 std::string sha256_hex(std::string_view bytes);
 std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress = {});
 
+// What git names a file of this content: SHA-1 of "blob <size>\0<content>" in lower-case hex.
+std::string git_blob_oid(std::string_view bytes);
+
 // A file under construction: written under `<target>.part`, moved to its name by commit(), and removed by the
 // destructor otherwise. Two writers of one target are told apart by the process id in the name.
 class PartFile {

@@ -1,6 +1,7 @@
 #include "base/progress.h"
 
 #include "base/interrupt.h"
+#include "base/units.h"
 
 #include <fmt/format.h>
 
@@ -25,9 +26,10 @@ std::string format_eta(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::string label, bool quiet)
+Progress::Progress(std::string label, bool quiet, bool bytes)
     : label_(std::move(label)),
       quiet_(quiet),
+      bytes_(bytes),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()) {}
 
@@ -38,19 +40,20 @@ Progress::~Progress() {
 void Progress::update(uint64_t done, uint64_t total) {
     check_interrupted();
     if (quiet_ || total == 0) return;
-    if (terminal_) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_update_ < REDRAW_INTERVAL && done < total) return;
-        last_update_ = now;
-        share_ = static_cast<double>(done) / static_cast<double>(total);
-        draw();
-        return;
-    }
+    if (!started_) done_at_start_ = done;
+    started_ = true;
+    const auto now = std::chrono::steady_clock::now();
     const int tenth = static_cast<int>(done * 10 / total);
-    if (tenth > last_tenth_) {
-        last_tenth_ = tenth;
-        fmt::print(stderr, "{}: {}%\n", label_, tenth * 10);
-    }
+    const bool due = terminal_ ? now - last_update_ >= REDRAW_INTERVAL || done == total : tenth > last_tenth_;
+    if (!due) return;
+    last_update_ = now;
+    last_tenth_ = tenth;
+    share_ = static_cast<double>(done) / static_cast<double>(total);
+    const double elapsed_s = std::chrono::duration<double>(now - start_).count();
+    rate_ = done > done_at_start_ ? static_cast<double>(done - done_at_start_) / elapsed_s : 0.0;
+    left_s_ = rate_ > 0.0 ? static_cast<double>(total - done) / rate_ : 0.0;
+    if (terminal_) return draw();
+    fmt::print(stderr, "{}: {}%{}\n", label_, tenth * 10, bytes_ ? rate_text() : "");
 }
 
 void Progress::note(const std::string & line) {
@@ -65,15 +68,16 @@ void Progress::clear() {
 }
 
 // The pace up to the last update is taken for that of the rest.
+std::string Progress::rate_text() const {
+    if (rate_ <= 0.0) return "";
+    const double since_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - last_update_).count();
+    const std::string left = fmt::format("  {} left", format_eta(std::max(0.0, left_s_ - since_s)));
+    return bytes_ ? fmt::format("  {}/s{}", format_bytes(static_cast<uint64_t>(rate_)), left) : left;
+}
+
 void Progress::draw() {
-    using seconds = std::chrono::duration<double>;
     const int filled = static_cast<int>(share_ * BAR_WIDTH);
-    std::string left;
-    if (share_ > 0.0) {
-        const double left_then_s = seconds(last_update_ - start_).count() * (1.0 - share_) / share_;
-        const double since_s = seconds(std::chrono::steady_clock::now() - last_update_).count();
-        left = fmt::format("  {} left", format_eta(std::max(0.0, left_then_s - since_s)));
-    }
+    const std::string left = rate_text();
     fmt::print(stderr, "\r\x1b[K{} [{:█>{}}{:░>{}}] {:3.0f}%{}", label_, "", filled, "", BAR_WIDTH - filled,
                share_ * 100.0, left);
     std::fflush(stderr);

@@ -10,8 +10,9 @@ namespace shimmy {
 
 class Progress {
 public:
-    // `quiet` shows nothing (for --json with a terminal that another program reads).
-    Progress(std::string label, bool quiet = false);
+    // `quiet` shows nothing (for --json with a terminal that another program reads). `bytes`: what is done is bytes, and
+    // their rate is shown.
+    Progress(std::string label, bool quiet = false, bool bytes = false);
     ~Progress();
     Progress(const Progress &) = delete;
     Progress & operator=(const Progress &) = delete;
@@ -28,13 +29,19 @@ public:
 private:
     void clear();
     void draw();
+    std::string rate_text() const;
 
     std::string label_;
     bool quiet_;
+    bool bytes_;
     bool terminal_;
     bool drawn_ = false;
     int last_tenth_ = 0;
-    double share_ = 0.0;  // done, 0 to 1
+    bool started_ = false;
+    uint64_t done_at_start_ = 0;  // of work that goes on where it was: rate and time left are of what is done now
+    double share_ = 0.0;          // done, 0 to 1
+    double rate_ = 0.0;           // per second, up to the last update; 0: not known yet
+    double left_s_ = 0.0;         // from then on, at that rate
     std::chrono::steady_clock::time_point start_;
     std::chrono::steady_clock::time_point last_update_;
 };

@@ -59,6 +59,8 @@ void add_verify(Commands & commands);
 void add_synth(Commands & commands);
 void add_quality(Commands & commands);
 void add_quantize(Commands & commands);
+void add_publish(Commands & commands);
+void add_pull(Commands & commands);
 void add_list(Commands & commands);
 void add_discover(Commands & commands);
 void add_probe(Commands & commands);

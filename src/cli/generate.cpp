@@ -4,11 +4,11 @@
 #include "base/host.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "cli/run_document.h"
 #include "describe/documents.h"
 #include "engine/expert_use.h"
-#include "library/resolve.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -42,7 +42,7 @@ std::string model_path(const Options & options, const Globals & globals) {
         fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
     const std::string & wanted = options.model.empty() ? options.name : options.model;
     if (wanted.empty()) fail_usage("which model? (shimmy generate --model FILE|NAME; shimmy list shows the names)");
-    return library::resolve(wanted, globals.model_dirs).string();
+    return model_file(wanted, globals).string();
 }
 
 std::string prompt_text(const Options & options) {
@@ -150,7 +150,7 @@ void add_generate(Commands & commands) {
     auto options = std::make_shared<Options>();
     CLI::App * command = commands.add("generate", "generate text from a prompt",
                                       [options, &commands] { return run_generate(*options, commands.globals()); });
-    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
+    command->add_option("name", options->name, "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME");
     command->add_option("--model", options->model, "the same, as an option")->type_name("FILE|NAME");
     auto * prompt = command->add_option("--prompt,-p", options->prompt, "what to say to the model")->type_name("TEXT");

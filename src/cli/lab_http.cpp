@@ -2,9 +2,9 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "cli/lab_commands.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "lab/http_run.h"
-#include "library/resolve.h"
 
 #include <memory>
 
@@ -22,7 +22,7 @@ struct Options {
 
 std::vector<std::string> server_command(const Options & options, const Globals & globals) {
     std::vector<std::string> argv{self_path(), "serve", "--model",
-                                  library::resolve(options.model, globals.model_dirs).string()};
+                                  model_file(options.model, globals).string()};
     const auto add = [&](std::initializer_list<std::string> more) { argv.insert(argv.end(), more); };
     add({"--ctx", fmt::format("{}", options.load.n_ctx), "--threads", fmt::format("{}", options.load.n_threads)});
     if (!options.load.device.empty()) add({"--device", options.load.device});

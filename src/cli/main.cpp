@@ -56,6 +56,8 @@ int main(int argc, char ** argv) {
     add_synth(commands);
     add_quantize(commands);
     add_quality(commands);
+    add_publish(commands);
+    add_pull(commands);
     add_list(commands);
     add_discover(commands);
     add_probe(commands);

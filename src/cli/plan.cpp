@@ -10,6 +10,8 @@
 #include "engine/fit.h"
 #include "engine/quantization.h"
 #include "engine/stand_in.h"
+#include "hub/model_files.h"
+#include "hub/pull.h"
 #include "hub/remote_gguf.h"
 
 #include <algorithm>
@@ -72,19 +74,33 @@ Source file_source(const std::string & file, const std::string & text) {
     return source;
 }
 
+// A model that was pulled as the Hub has it now; otherwise its header is fetched.
+Source repo_source(const std::string & repo, const std::string & quantization) {
+    hub::check_repo_id(repo, "--repo");
+    const hub::Environment environment = hub::read_environment();
+    const auto note = [](const std::string & line) { fmt::print(stderr, "{}\n", line); };
+    const auto cached = hub::find_in_cache(environment, {repo, quantization});
+    const auto from_cache = [&] {
+        const std::string path = cached->files.front().string();
+        return file_source(path, fmt::format("{}/{}", repo, cached->files.front().filename().string()));
+    };
+    if (environment.offline && cached) return from_cache();
+    const hub::Api api(environment, note);
+    if (cached && hub::find_commit(api, repo, hub::MAIN) == cached->commit) return from_cache();
+    const std::string file = hub::choose_model(hub::list_models(api, repo), quantization, repo);
+    auto remote = std::make_unique<hub::RemoteGguf>(api, repo, file);
+    Source source = file_source(remote->path().string(), fmt::format("{}/{}", repo, file));
+    source.remote = std::move(remote);
+    return source;
+}
+
 Source find_source(const Options & options) {
     const int n_given =
         (options.file.empty() ? 0 : 1) + (options.shape.empty() ? 0 : 1) + (options.repo.empty() ? 0 : 1);
     if (n_given != 1) fail_usage("give one of FILE, --shape NAME and --repo USER/NAME");
     if (!options.file.empty()) return file_source(options.file, options.file);
     if (!options.repo.empty()) {
-        const hub::Environment environment = hub::read_environment();
-        const std::string file =
-            hub::choose_model(hub::list_models(environment, options.repo), options.quantization, options.repo);
-        auto remote = std::make_unique<hub::RemoteGguf>(environment, options.repo, file);
-        Source source = file_source(remote->path().string(), fmt::format("{}/{}", options.repo, file));
-        source.remote = std::move(remote);
-        return source;
+        return hub::checking_answers([&] { return repo_source(options.repo, options.quantization); });
     }
     Source source;
     source.shape = gguf::load_shape(options.shape);

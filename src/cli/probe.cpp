@@ -3,10 +3,10 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "engine/model.h"
 #include "gguf/model_info.h"
-#include "library/resolve.h"
 
 #include <memory>
 
@@ -22,7 +22,7 @@ struct Options {
 };
 
 int probe(Options options, const Globals & globals) {
-    options.load.path = library::resolve(options.name, globals.model_dirs).string();
+    options.load.path = model_file(options.name, globals).string();
     options.load.placement = placement_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
     load_backends(globals, options.load.device);

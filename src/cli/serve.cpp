@@ -5,13 +5,13 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "describe/documents.h"
 #include "engine/version.h"
 #include "gguf/model_info.h"
 #include "library/catalog.h"
 #include "library/names.h"
-#include "library/resolve.h"
 #include "serve/server.h"
 
 #include <unistd.h>
@@ -52,8 +52,8 @@ serve::Address bind_address(const std::string & option) {
     return text.empty() ? serve::Address{} : serve::parse_address(text);
 }
 
-serve::ServedModel named_model(const std::string & name_or_path, const std::string & model_dirs) {
-    const fs::path path = library::resolve(name_or_path, model_dirs);
+serve::ServedModel named_model(const std::string & name_or_path, const Globals & globals) {
+    const fs::path path = model_file(name_or_path, globals);
     const gguf::ModelInfo info = gguf::read_model_info(path);
     return {library::normalized_name(library::name_stem(path)),
             path,
@@ -78,15 +78,15 @@ std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs
     return models;
 }
 
-void set_models(serve::ServerOptions & server, const Options & options, const std::string & model_dirs) {
+void set_models(serve::ServerOptions & server, const Options & options, const Globals & globals) {
     if (options.models.empty()) {
-        server.discover = [model_dirs] { return discovered_models(model_dirs); };
+        server.discover = [model_dirs = globals.model_dirs] { return discovered_models(model_dirs); };
         server.models = server.discover();
         server.load_at_start = false;
         return;
     }
     for (const std::string & name : options.models)
-        server.models.push_back(named_model(name, model_dirs));
+        server.models.push_back(named_model(name, globals));
 }
 
 Json model_document(const serve::ServedModel & model) {
@@ -151,7 +151,7 @@ int run_serve(const Options & options, const Globals & globals) {
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     server.verbosity = globals.verbosity;
-    set_models(server, options, globals.model_dirs);
+    set_models(server, options, globals);
     const bool moe_backend = load_backends(globals, options.load.device);
     const std::vector<engine::Device> devices_before = engine::devices();
     serve::serve(server, [&](const serve::Started & started) {

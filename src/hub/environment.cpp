@@ -53,8 +53,11 @@ Environment read_environment() {
     while (environment.endpoint.ends_with('/'))
         environment.endpoint.pop_back();
     environment.token = variable("HF_TOKEN");
+    if (environment.token.empty()) environment.token = variable("HUGGING_FACE_HUB_TOKEN");  // its name of old
     if (environment.token.empty()) environment.token = token_file_text();
     environment.offline = is_true(variable("HF_HUB_OFFLINE"));
+    const std::string cache = variable("HF_HUB_CACHE");
+    environment.cache_dir = cache.empty() ? home() / "hub" : fs::path(cache);
     return environment;
 }
 

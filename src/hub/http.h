@@ -1,33 +1,79 @@
-// HTTP requests to the Hub, through libcurl.
+// HTTP requests to the Hub and its storage, through libcurl. Certificates are verified.
 #pragma once
 
-#include <cstddef>
+#include "base/error.h"
+#include "base/files.h"
+
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace shimmy::hub {
 
 struct ByteRange {
     uint64_t first = 0;
+    uint64_t n_bytes = 0;  // 0: to the end of the file
+};
+
+// A part of a file as the body of a request: read as it is sent.
+struct FileSlice {
+    fs::path file;
+    uint64_t first = 0;
     uint64_t n_bytes = 0;
 };
 
+enum class Redirects {
+    follow,
+    within_host,  // as the Hub answers for a repository that was renamed; one to another host is the answer
+};
+
 struct Request {
+    std::string method = "GET";
     std::string url;
-    std::string token;  // sent as a bearer token to the URL's own host, never to where it redirects; empty: none
-    std::optional<ByteRange> range;
+    // Sent as a bearer token to the URL's own scheme, host and port, never to another that it redirects to; empty: none.
+    std::string token = {};
+    std::vector<std::string> headers = {};  // "Accept: application/json"
+    std::optional<ByteRange> range = {};
+    std::string body = {};
+    std::optional<FileSlice> file = {};                     // in place of `body`
+    std::function<void(std::string_view)> on_body = {};     // gets the body of a 2xx in place of Response::body
+    std::function<void(uint64_t n_bytes)> on_sent = {};     // bytes of the body sent so far; on the calling thread
+    Redirects redirects = Redirects::follow;
+    std::chrono::seconds patience{60};  // without a byte in either direction
 };
 
 struct Response {
     long status = 0;
+    std::string url;                             // that answered, after redirects
+    std::map<std::string, std::string> headers;  // of the last answer; names in lower case
     std::string body;
-    uint64_t total_bytes = 0;  // of a 206: the size of the whole file
-    std::string error_code;    // X-Error-Code of the Hub: "RepoNotFound", "GatedRepo"
+
+    bool ok() const { return status >= 200 && status < 300; }
+    std::string header(const std::string & lower_case_name) const;  // "" if there is none
+    std::string error_code() const { return header("x-error-code"); }
+    uint64_t total_bytes() const;  // of a 206: the size of the whole file; else 0
 };
 
-// GET, following redirects. Throws Error for what is no HTTP answer (no connection, a broken transfer), and if more is
-// sent than the range that was asked for.
-Response get(const Request & request);
+// What is no HTTP answer, and may be one at the next try: no connection, a transfer that broke.
+class TransportError : public Error {
+public:
+    using Error::Error;
+};
+
+// Throws TransportError; Error for what another try does not mend (a certificate, a URL, more bytes than were asked for,
+// a file that changed while it was sent); Interrupted.
+Response send(const Request & request);
+
+// Without its query, which in a storage URL is a signature that must not be shown.
+std::string display_url(const std::string & url);
+
+// For a path in a URL: '/' stays. `encoded_name` encodes it too, as in "refs%2Fpr%2F1".
+std::string encoded_path(const std::string & path);
+std::string encoded_name(const std::string & name);
 
 }  // namespace shimmy::hub

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/files.h"
-#include "hub/environment.h"
+#include "hub/api.h"
 
 #include <cstdint>
 #include <string>
@@ -10,20 +10,14 @@
 
 namespace shimmy::hub {
 
-// The GGUF models of a repository: the first file of each, "folder/Model-Q4_K_M-00001-of-00002.gguf". Files that hold
-// no language model (mmproj-*, *imatrix*) are left out. Throws Error: no such repository, no access, none.
-std::vector<std::string> list_models(const Environment & environment, const std::string & repo);
-
-// The one that holds `quantization`, told by its name. Without such a file, the F32, F16 or BF16 one that it can be
-// made from. Throws Error that lists what is there.
-std::string choose_model(const std::vector<std::string> & files, const std::string & quantization,
-                         const std::string & repo);
+// The models of a repository, as models_among() gives them. Throws Error: no such repository, no access, none.
+std::vector<std::string> list_models(const Api & api, const std::string & repo);
 
 // A model's header as a local file of the right size whose weights are a hole, for everything that reads metadata only.
 // Lies in the folder for temporary files until this object goes.
 class RemoteGguf {
 public:
-    RemoteGguf(const Environment & environment, const std::string & repo, const std::string & file);
+    RemoteGguf(const Api & api, const std::string & repo, const std::string & file);
     ~RemoteGguf();
     RemoteGguf(const RemoteGguf &) = delete;
     RemoteGguf & operator=(const RemoteGguf &) = delete;
@@ -32,7 +26,7 @@ public:
     uint64_t fetched_bytes() const { return fetched_bytes_; }
 
 private:
-    void fetch(const Environment & environment, const std::string & url, const fs::path & target);
+    void fetch(const Api & api, const std::string & resolve_path, const fs::path & target);
 
     fs::path dir_;
     fs::path first_;

@@ -196,6 +196,18 @@ void read_source(TomlReader & table, const toml::node & node, const fs::path & b
     if (model.shape.ends_with(".toml")) model.shape = (base / model.shape).lexically_normal().string();
 }
 
+// One that the Hub does not list has a name and a link; its text may lie beside the campaign.
+void read_license(TomlReader & table, const toml::node & node, const fs::path & base, CampaignModel & model) {
+    model.license = table.string("license", "");
+    model.license_name = table.string("license_name", "");
+    model.license_link = table.string("license_link", "");
+    const bool described = !model.license_name.empty() || !model.license_link.empty();
+    if (described && model.license != "other")
+        table.fail_at(node, "'license_name' and 'license_link' describe license = \"other\"");
+    const bool is_file = !model.license_link.empty() && model.license_link.find("://") == std::string::npos;
+    if (is_file) model.license_link = (base / model.license_link).lexically_normal().string();
+}
+
 std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & file, const fs::path & base,
                                        const std::vector<std::string> & quantizations) {
     const toml::array * list = reader.list("models");
@@ -212,7 +224,7 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
                                                        : model.shape;
         model.name = table.string("name", library::normalized_name(stem));
         model.base_model = table.string("base_model", "");
-        model.license = table.string("license", "");
+        read_license(table, node, base, model);
         model.expected_architecture = table.string("expected_architecture", "");
         model.quantizations = read_quantizations(table, quantizations);
         table.finish();

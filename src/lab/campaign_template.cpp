@@ -63,7 +63,9 @@ constexpr const char * MODEL_OF_FILE = R"(
 path = {source}
 # name = "my-model"             # in tables and file names; default: from the file's name
 # base_model = "owner/model"    # its id on the Hugging Face Hub, for model cards
-# license = "mit"
+# license = "mit"              # as the Hub spells it; one that it does not list: "other", with
+# license_name = "its-name"     # its name
+# license_link = "https://…"    # and where its text is: a URL, or a file, which is published as LICENSE
 # expected_architecture = "phimoe"
 # quantizations = ["input"]     # in place of the list above, for this model
 )";

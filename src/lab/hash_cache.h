@@ -19,12 +19,13 @@ public:
     // modification time are. `progress` is called only while a file is read.
     std::string model_sha256(const fs::path & first, const std::function<ByteProgress(const fs::path &)> & progress);
 
+    // Of one file.
+    std::string file_sha256(const fs::path & file, const std::function<ByteProgress(const fs::path &)> & progress);
+
     // Writes the cache, if something was added.
     void save();
 
 private:
-    std::string file_sha256(const fs::path & file, const std::function<ByteProgress(const fs::path &)> & progress);
-
     fs::path file_;
     Json entries_;  // {"<absolute path>": {"size_bytes", "mtime_ns", "sha256"}}
     bool changed_ = false;

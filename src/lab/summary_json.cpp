@@ -174,6 +174,8 @@ Json models_json(const Summary & summary) {
                           {"shape", text_or_null(model.shape)},
                           {"base_model", text_or_null(model.base_model)},
                           {"license", text_or_null(model.license)},
+                          {"license_name", text_or_null(model.license_name)},
+                          {"license_link", text_or_null(model.license_link)},
                           {"expected_architecture", text_or_null(model.expected_architecture)},
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},

@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "report/card_text.h"
+#include "report/licenses.h"
 #include "report/svg_charts.h"
 #include "report/table.h"
 #include "report/tables.h"
@@ -17,10 +18,6 @@ namespace shimmy::report {
 namespace {
 
 constexpr size_t MAX_REPO_NAME = 96;  // the Hub's limit
-
-std::string repo_name(const std::string & model, const std::string & quantization) {
-    return model + (quantization.empty() ? "" : "-" + quantization) + "-GGUF";
-}
 
 bool is_hub_id(const std::string & id) {
     static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
@@ -107,6 +104,10 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
 
 }  // namespace
 
+std::string repo_name(const std::string & model, const std::string & quantization) {
+    return model + (quantization.empty() ? "" : "-" + quantization) + "-GGUF";
+}
+
 std::vector<CardRepo> card_repos(const Json & summary) {
     std::vector<CardRepo> repos;
     const bool per_model = text_of(summary, "layout") == "per-model";
@@ -121,6 +122,9 @@ std::vector<CardRepo> card_repos(const Json & summary) {
         for (size_t i = 0; !per_model && i < types.size(); ++i)
             repos.push_back({repo_name(name, types[i]), name, {types[i]}});
     }
+    const std::string owner = text_or(summary, "repo_owner", "");
+    for (CardRepo & repo : repos)
+        repo.id = owner.empty() ? "" : owner + "/" + repo.name;
     return repos;
 }
 
@@ -128,10 +132,8 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
                                         const std::string & rerun_command) {
     std::vector<std::string> obstacles;
     const Json & model = model_of(summary, repo.model);
-    if (!model["license"].is_string())
-        obstacles.push_back("no license: add license = \"…\" to the model in the campaign");
-    if (text_or(model, "license", "") == "other")
-        obstacles.push_back("the license 'other' needs a name and a link, which a person must write");
+    const std::string license = license_obstacle(model);
+    if (!license.empty()) obstacles.push_back(license);
     const std::string base_model = text_or(model, "base_model", "");
     if (!base_model.empty() && !is_hub_id(base_model))
         obstacles.push_back(
@@ -151,10 +153,13 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
 }
 
 std::map<std::string, std::string> card_files(const Json & summary, const Quality & quality, const CardRepo & repo) {
-    return {{"README.md", readme(summary, quality, repo)},
-            {"vram.svg", vram_svg(summary, repo.model)},
-            {"speed.svg", speed_svg(summary, repo.model)},
-            {"quality.svg", quality_svg(summary, repo.model, quality)}};
+    std::map<std::string, std::string> files{{"README.md", readme(summary, quality, repo)},
+                                             {"vram.svg", vram_svg(summary, repo.model)},
+                                             {"speed.svg", speed_svg(summary, repo.model)},
+                                             {"quality.svg", quality_svg(summary, repo.model, quality)}};
+    const fs::path license = license_file(model_of(summary, repo.model));
+    if (!license.empty()) files["LICENSE"] = read_file(license);
+    return files;
 }
 
 }  // namespace shimmy::report

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "report/licenses.h"
 #include "report/text.h"
 
 #include <fmt/format.h>
@@ -49,13 +50,20 @@ const Json & variant_of(const Json & summary, const std::string & model, const s
 }
 
 std::string file_name_of(const Json & variant) {
-    return fs::path(text_of(variant, "file")).filename().string();
+    const bool split = variant.contains("parts") && !variant["parts"].empty();
+    return fs::path(text_of(split ? variant["parts"].front() : variant, "file")).filename().string();
 }
 
 std::string front_matter(const Json & summary, const CardRepo & repo) {
     const Json & model = model_of(summary, repo.model);
     std::string out = "---\n";
-    out += fmt::format("license: {}\n", text_of(model, "license"));
+    const std::string license = text_of(model, "license");
+    out += fmt::format("license: {}\n", license);
+    if (license == OTHER_LICENSE) {
+        const std::string link = license_file(model).empty() ? text_of(model, "license_link") : "LICENSE";
+        out += fmt::format("license_name: {}\nlicense_link: {}\n", yaml_text(text_of(model, "license_name")),
+                           yaml_text(link));
+    }
     const std::string base_model = text_or(model, "base_model", "");
     if (!base_model.empty()) out += fmt::format("base_model: {}\nbase_model_relation: quantized\n", base_model);
     out += "pipeline_tag: text-generation\nlanguage:\n- en\n";
@@ -108,7 +116,19 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
 
 std::string how_to_run(const Json & summary, const CardRepo & repo) {
     const std::string file = file_name_of(variant_of(summary, repo.model, repo.quantizations.front()));
-    return fmt::format(R"(With shimmy, experts on the CPU:
+    std::string from_the_hub;
+    if (!repo.id.empty()) {
+        const std::string which = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
+        from_the_hub = fmt::format(R"(With shimmy, straight from the Hub (downloaded once, and checked), experts on the CPU:
+
+```bash
+shimmy generate --model hf:{}{} --prompt "Explain gradient descent in simple terms." --max-tokens 100 --cpu-moe
+```
+
+)",
+                                   repo.id, which);
+    }
+    return from_the_hub + fmt::format(R"(With shimmy and a downloaded file, experts on the CPU:
 
 ```bash
 shimmy generate --model {0} --prompt "Explain gradient descent in simple terms." --max-tokens 100 --cpu-moe

@@ -10,6 +10,7 @@ namespace shimmy::report {
 
 const Json & model_of(const Json & summary, const std::string & name);
 const Json & variant_of(const Json & summary, const std::string & model, const std::string & quantization);
+// As it is published: of a model that is split for the Hub (a variant's "parts"), the first part.
 std::string file_name_of(const Json & variant);
 
 std::string front_matter(const Json & summary, const CardRepo & repo);

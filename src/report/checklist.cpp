@@ -1,5 +1,7 @@
 #include "report/checklist.h"
 
+#include "report/licenses.h"
+#include "report/publication.h"
 #include "report/text.h"
 
 #include <fmt/format.h>
@@ -65,8 +67,8 @@ void add_set_up(const Json & summary, const Json & model, const Commands & comma
                   there ? fmt::format("sha256 `{}…`", text_of(variant, "model_sha256").substr(0, 12)) : "",
                   commands.run);
     }
-    list.item("license named", model["license"].is_string(), text_or(model, "license", ""),
-              "add license = \"…\" to the model in the campaign");
+    const std::string obstacle = license_obstacle(model);
+    list.item("license named, and it allows publishing", obstacle.empty(), text_or(model, "license", ""), obstacle);
 }
 
 void add_architecture(const Json & model, List & list) {
@@ -144,9 +146,26 @@ void add_summary(const Json & summary, const std::string & name, const Quality &
               "run the campaign on a machine with a GPU");
 }
 
+void add_publishing(const Json & model, const Publication & publication, const Commands & commands, List & list) {
+    if (!text_or(model, "shape", "").empty()) return;  // random weights
+    list.heading("Publishing");
+    const auto repositories = publication.of(model["name"]);
+    if (repositories.empty()) list.item("on the Hub", false, "", commands.publish);
+    for (const Json * repository : repositories) {
+        list.item(fmt::format("`{}` is on the Hub", text_of(*repository, "repo")), true,
+                  fmt::format("commit `{}`", text_of(*repository, "commit").substr(0, 12)), "");
+        for (const Json & check : (*repository)["checks"]) {
+            const bool passed = check.value("passed", false);
+            list.item(fmt::format("`{}`: {}", text_of(*repository, "repo"), text_of(check, "what")), passed,
+                      "`publish.json`", commands.publish);
+        }
+    }
+}
+
 }  // namespace
 
-std::string checklist(const Json & summary, const Quality & quality, const Commands & commands) {
+std::string checklist(const Json & summary, const Quality & quality, const Publication & publication,
+                      const Commands & commands) {
     std::string out = fmt::format("# Validation checklist of campaign {}\n", text_of(summary, "campaign"));
     for (const Json & model : summary["models"]) {
         List list;
@@ -157,6 +176,7 @@ std::string checklist(const Json & summary, const Quality & quality, const Comma
         add_streaming(summary, name, commands, list);
         add_memory(summary, name, commands, list);
         add_summary(summary, name, quality, commands, list);
+        add_publishing(model, publication, commands, list);
         out += fmt::format("\n## {}\n", name) + list.out;
     }
     return out;

@@ -4,12 +4,14 @@
 
 #include "base/json.h"
 #include "report/html.h"
+#include "report/publication.h"
 #include "report/quality.h"
 
 #include <string>
 
 namespace shimmy::report {
 
-std::string checklist(const Json & summary, const Quality & quality, const Commands & commands);
+std::string checklist(const Json & summary, const Quality & quality, const Publication & publication,
+                      const Commands & commands);
 
 }  // namespace shimmy::report

@@ -5,6 +5,7 @@
 #include "report/checklist.h"
 #include "report/html.h"
 #include "report/markdown_report.h"
+#include "report/publication.h"
 #include "report/quality.h"
 #include "report/tables.h"
 #include "report/whitepaper.h"
@@ -56,13 +57,14 @@ Documents write_documents(const Json & summary, const fs::path & out_dir, const 
     const Quality quality(summary, out_dir);
     const Commands commands{rerun_command,
                             fmt::format("shimmy lab run {} --moe-backend on --out {}", campaign_file,
-                                        (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string())};
+                                        (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string()),
+                            fmt::format("shimmy publish {} --repo USER/NAME", campaign_file)};
     Writer writer(out_dir);
     writer.write("summary.json", summary.dump(2) + "\n");
     writer.write("results.csv", results_csv(summary));
     writer.write("report.md", markdown_report(summary, quality, commands));
     writer.write("report.html", html_report(summary, quality, commands));
-    writer.write("checklist.md", checklist(summary, quality, commands));
+    writer.write("checklist.md", checklist(summary, quality, Publication(summary, out_dir), commands));
     if (summary["n_valid_runs"].get<size_t>() > 0) {
         writer.write("whitepaper.md", whitepaper(summary, quality, commands));
     } else {

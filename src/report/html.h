@@ -11,6 +11,7 @@ namespace shimmy::report {
 struct Commands {
     std::string run;      // makes the runs that are missing
     std::string experts;  // measures expert use
+    std::string publish;  // puts the model on the Hub
 };
 
 std::string html_report(const Json & summary, const Quality & quality, const Commands & commands);

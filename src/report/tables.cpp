@@ -174,6 +174,10 @@ Table file_table(const Json & summary, const std::string & model) {
             continue;
         table.rows.push_back({text_of(variant, "quantization"), size(variant, "file_size_bytes"),
                               "`" + text_of(variant, "model_sha256") + "`"});
+        if (!variant.contains("parts")) continue;
+        for (const Json & part : variant["parts"])
+            table.rows.push_back({"`" + text_of(part, "file") + "`", size(part, "size_bytes"),
+                                  "`" + text_of(part, "sha256") + "`"});
     }
     return table;
 }

@@ -86,6 +86,12 @@ TEST(Files, PartFilesOfDeadWritersAreRemoved) {
     EXPECT_TRUE(fs::exists(dir / "notes.part"));
 }
 
+// As `git hash-object` names them.
+TEST(Files, GitBlobOid) {
+    EXPECT_EQ(git_blob_oid(""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+    EXPECT_EQ(git_blob_oid("hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
+}
+
 TEST(Files, FreeDiskIsThatOfTheNearestExistingParent) {
     const TempDir dir;
     EXPECT_GT(free_disk_bytes(dir / "not" / "yet" / "there"), 0U);

@@ -14,7 +14,7 @@ TEST(Docs, TheReferencePageIsWhatTheProgramSays) {
 
 TEST(Docs, EveryCommandHasHelp) {
     const std::string page = shimmy({"reference"}).out;
-    for (const std::string command : {"generate", "inspect", "plan", "verify", "synth", "quantize", "list", "discover", "probe",
+    for (const std::string command : {"generate", "inspect", "plan", "verify", "synth", "quantize", "publish", "pull", "list", "discover", "probe",
                                       "gpu-info", "lab", "completion", "reference"}) {
         const ProcessResult help = shimmy({command, "--help"});
         EXPECT_EQ(help.exit_code, 0) << command;

@@ -1,12 +1,12 @@
 // What `shimmy plan` predicts, against what runs measure.
-#include "hub_server.h"
+#include "hub/test_hub.h"
 #include "plan_checks.h"
 #include "program.h"
 
 #include "base/error.h"
 #include "base/files.h"
 
-#include <cstdlib>
+#include <map>
 
 namespace shimmy::e2e {
 namespace {
@@ -113,53 +113,70 @@ TEST(Plan, ErrorsSayTheWayOut) {
 
 class RepoPlan : public ::testing::Test {
 protected:
-    // The variables are read by the program that the test starts.
-    void use(const HubServer & server, const std::string & token) {
-        setenv("HF_ENDPOINT", server.endpoint().c_str(), 1);
-        setenv("HF_TOKEN", token.c_str(), 1);
-        setenv("HF_TOKEN_PATH", "/nowhere", 1);
+    // Bytes of files that the storage host has sent.
+    static uint64_t sent_bytes(const TestHub & hub) {
+        uint64_t bytes = 0;
+        for (const Json & request : hub.requests("GET", "^/store/"))
+            bytes += request["sent_bytes"].get<uint64_t>();
+        return bytes;
     }
+
+    TempDir home_;
 };
+
+Json preload(const std::string & repo, const std::map<std::string, fs::path> & files) {
+    Json paths = Json::object();
+    for (const auto & [path, file] : files)
+        paths[path] = file.string();
+    return {{"preload", {{repo, paths}}}};
+}
 
 TEST_F(RepoPlan, ReadsOnlyTheHeader) {
     const fs::path big = synthetic_whole("gpt-oss-20b", "MXFP4");
-    const HubServer server("user/gpt-oss", {{"gpt-oss-mxfp4.gguf", big}});
-    use(server, "");
+    const TestHub hub(preload("user/gpt-oss", {{"gpt-oss-mxfp4.gguf", big}, {"mmproj-F16.gguf", tiny_moe()}}));
+    hub.use("", home_.path());
     const Json remote = plan({"--repo", "user/gpt-oss", "--device", "cpu", "--vram", "8GiB"});
     const Json local = plan({big.string(), "--device", "cpu", "--vram", "8GiB"});
     EXPECT_EQ(remote["placements"], local["placements"]);
     EXPECT_EQ(remote["disk_bytes"], fs::file_size(big));
     EXPECT_EQ(remote["model"]["source"], "user/gpt-oss/gpt-oss-mxfp4.gguf");
-    EXPECT_EQ(remote["fetched_bytes"], server.sent_bytes());
-    EXPECT_GT(server.sent_bytes(), uint64_t{2} << 20) << "a header of one range does not show that it grows";
-    EXPECT_LT(server.sent_bytes(), uint64_t{32} << 20) << "of " << fs::file_size(big);
+    EXPECT_EQ(remote["fetched_bytes"], sent_bytes(hub));
+    EXPECT_GT(sent_bytes(hub), uint64_t{2} << 20) << "a header of one range does not show that it grows";
+    EXPECT_LT(sent_bytes(hub), uint64_t{32} << 20) << "of " << fs::file_size(big);
 }
 
 TEST_F(RepoPlan, ChoosesTheFileOfTheQuantization) {
-    const HubServer server("user/tiny", {{"tiny-F16.gguf", tiny_moe()}, {"tiny-Q4_K_M.gguf", tiny_moe("Q4_K_M")}});
-    use(server, "");
+    const TestHub hub(
+        preload("user/tiny", {{"folder/tiny-F16.gguf", tiny_moe()}, {"tiny-Q4_K_M.gguf", tiny_moe("Q4_K_M")}}));
+    hub.use("", home_.path());
     EXPECT_EQ(plan({"--repo", "user/tiny", "--quant", "Q4_K_M"})["model"]["source"], "user/tiny/tiny-Q4_K_M.gguf");
     const Json made = plan({"--repo", "user/tiny", "--quant", "Q2_K"});
-    EXPECT_EQ(made["model"]["source"], "user/tiny/tiny-F16.gguf");
+    EXPECT_EQ(made["model"]["source"], "user/tiny/folder/tiny-F16.gguf");
     EXPECT_EQ(made["model"]["quantization"], "Q2_K");
 }
 
 TEST_F(RepoPlan, TheTokenStaysWithTheHub) {
-    const HubServer server("user/private", {{"tiny-F16.gguf", tiny_moe()}}, "hf_secret");
-    use(server, "");
+    Json settings = preload("user/private", {{"tiny-F16.gguf", tiny_moe()}});
+    settings["private"] = {"user/private"};
+    const TestHub hub(settings);
+    hub.use("", home_.path());
     expect_failure({"plan", "--repo", "user/private"}, 1, {"user/private", "HF_TOKEN"});
-    use(server, "hf_secret");
+    hub.use(READ_TOKEN, home_.path());
     EXPECT_EQ(plan({"--repo", "user/private"})["model"]["quantization"], "F16");
-    EXPECT_FALSE(server.storage_saw_token());
-    EXPECT_GT(server.sent_bytes(), 0U);
+    for (const Json & request : hub.requests("GET", "^/store/"))
+        EXPECT_FALSE(request["headers"].contains("authorization"));
+    EXPECT_GT(sent_bytes(hub), 0U);
 }
 
 TEST_F(RepoPlan, AServerWithoutRangesIsNotDownloaded) {
-    HubServer server("user/tiny", {{"tiny-F16.gguf", tiny_moe()}});
-    server.ignore_ranges();
-    use(server, "");
+    Json settings = preload("user/tiny", {{"tiny-F16.gguf", tiny_moe()}});
+    settings["ignore_ranges"] = true;
+    const TestHub hub(settings);
+    hub.use("", home_.path());
     expect_failure({"plan", "--repo", "user/tiny"}, 1, {"does not support byte ranges"});
-    EXPECT_LT(server.sent_bytes(), fs::file_size(tiny_moe()));
+    EXPECT_LT(sent_bytes(hub), fs::file_size(tiny_moe()));
+    expect_failure({"plan", "--repo", "user/absent"}, 1, {"user/absent", "HF_TOKEN"});
+    hub.use(READ_TOKEN, home_.path());
     expect_failure({"plan", "--repo", "user/absent"}, 1, {"user/absent", "not found"});
 }
 

@@ -198,6 +198,17 @@ TEST(Campaign, ErrorsOfModels) {
     expect_error("name = \"demo\"\n[[models]]\npath = \"a.gguf\"\nname = \"../a\"\n", "2", "file name");
 }
 
+TEST(Campaign, ALicenseOfItsOwnHasANameAndALink) {
+    const Campaign file = parse(MINIMAL + "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"LICENSE-x\"\n");
+    EXPECT_EQ(file.models[0].license_name, "own");
+    EXPECT_EQ(file.models[0].license_link, "/campaigns/LICENSE-x");
+    const std::string url = "https://example.org/license";
+    const Campaign link =
+        parse(MINIMAL + "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"" + url + "\"\n");
+    EXPECT_EQ(link.models[0].license_link, url);
+    expect_error(MINIMAL + "license = \"mit\"\nlicense_name = \"own\"\n", "2", "license = \"other\"");
+}
+
 TEST(Campaign, MissingFileIsNotAUsageError) {
     EXPECT_THROW(read_campaign("/no/such/campaign.toml"), Error);
 }

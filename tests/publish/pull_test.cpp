@@ -1,0 +1,172 @@
+// Models from the Hub: into the cache that all clients share, and from there into every command.
+#include "publish_fixture.h"
+
+#include "base/error.h"
+
+#include <set>
+#include <thread>
+
+namespace shimmy::e2e {
+namespace {
+
+class PullTest : public PublishTest {
+protected:
+    PullTest() {
+        expect_published(publish());
+        use_machine(machine_);
+    }
+
+    // Another machine: another home, and no token.
+    void use_machine(const TempDir & home) const { hub_.use("", home.path()); }
+    fs::path cached(const std::string & file) const {
+        const std::string commit = repository()["refs"]["main"];
+        return machine_ / "hub/models--user--tiny/snapshots" / commit / file;
+    }
+    fs::path blob(const std::string & type) const {
+        return machine_ / "hub/models--user--tiny/blobs" / sha256_file_hex(campaign_.model(type));
+    }
+    size_t n_downloads() const { return hub_.requests("GET", "^/store/").size(); }
+
+    TempDir machine_;
+};
+
+TEST_F(PullTest, APublishedModelRunsWithOneCommand) {
+    const std::vector<std::string> generate{"generate", "--model",      "hf:user/tiny:q4_k_m", "--prompt", "Hello",
+                                            "--max-tokens", "4", "--device", "cpu"};
+    const Json answer = shimmy_json(generate);
+    EXPECT_EQ(answer["n_output_tokens"], 4);
+    EXPECT_EQ(answer["model"]["quantization"], "Q4_K_M");
+    EXPECT_EQ(n_downloads(), 1U);
+    const Json again = shimmy_json(generate);
+    EXPECT_EQ(again["text"], answer["text"]);
+    EXPECT_EQ(n_downloads(), 1U);
+    setenv("HF_HUB_OFFLINE", "1", 1);
+    EXPECT_EQ(shimmy_json(generate)["text"], answer["text"]);
+    expect_failure({"pull", "user/tiny:Q2_K"}, 1, {"HF_HUB_OFFLINE"});
+    unsetenv("HF_HUB_OFFLINE");
+    setenv("HF_ENDPOINT", "http://127.0.0.1:9", 1);  // nobody answers there
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], 0);
+}
+
+TEST_F(PullTest, TheCacheIsTheOneOfTheOfficialClient) {
+    const Json pulled = shimmy_json({"pull", "user/tiny:Q2_K"});
+    EXPECT_EQ(pulled["files"][0], cached("tiny-moe-Q2_K.gguf").string());
+    EXPECT_EQ(sha256_file_hex(cached("tiny-moe-Q2_K.gguf")), sha256_file_hex(campaign_.model("Q2_K")));
+    EXPECT_TRUE(fs::is_symlink(cached("tiny-moe-Q2_K.gguf")));
+    EXPECT_TRUE(fs::is_regular_file(blob("Q2_K")));
+    EXPECT_EQ(read_file(machine_ / "hub/models--user--tiny/refs/main"), repository()["refs"]["main"]);
+    // It finds the file there and does not download it again.
+    const fs::path snapshot = official_client(hub_, "", {"download", REPO, (machine_ / "hub").string()});
+    EXPECT_EQ(snapshot / "tiny-moe-Q2_K.gguf", cached("tiny-moe-Q2_K.gguf"));
+    std::set<std::string> downloaded;
+    for (const Json & request : hub_.requests("GET", "^/store/" + sha256_file_hex(campaign_.model("Q2_K"))))
+        downloaded.insert(request["url"]);
+    EXPECT_EQ(downloaded.size(), 1U);
+    // And we find what it has downloaded.
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], 0);
+    // `shimmy list` does as well, and plan needs no header of a file that is here.
+    EXPECT_EQ(shimmy_json({"plan", "--repo", REPO, "--quant", "Q2_K", "--device", "cpu"})["fetched_bytes"], 0);
+}
+
+TEST_F(PullTest, ADownloadThatBreaksGoesOn) {
+    const uint64_t size = fs::file_size(campaign_.model("Q4_K_M"));
+    hub_.fault({{"host", "storage"}, {"method", "GET"}, {"send_bytes", 1000000}});
+    hub_.fault({{"host", "storage"}, {"method", "GET"}, {"status", 503}});
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], size);
+    const auto requests = hub_.requests("GET", "^/store/");
+    ASSERT_EQ(requests.size(), 3U);
+    EXPECT_NE(requests.back()["headers"]["range"].get<std::string>().find("bytes=1000000-"), std::string::npos);
+    EXPECT_EQ(sha256_file_hex(blob("Q4_K_M")), sha256_file_hex(campaign_.model("Q4_K_M")));
+}
+
+TEST_F(PullTest, AKilledDownloadGoesOn) {
+    const fs::path incomplete = blob("Q4_K_M").string() + ".incomplete";
+    hub_.fault({{"host", "storage"}, {"method", "GET"}, {"send_bytes", 2000000}});
+    hub_.fault({{"host", "storage"}, {"method", "GET"}, {"hang", true}});
+    {
+        const ChildProcess program({SHIMMY_PROGRAM, "pull", "user/tiny:Q4_K_M"});
+        for (int i = 0; i < 200 && n_downloads() < 2; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }  // SIGKILL
+    EXPECT_EQ(fs::file_size(incomplete), 2000000U);
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], fs::file_size(campaign_.model("Q4_K_M")) - 2000000);
+    EXPECT_FALSE(fs::exists(incomplete));
+}
+
+TEST_F(PullTest, WrongBytesAreNotKept) {
+    hub_.fault({{"host", "storage"}, {"method", "GET"}, {"corrupt", true}});
+    expect_failure({"pull", "user/tiny:Q4_K_M"}, 1, {"hash differs"});
+    EXPECT_FALSE(fs::exists(blob("Q4_K_M")));
+    // What an earlier time has left may be wrong: then all of it is fetched again.
+    write_file_atomic(blob("Q4_K_M").string() + ".incomplete", std::string(100000, 'x'));
+    shimmy_json({"pull", "user/tiny:Q4_K_M"});
+    EXPECT_EQ(sha256_file_hex(blob("Q4_K_M")), sha256_file_hex(campaign_.model("Q4_K_M")));
+}
+
+TEST_F(PullTest, ErrorsSayTheWayOut) {
+    expect_failure({"pull", "user/tiny"}, 1, {"which one", "Q4_K_M.gguf", "Q2_K.gguf"});
+    expect_failure({"pull", "user/tiny:Q8_0"}, 1, {"Q8_0", "there is"});
+    expect_failure({"pull", "user/absent"}, 1, {"user/absent", "not found", "HF_TOKEN"});
+    expect_failure({"pull", "tiny"}, 2, {"USER/NAME"});
+    expect_failure({"pull", "user/tiny:"}, 2, {"quantization"});
+    expect_failure({"generate", "--model", "hf:user/tiny:Q8_0", "--prompt", "x"}, 1, {"Q8_0"});
+}
+
+TEST_F(PullTest, APrivateRepositoryNeedsTheToken) {
+    hub_.use(WRITE_TOKEN, home_.path());
+    expect_published(shimmy({"publish", campaign_.file().string(), "--repo", "user/hidden", "--private", "--yes"}));
+    use_machine(machine_);
+    expect_failure({"pull", "user/hidden:Q2_K"}, 1, {"not found", "HF_TOKEN"});
+    hub_.use(READ_TOKEN, machine_.path());
+    EXPECT_GT(shimmy_json({"pull", "user/hidden:Q2_K"})["fetched_bytes"], 0);
+    for (const Json & request : hub_.requests("GET", "^/store/"))
+        EXPECT_FALSE(request["headers"].contains("authorization"));
+}
+
+TEST_F(PullTest, ARenamedRepositoryIsFollowed) {
+    hub_.set({{"renamed", {{"user/tiny", "user/tiny"}}}});  // to itself: without end
+    expect_failure({"pull", "user/tiny:Q2_K"}, 1, {"redirects without end"});
+}
+
+// --- models that are too large for one file
+
+TEST_F(PullTest, ASplitModelIsOneModel) {
+    hub_.use(WRITE_TOKEN, home_.path());
+    const ProcessResult result = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant", "Q4_K_M",
+                                         "--max-file-size", "3MB", "--yes"});
+    expect_published(result);
+    use_machine(machine_);
+    const Json pulled = shimmy_json({"pull", "user/split"});
+    ASSERT_GT(pulled["files"].size(), 2U);
+    const std::string first = pulled["files"][0];
+    EXPECT_NE(first.find("tiny-moe-Q4_K_M-00001-of-0000"), std::string::npos) << first;
+    for (const Json & file : pulled["files"])
+        EXPECT_LE(fs::file_size(file.get<std::string>()), 3000000U);
+    const auto text = [](const std::string & model) {
+        return shimmy_json({"generate", "--model", model, "--prompt", "Hello", "--max-tokens", "16", "--device", "cpu"})["text"];
+    };
+    EXPECT_EQ(text("hf:user/split"), text(campaign_.model("Q4_K_M").string()));
+    const std::string card = read_file(campaign_.out() / "publish/split/README.md");
+    EXPECT_NE(card.find("tiny-moe-Q4_K_M-00001-of-0000"), std::string::npos);
+    EXPECT_NE(card.find(sha256_file_hex(first)), std::string::npos);
+    // Again: the parts are there, nothing is split or sent.
+    hub_.use(WRITE_TOKEN, home_.path());
+    const ProcessResult again = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant", "Q4_K_M",
+                                        "--max-file-size", "3MB", "--yes"});
+    EXPECT_NE(again.out.find("nothing to change"), std::string::npos) << again.out << again.err;
+    EXPECT_EQ(again.err.find("splitting"), std::string::npos) << again.err;
+}
+
+TEST_F(PullTest, ADryRunSaysWhatWouldBeSplit) {
+    hub_.use(WRITE_TOKEN, home_.path());
+    const Json document = shimmy_json({"publish", campaign_.file().string(), "--repo", "user/split", "--max-file-size", "3MB",
+                                       "--dry-run"});
+    const Json & split = document["repositories"][0]["to_be_split"];
+    ASSERT_EQ(split.size(), 2U);
+    for (const Json & bytes : split[0]["part_size_bytes"])
+        EXPECT_LE(bytes, 3000000);
+    EXPECT_FALSE(fs::exists(campaign_.out() / "publish/split/tiny-moe-Q4_K_M.gguf.parts.json"));
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
