@@ -90,7 +90,8 @@ std::string official_client(const TestHub & hub, const std::string & token, cons
     argv.insert(argv.end(), args.begin(), args.end());
     const ProcessResult result = run_process(argv, std::chrono::minutes(2));
     EXPECT_TRUE(result.ok()) << result.err;
-    return trimmed(result.out);
+    const std::string out = trimmed(result.out);  // a download tells about each file first
+    return out.substr(out.rfind('\n') + 1);
 }
 
 }  // namespace shimmy::e2e

@@ -60,7 +60,7 @@ export class HubApi {
     if (path === '/api/validate-yaml' && request.method === 'POST') return this.validateYaml(request);
     if ((match = /^\/(.+)\.git\/info\/lfs\/objects\/batch$/.exec(path))) return this.batch(request, match[1]);
     if ((match = /^\/(.+)\.git\/info\/lfs\/verify$/.exec(path))) return this.verify(request, match[1]);
-    if ((match = /^\/api\/models\/([^/]+\/[^/]+)(?:\/([^/]+)(?:\/([^/]+))?)?$/.exec(path))) {
+    if ((match = /^\/api\/models\/([^/]+\/[^/]+)(?:\/([^/]+)(?:\/(.+))?)?$/.exec(path))) {
       return this.repositoryCall(request, url, match[1], match[2], match[3] && decodeURIComponent(match[3]));
     }
     if ((match = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path))) {

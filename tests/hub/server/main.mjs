@@ -2,6 +2,7 @@
 // official client (../official_client.mjs) is what shows that it behaves like one.
 //   usage: node main.mjs FOLDER ['{"setting": …}']    prints {"endpoint", "storage"} as one line
 // POST /_control/settings {…}, /_control/fault {rule}, /_control/expire; GET /_control/log, /_control/state
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import { Faults } from './faults.mjs';
@@ -97,12 +98,13 @@ async function send(request, response, reply, fault, entry) {
   if (fault?.send_bytes !== undefined) end = Math.min(end, first + fault.send_bytes);
   const pieces = typeof source === 'string' ? (end > first ? fs.createReadStream(source, { start: first, end: end - 1, highWaterMark: 1 << 18 }) : []) : [source.subarray(first, end)];
   let corrupt = fault?.corrupt;
+  const closed = new Promise((resolve) => response.once('close', resolve));
   for await (const piece of pieces) {
     const out = Buffer.from(piece);
     if (corrupt) out[0] ^= 0xff;
     corrupt = false;
     if (entry) entry.sent_bytes += out.length;
-    if (!response.write(out)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+    if (!response.write(out)) await Promise.race([once(response, 'drain'), closed]);
     if (response.destroyed) return;
   }
   if (fault?.send_bytes !== undefined) request.socket.destroySoon();
