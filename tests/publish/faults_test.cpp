@@ -11,8 +11,7 @@ namespace {
 
 class FaultTest : public PublishTest {
 protected:
-    FaultTest() : PublishTest({{"chunk_bytes", 1 << 20}}) {}
-    explicit FaultTest(const Json & settings) : PublishTest(settings) {}
+    FaultTest() = default;
 
     // How often the storage has taken each part or whole object.
     std::map<std::string, int> times_taken() const {
@@ -65,7 +64,7 @@ TEST_F(FaultTest, ADroppedPartIsSentAgain) {
 
 TEST_F(FaultTest, ExpiredAddressesAreRenewed) {
     for (const bool keep : {true, false}) {
-        TestHub hub({{"keep_upload_id", keep}});
+        TestHub hub(Json{{"keep_upload_id", keep}});
         hub.use(WRITE_TOKEN, home_.path());
         hub.fault({{"method", "PUT"}, {"path", "partNumber=4"}, {"status", 403}});
         const ProcessResult result = publish();

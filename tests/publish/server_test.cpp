@@ -49,7 +49,7 @@ TEST(HubServer, TheOfficialClientUploadsAndDownloads) {
 }
 
 TEST(HubServer, TheOfficialClientReadsListsInPages) {
-    const TestHub hub({{"page_size", 2}});
+    const TestHub hub(Json{{"page_size", 2}});
     const TempDir dir;
     std::vector<std::string> upload{"upload", "user/pages"};
     for (int i = 0; i < 5; ++i)
@@ -140,7 +140,10 @@ TEST_F(BrokenClient, MissingPartsAndWrongETagsAreRefused) {
     const auto part = [&](int i) { return content.substr(static_cast<size_t>(i - 1) << 20, 1 << 20); };
     Json parts = Json::array();
     for (int i = 1; i <= 6; ++i) {
-        if (i < 6) EXPECT_EQ(put(upload["header"][fmt::format("{:05}", i)], part(i)), 200);
+        const std::string href = upload["header"][fmt::format("{:05}", i)];
+        if (i < 6) {
+            EXPECT_EQ(put(href, part(i)), 200);
+        }
         parts.push_back({{"partNumber", i}, {"etag", etag_}});
     }
     EXPECT_EQ(complete(upload["href"], oid, parts), 400);  // the sixth is missing

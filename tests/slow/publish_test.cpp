@@ -31,7 +31,7 @@ uint64_t peak_of(std::vector<std::string> args) {
 TEST(LargeFiles, FiveGigabytesAtConstantMemory) {
     const fs::path model = synthetic_whole("olmoe-1b-7b", "Q6_K");
     ASSERT_GT(fs::file_size(model), uint64_t{5000000000});
-    const TestHub hub({{"chunk_bytes", 16000000}});
+    const TestHub hub(Json{{"chunk_bytes", 16000000}});
     const TempDir home;
     hub.use(WRITE_TOKEN, home.path());
     const CampaignFolder small;
