@@ -144,7 +144,9 @@ TEST_F(PublishTest, WhoMayNotWriteIsToldBefore) {
 
 TEST_F(PublishTest, ACardThatTheHubRefusesCreatesNothing) {
     hub_.set({{"yaml_errors", {"\"license\" must be one of"}}});
-    expect_failure(arguments({"--yes"}), 1, {"refuses the card", "must be one of"});
+    const ProcessResult result = publish();
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("refuses the card of user/tiny: \"license\" must be one of"), std::string::npos) << result.err;
     EXPECT_TRUE(hub_.state()["repositories"].empty());
 }
 
