@@ -10,8 +10,8 @@ namespace shimmy {
 
 class Progress {
 public:
-    // `quiet` shows nothing (for --json with a terminal that another program reads). `bytes`: what is done is bytes, and
-    // their rate is shown.
+    // `quiet` shows nothing (for --json with a terminal that another program reads). `bytes`: what is done is bytes,
+    // and their rate is shown.
     Progress(std::string label, bool quiet = false, bool bytes = false);
     ~Progress();
     Progress(const Progress &) = delete;

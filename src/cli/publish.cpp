@@ -48,7 +48,8 @@ struct Source {
 Source find_source(const Options & options) {
     std::error_code ignored;
     if (fs::is_directory(options.campaign, ignored)) {
-        if (!options.out_dir.empty()) fail_usage("{} is a folder with results already: leave out --out", options.campaign);
+        if (!options.out_dir.empty())
+            fail_usage("{} is a folder with results already: leave out --out", options.campaign);
         const lab::CampaignPlan plan = lab::read_plan(options.campaign);
         const std::string file = plan.campaign.file.string();
         return {options.campaign, file, fmt::format("shimmy lab run {} --out {}", file, options.campaign)};
@@ -94,16 +95,18 @@ bool confirmed(const std::string & question) {
 std::optional<hub::Account> check_token(const hub::Api & api, const Options & options, const std::string & owner) {
     if (api.environment().token.empty()) {
         if (options.dry_run) return std::nullopt;
-        fail("no token: set HF_TOKEN to one that may write (made on the Hub under Settings, Access Tokens), or log in "
-             "with hf auth login");
+        fail(
+            "no token: set HF_TOKEN to one that may write (made on the Hub under Settings, Access Tokens), or log in "
+            "with hf auth login");
     }
     hub::Account account = hub::who_am_i(api);
     if (account.role == "read") fail("the token of {} can only read: make one that may write", account.name);
     const bool own = account.name == owner || std::find(account.organizations.begin(), account.organizations.end(),
                                                         owner) != account.organizations.end();
     if (!own && !options.publish.create_pr) {
-        fail("the token is {}'s, who is not in '{}': publish under {}, or add --create-pr to a repository that is there",
-             account.name, owner, account.name);
+        fail(
+            "the token is {}'s, who is not in '{}': publish under {}, or add --create-pr to a repository that is there",
+            account.name, owner, account.name);
     }
     return account;
 }
@@ -126,9 +129,11 @@ public:
         std::vector<Proposal> proposals;
         for (const publish::PlannedRepository & repository : plan.repositories)
             proposals.push_back(propose(plan, repository));
-        const std::string text = proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
+        const std::string text =
+            proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
         if (options_.dry_run) {
-            print(json_ ? proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n" : text);
+            print(json_ ? proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n"
+                        : text);
             return 0;
         }
         const bool nothing = std::all_of(proposals.begin(), proposals.end(),
@@ -199,11 +204,11 @@ private:
 
 void add_publish(Commands & commands) {
     auto options = std::make_shared<Options>();
-    CLI::App * command =
-        commands.add("publish", "put a campaign's models and model cards on the Hugging Face Hub, and verify them there",
-                     [options, &commands] {
-                         return hub::checking_answers([&] { return Publishing(*options, commands.globals()).run(); });
-                     });
+    CLI::App * command = commands.add(
+        "publish", "put a campaign's models and model cards on the Hugging Face Hub, and verify them there",
+        [options, &commands] {
+            return hub::checking_answers([&] { return Publishing(*options, commands.globals()).run(); });
+        });
     command->add_option("campaign", options->campaign, "campaign file, or the folder with its results")
         ->type_name("CAMPAIGN.toml|DIR")
         ->required();
@@ -214,7 +219,9 @@ void add_publish(Commands & commands) {
                      "where to: USER/NAME, or USER alone for names made from the models' (default: repo_owner of the "
                      "campaign); with a repository per quantization, NAME-GGUF becomes NAME-Q4_K_M-GGUF and so on")
         ->type_name("USER[/NAME]");
-    command->add_option("--layout", options->layout, "repositories: one per quantization or one per model (default: the campaign's)")
+    command
+        ->add_option("--layout", options->layout,
+                     "repositories: one per quantization or one per model (default: the campaign's)")
         ->check(CLI::IsMember({"per-quant", "per-model"}));
     command->add_option("--model", options->model, "only this model of the campaign")->type_name("NAME");
     command->add_option("--quant", options->quantizations, "only these quantizations, separated by ','")
@@ -225,7 +232,8 @@ void add_publish(Commands & commands) {
     command->add_option("--revision", options->publish.revision, "branch to commit to")
         ->type_name("BRANCH")
         ->capture_default_str();
-    command->add_option("--message", options->publish.message, "of the commit (default: what was added)")->type_name("TEXT");
+    command->add_option("--message", options->publish.message, "of the commit (default: what was added)")
+        ->type_name("TEXT");
     command
         ->add_option("--max-file-size", options->max_file_size,
                      "larger files are split into parts that llama.cpp loads as one model")
@@ -234,9 +242,12 @@ void add_publish(Commands & commands) {
     command->add_flag("--dry-run", options->dry_run, "show what would be created and changed, and send nothing");
     command->add_flag("--yes,-y", options->yes, "do not ask");
     command->footer(
-        "Can be stopped and killed at any time: the same command goes on where it was, and sends nothing again that the Hub "
-        "has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. The token is "
-        "taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 not fit to be "
+        "Can be stopped and killed at any time: the same command goes on where it was, and sends nothing again that "
+        "the Hub "
+        "has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. The token "
+        "is "
+        "taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 not fit "
+        "to be "
         "published (each reason says what to do), or failed.");
 }
 

@@ -11,7 +11,8 @@ namespace shimmy::cli {
 namespace {
 
 std::string file_line(const hub::NewFile & file, const char * what) {
-    return fmt::format("  {:<9} {:>10}  {}…  {}\n", what, format_bytes(file.size_bytes), file.sha256.substr(0, 12), file.path);
+    return fmt::format("  {:<9} {:>10}  {}…  {}\n", what, format_bytes(file.size_bytes), file.sha256.substr(0, 12),
+                       file.path);
 }
 
 std::string split_line(const publish::PlannedModel & model) {
@@ -19,19 +20,22 @@ std::string split_line(const publish::PlannedModel & model) {
     for (const uint64_t part : model.part_bytes)
         bytes += part;
     return fmt::format("  {:<9} {:>10}  {}…  {} in {} parts\n", "split", format_bytes(bytes),
-                       model.model_sha256.substr(0, 12), model.files.front().filename().string(), model.part_bytes.size());
+                       model.model_sha256.substr(0, 12), model.files.front().filename().string(),
+                       model.part_bytes.size());
 }
 
 std::string head_line(const Proposal & proposal, const publish::PublishOptions & options) {
     const publish::Difference & difference = proposal.difference;
     if (!difference.exists)
-        return fmt::format("{}: would be created, {}\n", proposal.package.repo, options.is_private ? "private" : "public");
+        return fmt::format("{}: would be created, {}\n", proposal.package.repo,
+                           options.is_private ? "private" : "public");
     if (difference.open_pull_request)
-        return fmt::format("{}: {} holds all of it already\n", proposal.package.repo, difference.open_pull_request->revision);
+        return fmt::format("{}: {} holds all of it already\n", proposal.package.repo,
+                           difference.open_pull_request->revision);
     if (difference.is_empty() && proposal.package.to_be_split.empty())
         return fmt::format("{}: holds all of it already\n", proposal.package.repo);
-    return fmt::format("{}: {} {}\n", proposal.package.repo,
-                       options.create_pr ? "a pull request to" : "a commit to", options.revision);
+    return fmt::format("{}: {} {}\n", proposal.package.repo, options.create_pr ? "a pull request to" : "a commit to",
+                       options.revision);
 }
 
 Json files_json(const std::vector<hub::NewFile> & files) {
@@ -101,12 +105,14 @@ std::string outcome_text(const Proposal & proposal, const publish::Outcome & out
     std::string out;
     for (const std::string & warning : outcome.warnings)
         out += fmt::format("The Hub about the card of {}: {}\n", proposal.package.repo, warning);
-    const std::string where = outcome.commit.pull_request_url.empty() ? fmt::format("{}/{}", endpoint, proposal.package.repo)
-                                                                      : outcome.commit.pull_request_url;
+    const std::string where = outcome.commit.pull_request_url.empty()
+                                  ? fmt::format("{}/{}", endpoint, proposal.package.repo)
+                                  : outcome.commit.pull_request_url;
     const auto n_passed = std::count_if(outcome.checks.begin(), outcome.checks.end(),
                                         [](const hub::Check & check) { return check.passed; });
-    out += outcome.is_new ? fmt::format("{}: published, {} of large files sent; ", where, format_bytes(outcome.sent_bytes))
-                          : fmt::format("{}: nothing to change; ", where);
+    out += outcome.is_new
+               ? fmt::format("{}: published, {} of large files sent; ", where, format_bytes(outcome.sent_bytes))
+               : fmt::format("{}: nothing to change; ", where);
     out += fmt::format("{} of {} checks passed\n", n_passed, outcome.checks.size());
     for (const hub::Check & check : outcome.checks) {
         if (!check.passed) out += fmt::format("  failed: {}: {}\n", check.what, check.reason);

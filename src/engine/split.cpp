@@ -4,8 +4,8 @@
 #include "base/interrupt.h"
 #include "base/units.h"
 
-#include "gguf.h"
 #include "ggml.h"
+#include "gguf.h"
 #include "llama.h"
 
 #include <algorithm>
@@ -37,7 +37,9 @@ struct Source {
     Ggml tensors;  // without data
     size_t alignment = 0;
 
-    uint64_t padded_bytes(int64_t tensor) const { return GGML_PAD(gguf_get_tensor_size(gguf.get(), tensor), alignment); }
+    uint64_t padded_bytes(int64_t tensor) const {
+        return GGML_PAD(gguf_get_tensor_size(gguf.get(), tensor), alignment);
+    }
 };
 
 Source open_source(const fs::path & file) {
@@ -146,7 +148,8 @@ void write_part(const Source & source, const std::vector<Range> & parts, size_t 
     std::ofstream out(unfinished.path(), std::ios::binary | std::ios::trunc);
     out.write(meta.data(), static_cast<std::streamsize>(meta.size()));
     for (int64_t tensor = parts[part].first; tensor < parts[part].end && out; ++tensor) {
-        const uint64_t offset = gguf_get_data_offset(source.gguf.get()) + gguf_get_tensor_offset(source.gguf.get(), tensor);
+        const uint64_t offset =
+            gguf_get_data_offset(source.gguf.get()) + gguf_get_tensor_offset(source.gguf.get(), tensor);
         copier.copy(offset, gguf_get_tensor_size(source.gguf.get(), tensor), source.padded_bytes(tensor), out);
     }
     out.close();

@@ -8,12 +8,12 @@
 
 namespace shimmy::engine {
 
-// Sizes of the parts that split_model() would make of this file: one if it is not larger than that. Tensors stay whole, so
-// a part is larger only if one of its tensors is. Reads the header only.
+// Sizes of the parts that split_model() would make of this file: one if it is not larger than that. Tensors stay whole,
+// so a part is larger only if one of its tensors is. Reads the header only.
 std::vector<uint64_t> plan_split(const fs::path & file, uint64_t max_part_bytes);
 
-// Writes <dir>/<stem>-00001-of-0000N.gguf and so on, each whole or not at all, and returns them in order. The first holds
-// all metadata. Throws Error (disk full, not a GGUF file, already a part), Interrupted.
+// Writes <dir>/<stem>-00001-of-0000N.gguf and so on, each whole or not at all, and returns them in order. The first
+// holds all metadata. Throws Error (disk full, not a GGUF file, already a part), Interrupted.
 std::vector<fs::path> split_model(const fs::path & file, const fs::path & dir, uint64_t max_part_bytes,
                                   const ByteProgress & progress);
 

@@ -26,13 +26,15 @@ void check_repo_id(const std::string & repo, const std::string & what) {
     if (name.size() > MAX_REPO_NAME)
         fail_usage("{}: the name '{}' is longer than the Hub's {} letters", what, name, MAX_REPO_NAME);
     for (const char * forbidden : {"--", ".."}) {
-        if (repo.find(forbidden) != std::string::npos) fail_usage("{}: the Hub takes no '{}' in '{}'", what, forbidden, repo);
+        if (repo.find(forbidden) != std::string::npos)
+            fail_usage("{}: the Hub takes no '{}' in '{}'", what, forbidden, repo);
     }
     if (repo.ends_with(".git") || repo.ends_with('-') || repo.ends_with('.'))
         fail_usage("{}: the Hub takes no name that ends in '.git', '-' or '.': '{}'", what, repo);
 }
 
-Api::Api(Environment environment, Note note) : environment_(std::move(environment)), note_(std::move(note)) {
+Api::Api(Environment environment, Note note, int max_waits)
+    : environment_(std::move(environment)), note_(std::move(note)), max_waits_(max_waits) {
     if (environment_.offline) fail("HF_HUB_OFFLINE is set: unset it to reach {}", environment_.endpoint);
 }
 
@@ -47,14 +49,14 @@ Request Api::request(const std::string & method, const std::string & path) const
 
 Response Api::get(const std::string & path) const {
     const Request asked = request("GET", path);
-    return send_retrying(asked, display_url(asked.url), note_);
+    return send_retrying(asked, display_url(asked.url), note_, max_waits_);
 }
 
 Response Api::head(const std::string & path) const {
     Request asked = request("HEAD", path);
     asked.redirects = Redirects::within_host;
     asked.headers = {"Accept-Encoding: identity"};
-    return send_retrying(asked, display_url(asked.url), note_);
+    return send_retrying(asked, display_url(asked.url), note_, max_waits_);
 }
 
 Response Api::post(const std::string & path, const std::string & body, const std::string & content_type) const {
@@ -62,7 +64,7 @@ Response Api::post(const std::string & path, const std::string & body, const std
     asked.body = body;
     asked.headers = {"Content-Type: " + content_type};
     if (content_type == LFS_JSON_TYPE) asked.headers.push_back(std::string("Accept: ") + LFS_JSON_TYPE);
-    return send_retrying(asked, display_url(asked.url), note_);
+    return send_retrying(asked, display_url(asked.url), note_, max_waits_);
 }
 
 Response Api::post_json(const std::string & path, const Json & body) const {

@@ -15,14 +15,14 @@ void check_repo_id(const std::string & repo, const std::string & what);
 
 class Api {
 public:
-    // Throws Error if HF_HUB_OFFLINE is set.
-    explicit Api(Environment environment, Note note = {});
+    // Throws Error if HF_HUB_OFFLINE is set. `max_waits`: how often a call is tried again.
+    explicit Api(Environment environment, Note note = {}, int max_waits = Backoff::MAX_WAITS);
 
     const Environment & environment() const { return environment_; }
     const Note & note() const { return note_; }
 
-    // `path` begins with '/', or is a whole URL that the Hub gave; the token goes to the Hub's own host only. Any status is
-    // returned. Throws TransportError when tries are used up.
+    // `path` begins with '/', or is a whole URL that the Hub gave; the token goes to the Hub's own host only. Any
+    // status is returned. Throws TransportError when tries are used up.
     Response get(const std::string & path) const;
     Response head(const std::string & path) const;  // follows redirects within the host only
     Response post(const std::string & path, const std::string & body, const std::string & content_type) const;
@@ -40,6 +40,7 @@ public:
 private:
     Environment environment_;
     Note note_;
+    int max_waits_;
 };
 
 // Runs `work`, and turns what a JSON answer of an unexpected form throws into an Error that says so.

@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t SAMPLE_BYTES = 512;
 constexpr size_t MAX_PREUPLOAD_FILES = 100;  // the official JavaScript client's
-constexpr uint64_t MAX_COMMIT_FILE_BYTES = 10 << 20;  // of a file in a commit: the Hub takes larger ones as large files only
+constexpr uint64_t MAX_COMMIT_FILE_BYTES =
+    10 << 20;  // of a file in a commit: the Hub takes larger ones as large files only
 
 std::string base64(const std::string & bytes) {
     std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
@@ -38,11 +39,13 @@ std::string commit_body(const CommitRequest & request) {
     for (const NewFile & file : request.files) {
         Json line;
         if (file.is_large) {
-            line = {{"key", "lfsFile"},
-                    {"value", {{"path", file.path}, {"algo", "sha256"}, {"oid", file.sha256}, {"size", file.size_bytes}}}};
+            line = {
+                {"key", "lfsFile"},
+                {"value", {{"path", file.path}, {"algo", "sha256"}, {"oid", file.sha256}, {"size", file.size_bytes}}}};
         } else {
             if (file.size_bytes > MAX_COMMIT_FILE_BYTES)
-                fail("{}: {} wants its {} bytes in the commit itself", file.file.string(), request.repo, file.size_bytes);
+                fail("{}: {} wants its {} bytes in the commit itself", file.file.string(), request.repo,
+                     file.size_bytes);
             const std::string content = base64(read_file(file.file));
             line = {{"key", "file"}, {"value", {{"path", file.path}, {"encoding", "base64"}, {"content", content}}}};
         }
@@ -141,20 +144,22 @@ CardCheck check_card(const Api & api, const std::string & card) {
 
 void choose_storage(const Api & api, const std::string & repo, const std::string & revision, bool create_pr,
                     std::vector<NewFile> & files) {
-    const std::string path = fmt::format("/api/models/{}/preupload/{}{}", repo, encoded_name(revision),
-                                         create_pr ? "?create_pr=1" : "");
+    const std::string path =
+        fmt::format("/api/models/{}/preupload/{}{}", repo, encoded_name(revision), create_pr ? "?create_pr=1" : "");
     for (size_t first = 0; first < files.size(); first += MAX_PREUPLOAD_FILES) {
         const size_t end = std::min(files.size(), first + MAX_PREUPLOAD_FILES);
         Json asked = Json::array();
         for (size_t i = first; i < end; ++i)
-            asked.push_back({{"path", files[i].path}, {"size", files[i].size_bytes}, {"sample", base64(sample_of(files[i].file))}});
+            asked.push_back(
+                {{"path", files[i].path}, {"size", files[i].size_bytes}, {"sample", base64(sample_of(files[i].file))}});
         const Json answer = api.document(api.post_json(path, {{"files", asked}}), "preparing the upload to " + repo);
         const Json modes = answer.value("files", Json::array());
         for (size_t i = first; i < end; ++i) {
             NewFile & file = files[i];
             const auto mode = std::find_if(modes.begin(), modes.end(),
                                            [&](const Json & entry) { return entry.value("path", "") == file.path; });
-            if (mode == modes.end()) fail("{}: {} did not say how it takes {}", repo, api.environment().endpoint, file.path);
+            if (mode == modes.end())
+                fail("{}: {} did not say how it takes {}", repo, api.environment().endpoint, file.path);
             if (mode->value("shouldIgnore", false))
                 fail("{}: the .gitignore of {} leaves it out: change that file on the Hub", file.path, repo);
             // An empty file has no content to store apart.
@@ -194,10 +199,12 @@ std::optional<Commit> find_pull_request(const Api & api, const std::string & rep
 Commit commit_files(const Api & api, const CommitRequest & request) {
     const std::string what = "committing to " + request.repo;
     const auto earlier = request.create_pr ? pull_requests(api, request.repo) : std::vector<std::string>();
-    Request post = api.request("POST", fmt::format("/api/models/{}/commit/{}{}", request.repo, encoded_name(request.revision),
-                                                   request.create_pr ? "?create_pr=1" : ""));
+    Request post =
+        api.request("POST", fmt::format("/api/models/{}/commit/{}{}", request.repo, encoded_name(request.revision),
+                                        request.create_pr ? "?create_pr=1" : ""));
     post.body = commit_body(request);
     post.headers = {"Content-Type: application/x-ndjson"};
+    post.only_once = true;
     Backoff backoff(what, api.note());
     while (true) {
         try {
@@ -207,7 +214,8 @@ Commit commit_files(const Api & api, const CommitRequest & request) {
                 // Refused because it was made: an earlier try got through after all.
                 if (const auto made = find_own_commit(api, request, earlier)) return *made;
                 if (response.status == 412)
-                    fail("{}: someone else has changed {} meanwhile: run the command again", request.repo, request.revision);
+                    fail("{}: someone else has changed {} meanwhile: run the command again", request.repo,
+                         request.revision);
                 api.fail_answer(response, what);
             }
         } catch (const TransportError & error) {

@@ -38,7 +38,8 @@ struct NewFile {
     fs::path file;
     uint64_t size_bytes = 0;
     std::string sha256;
-    bool is_large = false;  // goes to the storage of large files, not into the commit; the Hub decides: choose_storage()
+    bool is_large =
+        false;  // goes to the storage of large files, not into the commit; the Hub decides: choose_storage()
 };
 
 // Asks the Hub which files are large, and sets it. Throws Error if the repository's .gitignore would leave one out.

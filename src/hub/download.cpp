@@ -139,8 +139,10 @@ uint64_t download(const Api & api, const std::string & repo, const std::string &
         }
         if (!good) {
             fs::remove(incomplete, ignored);
-            fail("{}/{}: what came is not what the Hub named (its hash differs): nothing was kept; run the command again",
-                 repo, file.path);
+            fail(
+                "{}/{}: what came is not what the Hub named (its hash differs): nothing was kept; run the command "
+                "again",
+                repo, file.path);
         }
         fs::rename(incomplete, blob);
     }

@@ -35,16 +35,20 @@ enum class Redirects {
 struct Request {
     std::string method = "GET";
     std::string url;
-    // Sent as a bearer token to the URL's own scheme, host and port, never to another that it redirects to; empty: none.
+    // Sent as a bearer token to the URL's own scheme, host and port, never to another that it redirects to; empty:
+    // none.
     std::string token = {};
     std::vector<std::string> headers = {};  // "Accept: application/json"
     std::optional<ByteRange> range = {};
     std::string body = {};
-    std::optional<FileSlice> file = {};                     // in place of `body`
-    std::function<void(std::string_view)> on_body = {};     // gets the body of a 2xx in place of Response::body
-    std::function<void(uint64_t n_bytes)> on_sent = {};     // bytes of the body sent so far; on the calling thread
+    std::optional<FileSlice> file = {};                  // in place of `body`
+    std::function<void(std::string_view)> on_body = {};  // gets the body of a 2xx in place of Response::body
+    std::function<void(uint64_t n_bytes)> on_sent = {};  // bytes of the body sent so far; on the calling thread
     Redirects redirects = Redirects::follow;
     std::chrono::seconds patience{60};  // without a byte in either direction
+    // On a connection of its own: libcurl sends a request again by itself if one that it kept is closed without an
+    // answer, which would do twice what must be done once.
+    bool only_once = false;
 };
 
 struct Response {
@@ -65,8 +69,8 @@ public:
     using Error::Error;
 };
 
-// Throws TransportError; Error for what another try does not mend (a certificate, a URL, more bytes than were asked for,
-// a file that changed while it was sent); Interrupted.
+// Throws TransportError; Error for what another try does not mend (a certificate, a URL, more bytes than were asked
+// for, a file that changed while it was sent); Interrupted.
 Response send(const Request & request);
 
 // Without its query, which in a storage URL is a signature that must not be shown.

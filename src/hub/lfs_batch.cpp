@@ -16,7 +16,8 @@ bool is_number(const std::string & text) {
 void read_parts(const Json & header, const std::string & what, uint64_t size_bytes, UploadActions & actions) {
     const Json & chunk = header["chunk_size"];
     const std::string chunk_text = chunk.is_string() ? chunk.get<std::string>() : chunk.dump();
-    if (!is_number(chunk_text) || std::stoull(chunk_text) == 0) fail("{}: the Hub sent the part size '{}'", what, chunk_text);
+    if (!is_number(chunk_text) || std::stoull(chunk_text) == 0)
+        fail("{}: the Hub sent the part size '{}'", what, chunk_text);
     actions.chunk_bytes = std::stoull(chunk_text);
     std::map<uint64_t, std::string> parts;
     for (const auto & [key, url] : header.items()) {
@@ -54,7 +55,8 @@ UploadActions request_upload(const Api & api, const LfsTarget & target, const st
     const Json & object = answer.at(first);
     if (object.contains("error")) {
         const Json & error = object["error"];
-        fail("{}: the Hub refuses it: {} ({})", what, error.value("message", "no reason given"), error.value("code", 0));
+        fail("{}: the Hub refuses it: {} ({})", what, error.value("message", "no reason given"),
+             error.value("code", 0));
     }
     UploadActions actions;
     const Json::json_pointer upload_pointer("/actions/upload");
@@ -80,7 +82,8 @@ void confirm_upload(const Api & api, const std::string & verify_href, const std:
 }
 
 bool is_same_upload(const UploadActions & a, const UploadActions & b) {
-    if (a.chunk_bytes != b.chunk_bytes || a.part_hrefs.size() != b.part_hrefs.size() || a.part_hrefs.empty()) return false;
+    if (a.chunk_bytes != b.chunk_bytes || a.part_hrefs.size() != b.part_hrefs.size() || a.part_hrefs.empty())
+        return false;
     const std::string identity = upload_identity(a.part_hrefs.front());
     return !identity.empty() && identity == upload_identity(b.part_hrefs.front());
 }

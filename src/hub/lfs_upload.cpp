@@ -14,7 +14,8 @@ constexpr std::chrono::seconds COMPLETION_PATIENCE{600};  // the storage puts th
 // A file that is written to while it is read is no file that was measured.
 class Unchanged {
 public:
-    explicit Unchanged(const fs::path & file) : file_(file), size_(fs::file_size(file)), time_(fs::last_write_time(file)) {}
+    explicit Unchanged(const fs::path & file)
+        : file_(file), size_(fs::file_size(file)), time_(fs::last_write_time(file)) {}
     void check() const {
         if (fs::file_size(file_) != size_ || fs::last_write_time(file_) != time_)
             fail("{}: was changed while it was uploaded: run the command again", file_.string());
@@ -30,7 +31,12 @@ class Upload {
 public:
     Upload(const Api & api, const LfsTarget & target, const LfsObject & object, const UploadOptions & options,
            const ByteProgress & progress)
-        : api_(api), target_(target), object_(object), options_(options), progress_(progress), unchanged_(object.file) {}
+        : api_(api),
+          target_(target),
+          object_(object),
+          options_(options),
+          progress_(progress),
+          unchanged_(object.file) {}
 
     UploadResult run() {
         UploadActions actions = ask();
@@ -100,7 +106,8 @@ private:
             // A completion whose answer was lost leaves an object that is there.
             if (fresh_is_used || all_sent) fresh = ask();
             if (fresh.stored) break;
-            if (fresh.chunk_bytes == 0) fail("{}: the Hub does not want it in parts any more: run the command again", object_.file.string());
+            if (fresh.chunk_bytes == 0)
+                fail("{}: the Hub does not want it in parts any more: run the command again", object_.file.string());
             fresh_is_used = true;
             go_on_with(fresh, state);
         }
@@ -127,7 +134,8 @@ private:
         request.body = Json{{"oid", object_.sha256}, {"parts", parts}}.dump();
         request.headers = {std::string("Content-Type: ") + LFS_JSON_TYPE, std::string("Accept: ") + LFS_JSON_TYPE};
         request.patience = COMPLETION_PATIENCE;
-        const Response response = send_retrying(request, "completion of " + object_.file.filename().string(), api_.note());
+        const Response response =
+            send_retrying(request, "completion of " + object_.file.filename().string(), api_.note());
         if (response.ok()) return true;
         if (response.status == 403 || response.status == 404) return false;
         if (response.status < 500) state.remove();  // these parts do not make the object: the next try sends them anew

@@ -34,7 +34,8 @@ std::vector<std::string> spellings(const std::string & quantization) {
     return {quantization};
 }
 
-const std::string * find_model(const std::vector<std::string> & models, const std::vector<std::string> & quantizations) {
+const std::string * find_model(const std::vector<std::string> & models,
+                               const std::vector<std::string> & quantizations) {
     for (const std::string & type : quantizations) {
         for (const std::string & file : models) {
             if (!type.empty() && names_quantization(file, type)) return &file;

@@ -1,5 +1,5 @@
-// What is known of an unfinished multipart upload, on disk: which parts the storage has, so that a killed program does not
-// send them again.
+// What is known of an unfinished multipart upload, on disk: which parts the storage has, so that a killed program does
+// not send them again.
 #pragma once
 
 #include "base/files.h"
@@ -12,7 +12,8 @@ namespace shimmy::hub {
 
 class MultipartState {
 public:
-    // `dir`: folder for these files, made if needed. `key` names endpoint and repository: another's state does not count.
+    // `dir`: folder for these files, made if needed. `key` names endpoint and repository: another's state does not
+    // count.
     MultipartState(const fs::path & dir, std::string key, const std::string & sha256, uint64_t size_bytes);
 
     // True if an upload of this object was begun.
@@ -24,7 +25,9 @@ public:
     void remove();
 
     const UploadActions & actions() const { return actions_; }
-    const std::vector<std::string> & etags() const { return etags_; }  // per part, as the storage sent it; empty: missing
+    const std::vector<std::string> & etags() const {
+        return etags_;
+    }  // per part, as the storage sent it; empty: missing
     size_t n_done() const;
 
 private:

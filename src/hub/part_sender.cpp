@@ -63,7 +63,7 @@ bool PartSender::take(size_t & part) {
     const std::lock_guard lock(mutex_);
     while (next_ < state_.etags().size() && !state_.etags()[next_].empty())
         ++next_;
-    if (stop_ || next_ == state_.etags().size()) return false;
+    if (stop_ || refused_ || next_ == state_.etags().size()) return false;
     part = next_++;
     return true;
 }
@@ -118,8 +118,7 @@ void PartSender::send_part(size_t part, Backoff & backoff) {
             }
             if (response.status == 403 || response.status == 404) {
                 const std::lock_guard lock(mutex_);
-                refused_ = true;
-                stop_ = true;
+                refused_ = true;  // parts that are on their way may still get through
                 return;
             }
             if (!backoff.again(response)) {

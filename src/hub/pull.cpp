@@ -80,8 +80,10 @@ namespace {
 
 PulledModel pull_from_hub(const Environment & environment, const ModelName & name, const Note & note,
                           const ByteProgress & progress) {
+    // Without a network, what is here is used at once.
+    const bool is_here = find_in_cache(environment, name).has_value();
     const Api api(environment, note);
-    const auto commit = find_commit(api, name.repo, MAIN);
+    const auto commit = find_commit(is_here ? Api(environment, note, /*max_waits=*/0) : api, name.repo, MAIN);
     if (!commit) {
         fail("{}: not found on {}: check the name{}", name.repo, environment.endpoint,
              environment.token.empty() ? ", and set HF_TOKEN if it is private" : "");

@@ -35,7 +35,8 @@ struct PulledModel {
 PulledModel pull_model(const Environment & environment, const ModelName & name, const Note & note,
                        const ByteProgress & progress);
 
-// The same without any request: what the cache has of the branch as it was last seen; nullopt if that is no whole model.
+// The same without any request: what the cache has of the branch as it was last seen; nullopt if that is no whole
+// model.
 std::optional<PulledModel> find_in_cache(const Environment & environment, const ModelName & name);
 
 }  // namespace shimmy::hub

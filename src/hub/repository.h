@@ -23,8 +23,8 @@ struct RemoteFile {
     const std::string & etag() const { return is_large() ? sha256 : git_oid; }
 };
 
-// The commit that a revision (branch, tag, commit, "refs/pr/1") stands at; nullopt if there is no such repository that the
-// token may read, or no such revision in it.
+// The commit that a revision (branch, tag, commit, "refs/pr/1") stands at; nullopt if there is no such repository that
+// the token may read, or no such revision in it.
 std::optional<std::string> find_commit(const Api & api, const std::string & repo, const std::string & revision);
 
 bool repository_exists(const Api & api, const std::string & repo);

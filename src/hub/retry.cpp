@@ -12,7 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int MAX_WAITS = 5;
 constexpr milliseconds FIRST_WAIT{500};
 constexpr milliseconds LONGEST_OWN_WAIT{8000};
 constexpr milliseconds LONGEST_ASKED_WAIT{15 * 60 * 1000};  // the Hub's windows are five minutes long
@@ -40,7 +39,8 @@ milliseconds seconds_after(const std::string & text, size_t at) {
     return std::chrono::seconds(std::max(0, seconds));
 }
 
-// What the server asks for: `Retry-After: 30`, `RateLimit: "api";r=0;t=55`. A Retry-After that is a date counts as none.
+// What the server asks for: `Retry-After: 30`, `RateLimit: "api";r=0;t=55`. A Retry-After that is a date counts as
+// none.
 milliseconds asked_wait(const Response & response) {
     const std::string rate_limit = response.header("ratelimit");
     const size_t t = rate_limit.find(";t=");
@@ -68,20 +68,20 @@ bool Backoff::again(const TransportError & error) {
 }
 
 bool Backoff::wait(milliseconds asked, const std::string & reason) {
-    if (n_waits_ == MAX_WAITS || asked > LONGEST_ASKED_WAIT) return false;
+    if (n_waits_ == max_waits_ || asked > LONGEST_ASKED_WAIT) return false;
     const milliseconds own = std::min(LONGEST_OWN_WAIT, FIRST_WAIT * (1 << n_waits_));
     const milliseconds duration = std::max(own, asked);
     ++n_waits_;
     if (note_) {
         note_(fmt::format("{}: {}: trying again in {:.1f} s ({} of {})", what_, reason,
-                          static_cast<double>(duration.count()) / 1000.0, n_waits_, MAX_WAITS));
+                          static_cast<double>(duration.count()) / 1000.0, n_waits_, max_waits_));
     }
     sleep_interruptibly(duration);
     return true;
 }
 
-Response send_retrying(const Request & request, const std::string & what, const Note & note) {
-    Backoff backoff(what, note);
+Response send_retrying(const Request & request, const std::string & what, const Note & note, int max_waits) {
+    Backoff backoff(what, note, max_waits);
     while (true) {
         try {
             Response response = send(request);

@@ -16,10 +16,13 @@ using Note = std::function<void(const std::string & line)>;
 // (Retry-After, or RateLimit of the Hub).
 class Backoff {
 public:
-    Backoff(std::string what, Note note) : what_(std::move(what)), note_(std::move(note)) {}
+    static constexpr int MAX_WAITS = 5;
 
-    // Waits if another try may help, and returns whether it may: the answer is 408, 429, 500, 502, 503 or 504, or S3's 400
-    // RequestTimeout, and tries are left. Throws Interrupted.
+    Backoff(std::string what, Note note, int max_waits = MAX_WAITS)
+        : what_(std::move(what)), note_(std::move(note)), max_waits_(max_waits) {}
+
+    // Waits if another try may help, and returns whether it may: the answer is 408, 429, 500, 502, 503 or 504, or S3's
+    // 400 RequestTimeout, and tries are left. Throws Interrupted.
     bool again(const Response & response);
     bool again(const TransportError & error);
 
@@ -31,11 +34,13 @@ private:
 
     std::string what_;
     Note note_;
+    int max_waits_;
     int n_waits_ = 0;
 };
 
 // send(), tried again. The last answer is returned, and the last TransportError thrown, when tries are used up. Not for
 // requests with `on_body`, which would get the beginning twice.
-Response send_retrying(const Request & request, const std::string & what, const Note & note);
+Response send_retrying(const Request & request, const std::string & what, const Note & note,
+                       int max_waits = Backoff::MAX_WAITS);
 
 }  // namespace shimmy::hub

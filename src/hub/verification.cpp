@@ -39,14 +39,16 @@ std::string tree_difference(const NewFile & file, const std::vector<RemoteFile> 
     return is_same_content(file, *found) ? "" : "the tree has another size or hash";
 }
 
-std::string head_difference(const Api & api, const std::string & repo, const std::string & commit, const NewFile & file) {
+std::string head_difference(const Api & api, const std::string & repo, const std::string & commit,
+                            const NewFile & file) {
     const FileHead head = file_head(api, repo, commit, file.path);
     if (head.size_bytes != file.size_bytes) return fmt::format("HEAD says {} bytes", head.size_bytes);
     const bool same = head.etag == file.sha256 || (!file.is_large && head.etag == git_blob_oid(read_file(file.file)));
     return same ? "" : fmt::format("HEAD says the hash {}", head.etag);
 }
 
-std::string range_difference(const Api & api, const std::string & repo, const std::string & commit, const NewFile & file) {
+std::string range_difference(const Api & api, const std::string & repo, const std::string & commit,
+                             const NewFile & file) {
     const uint64_t first = file.size_bytes / 2;
     Request request = api.request("GET", resolve_path(repo, commit, file.path));
     request.range = ByteRange{first, std::min(RANGE_BYTES, file.size_bytes - first)};
@@ -63,7 +65,8 @@ std::vector<Check> verify_files(const Api & api, const std::string & repo, const
     const std::vector<RemoteFile> tree = list_files(api, repo, commit);
     const NewFile * largest = nullptr;
     for (const NewFile & file : files) {
-        checks.push_back(checked(file.path + ": size and hash in the tree", [&] { return tree_difference(file, tree); }));
+        checks.push_back(
+            checked(file.path + ": size and hash in the tree", [&] { return tree_difference(file, tree); }));
         checks.push_back(
             checked(file.path + ": size and hash by HEAD", [&] { return head_difference(api, repo, commit, file); }));
         if (largest == nullptr || file.size_bytes > largest->size_bytes) largest = &file;

@@ -1,4 +1,5 @@
-// The files of a repository as they are uploaded: card, charts, license, and model files, which are split if they must be.
+// The files of a repository as they are uploaded: card, charts, license, and model files, which are split if they must
+// be.
 #pragma once
 
 #include "hub/changes.h"

@@ -42,8 +42,9 @@ std::vector<report::CardRepo> chosen_repos(const Json & summary, const PlanOptio
     for (report::CardRepo repo : report::card_repos(summary)) {
         if (!options.model.empty() && repo.model != options.model) continue;
         std::erase_if(repo.quantizations, [&](const std::string & type) {
-            return !options.quantizations.empty() && std::find(options.quantizations.begin(), options.quantizations.end(),
-                                                               type) == options.quantizations.end();
+            return !options.quantizations.empty() &&
+                   std::find(options.quantizations.begin(), options.quantizations.end(), type) ==
+                       options.quantizations.end();
         });
         if (!repo.quantizations.empty()) chosen.push_back(std::move(repo));
     }
@@ -57,8 +58,8 @@ void name_repos(const Json & summary, const PlanOptions & options, std::vector<r
     for (const report::CardRepo & repo : repos)
         models.insert(repo.model);
     if (!options.name.empty() && models.size() > 1) {
-        fail_usage("--repo {}/{} is one model's, and the campaign has {}: add --model NAME, or give --repo {}", options.owner,
-                   options.name, fmt::join(models, ", "), options.owner);
+        fail_usage("--repo {}/{} is one model's, and the campaign has {}: add --model NAME, or give --repo {}",
+                   options.owner, options.name, fmt::join(models, ", "), options.owner);
     }
     std::string stem = options.name;
     if (stem.ends_with(SUFFIX)) stem.resize(stem.size() - std::string(SUFFIX).size());
@@ -94,7 +95,8 @@ public:
                             first, now.substr(0, 12), model.model_sha256.substr(0, 12), options_.rerun_command));
             return model;
         }
-        if (repo.quantizations.size() > 1 && !hub::names_quantization(fs::path(first).filename().string(), quantization)) {
+        if (repo.quantizations.size() > 1 &&
+            !hub::names_quantization(fs::path(first).filename().string(), quantization)) {
             out.obstacles.push_back(
                 fmt::format("{}: the name does not say {}, and a repository with several files is chosen from by it: "
                             "rename the file and its path in the campaign",
@@ -115,9 +117,10 @@ private:
         for (const fs::path & file : model.files) {
             model.part_bytes.push_back(fs::file_size(file));
             if (model.part_bytes.back() > options_.max_file_bytes)
-                out.obstacles.push_back(fmt::format("{}: is a part of a split model and larger than --max-file-size: join "
-                                                    "the parts (llama-gguf-split --merge) and measure that file",
-                                                    file.string()));
+                out.obstacles.push_back(
+                    fmt::format("{}: is a part of a split model and larger than --max-file-size: join "
+                                "the parts (llama-gguf-split --merge) and measure that file",
+                                file.string()));
         }
     }
 

@@ -45,8 +45,8 @@ struct PublicationPlan {
     std::vector<std::string> notes;  // what a person should know before
 };
 
-// Reads every model file that is not in the campaign's cache of hashes. Throws UsageError if the options fit no repository
-// of the campaign.
+// Reads every model file that is not in the campaign's cache of hashes. Throws UsageError if the options fit no
+// repository of the campaign.
 PublicationPlan plan_publication(const lab::CampaignPlan & campaign, const PlanOptions & options);
 
 }  // namespace shimmy::publish

@@ -38,8 +38,8 @@ void check_hash(const hub::NewFile & file, Reporter & reporter) {
              file.sha256.substr(0, 12));
 }
 
-uint64_t upload(const hub::Api & api, const std::string & repo, const hub::NewFile & file, const PublishOptions & options,
-                const fs::path & state_dir, Reporter & reporter) {
+uint64_t upload(const hub::Api & api, const std::string & repo, const hub::NewFile & file,
+                const PublishOptions & options, const fs::path & state_dir, Reporter & reporter) {
     check_hash(file, reporter);
     const hub::LfsTarget target{repo, options.create_pr ? "" : options.revision};
     hub::UploadOptions upload_options;
@@ -116,11 +116,13 @@ Difference compare(const hub::Api & api, const Package & package, const PublishO
              options.revision);
     }
     if (!difference.exists && options.create_pr)
-        fail("{}: is not there, or the token may not read it: a pull request needs a repository (leave out --create-pr "
-             "to create it)",
-             package.repo);
+        fail(
+            "{}: is not there, or the token may not read it: a pull request needs a repository (leave out --create-pr "
+            "to create it)",
+            package.repo);
     if (!difference.exists && options.revision != hub::MAIN)
-        fail("{}: is not there: a new repository has only the branch {} (leave out --revision)", package.repo, hub::MAIN);
+        fail("{}: is not there: a new repository has only the branch {} (leave out --revision)", package.repo,
+             hub::MAIN);
     if (!difference.exists) {
         difference.added = package.files;
         return difference;
@@ -132,7 +134,9 @@ Difference compare(const hub::Api & api, const Package & package, const PublishO
     };
     for (const hub::NewFile & file : package.files) {
         const bool same = hub::changed_files({file}, remote).empty();
-        auto & group = same ? difference.unchanged : has_path(remote, file.path) ? difference.changed : difference.added;
+        auto & group = same                          ? difference.unchanged
+                       : has_path(remote, file.path) ? difference.changed
+                                                     : difference.added;
         group.push_back(file);
     }
     for (const hub::RemoteFile & file : remote) {
@@ -169,8 +173,8 @@ Outcome publish_package(const hub::Api & api, const Package & package, const Dif
     // A pull request's commit is found under its own name only.
     const bool own_name = !outcome.commit.pull_request_url.empty() || outcome.commit.oid.empty();
     const std::string revision = own_name ? outcome.commit.revision : outcome.commit.oid;
-    outcome.checks = hub::verify_files(api, package.repo, revision,
-                                       as_stored(api, package.repo, revision, package.files), CARD);
+    outcome.checks =
+        hub::verify_files(api, package.repo, revision, as_stored(api, package.repo, revision, package.files), CARD);
     return outcome;
 }
 

@@ -38,16 +38,16 @@ Difference compare(const hub::Api & api, const Package & package, const PublishO
 
 struct Outcome {
     hub::Commit commit;
-    bool is_new = false;      // false: everything was there, and nothing was changed
-    uint64_t sent_bytes = 0;  // of large files
+    bool is_new = false;                // false: everything was there, and nothing was changed
+    uint64_t sent_bytes = 0;            // of large files
     std::vector<std::string> warnings;  // the Hub's, of the card
     std::vector<hub::Check> checks;
 
     bool verified() const;
 };
 
-// Checks the card, creates the repository if it is not there, uploads, commits, verifies. `state_dir` remembers uploads that
-// were cut off. Throws Error; what was uploaded by then is not sent again by the next call.
+// Checks the card, creates the repository if it is not there, uploads, commits, verifies. `state_dir` remembers uploads
+// that were cut off. Throws Error; what was uploaded by then is not sent again by the next call.
 Outcome publish_package(const hub::Api & api, const Package & package, const Difference & difference,
                         const PublishOptions & options, const fs::path & state_dir, Reporter & reporter);
 

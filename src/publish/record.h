@@ -10,7 +10,8 @@ namespace shimmy::publish {
 Json record_of(const PlannedRepository & repository, const Package & package, const Outcome & outcome,
                const std::string & endpoint);
 
-// Puts the entry in place of the one of the same endpoint, repository and revision. The same content gives the same bytes.
+// Puts the entry in place of the one of the same endpoint, repository and revision. The same content gives the same
+// bytes.
 void write_record(const fs::path & out_dir, const Json & record);
 
 }  // namespace shimmy::publish

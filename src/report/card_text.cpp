@@ -119,14 +119,15 @@ std::string how_to_run(const Json & summary, const CardRepo & repo) {
     std::string from_the_hub;
     if (!repo.id.empty()) {
         const std::string which = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
-        from_the_hub = fmt::format(R"(With shimmy, straight from the Hub (downloaded once, and checked), experts on the CPU:
+        from_the_hub =
+            fmt::format(R"(With shimmy, straight from the Hub (downloaded once, and checked), experts on the CPU:
 
 ```bash
 shimmy generate --model hf:{}{} --prompt "Explain gradient descent in simple terms." --max-tokens 100 --cpu-moe
 ```
 
 )",
-                                   repo.id, which);
+                        repo.id, which);
     }
     return from_the_hub + fmt::format(R"(With shimmy and a downloaded file, experts on the CPU:
 
@@ -180,7 +181,7 @@ const stream = await client.chat.completions.create({{
 for await (const event of stream) process.stdout.write(event.choices[0]?.delta?.content ?? "");
 ```
 )",
-                       file, fs::path(file).stem().string());
+                                      file, fs::path(file).stem().string());
 }
 
 std::string recipe(const Json & summary, const std::string & model) {

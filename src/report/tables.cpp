@@ -176,8 +176,8 @@ Table file_table(const Json & summary, const std::string & model) {
                               "`" + text_of(variant, "model_sha256") + "`"});
         if (!variant.contains("parts")) continue;
         for (const Json & part : variant["parts"])
-            table.rows.push_back({"`" + text_of(part, "file") + "`", size(part, "size_bytes"),
-                                  "`" + text_of(part, "sha256") + "`"});
+            table.rows.push_back(
+                {"`" + text_of(part, "file") + "`", size(part, "size_bytes"), "`" + text_of(part, "sha256") + "`"});
     }
     return table;
 }

@@ -25,8 +25,8 @@ std::string trimmed(std::string text) {
 }  // namespace
 
 TestHub::TestHub(const Json & settings) {
-    process_ = std::make_unique<ChildProcess>(std::vector<std::string>{
-        "node", HUB_TESTS + "/server/main.mjs", (dir_ / "storage").string(), settings.dump()});
+    process_ = std::make_unique<ChildProcess>(
+        std::vector<std::string>{"node", HUB_TESTS + "/server/main.mjs", (dir_ / "storage").string(), settings.dump()});
     const auto line = process_->read_line(std::chrono::seconds(30));
     if (!line) fail("the Hub test server did not start: {}", process_->err());
     const Json addresses = Json::parse(*line);

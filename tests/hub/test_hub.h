@@ -1,4 +1,5 @@
-// The Hub test server (server/main.mjs) as a child of the test: real HTTP on loopback, faults on demand, a log of what came.
+// The Hub test server (server/main.mjs) as a child of the test: real HTTP on loopback, faults on demand, a log of what
+// came.
 #pragma once
 
 #include "base/child_process.h"

@@ -30,10 +30,12 @@ text = "Hello"
 void write_results(const lab::CampaignPlan & plan) {
     for (size_t i = 0; i < plan.runs.size(); ++i) {
         const bool offload = plan.runs[i].placement.offloads();
-        Json document = lab::fabricated_document(offload ? "offload" : "baseline",
-                                                 {offload ? uint64_t{1000000} : uint64_t{4000000}, 10.0, offload ? 20.0 : 40.0});
+        Json document =
+            lab::fabricated_document(offload ? "offload" : "baseline",
+                                     {offload ? uint64_t{1000000} : uint64_t{4000000}, 10.0, offload ? 20.0 : 40.0});
         document["model"]["size_bytes"] = fs::file_size(plan.variant_of(i).path);
-        document["run"] = {{"campaign", "tiny"}, {"settings", plan.settings_of(i)}, {"started_at", "2026-01-01T00:00:00Z"}};
+        document["run"] = {
+            {"campaign", "tiny"}, {"settings", plan.settings_of(i)}, {"started_at", "2026-01-01T00:00:00Z"}};
         fs::create_directories(plan.result_path_of(i).parent_path());
         write_file_atomic(plan.result_path_of(i), document.dump());
     }
@@ -45,9 +47,9 @@ void write_quality(const lab::CampaignPlan & plan) {
         models.push_back({{"file", plan.variants[i].path.string()},
                           {"sha256", plan.sha256[i]},
                           {"quant", plan.variants[i].quantization}});
-        for (const char * figure : {"bits_per_weight", "ppl", "ppl_error", "ppl_ratio", "mean_kld", "mean_kld_error",
-                                    "median_kld", "kld_p90", "kld_p99", "kld_p999", "max_kld", "rms_delta_p",
-                                    "same_top_percent"})
+        for (const char * figure :
+             {"bits_per_weight", "ppl", "ppl_error", "ppl_ratio", "mean_kld", "mean_kld_error", "median_kld", "kld_p90",
+              "kld_p99", "kld_p999", "max_kld", "rms_delta_p", "same_top_percent"})
             models.back()[figure] = 1.0;
     }
     const fs::path dir = plan.campaign.out_dir / "quality";

@@ -11,8 +11,8 @@ namespace shimmy::e2e {
 
 class CampaignFolder {
 public:
-    // Of the embedded model in Q4_K_M and Q2_K. `model_keys`: more lines of its [[models]] table; `q4_k_m`: another file in
-    // place of that.
+    // Of the embedded model in Q4_K_M and Q2_K. `model_keys`: more lines of its [[models]] table; `q4_k_m`: another
+    // file in place of that.
     explicit CampaignFolder(const std::string & model_keys = "license = \"mit\"\n", const fs::path & q4_k_m = {});
 
     fs::path file() const { return dir_ / "tiny.toml"; }

@@ -131,7 +131,8 @@ TEST_F(FaultTest, WhatTheHubShowsWronglyIsSeen) {
     const ProcessResult result = publish();
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_NE(result.out.find("failed: README.md: fetched back and compared"), std::string::npos) << result.out;
-    EXPECT_NE(read_file(campaign_.out() / "checklist.md").find("- [ ] `user/tiny`: README.md: fetched back"), std::string::npos);
+    EXPECT_NE(read_file(campaign_.out() / "checklist.md").find("- [ ] `user/tiny`: README.md: fetched back"),
+              std::string::npos);
     expect_published(publish());
 }
 
@@ -171,7 +172,7 @@ TEST_P(Killed, TheSameCommandGoesOn) {
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         ASSERT_TRUE(hangs()) << program.err();
         std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the parts beside it get through
-    }  // SIGKILL
+    }                                                                 // SIGKILL
     expect_published(publish());
     expect_each_taken_once();
     expect_one_commit();

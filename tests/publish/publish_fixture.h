@@ -15,7 +15,9 @@ inline constexpr const char * REPO = "user/tiny";
 
 class PublishTest : public ::testing::Test {
 protected:
-    explicit PublishTest(const Json & settings = Json::object()) : hub_(settings) { hub_.use(WRITE_TOKEN, home_.path()); }
+    explicit PublishTest(const Json & settings = Json::object()) : hub_(settings) {
+        hub_.use(WRITE_TOKEN, home_.path());
+    }
 
     std::vector<std::string> arguments(const std::vector<std::string> & more = {}) const {
         std::vector<std::string> args{"publish", campaign_.file().string(), "--repo", REPO};

@@ -69,9 +69,9 @@ TEST_F(PublishTest, DryRunSendsNothing) {
     const ProcessResult result = shimmy(arguments({"--dry-run"}));
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const std::string sha256 = sha256_file_hex(campaign_.model("Q2_K"));
-    for (const std::string & piece : {std::string("would be created, public"), std::string("tiny-moe-Q2_K.gguf"),
-                                      sha256.substr(0, 12), std::string("README.md"), std::string("as user"),
-                                      std::string("software device")})
+    for (const std::string & piece :
+         {std::string("would be created, public"), std::string("tiny-moe-Q2_K.gguf"), sha256.substr(0, 12),
+          std::string("README.md"), std::string("as user"), std::string("software device")})
         EXPECT_NE(result.out.find(piece), std::string::npos) << piece << "\n" << result.out;
     const Json document = shimmy_json(arguments({"--dry-run", "--private"}));
     EXPECT_EQ(document["repositories"][0]["exists"], false);
@@ -98,7 +98,8 @@ TEST_F(PublishTest, ARepositoryPerQuantization) {
     EXPECT_TRUE(repositories["user/tiny-Q4_K_M-GGUF"]["private"].get<bool>());
     EXPECT_TRUE(repositories.contains("user/tiny-Q2_K-GGUF"));
     EXPECT_EQ(campaign_.publish_json()["repositories"].size(), 2U);
-    const ProcessResult owner = shimmy({"publish", campaign_.file().string(), "--repo", "user", "--quant", "Q2_K", "--yes"});
+    const ProcessResult owner =
+        shimmy({"publish", campaign_.file().string(), "--repo", "user", "--quant", "Q2_K", "--yes"});
     expect_published(owner);
     EXPECT_TRUE(hub_.state()["repositories"].contains("user/tiny-moe-GGUF"));
     EXPECT_EQ(hub_.requests("PUT", "").size(), hub_.requests("PUT", "^/part/|^/basic/").size());
@@ -146,7 +147,8 @@ TEST_F(PublishTest, ACardThatTheHubRefusesCreatesNothing) {
     hub_.set({{"yaml_errors", {"\"license\" must be one of"}}});
     const ProcessResult result = publish();
     EXPECT_EQ(result.exit_code, 1);
-    EXPECT_NE(result.err.find("refuses the card of user/tiny: \"license\" must be one of"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("refuses the card of user/tiny: \"license\" must be one of"), std::string::npos)
+        << result.err;
     EXPECT_TRUE(hub_.state()["repositories"].empty());
 }
 
@@ -248,7 +250,9 @@ TEST_F(PublishTest, TheTokenIsSeenByTheHubAlone) {
 }
 
 TEST_F(PublishTest, AnErrorDoesNotShowTheTokenThatAServerEchoes) {
-    hub_.fault({{"path", "/api/repos/create"}, {"status", 400}, {"json", {{"error", std::string("bad token ") + WRITE_TOKEN}}}});
+    hub_.fault({{"path", "/api/repos/create"},
+                {"status", 400},
+                {"json", {{"error", std::string("bad token ") + WRITE_TOKEN}}}});
     const ProcessResult result = publish();
     EXPECT_EQ(result.exit_code, 1);
     EXPECT_NE(result.err.find("bad token ***"), std::string::npos) << result.err;
@@ -259,7 +263,10 @@ TEST_F(PublishTest, ARedirectToAnotherHostOrPortDropsTheToken) {
     const std::string other_host = hub_.storage();
     const std::string other_port = std::regex_replace(other_host, std::regex("localhost"), "127.0.0.1");
     for (const std::string & target : {other_host, other_port}) {
-        hub_.fault({{"host", "hub"}, {"path", "/api/whoami"}, {"status", 302}, {"headers", {{"location", target + "/elsewhere"}}}});
+        hub_.fault({{"host", "hub"},
+                    {"path", "/api/whoami"},
+                    {"status", 302},
+                    {"headers", {{"location", target + "/elsewhere"}}}});
         EXPECT_EQ(publish().exit_code, 1);
     }
     const auto redirected = hub_.requests("GET", "/elsewhere");
@@ -271,8 +278,8 @@ TEST_F(PublishTest, ARedirectToAnotherHostOrPortDropsTheToken) {
 TEST_F(PublishTest, ACertificateThatNobodyVouchesForIsRefused) {
     const std::string key = (home_ / "key.pem").string();
     const std::string certificate = (home_ / "certificate.pem").string();
-    ASSERT_TRUE(run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
-                             "-days", "1", "-subj", "/CN=127.0.0.1"})
+    ASSERT_TRUE(run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out",
+                             certificate, "-days", "1", "-subj", "/CN=127.0.0.1"})
                     .ok());
     ChildProcess server({"node", std::string(SHIMMY_SOURCE_DIR) + "/tests/hub/tls_server.mjs", key, certificate});
     const auto line = server.read_line(std::chrono::seconds(30));

@@ -14,6 +14,7 @@ protected:
     PullTest() {
         expect_published(publish());
         use_machine(machine_);
+        n_before_ = hub_.requests("GET", "^/store/").size();
     }
 
     // Another machine: another home, and no token.
@@ -25,14 +26,16 @@ protected:
     fs::path blob(const std::string & type) const {
         return machine_ / "hub/models--user--tiny/blobs" / sha256_file_hex(campaign_.model(type));
     }
-    size_t n_downloads() const { return hub_.requests("GET", "^/store/").size(); }
+    // Since the model was published, which downloads a part of it.
+    size_t n_downloads() const { return hub_.requests("GET", "^/store/").size() - n_before_; }
 
     TempDir machine_;
+    size_t n_before_ = 0;
 };
 
 TEST_F(PullTest, APublishedModelRunsWithOneCommand) {
-    const std::vector<std::string> generate{"generate", "--model",      "hf:user/tiny:q4_k_m", "--prompt", "Hello",
-                                            "--max-tokens", "4", "--device", "cpu"};
+    const std::vector<std::string> generate{
+        "generate", "--model", "hf:user/tiny:q4_k_m", "--prompt", "Hello", "--max-tokens", "4", "--device", "cpu"};
     const Json answer = shimmy_json(generate);
     EXPECT_EQ(answer["n_output_tokens"], 4);
     EXPECT_EQ(answer["model"]["quantization"], "Q4_K_M");
@@ -73,9 +76,9 @@ TEST_F(PullTest, ADownloadThatBreaksGoesOn) {
     hub_.fault({{"host", "storage"}, {"method", "GET"}, {"send_bytes", 1000000}});
     hub_.fault({{"host", "storage"}, {"method", "GET"}, {"status", 503}});
     EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], size);
-    const auto requests = hub_.requests("GET", "^/store/");
-    ASSERT_EQ(requests.size(), 3U);
-    EXPECT_NE(requests.back()["headers"]["range"].get<std::string>().find("bytes=1000000-"), std::string::npos);
+    EXPECT_EQ(n_downloads(), 3U);
+    EXPECT_NE(hub_.requests("GET", "^/store/").back()["headers"]["range"].get<std::string>().find("bytes=1000000-"),
+              std::string::npos);
     EXPECT_EQ(sha256_file_hex(blob("Q4_K_M")), sha256_file_hex(campaign_.model("Q4_K_M")));
 }
 
@@ -89,13 +92,16 @@ TEST_F(PullTest, AKilledDownloadGoesOn) {
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }  // SIGKILL
     EXPECT_EQ(fs::file_size(incomplete), 2000000U);
-    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], fs::file_size(campaign_.model("Q4_K_M")) - 2000000);
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"],
+              fs::file_size(campaign_.model("Q4_K_M")) - 2000000);
     EXPECT_FALSE(fs::exists(incomplete));
 }
 
 TEST_F(PullTest, WrongBytesAreNotKept) {
     hub_.fault({{"host", "storage"}, {"method", "GET"}, {"corrupt", true}});
-    expect_failure({"pull", "user/tiny:Q4_K_M"}, 1, {"hash differs"});
+    const ProcessResult result = shimmy({"pull", "user/tiny:Q4_K_M"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("hash differs"), std::string::npos) << result.err;
     EXPECT_FALSE(fs::exists(blob("Q4_K_M")));
     // What an earlier time has left may be wrong: then all of it is fetched again.
     write_file_atomic(blob("Q4_K_M").string() + ".incomplete", std::string(100000, 'x'));
@@ -132,8 +138,8 @@ TEST_F(PullTest, ARenamedRepositoryIsFollowed) {
 
 TEST_F(PullTest, ASplitModelIsOneModel) {
     hub_.use(WRITE_TOKEN, home_.path());
-    const ProcessResult result = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant", "Q4_K_M",
-                                         "--max-file-size", "3MB", "--yes"});
+    const ProcessResult result = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant",
+                                         "Q4_K_M", "--max-file-size", "3MB", "--yes"});
     expect_published(result);
     use_machine(machine_);
     const Json pulled = shimmy_json({"pull", "user/split"});
@@ -143,7 +149,8 @@ TEST_F(PullTest, ASplitModelIsOneModel) {
     for (const Json & file : pulled["files"])
         EXPECT_LE(fs::file_size(file.get<std::string>()), 3000000U);
     const auto text = [](const std::string & model) {
-        return shimmy_json({"generate", "--model", model, "--prompt", "Hello", "--max-tokens", "16", "--device", "cpu"})["text"];
+        return shimmy_json(
+            {"generate", "--model", model, "--prompt", "Hello", "--max-tokens", "16", "--device", "cpu"})["text"];
     };
     EXPECT_EQ(text("hf:user/split"), text(campaign_.model("Q4_K_M").string()));
     const std::string card = read_file(campaign_.out() / "publish/split/README.md");
@@ -151,16 +158,16 @@ TEST_F(PullTest, ASplitModelIsOneModel) {
     EXPECT_NE(card.find(sha256_file_hex(first)), std::string::npos);
     // Again: the parts are there, nothing is split or sent.
     hub_.use(WRITE_TOKEN, home_.path());
-    const ProcessResult again = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant", "Q4_K_M",
-                                        "--max-file-size", "3MB", "--yes"});
+    const ProcessResult again = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant",
+                                        "Q4_K_M", "--max-file-size", "3MB", "--yes"});
     EXPECT_NE(again.out.find("nothing to change"), std::string::npos) << again.out << again.err;
     EXPECT_EQ(again.err.find("splitting"), std::string::npos) << again.err;
 }
 
 TEST_F(PullTest, ADryRunSaysWhatWouldBeSplit) {
     hub_.use(WRITE_TOKEN, home_.path());
-    const Json document = shimmy_json({"publish", campaign_.file().string(), "--repo", "user/split", "--max-file-size", "3MB",
-                                       "--dry-run"});
+    const Json document = shimmy_json(
+        {"publish", campaign_.file().string(), "--repo", "user/split", "--max-file-size", "3MB", "--dry-run"});
     const Json & split = document["repositories"][0]["to_be_split"];
     ASSERT_EQ(split.size(), 2U);
     for (const Json & bytes : split[0]["part_size_bytes"])

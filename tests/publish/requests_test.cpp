@@ -31,7 +31,8 @@ Said said_in(const Json & log, const std::string & repo) {
         if (url == "/api/models/" + repo + "/preupload/main") {
             note_types("preupload");
             for (const Json & file : Json::parse(entry["body"].get<std::string>())["files"])
-                said.preupload_files.push_back({{"path", file["path"]}, {"size", file["size"]}, {"sample", file["sample"]}});
+                said.preupload_files.push_back(
+                    {{"path", file["path"]}, {"size", file["size"]}, {"sample", file["sample"]}});
         } else if (url == "/" + repo + ".git/info/lfs/objects/batch") {
             note_types("batch");
             Json body = Json::parse(entry["body"].get<std::string>());

@@ -1,4 +1,5 @@
-// The Hub test server is what it stands for as far as the Hub's official client can tell, and refuses what the Hub refuses.
+// The Hub test server is what it stands for as far as the Hub's official client can tell, and refuses what the Hub
+// refuses.
 #include "base/error.h"
 #include "base/files.h"
 #include "e2e/program.h"
@@ -105,7 +106,8 @@ protected:
         return Json{{"key", "header"}, {"value", value}}.dump() + "\n";
     }
     static std::string large_line(const std::string & oid, size_t size) {
-        return Json{{"key", "lfsFile"}, {"value", {{"path", "x.gguf"}, {"algo", "sha256"}, {"oid", oid}, {"size", size}}}}
+        return Json{{"key", "lfsFile"},
+                    {"value", {{"path", "x.gguf"}, {"algo", "sha256"}, {"oid", oid}, {"size", size}}}}
                    .dump() +
                "\n";
     }
@@ -152,8 +154,10 @@ TEST_F(BrokenClient, MissingPartsAndWrongETagsAreRefused) {
     EXPECT_EQ(complete(upload["href"], oid, parts), 400);  // the ETag of another
     parts[5]["etag"] = etag_;
     EXPECT_EQ(complete(upload["href"], oid, parts), 200);
-    EXPECT_EQ(post("/user/broken.git/info/lfs/verify", {{"oid", oid}, {"size", 5}}, "application/vnd.git-lfs+json"), 404);
-    EXPECT_EQ(post("/user/broken.git/info/lfs/verify", {{"oid", oid}, {"size", content.size()}}, "application/vnd.git-lfs+json"),
+    EXPECT_EQ(post("/user/broken.git/info/lfs/verify", {{"oid", oid}, {"size", 5}}, "application/vnd.git-lfs+json"),
+              404);
+    EXPECT_EQ(post("/user/broken.git/info/lfs/verify", {{"oid", oid}, {"size", content.size()}},
+                   "application/vnd.git-lfs+json"),
               200);
 }
 
