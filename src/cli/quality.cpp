@@ -52,7 +52,8 @@ public:
 
     std::string sha256(const std::string & file) {
         const std::string hash = hashes_.model_sha256(file, [this](const fs::path & part) -> ByteProgress {
-            auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), globals_.json);
+            const bool quick = fs::file_size(part) < GIB;  // a second or so
+            auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), globals_.json || quick);
             return [progress](uint64_t done, uint64_t total) { progress->update(done, total); };
         });
         save_hashes();

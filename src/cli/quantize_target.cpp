@@ -62,6 +62,11 @@ public:
         if (!is_gpu) memory_.device = engine::MODELLED_CUDA;
     }
 
+    // Throws Error if even the smallest types are too large: before anything is measured.
+    void require_reachable() const {
+        if (!quality::pick_types(groups_, first_budget())) fail_unreachable();
+    }
+
     void measure() {
         quality::ReferenceOptions options{evaluation_, read_file(target_.text), static_cast<size_t>(target_.n_chunks),
                                           Json::object()};
@@ -91,7 +96,7 @@ public:
             budget.device_bytes -= std::min(budget.device_bytes, vram_excess);
         }
         fs::remove(path);
-        fail("{}: even the smallest types do not fit into {}", input_.string(), limits());
+        fail_unreachable();
     }
 
     // The largest plain quantization that keeps the target; none if even the smallest does not.
@@ -135,6 +140,10 @@ public:
 
 private:
     static uint64_t excess(uint64_t value, uint64_t limit) { return value > limit ? value - limit : 0; }
+
+    [[noreturn]] void fail_unreachable() const {
+        fail("{}: {} is out of reach: even the smallest types take more", input_.string(), limits());
+    }
 
     std::string limits() const {
         std::string text = target_.size.empty() ? "" : target_.size + " of file";
@@ -261,6 +270,7 @@ Json quantize_to_target(const TargetOptions & target, const fs::path & input, co
         return dir / fmt::format("{}-{}.{}.part", stem, what, ::getpid());
     };
     TargetSearch search(target, input, imatrix, globals, part("scratch"));
+    search.require_reachable();
     search.measure();
     PartFile mix_file(path);
     const Candidate mix = search.mix(mix_file.path());

@@ -72,7 +72,6 @@ void ReferenceCache::make_room(uint64_t bytes) const {
 }
 
 std::unique_ptr<ReferenceFile> ReferenceCache::create(const Json & settings, Json header, uint64_t bytes) {
-    note_.clear();
     header["format"] = FORMAT;
     header["settings"] = settings;
     if (dir_.empty()) return std::make_unique<ReferenceFile>(fs::path(), header);

@@ -23,7 +23,7 @@ public:
     // goes with the object, and note() says why.
     std::unique_ptr<ReferenceFile> create(const Json & settings, Json header, uint64_t bytes);
 
-    // What a person should know of the last call; empty: nothing.
+    // What a person should know of the last find(), and of a create() after it; empty: nothing.
     const std::string & note() const { return note_; }
 
 private:

@@ -116,6 +116,11 @@ std::vector<TensorGroup> tensor_groups(const fs::path & model, engine::Placement
     std::vector<TensorGroup> result;
     for (auto & [key, group] : groups)
         result.push_back(std::move(group));
+    for (const char * type : TYPES) {
+        const auto bytes = bytes_at(model, type);
+        for (TensorGroup & group : result)
+            group.options.push_back({type, bytes_of(group, bytes), 0.0});
+    }
     return result;
 }
 
@@ -149,10 +154,8 @@ void measure_sensitivity(std::vector<TensorGroup> & groups, const Reference & re
     };
 
     const std::string unchanged = lower(gguf::read_model_info(options.model).dominant_type);
-    std::map<std::string, std::map<std::string, uint64_t>> bytes;  // per type and tensor
-    std::map<std::string, double> all_at;                          // every group at this type
+    std::map<std::string, double> all_at;  // every group at this type
     for (const char * type : TYPES) {
-        bytes[type] = bytes_at(options.model, type);
         std::vector<engine::TensorOverride> types;
         for (const TensorGroup & group : groups)
             types.push_back(override_of(group, type));
@@ -160,9 +163,8 @@ void measure_sensitivity(std::vector<TensorGroup> & groups, const Reference & re
     }
     for (TensorGroup & group : groups) {
         const double probed = kld_with(group.name + " at " + PROBE, {override_of(group, PROBE), {".", unchanged}});
-        for (const char * type : TYPES)
-            group.options.push_back(
-                {type, bytes_of(group, bytes.at(type)), probed * all_at.at(type) / all_at.at(PROBE)});
+        for (TypeOption & option : group.options)
+            option.kld = probed * all_at.at(option.type) / all_at.at(PROBE);
     }
     on_step("sensitivity", n_steps, n_steps);
 }

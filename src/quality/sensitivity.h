@@ -14,7 +14,8 @@
 namespace shimmy::quality {
 
 // Routed experts (those that are read out of the FFN apart), shared experts and dense FFN, and attention are groups of
-// their own, for each of up to four bands of layers; token embedding and output are two more. Without figures.
+// their own, for each of up to four bands of layers; token embedding and output are two more. Their options have bytes
+// and no divergence yet.
 std::vector<TensorGroup> tensor_groups(const std::filesystem::path & model, engine::Placement placement);
 
 // The tensors of a group, or all that are in one, as the quantizer takes them.
@@ -30,7 +31,7 @@ struct SensitivityOptions {
     engine::LoadOptions load;  // for running what was quantized
 };
 
-// Fills in the options of every group. A group at type t costs
+// Fills in the divergence of every group's options. A group at type t costs
 //   KLD(group alone at the probe type, all else as it is) x KLD(all groups at t) / KLD(all groups at the probe type):
 // groups + types measurements instead of groups x types. That the costs of groups add up, and that types relate alike
 // in each, is an assumption; what it leads to is to be measured. `on_step(what, done, total)`.

@@ -82,7 +82,7 @@ TEST(TensorTypes, ArePickedByPatternAndTheFirstDecides) {
     const TempDir dir;
     (void)shimmy_json({"quantize", tiny_moe().string(), "--types", "Q4_K_M", "--out-dir", dir.path().string(),
                        "--tensor-type", "blk\\.1\\.ffn_down_exps=q8_0", "--tensor-type", "ffn_down_exps=Q2_K"});
-    const Json types = shimmy_json({"inspect", (dir / "tiny-moe-Q4_K_M.gguf").string()})["types"];
+    const Json types = shimmy_json({"inspect", (dir / "tiny-moe-Q4_K_M.gguf").string()})["tensor_types"];
     const auto count = [&](const std::string & type) {
         for (const Json & use : types) {
             if (use["type"] == type) return use["n_tensors"].get<int>();

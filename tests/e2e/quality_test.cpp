@@ -114,7 +114,7 @@ TEST_F(Quality, FiguresAreThoseOfLlamaPerplexity) {
         same("99.9%   KLD", ours["kld_p999"], 2e-5);
         same("Maximum KLD", ours["max_kld"], 2e-5);
         same("RMS Δp", 100.0 * ours["rms_delta_p"].get<double>(), 1e-3);
-        same("Same top p", ours["same_top_percent"], 1e-3);
+        same("Same top p:", ours["same_top_percent"], 1e-3);
     }
 }
 
