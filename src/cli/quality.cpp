@@ -23,6 +23,9 @@ namespace shimmy::cli {
 namespace {
 
 constexpr int EXIT_CODE_DEFECT = 1;
+// From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
+// decoding, take the CPU's kernels.
+constexpr uint32_t N_UBATCH_ON_CPU = 16;
 constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 
 struct Options {
@@ -33,6 +36,12 @@ struct Options {
     bool check_offload = false;
     std::string cache_size = "20GiB";
     engine::LoadOptions load;
+};
+
+// How a file is run.
+struct RunAs {
+    engine::Placement placement;
+    uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
 };
 
 // One command's work: what all of its runs share.
@@ -60,10 +69,9 @@ public:
         return hash;
     }
 
-    // `placement` decides with file, text and settings what the base predicts.
-    quality::Reference reference(const std::string & base, engine::Placement placement) {
+    quality::Reference reference(const std::string & base, RunAs as) {
         quality::ReferenceOptions reference;
-        reference.load = load_options(base, placement);
+        reference.load = load_options(base, as);
         reference.text = text_;
         reference.n_chunks = static_cast<size_t>(options_.n_chunks);
         reference.settings = settings(reference.load);
@@ -72,9 +80,8 @@ public:
         return result;
     }
 
-    quality::Comparison compare(const quality::Reference & reference, const std::string & file,
-                                engine::Placement placement) {
-        return reference.compare(load_options(file, placement), progress(file));
+    quality::Comparison compare(const quality::Reference & reference, const std::string & file, RunAs as) {
+        return reference.compare(load_options(file, as), progress(file));
     }
 
 private:
@@ -84,10 +91,11 @@ private:
         return dir.empty() || !keeps ? fs::path() : dir / "quality";
     }
 
-    engine::LoadOptions load_options(const std::string & file, engine::Placement placement) const {
+    engine::LoadOptions load_options(const std::string & file, RunAs as) const {
         engine::LoadOptions load = options_.load;
         load.path = file;
-        load.placement = placement;
+        load.placement = as.placement;
+        load.n_ubatch = as.n_ubatch;
         return load;
     }
 
@@ -97,6 +105,7 @@ private:
                 {"text_sha256", sha256_hex(text_)},
                 {"n_ctx", load.n_ctx},
                 {"n_chunks", options_.n_chunks},
+                {"n_ubatch", load.n_ubatch},
                 {"n_threads", load.n_threads},
                 {"placement", engine::to_string(load.placement)},
                 {"device", device.backend + " " + device.description},
@@ -131,8 +140,10 @@ std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::ve
     std::vector<OffloadCheck> checks;
     if (!options.check_offload) return checks;
     for (const MeasuredModel & model : models) {
-        const quality::Reference baseline = measurement.reference(model.file, engine::Placement::baseline());
-        const quality::Comparison offload = measurement.compare(baseline, model.file, engine::Placement::offload());
+        const quality::Reference baseline =
+            measurement.reference(model.file, {engine::Placement::baseline(), N_UBATCH_ON_CPU});
+        const quality::Comparison offload =
+            measurement.compare(baseline, model.file, {engine::Placement::offload(), N_UBATCH_ON_CPU});
         checks.push_back(
             {model.file, model.info.quantization, offload.figures, quality::offload_kld_bound(model.info)});
     }
@@ -187,11 +198,11 @@ int run_quality(const Options & options, const Globals & globals) {
 
     Measurement measurement(options, globals);
     const engine::Placement placement = placement_option(globals);
-    const quality::Reference reference = measurement.reference(options.base, placement);
+    const quality::Reference reference = measurement.reference(options.base, {placement});
     for (MeasuredModel & model : models) {
         model.sha256 = measurement.sha256(model.file);
         model.result =
-            &model == &models.front() ? reference.base() : measurement.compare(reference, model.file, placement);
+            &model == &models.front() ? reference.base() : measurement.compare(reference, model.file, {placement});
     }
     const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
     if (globals.json) {

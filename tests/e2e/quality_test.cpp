@@ -146,16 +146,12 @@ TEST_F(Quality, ADamagedCacheIsNoticedAndMadeAgain) {
 
 TEST_F(Quality, OffloadIsTheSameModel) {
     SKIP_WITHOUT_GPU();
-    std::vector<std::string> offload{
-        "quality",        "--text", EVAL,     "--chunks",          "1",
-        "--device",       "gpu",    "--base", tiny_moe().string(), tiny_moe("Q4_K_M").string(),
-        "--check-offload"};
-    const Json checks = shimmy_json(offload)["offload"];
-    ASSERT_EQ(checks.size(), 2U);
-    for (const Json & check : checks) {
-        EXPECT_LT(check["mean_kld"], check["mean_kld_bound"]);
-        EXPECT_EQ(check["within_bound"], true);
-    }
+    const Json checks = shimmy_json({"quality", "--text", EVAL, "--chunks", "2", "--ctx", "64", "--device", "gpu",
+                                     "--base", tiny_moe("Q4_K_M").string(), "--check-offload"})["offload"];
+    ASSERT_EQ(checks.size(), 1U);
+    EXPECT_GT(checks[0]["mean_kld"], 0.0) << "the experts were computed by other kernels";
+    EXPECT_LT(checks[0]["mean_kld"], checks[0]["mean_kld_bound"]);
+    EXPECT_EQ(checks[0]["within_bound"], true);
 }
 
 TEST_F(Quality, WrongUseSaysSo) {

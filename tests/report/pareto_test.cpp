@@ -43,8 +43,9 @@ protected:
                 models.back()[figure] = 1.0;
         }
         fs::create_directories(dir_ / "quality");
-        write_file_atomic(dir_ / "quality/m.json",
-                          Json{{"base", Json::object()}, {"text", Json::object()}, {"n_chunks", 1}, {"models", models}}.dump());
+        write_file_atomic(
+            dir_ / "quality/m.json",
+            Json{{"base", Json::object()}, {"text", Json::object()}, {"n_chunks", 1}, {"models", models}}.dump());
     }
 
     void add_cell(const std::string & type, const std::string & placement, uint64_t vram, double tps) {
@@ -60,7 +61,8 @@ protected:
     std::vector<std::string> front(Cost cost) const {
         std::vector<std::string> names;
         for (const QualityPoint & point : quality_points(summary_, "m", Quality(summary_, dir_.path()), cost)) {
-            if (point.on_front) names.push_back(point.quantization + (point.placement.empty() ? "" : " ") + point.placement);
+            if (point.on_front)
+                names.push_back(point.quantization + (point.placement.empty() ? "" : " ") + point.placement);
         }
         std::sort(names.begin(), names.end());
         return names;
