@@ -47,7 +47,6 @@ test-all: build
 
 bench: build
 	@cmake --build --preset release --parallel $(JOBS) --target bench-tools
-	@scripts/setup.sh bench
 	@bench/run.py --bin $(BUILD)/bin $(BENCH)
 
 gpu: setup

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need, on Debian and Ubuntu. Does nothing when all is there.
-# usage: setup.sh [slow-tests|bench]   with what only the slow tests, or the benchmark, need
+# usage: setup.sh [slow-tests]   with what only the slow tests need
 set -euo pipefail
 
 packages=(
   build-essential cmake ninja-build ccache curl git ca-certificates pkg-config
-  libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libseccomp-dev libssl-dev libtomlplusplus-dev
+  nlohmann-json3-dev
   gnuplot-nox                      # the charts of model cards
   cmark-gfm                        # renders documents in the tests
+  python3                          # runs the code that models write, confined (shimmy check)
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
 # A one-node Slurm cluster, which the test starts and ends itself, and a browser for report.html.
 [ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client chromium)
-[ "${1:-}" != bench ] || packages+=(python3)
 # npm brings llama.cpp's source and the GPU modules; any npm will do.
 command -v npm >/dev/null || packages+=(npm)
 

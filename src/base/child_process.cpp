@@ -47,14 +47,14 @@ ChildProcess::~ChildProcess() {
     ::close(err_);
 }
 
-std::optional<std::string> ChildProcess::read_line(std::chrono::milliseconds timeout) {
+std::optional<std::string> ChildProcess::read_until(char delimiter, std::chrono::milliseconds timeout) {
     const auto deadline = Clock::now() + timeout;
     while (true) {
-        const size_t end = buffer_.find('\n');
+        const size_t end = buffer_.find(delimiter);
         if (end != std::string::npos) {
-            const std::string line = buffer_.substr(0, end);
+            const std::string text = buffer_.substr(0, end);
             buffer_.erase(0, end + 1);
-            return line;
+            return text;
         }
         check_interrupted();
         if (Clock::now() > deadline) return std::nullopt;
@@ -84,7 +84,7 @@ uint64_t ChildProcess::peak_rss_bytes() const {
     return 0;
 }
 
-bool ChildProcess::ended() {
+bool ChildProcess::has_ended() {
     if (exit_code_) return true;
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
@@ -93,11 +93,11 @@ bool ChildProcess::ended() {
 }
 
 int ChildProcess::stop(std::chrono::milliseconds grace) {
-    if (ended()) return *exit_code_;
+    if (has_ended()) return *exit_code_;
     ::kill(pid_, SIGTERM);
-    for (const auto deadline = Clock::now() + grace; Clock::now() < deadline && !ended();)
+    for (const auto deadline = Clock::now() + grace; Clock::now() < deadline && !has_ended();)
         std::this_thread::sleep_for(POLL);
-    if (!ended()) {
+    if (!has_ended()) {
         ::kill(pid_, SIGKILL);
         exit_code_ = wait_exit_code(pid_);
     }

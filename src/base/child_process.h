@@ -19,8 +19,10 @@ public:
     ChildProcess(const ChildProcess &) = delete;
     ChildProcess & operator=(const ChildProcess &) = delete;
 
-    // The next line of its stdout; nullopt if it ended or said nothing within `timeout`. Throws Interrupted.
-    std::optional<std::string> read_line(std::chrono::milliseconds timeout);
+    // What its stdout says up to the next line end, or the next `delimiter`, without it; nullopt if it ended or that
+    // did not come within `timeout`. Throws Interrupted.
+    std::optional<std::string> read_line(std::chrono::milliseconds timeout) { return read_until('\n', timeout); }
+    std::optional<std::string> read_until(char delimiter, std::chrono::milliseconds timeout);
 
     // What it wrote to stderr so far.
     std::string err() const;
@@ -28,12 +30,12 @@ public:
     // The most RAM it has held at once; 0 if it ended.
     uint64_t peak_rss_bytes() const;
 
+    bool has_ended();
+
     // SIGTERM, and SIGKILL after `grace`. Returns its exit code, 128 + signal number if a signal ended it.
     int stop(std::chrono::milliseconds grace);
 
 private:
-    bool ended();
-
     int out_ = -1;  // read end of its stdout
     int err_ = -1;  // file that its stderr goes to
     pid_t pid_ = -1;

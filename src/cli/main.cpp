@@ -55,9 +55,11 @@ int main(int argc, char ** argv) {
     add_verify(commands);
     add_synth(commands);
     add_quantize(commands);
+    add_imatrix(commands);
     add_quality(commands);
     add_publish(commands);
     add_pull(commands);
+    add_check(commands);
     add_list(commands);
     add_discover(commands);
     add_probe(commands);

@@ -1,123 +1,220 @@
 // shimmy quality: what a quantization costs, as perplexity and KL divergence to the model it was made from.
+#include "base/cache_dir.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/units.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
-#include "gguf/model_info.h"
+#include "cli/quality_document.h"
+#include "describe/documents.h"
+#include "engine/version.h"
 #include "lab/hash_cache.h"
 #include "quality/evaluate.h"
-#include "report/table.h"
+#include "quality/offload_check.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace shimmy::cli {
 
 namespace {
 
+constexpr int EXIT_CODE_DEFECT = 1;
+// From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
+// decoding, take the CPU's kernels.
+constexpr uint32_t N_UBATCH_ON_CPU = 16;
+constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
+
 struct Options {
     std::string base;
     std::vector<std::string> models;
     std::string text;
     int n_chunks = 0;
+    bool check_offload = false;
+    std::string cache_size = "20GiB";
     engine::LoadOptions load;
 };
 
-struct Measured {
-    gguf::ModelInfo info;
-    std::string file;
-    quality::Divergence figures;
+// How a file is run.
+struct RunAs {
+    engine::Placement placement;
+    uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
 };
 
-std::string sha256_of(const std::string & file, bool quiet) {
-    lab::HashCache hashes{fs::path()};  // keeps nothing: the lab's own cache belongs to a campaign
-    return hashes.model_sha256(file, [quiet](const fs::path & part) -> ByteProgress {
-        auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), quiet);
-        return [progress](uint64_t done, uint64_t total) { progress->update(done, total); };
-    });
+// One command's work: what all of its runs share.
+class Measurement {
+public:
+    Measurement(const Options & options, const Globals & globals)
+        : options_(options),
+          globals_(globals),
+          text_(read_file(options.text)),
+          cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
+          hashes_(cache_folder().empty() ? fs::path() : cache_folder() / "hashes.json") {
+        if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
+        uses_moe_backend_ = load_backends(globals, options.load.device);
+    }
+
+    const std::string & text() const { return text_; }
+
+    std::string sha256(const std::string & file) {
+        const std::string hash = hashes_.model_sha256(file, [this](const fs::path & part) -> ByteProgress {
+            const bool quick = fs::file_size(part) < GIB;  // a second or so
+            auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), globals_.json || quick);
+            return [progress](uint64_t done, uint64_t total) { progress->update(done, total); };
+        });
+        save_hashes();
+        return hash;
+    }
+
+    quality::Reference reference(const std::string & base, RunAs as) {
+        quality::ReferenceOptions reference;
+        reference.load = load_options(base, as);
+        reference.text = text_;
+        reference.n_chunks = static_cast<size_t>(options_.n_chunks);
+        reference.settings = settings(reference.load);
+        quality::Reference result(reference, cache_, progress("base " + base));
+        if (!cache_.note().empty()) fmt::print(stderr, "shimmy: {}\n", cache_.note());
+        return result;
+    }
+
+    quality::Comparison compare(const quality::Reference & reference, const std::string & file, RunAs as) {
+        return reference.compare(load_options(file, as), progress(file));
+    }
+
+private:
+    fs::path cache_folder() const {
+        const fs::path dir = cache_dir();
+        const bool keeps = parse_bytes(options_.cache_size, "--cache-size") > 0;
+        return dir.empty() || !keeps ? fs::path() : dir / "quality";
+    }
+
+    engine::LoadOptions load_options(const std::string & file, RunAs as) const {
+        engine::LoadOptions load = options_.load;
+        load.path = file;
+        load.placement = as.placement;
+        load.n_ubatch = as.n_ubatch;
+        return load;
+    }
+
+    Json settings(const engine::LoadOptions & load) {
+        const engine::Device device = engine::find_device(load.device);
+        return {{"model_sha256", sha256(load.path)},
+                {"text_sha256", sha256_hex(text_)},
+                {"n_ctx", load.n_ctx},
+                {"n_chunks", options_.n_chunks},
+                {"n_ubatch", load.n_ubatch},
+                {"n_threads", load.n_threads},
+                {"placement", engine::to_string(load.placement)},
+                {"device", device.backend + " " + device.description},
+                {"moe_backend", uses_moe_backend_},
+                {"llama_cpp_version", engine::llama_cpp_version()}};
+    }
+
+    void save_hashes() {
+        if (cache_folder().empty()) return;
+        try {
+            fs::create_directories(cache_folder());
+            hashes_.save();
+        } catch (const std::exception &) {  // a cache that cannot be written only costs time
+        }
+    }
+
+    quality::OnChunk progress(const std::string & label) const {
+        auto shown = std::make_shared<Progress>(label, globals_.json);
+        return [shown](size_t done, size_t total) { shown->update(done, total); };
+    }
+
+    const Options & options_;
+    const Globals & globals_;
+    std::string text_;
+    quality::ReferenceCache cache_;
+    lab::HashCache hashes_;
+    bool uses_moe_backend_ = false;
+};
+
+std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::vector<MeasuredModel> & models,
+                                        const Options & options) {
+    std::vector<OffloadCheck> checks;
+    if (!options.check_offload) return checks;
+    for (const MeasuredModel & model : models) {
+        const quality::Reference baseline =
+            measurement.reference(model.file, {engine::Placement::baseline(), N_UBATCH_ON_CPU});
+        const quality::Comparison offload =
+            measurement.compare(baseline, model.file, {engine::Placement::offload(), N_UBATCH_ON_CPU});
+        checks.push_back(
+            {model.file, model.info.quantization, offload.figures, quality::offload_kld_bound(model.info)});
+    }
+    return checks;
 }
 
-Json to_json(const Measured & measured, bool quiet) {
-    const quality::Divergence & d = measured.figures;
-    return {{"file", measured.file},
-            {"sha256", sha256_of(measured.file, quiet)},
-            {"quant", measured.info.quantization},
-            {"bits_per_weight", measured.info.bits_per_weight},
-            {"ppl", d.ppl},
-            {"ppl_error", d.ppl_error},
-            {"ppl_ratio", d.ppl_ratio},
-            {"mean_kld", d.mean_kld},
-            {"mean_kld_error", d.mean_kld_error},
-            {"median_kld", d.median_kld},
-            {"kld_p90", d.kld_p90},
-            {"kld_p99", d.kld_p99},
-            {"kld_p999", d.kld_p999},
-            {"max_kld", d.max_kld},
-            {"rms_delta_p", d.rms_delta_p},
-            {"same_top_percent", d.same_top_percent}};
+void require_offload_checkable(const std::vector<MeasuredModel> & models, const Globals & globals,
+                               const Options & options) {
+    if (!options.check_offload) return;
+    if (placement_option(globals).offloads())
+        fail_usage("--check-offload measures both placements: leave --cpu-moe and --n-cpu-moe out");
+    for (const MeasuredModel & model : models) {
+        if (!model.info.cpu_moe_applies())
+            fail_usage("--check-offload: {} has no expert tensors: there is nothing to offload", model.file);
+    }
+    engine::load_backends(globals.gpu_backend);
+    if (!engine::find_device(options.load.device).is_gpu())
+        fail_usage("--check-offload needs a GPU to take the experts from (a software one: --device gpu)");
 }
 
-void print_table(const std::vector<Measured> & models, const Options & options, size_t n_chunks) {
-    report::Table table;
-    table.columns = {{"type", report::Table::Align::left},
-                     {"bits/weight"},
-                     {"perplexity"},
-                     {"to base"},
-                     {"mean KLD"},
-                     {"median"},
-                     {"99%"},
-                     {"max"},
-                     {"same top token"}};
-    for (const Measured & model : models) {
-        const quality::Divergence & d = model.figures;
-        table.rows.push_back({model.info.quantization, fmt::format("{:.2f}", model.info.bits_per_weight),
-                              fmt::format("{:.4f} ± {:.4f}", d.ppl, d.ppl_error), fmt::format("{:.4f}x", d.ppl_ratio),
-                              fmt::format("{:.5f} ± {:.5f}", d.mean_kld, d.mean_kld_error),
-                              fmt::format("{:.5f}", d.median_kld), fmt::format("{:.4f}", d.kld_p99),
-                              fmt::format("{:.3f}", d.max_kld), fmt::format("{:.2f}%", d.same_top_percent)});
-    }
-    fmt::print("{}\n{} chunks of {} tokens of {}; KL divergence to {} in nats, ± one standard error.\n", table.text(),
-               n_chunks, options.load.n_ctx, options.text, options.base);
-}
-
-int run_quality(Options options, const Globals & globals) {
-    const std::string text = read_file(options.text);
-    std::vector<std::string> files{
-        options.base};  // the base against itself is the figure 0 that all others stand beside
-    files.insert(files.end(), options.models.begin(), options.models.end());
-    std::vector<Measured> models;
-    for (const std::string & file : files)
-        models.push_back({gguf::read_model_info(file), file, {}});
-    options.load.placement = placement_option(globals);
-    load_backends(globals, options.load.device);
-
-    const auto progress_of = [&](const std::string & label) {
-        auto progress = std::make_shared<Progress>(label, globals.json);
-        return [progress](size_t done, size_t total) { progress->update(done, total); };
-    };
-    options.load.path = options.base;
-    quality::Reference reference(options.load, text, static_cast<size_t>(options.n_chunks),
-                                 progress_of("base " + options.base));
-    for (Measured & model : models) {
-        options.load.path = model.file;
-        model.figures = reference.compare(options.load, progress_of(model.file));
-    }
-    if (!globals.json) {
-        print_table(models, options, reference.n_chunks());
-        return 0;
-    }
+Json document(const Options & options, engine::Placement placement, const std::string & text,
+              const quality::Reference & reference, const std::vector<MeasuredModel> & models,
+              const std::vector<OffloadCheck> & checks) {
     Json entries = Json::array();
-    for (const Measured & model : models)
-        entries.push_back(to_json(model, true));
-    const Json document = {{"base", {{"file", options.base}, {"sha256", entries[0]["sha256"]}}},
-                           {"text", {{"file", options.text}, {"sha256", sha256_hex(text)}}},
-                           {"n_ctx", options.load.n_ctx},
-                           {"n_chunks", reference.n_chunks()},
-                           {"models", entries}};
-    fmt::print("{}\n", document.dump(2));
-    return 0;
+    for (const MeasuredModel & model : models)
+        entries.push_back(to_json(model));
+    Json offload = Json::array();
+    for (const OffloadCheck & check : checks)
+        offload.push_back(to_json(check));
+    Json result = {{"base", {{"file", options.base}, {"sha256", models.front().sha256}}},
+                   {"text", {{"file", options.text}, {"sha256", sha256_hex(text)}}},
+                   {"shimmy_version", shimmy_version()},
+                   {"llama_cpp_version", engine::llama_cpp_version()},
+                   {"placement", engine::to_string(placement)},
+                   {"device", describe::device(engine::find_device(options.load.device))},
+                   {"n_ctx", options.load.n_ctx},
+                   {"max_chunks", options.n_chunks},
+                   {"n_chunks", reference.n_chunks()},
+                   {"base_from_cache", reference.from_cache()},
+                   {"models", entries}};
+    if (options.check_offload) result["offload"] = offload;
+    return result;
+}
+
+int run_quality(const Options & options, const Globals & globals) {
+    std::vector<std::string> files{options.base};  // the figure 0 that all others stand beside
+    files.insert(files.end(), options.models.begin(), options.models.end());
+    std::vector<MeasuredModel> models;
+    for (const std::string & file : files)
+        models.push_back({gguf::read_model_info(file), file, {}, {}});
+    require_offload_checkable(models, globals, options);
+
+    Measurement measurement(options, globals);
+    const engine::Placement placement = placement_option(globals);
+    const quality::Reference reference = measurement.reference(options.base, {placement});
+    for (MeasuredModel & model : models) {
+        model.sha256 = measurement.sha256(model.file);
+        model.result =
+            &model == &models.front() ? reference.base() : measurement.compare(reference, model.file, {placement});
+    }
+    const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
+    if (globals.json) {
+        fmt::print("{}\n", document(options, placement, measurement.text(), reference, models, checks).dump(2));
+    } else {
+        fmt::print("{}\n{} chunks of {} tokens of {}; KL divergence to {} in nats, ± one standard error.\n{}",
+                   quality_text(models), reference.n_chunks(), options.load.n_ctx, options.text, options.base,
+                   offload_text(checks));
+    }
+    const bool sound =
+        std::all_of(checks.begin(), checks.end(), [](const OffloadCheck & check) { return check.within_bound(); });
+    return sound ? 0 : EXIT_CODE_DEFECT;
 }
 
 }  // namespace
@@ -140,11 +237,21 @@ void add_quality(Commands & commands) {
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
+    command->add_flag("--check-offload", options->check_offload,
+                      "also run every file with all experts on the GPU and with --cpu-moe, and report as a defect what "
+                      "the kernels' rounding does not explain");
+    command
+        ->add_option("--cache-size", options->cache_size,
+                     "keep the base's predictions for later commands, of this size at most, the longest unused going "
+                     "first; 0: keep nothing")
+        ->type_name("SIZE")
+        ->capture_default_str();
     add_load_options(*command, options->load);
     command->footer(
         "The second half of every chunk is predicted, as llama-perplexity does it. The base's predictions are kept in "
-        "a "
-        "temporary file: 4 bytes x vocabulary x half of --ctx per chunk.");
+        "the cache folder (SHIMMY_CACHE, else shimmy in XDG_CACHE_HOME or ~/.cache): 2 bytes x vocabulary x half of "
+        "--ctx per chunk, for the same file, text and settings. Exit codes: 0 measured; 1 failed, or --check-offload "
+        "found a defect.");
 }
 
 }  // namespace shimmy::cli

@@ -2,11 +2,14 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "engine/imatrix_coverage.h"
 #include "engine/log.h"
+#include "gguf/expert_tensors.h"
 
 #include "imatrix-loader.h"
 
 #include <algorithm>
+#include <map>
 
 namespace shimmy::engine {
 
@@ -26,15 +29,38 @@ std::vector<float> column_means(const common_imatrix_entry & entry) {
     return means;
 }
 
-}  // namespace
-
-Imatrix::Imatrix(const std::filesystem::path & path) {
+common_imatrix load(const std::filesystem::path & path) {
     require_readable_file(path);
     common_imatrix loaded;
     const LogCapture log;
     if (!common_imatrix_load(path.string(), loaded) || loaded.entries.empty()) {
         fail("{}: not an importance matrix: {}", path.string(), log.reason("it holds no entries"));
     }
+    return loaded;
+}
+
+}  // namespace
+
+ImatrixCoverage read_imatrix_coverage(const std::filesystem::path & path) {
+    const common_imatrix loaded = load(path);
+    ImatrixCoverage coverage;
+    coverage.n_tensors = static_cast<int>(loaded.entries.size());
+    coverage.n_chunks = loaded.chunk_count;
+    std::map<int, std::vector<int64_t>> tokens;  // per layer and expert
+    for (const auto & [name, entry] : loaded.entries) {
+        if (gguf::is_expert_tensor(name)) tokens[gguf::layer_of(name)] = entry.counts;  // alike for gate, up and down
+    }
+    for (const auto & [layer, counts] : tokens) {
+        coverage.n_experts += static_cast<int>(counts.size());
+        for (size_t expert = 0; expert < counts.size(); ++expert) {
+            if (counts[expert] == 0) coverage.unreached.push_back({layer, static_cast<int>(expert)});
+        }
+    }
+    return coverage;
+}
+
+Imatrix::Imatrix(const std::filesystem::path & path) {
+    const common_imatrix loaded = load(path);
     for (const auto & [name, entry] : loaded.entries)
         weights_.push_back({name, column_means(entry)});
     for (const Weight & weight : weights_)

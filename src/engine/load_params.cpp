@@ -112,10 +112,14 @@ llama_model_ptr LoadParams::load_model() const {
     return model;
 }
 
-llama_context_ptr LoadParams::make_context(llama_model * model) const {
+llama_context_ptr LoadParams::make_context(llama_model * model, RoutingRecorder * routing) const {
     const LogCapture log;
-    llama_context_ptr context(
-        llama_init_from_model(model, context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)))));
+    llama_context_params params = context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)));
+    if (routing != nullptr) {
+        params.cb_eval = routing->callback();
+        params.cb_eval_user_data = routing;
+    }
+    llama_context_ptr context(llama_init_from_model(model, params));
     if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
     return context;
 }

@@ -3,6 +3,7 @@
 
 #include "engine/device.h"
 #include "engine/model.h"
+#include "engine/routing_recorder.h"
 
 #include "ggml-backend.h"
 #include "llama-cpp.h"
@@ -35,7 +36,8 @@ public:
 
     // Throws Error with llama.cpp's reason.
     llama_model_ptr load_model() const;
-    llama_context_ptr make_context(llama_model * model) const;
+    // `routing`, if any, must outlive the context.
+    llama_context_ptr make_context(llama_model * model, RoutingRecorder * routing = nullptr) const;
 
 private:
     LoadOptions options_;

@@ -5,6 +5,7 @@
 #include "engine/fit.h"
 #include "engine/load_params.h"
 #include "engine/log.h"
+#include "engine/routing_recorder.h"
 #include "engine/utf8.h"
 
 #include "chat.h"
@@ -97,6 +98,7 @@ std::optional<double> GenerateResult::decode_tps() const {
 
 struct Model::Impl {
     std::unique_ptr<LoadParams> params;
+    std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
     common_chat_templates_ptr templates;  // null: the model has none
@@ -154,9 +156,11 @@ Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     const auto start = Clock::now();
     impl_->model = impl_->params->load_model();
-    impl_->context = impl_->params->make_context(impl_->model.get());
+    if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
+    impl_->context = impl_->params->make_context(impl_->model.get(), impl_->routing.get());
     impl_->load_chat_template();
     if (options.warm_up) impl_->warm_up();
+    take_routing();  // the warm-up's tokens are nobody's
     impl_->load_ms = ms_since(start);
 }
 
@@ -278,11 +282,11 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     return result;
 }
 
-std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens) {
+std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens, size_t first) {
     if (tokens.size() > n_ctx()) fail("{} tokens do not fit into a context of {}", tokens.size(), n_ctx());
     const auto width = static_cast<size_t>(n_vocab());
-    std::vector<float> rows;  // n_tokens x n_vocab
-    rows.reserve(tokens.size() * width);
+    std::vector<float> rows;  // (n_tokens - first) x n_vocab
+    rows.reserve((tokens.size() - std::min(first, tokens.size())) * width);
     llama_memory_clear(llama_get_memory(impl_->context.get()), true);
     const size_t n_batch = llama_n_batch(impl_->context.get());
     llama_batch batch = llama_batch_init(static_cast<int>(n_batch), 0, 1);
@@ -295,16 +299,23 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens)
             batch.pos[i] = static_cast<llama_pos>(start) + i;
             batch.n_seq_id[i] = 1;
             batch.seq_id[i][0] = 0;
-            batch.logits[i] = 1;
+            batch.logits[i] = start + static_cast<size_t>(i) >= first ? 1 : 0;
         }
-        if (llama_decode(impl_->context.get(), batch) != 0) fail("decoding failed at token {}", start);
+        const int rc = llama_decode(impl_->context.get(), batch);
+        check_interrupted();
+        if (rc != 0) fail("decoding failed at token {}", start);
         for (int i = 0; i < batch.n_tokens; ++i) {
+            if (batch.logits[i] == 0) continue;
             float * logits = llama_get_logits_ith(impl_->context.get(), i);
             log_softmax(logits, n_vocab());
             rows.insert(rows.end(), logits, logits + width);
         }
     }
     return rows;
+}
+
+std::vector<LayerRouting> Model::take_routing() {
+    return impl_->routing ? impl_->routing->take() : std::vector<LayerRouting>();
 }
 
 }  // namespace shimmy::engine

@@ -5,6 +5,7 @@
 #include "engine/device.h"
 #include "engine/memory.h"
 #include "engine/placement.h"
+#include "engine/routing.h"
 
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,8 @@ struct LoadOptions {
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
-    bool check_fit = true;  // refuse, with numbers, what would not fit; costs a second read of the header
+    bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
+    bool record_routing = false;  // for take_routing(); slows decoding
 };
 
 struct SamplingOptions {
@@ -100,10 +102,15 @@ public:
     GenerateResult generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                             const OnText & on_text = {});
 
-    // Natural-log probabilities over the vocabulary after each token of `tokens`: row i predicts token i + 1.
-    // `tokens.size()` rows of n_vocab floats, row-major. For comparing placements and quantizations.
-    std::vector<float> log_probabilities(const std::vector<int32_t> & tokens);
+    // Natural-log probabilities over the vocabulary after each token of `tokens` from `first` on: row i predicts token
+    // first + i + 1. `tokens.size() - first` rows of n_vocab floats, row-major. For comparing placements and
+    // quantizations.
+    std::vector<float> log_probabilities(const std::vector<int32_t> & tokens, size_t first = 0);
     int n_vocab() const;
+
+    // The router's choices in all that was computed since the last call, by layer; empty without
+    // LoadOptions::record_routing, and for a model without experts.
+    std::vector<LayerRouting> take_routing();
 
 private:
     struct Impl;

@@ -8,7 +8,9 @@
 #include "engine/imatrix.h"
 #include "engine/log.h"
 #include "engine/quantization.h"
+#include "engine/tensor_override_list.h"
 #include "engine/tensor_plan.h"
+#include "engine/tensor_types.h"
 #include "gguf/gguf_file.h"
 
 #include "llama.h"
@@ -61,6 +63,16 @@ struct ProgressHook {
     }
 };
 
+// llama.cpp finds this out only when it comes to the tensor.
+void require_imatrix(const TensorPlan & plan, const QuantizeOptions & options) {
+    if (!options.imatrix.empty()) return;
+    for (const PlannedTensor & tensor : plan.tensors) {
+        if (ggml_quantize_requires_imatrix(tensor_type_named(tensor.type)))
+            fail("{}: {} of {} needs an importance matrix: make one with shimmy imatrix, and pass it with --imatrix",
+                 options.input.string(), upper(tensor.type), tensor.name);
+    }
+}
+
 }  // namespace
 
 void require_quantizable(const fs::path & input) {
@@ -75,7 +87,8 @@ void require_quantizable(const fs::path & input) {
 
 void quantize(const QuantizeOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_tensor) {
     require_quantizable(options.input);
-    const TensorPlan plan = plan_tensors(options.input, options.type);
+    const TensorPlan plan = plan_tensors(options.input, options.type, options.tensor_types);
+    require_imatrix(plan, options);
     const fs::path dir = fs::absolute(options.output).parent_path();
     ensure_writable_dir(dir);
     const uint64_t needed_bytes = plan.total_bytes() + DISK_MARGIN_BYTES;
@@ -94,6 +107,9 @@ void quantize(const QuantizeOptions & options, const std::function<void(uint64_t
         params.imatrix = imatrix->data();
         params.kv_overrides = imatrix->metadata();
     }
+
+    const auto overrides = override_list(options.tensor_types);
+    params.tt_overrides = overrides.data();
 
     PartFile part(options.output);
     const LogCapture log;

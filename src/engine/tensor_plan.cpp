@@ -5,6 +5,7 @@
 #include "engine/log.h"
 #include "engine/quantization.h"
 #include "engine/shape_metadata.h"
+#include "engine/tensor_override_list.h"
 #include "engine/tensor_types.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/model_info.h"
@@ -55,7 +56,8 @@ void sort_as_quantizer(std::vector<Tensor> & tensors) {
     });
 }
 
-TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const std::string & quantization) {
+TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const std::string & quantization,
+                const std::vector<TensorOverride> & overrides) {
     sort_as_quantizer(tensors);
     const ggml_context_ptr context(
         ggml_init({ggml_tensor_overhead() * (tensors.size() + 1), nullptr, /*no_alloc=*/true}));
@@ -67,6 +69,8 @@ TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const st
     }
     llama_model_quantize_params params = llama_model_quantize_default_params();
     params.ftype = static_cast<llama_ftype>(quantization_ftype(quantization));
+    const auto list = override_list(overrides);
+    params.tt_overrides = list.data();
     const std::unique_ptr<quantize_state_impl, decltype(&llama_quant_free)> state(llama_quant_init(model, &params),
                                                                                   &llama_quant_free);
     std::vector<ggml_type> types(handles.size());
@@ -103,6 +107,16 @@ std::vector<Tensor> tensors_of(const llama_model * model, const gguf::Shape & sh
     return tensors;
 }
 
+// A pattern that changes nothing is a mistake of the writer.
+void require_matches(const std::vector<TensorOverride> & overrides, const std::vector<Tensor> & tensors) {
+    for (const TensorOverride & one : overrides) {
+        const std::regex pattern(one.pattern);
+        const auto matches = [&](const Tensor & tensor) { return std::regex_search(tensor.name, pattern); };
+        if (std::none_of(tensors.begin(), tensors.end(), matches))
+            fail_usage("no tensor's name matches '{}'", one.pattern);
+    }
+}
+
 void ignore_tensor(ggml_tensor * /*tensor*/, void * /*user_data*/) {}
 
 }  // namespace
@@ -121,7 +135,8 @@ uint64_t TensorPlan::total_bytes() const {
     return total;
 }
 
-TensorPlan plan_tensors(const std::filesystem::path & path, const std::string & quantization) {
+TensorPlan plan_tensors(const std::filesystem::path & path, const std::string & quantization,
+                        const std::vector<TensorOverride> & overrides) {
     const gguf::GgufFile file(path);
     gguf::read_model_info(file);  // refuses what would end llama.cpp by an assertion
     const LogCapture log;
@@ -130,7 +145,8 @@ TensorPlan plan_tensors(const std::filesystem::path & path, const std::string & 
     std::vector<Tensor> tensors;
     for (const gguf::TensorInfo & tensor : file.tensors())
         tensors.push_back({tensor.name, tensor.shape, tensor_type_named(tensor.type)});
-    return plan(model.get(), std::move(tensors), quantization);
+    require_matches(overrides, tensors);
+    return plan(model.get(), std::move(tensors), quantization, overrides);
 }
 
 TensorPlan plan_tensors(const gguf::Shape & shape, const std::string & quantization) {
@@ -144,7 +160,7 @@ TensorPlan plan_tensors(const gguf::Shape & shape, const std::string & quantizat
     const LogCapture log;
     const llama_model_ptr model(llama_model_init_from_user(metadata.get(), &ignore_tensor, nullptr, planning_params()));
     if (!model) fail("{}: {}", shape.source, log.reason("llama.cpp cannot build it"));
-    return plan(model.get(), tensors_of(model.get(), shape), quantization);
+    return plan(model.get(), tensors_of(model.get(), shape), quantization, {});
 }
 
 }  // namespace shimmy::engine

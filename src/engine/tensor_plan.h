@@ -2,6 +2,7 @@
 // code, types from its own quantizer. Nothing here knows an architecture.
 #pragma once
 
+#include "engine/tensor_override.h"
 #include "gguf/shape.h"
 
 #include <cstdint>
@@ -26,8 +27,10 @@ struct TensorPlan {
 };
 
 // What `quantize` would make of an existing model without an importance matrix (with one, a few tensors of the smallest
-// types may change). `quantization` in any case, as in engine/quantization.h. Throws Error with llama.cpp's reason.
-TensorPlan plan_tensors(const std::filesystem::path & model, const std::string & quantization);
+// types may change). `quantization` in any case, as in engine/quantization.h. Throws Error with llama.cpp's reason,
+// UsageError for an override that no tensor's name matches.
+TensorPlan plan_tensors(const std::filesystem::path & model, const std::string & quantization,
+                        const std::vector<TensorOverride> & overrides = {});
 
 // The tensors of a model that does not exist: llama.cpp builds the architecture from `shape`'s metadata alone, without
 // memory for weights. Throws Error with llama.cpp's reason (unknown architecture, a missing key).

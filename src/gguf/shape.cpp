@@ -1,8 +1,8 @@
 #include "gguf/shape.h"
 
+#include "base/data_dir.h"
 #include "base/error.h"
 #include "base/files.h"
-#include "base/subprocess.h"
 
 #include <toml++/toml.h>
 
@@ -13,12 +13,6 @@
 namespace shimmy::gguf {
 
 namespace {
-
-// Installed, data lies in ../share/shimmy of the program; in a build tree, in the sources.
-fs::path data_dir(const char * installed_name, const char * source_dir) {
-    const fs::path installed = fs::path(self_path()).parent_path().parent_path() / "share" / "shimmy" / installed_name;
-    return fs::is_directory(installed) ? installed : fs::path(source_dir);
-}
 
 fs::path shapes_dir() {
     return data_dir("shapes", SHIMMY_SHAPES_DIR);

@@ -1,7 +1,7 @@
 #include "lab/campaign.h"
 
+#include "base/toml_reader.h"
 #include "engine/quantization.h"
-#include "lab/toml_reader.h"
 #include "library/names.h"
 
 #include <algorithm>
@@ -16,14 +16,6 @@ constexpr int MAX_REPEATS = 1000;
 constexpr int MAX_TIMEOUT_S = 7 * 24 * 3600;
 constexpr int MAX_CLIENTS = 1024;
 constexpr int MIN_MAX_TOKENS = 2;  // a decode rate needs two tokens
-
-toml::table parse_toml(std::string_view text, const std::string & file) {
-    try {
-        return toml::parse(text, file);
-    } catch (const toml::parse_error & error) {
-        fail_usage("{}:{}: {}", file, error.source().begin.line, error.description());
-    }
-}
 
 // Names become folders and files.
 bool is_file_name_safe(const std::string & name) {

@@ -54,7 +54,7 @@ struct LoadTest {
     int repeats = 1;
 };
 
-// What `shimmy quality` is to be run on, for the documents; the lab runs nothing of it.
+// What `shimmy quality` is run on at the end of the campaign.
 struct QualityTest {
     fs::path text;   // evaluation text; empty: none
     int chunks = 0;  // 0: all

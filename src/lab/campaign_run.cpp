@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "lab/hasher.h"
+#include "lab/quality_run.h"
 #include "lab/quantized_models.h"
 #include "lab/run_state.h"
 
@@ -166,6 +167,7 @@ Summary run_campaign(const Campaign & campaign, const CampaignOptions & options,
     write_plan(plan);
     look_up_results(plan);
     executor(plan, runs_to_make(plan, options), state);
+    if (options.only.empty()) measure_qualities(plan, options, hooks, state);
     return write_summary(plan);
 }
 

@@ -23,7 +23,8 @@ Executor local_executor(const CampaignOptions & options, const Hooks & hooks);
 Json make_run(const CampaignPlan & plan, size_t run, const std::string & program, const Hooks & hooks);
 
 // Does it all: what the options' selection leaves out stays as it is. Ctrl-C throws Interrupted and leaves every
-// finished result; so does a kill. Writes campaign.json, the results and summary.json under
+// finished result; so does a kill. With an evaluation text, measures the quality of the files at the end, unless only
+// some runs were chosen. Writes campaign.json, the results, quality/*.json and summary.json under
 // campaign.out_dir. Throws Error if another process runs the same campaign, or the disk is too small.
 Summary run_campaign(const Campaign & campaign, const CampaignOptions & options, const Hooks & hooks,
                      const Executor & executor);

@@ -52,7 +52,7 @@ constexpr const char * TAIL = R"(
 # duration_s = 30
 # repeats = 1
 
-# What shimmy quality is to be run on, for the documents. chunks = 0: all of the text.
+# The quality of every file against the original, measured at the end. chunks of 512 tokens; 0: all of the text.
 # [quality]
 # text = "eval.txt"
 # chunks = 0

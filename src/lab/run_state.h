@@ -12,7 +12,7 @@ namespace shimmy::lab {
 struct RunState {
     int pid = 0;
     std::string host;
-    std::string phase;    // "quantize", "run", "slurm"
+    std::string phase;    // "quantize", "run", "slurm", "quality"
     std::string current;  // what is being made now
     size_t n_done = 0;    // of this invocation
     size_t n_total = 0;

@@ -9,6 +9,8 @@ namespace shimmy::quality {
 
 namespace {
 
+constexpr float NEGLIGIBLE_LOG_P = -16.0F;  // llama-perplexity leaves out what the base finds less likely than e^-16
+
 struct Mean {
     double value = 0.0;
     double error = 0.0;  // standard error
@@ -39,8 +41,10 @@ double quantile(const std::vector<double> & sorted, double share) {
 
 Position compare(const float * base, const float * model, size_t n_vocab, size_t right) {
     Position position{-static_cast<double>(base[right]), -static_cast<double>(model[right]), 0.0, false};
-    for (size_t v = 0; v < n_vocab; ++v)
-        position.kld += std::exp(static_cast<double>(base[v])) * (static_cast<double>(base[v]) - model[v]);
+    for (size_t v = 0; v < n_vocab; ++v) {
+        if (base[v] > NEGLIGIBLE_LOG_P)
+            position.kld += std::exp(static_cast<double>(base[v])) * (static_cast<double>(base[v]) - model[v]);
+    }
     position.same_top =
         std::max_element(base, base + n_vocab) - base == std::max_element(model, model + n_vocab) - model;
     return position;

@@ -5,9 +5,10 @@
 
 #include "engine/model.h"
 #include "quality/divergence.h"
+#include "quality/reference_cache.h"
+#include "quality/routing.h"
 
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,29 +18,44 @@ namespace shimmy::quality {
 
 using OnChunk = std::function<void(size_t done, size_t total)>;
 
-// What the base says at every scored position: log-probabilities, kept in a file without a name that goes with the
-// object (positions x vocabulary x 4 bytes: 0.16 GB per chunk of 512 for a vocabulary of 150,000).
+// What the base is to be run on.
+struct ReferenceOptions {
+    engine::LoadOptions load;  // of the base; n_ctx is the chunk
+    std::string text;
+    size_t n_chunks = 0;  // at most; 0: all that the text has
+    // Says what the predictions depend on, for the cache: sha256 of file and text, settings, program.
+    Json settings;
+};
+
+struct Comparison {
+    Divergence figures;
+    std::vector<LayerUse> routing;  // empty for a model without experts
+};
+
+// What the base says at every scored position: 2 bytes x vocabulary per position (0.08 GB per chunk of 512 for a
+// vocabulary of 150,000), in the cache or in a file that goes with the object.
 class Reference {
 public:
-    // `load` names the base; its n_ctx is the chunk. `n_chunks` 0: all that the text has. Throws Error if the text has
-    // less than one chunk, or the temporary folder is full.
-    Reference(const engine::LoadOptions & load, const std::string & text, size_t n_chunks, const OnChunk & on_chunk);
+    // From the cache, else by running the base. Throws Error if the text has less than one chunk, the disk is full, or
+    // the model's predictions are no numbers.
+    Reference(const ReferenceOptions & options, ReferenceCache & cache, const OnChunk & on_chunk);
 
-    size_t n_chunks() const { return chunks_.size(); }
-    size_t n_vocab() const { return n_vocab_; }
+    size_t n_chunks() const { return file_->n_chunks(); }
+    bool from_cache() const { return from_cache_; }
 
-    // The model `load` names against the base. Throws Error if it cuts the text into other tokens.
-    Divergence compare(const engine::LoadOptions & load, const OnChunk & on_chunk);
+    // The base's own figures; its KL divergence is 0.
+    Comparison base() const;
+
+    // The model `load` names against the base. A position counts as equal, with KL divergence 0, if its predictions
+    // are the base's to the last of the 16 bits that are kept. Throws Error if it cuts the text into other tokens.
+    Comparison compare(engine::LoadOptions load, const OnChunk & on_chunk) const;
 
 private:
-    struct Close {
-        void operator()(std::FILE * file) const { std::fclose(file); }
-    };
+    std::unique_ptr<ReferenceFile> make(ReferenceCache & cache, const OnChunk & on_chunk) const;
 
-    std::string text_;
-    std::vector<std::vector<int32_t>> chunks_;  // of n_ctx tokens
-    size_t n_vocab_ = 0;
-    std::unique_ptr<std::FILE, Close> file_;
+    ReferenceOptions options_;
+    std::unique_ptr<ReferenceFile> file_;
+    bool from_cache_ = false;
 };
 
 }  // namespace shimmy::quality

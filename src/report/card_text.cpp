@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "report/licenses.h"
+#include "report/pareto.h"
 #include "report/text.h"
 
 #include <fmt/format.h>
@@ -108,6 +109,8 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
                            choice.type, size((*row)["baseline"], "vram_bytes"), size((*row)["offload"], "vram_bytes"),
                            number_of(*row, "saved_percent"));
     }
+    for (const std::string & line : recommendations(summary, model, quality))
+        out += fmt::format("- By measured quality, {}{}.\n", line, is_software(summary) ? " on a software device" : "");
     return out +
            "- If everything fits on your card, leave `--cpu-moe` out. If it almost fits, `--n-cpu-moe N` keeps only "
            "the "

@@ -2,6 +2,7 @@
 
 #include "report/assets.h"
 #include "report/findings.h"
+#include "report/pareto.h"
 #include "report/text.h"
 
 #include <map>
@@ -61,9 +62,13 @@ std::string fill_in(std::string_view page, const std::map<std::string_view, std:
 std::string html_report(const Json & summary, const Quality & quality, const Commands & commands) {
     Json quality_documents = Json::object();
     Json quality_commands = Json::object();
+    Json pareto = Json::object();
+    Json recommended = Json::object();
     for (const Json & model : summary["models"]) {
         const std::string name = model["name"];
         quality_commands[name] = quality.command(name);
+        pareto[name] = pareto_json(summary, name, quality);
+        recommended[name] = recommendations(summary, name, quality);
         if (const Json * document = quality.document(name)) quality_documents[name] = *document;
     }
     const Json data{
@@ -72,6 +77,8 @@ std::string html_report(const Json & summary, const Quality & quality, const Com
         {"findings", findings_json(find_findings(summary))},
         {"anomalies", findings_json(find_anomalies(summary))},
         {"quality", quality_documents},
+        {"pareto", pareto},
+        {"recommendations", recommended},
         {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
     const std::string title = escaped("Campaign " + text_of(summary, "campaign"));
     const std::string licenses =

@@ -1,6 +1,7 @@
 #include "report/markdown_report.h"
 
 #include "report/findings.h"
+#include "report/pareto.h"
 #include "report/tables.h"
 #include "report/text.h"
 
@@ -73,6 +74,25 @@ std::string results_section(const Json & summary, const std::string & model, int
     return out;
 }
 
+namespace {
+
+// What the quality costs: Pareto fronts, and what to take for how much VRAM.
+std::string cost_section(const Json & summary, const std::string & model, const Quality & quality) {
+    const Table table = pareto_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    std::string out =
+        "\nQuality against file size, VRAM and speed. `yes`: on the Pareto front, nothing measured is as good in both "
+        "and better in one.\n\n" +
+        table.markdown() +
+        "\nWhich to take, the lowest mean KLD at no less than half the speed of the fastest that fits:\n\n";
+    for (const std::string & line : recommendations(summary, model, quality))
+        out += fmt::format("- {}\n", line);
+    return out +
+           (is_software(summary) ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n" : "");
+}
+
+}  // namespace
+
 std::string quality_section(const Json & summary, const std::string & model, const Quality & quality) {
     const Json * document = quality.document(model);
     if (document == nullptr) {
@@ -83,7 +103,7 @@ std::string quality_section(const Json & summary, const std::string & model, con
                        fs::path(text_of((*document)["base"], "file")).filename().string(),
                        number_of(*document, "n_chunks"), number_of(*document, "n_ctx"),
                        fs::path(text_of((*document)["text"], "file")).filename().string()) +
-           quality_table(summary, model, quality).markdown();
+           quality_table(summary, model, quality).markdown() + cost_section(summary, model, quality);
 }
 
 std::string findings_section(const Json & summary) {

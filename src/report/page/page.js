@@ -203,6 +203,28 @@
     });
   }
 
+  function drawFront() {
+    const costs = data.pareto[model];
+    fill(byId('front-cost'), Object.keys(costs));
+    const cost = byId('front-cost').value, list = costs[cost].slice().sort((a, b) => a.value - b.value);
+    byId('recommendations').innerHTML = data.recommendations[model].map((line) => '<li>' + escape(line) + '</li>').join('');
+    if (!list.length) return missing('front', 'Not measured:', data.commands.quality[model]);
+    const isBytes = cost !== 'decode rate';
+    const unit = !isBytes ? [1, 'tok/s'] : Math.max(...list.map((p) => p.value)) >= GIB ? [GIB, 'GiB'] : [MIB, 'MiB'];
+    const name = (p) => p.quantization + (p.placement ? ' ' + placementName(p.placement) : '');
+    const points = (onFront) => list.filter((p) => p.on_front === onFront).map((p) => ({value: [p.value / unit[0], p.mean_kld], point: p}));
+    const label = {show: true, formatter: (p) => name(p.data.point), position: 'top', color: css('--fg'), fontSize: 11};
+    draw('front', {
+      tooltip: Object.assign(base({}).tooltip, {formatter: (p) => '<b>' + escape(name(p.data.point)) + '</b><br>mean KLD ' + p.data.point.mean_kld.toFixed(5) +
+        '<br>' + (isBytes ? bytes(p.data.point.value) : figure(p.data.point.value) + ' tok/s')}),
+      xAxis: {type: 'value', name: cost + ', ' + unit[1], nameLocation: 'middle', nameGap: 28, min: 0},
+      yAxis: {type: 'value', name: 'mean KL divergence from the base', nameTextStyle: {align: 'left', color: css('--muted')}, min: 0},
+      grid: {left: 12, right: narrow() ? 44 : 64, top: 56, bottom: 36, containLabel: true},
+      series: [{name: 'Pareto front', type: 'line', symbol: 'circle', symbolSize: 12, data: points(true), label, labelLayout: {hideOverlap: true}, itemStyle: {color: COLORS[0]}},
+               {name: 'others', type: 'scatter', symbol: 'emptyCircle', symbolSize: 11, data: points(false), label, labelLayout: {hideOverlap: true}, itemStyle: {color: COLORS[6]}}],
+    });
+  }
+
   function drawExperts() {
     const all = summary.cells.filter((c) => c.model === model && Array.isArray(c.expert_use) && c.expert_use.length);
     const names = all.map((c) => c.quantization + ' ' + c.placement);
@@ -249,7 +271,7 @@
 
   function drawAll() {
     writeText();
-    for (const drawOne of [drawVram, drawSpeed, drawLatency, drawStreaming, drawLoad, drawQuality, drawExperts]) drawOne();
+    for (const drawOne of [drawVram, drawSpeed, drawLatency, drawStreaming, drawLoad, drawQuality, drawFront, drawExperts]) drawOne();
   }
 
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
@@ -257,6 +279,7 @@
   fill(byId('model'), summary.models.map((m) => m.name));
   byId('model').addEventListener('change', () => { model = byId('model').value; drawAll(); });
   byId('latency-type').addEventListener('change', drawLatency);
+  byId('front-cost').addEventListener('change', drawFront);
   byId('experts-type').addEventListener('change', drawExperts);
   byId('theme').addEventListener('click', () => setTheme(root.dataset.theme !== 'dark'));
   dark.addEventListener('change', (event) => setTheme(event.matches));

@@ -11,9 +11,19 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace shimmy::lab {
+namespace shimmy {
+
+// Throws UsageError with file:line for a syntax error.
+inline toml::table parse_toml(std::string_view text, const std::string & file) {
+    try {
+        return toml::parse(text, file);
+    } catch (const toml::parse_error & error) {
+        fail_usage("{}:{}: {}", file, error.source().begin.line, error.description());
+    }
+}
 
 class TomlReader {
 public:
@@ -64,6 +74,9 @@ public:
         if (!node->is_table()) fail_at(*node, fmt::format("'{}' must be a table, written as [{}]", key, key));
         return node->as_table();
     }
+
+    // The key may be there, with a value of any type; nullptr if it is absent.
+    const toml::node * any(const std::string & key) { return find(key); }
 
     // Whole numbers in a range, none twice; nullopt if the key is absent.
     std::optional<std::vector<int>> integers(const std::string & key, int min, int max) {
@@ -146,4 +159,4 @@ private:
     std::set<std::string> known_;
 };
 
-}  // namespace shimmy::lab
+}  // namespace shimmy

@@ -1,0 +1,171 @@
+#include "check/code.h"
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "check/sandbox.h"
+#include "check/words.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace shimmy::check {
+
+namespace {
+
+constexpr std::chrono::seconds FIND_TIMEOUT{20};
+constexpr size_t MAX_REASON_BYTES = 200;
+
+// Calls the function for every list of arguments and prints what it returns, one JSON line each behind a mark that the
+// code does not know, so that what the code prints is not taken for a result. What is expected stays outside.
+constexpr const char * DRIVER = R"py(
+import json, sys, types
+job = json.loads(sys.stdin.read())
+out = sys.stdout
+sys.stdout = sys.stderr
+space = {"__name__": "answer"}
+def say(**fields):
+    out.write(job["mark"] + json.dumps(fields) + "\n")
+    out.flush()
+try:
+    exec(compile(job["code"], "answer", "exec"), space)
+    functions = [v for v in space.values() if isinstance(v, types.FunctionType)]
+    call = space.get(job["function"]) if job["function"] else (functions[-1] if functions else None)
+    if not callable(call):
+        say(error="defines no function " + job["function"])
+    else:
+        for arguments in job["arguments"]:
+            say(returned=call(*arguments))
+except BaseException as error:
+    say(error=type(error).__name__ + ": " + str(error))
+)py";
+
+bool starts_code(const std::string & line) {
+    return line.starts_with("def ") || line.starts_with("import ") || line.starts_with("from ");
+}
+
+std::string fenced_blocks(const std::string & answer) {
+    std::string code;
+    size_t at = 0;
+    while ((at = answer.find("```", at)) != std::string::npos) {
+        const size_t begin = answer.find('\n', at);
+        if (begin == std::string::npos) break;
+        const size_t end = std::min(answer.find("```", begin), answer.size());
+        const std::string block = answer.substr(begin + 1, end - begin - 1);
+        if (block.find("def ") != std::string::npos) code += block;
+        at = std::min(end + 3, answer.size());
+    }
+    return code;
+}
+
+std::string unfenced(const std::string & answer) {
+    std::string code;
+    size_t at = 0;
+    while (at < answer.size()) {
+        const size_t end = std::min(answer.find('\n', at), answer.size());
+        const std::string line = answer.substr(at, end - at);
+        at = end + 1;
+        const bool indented = !line.empty() && (line.front() == ' ' || line.front() == '\t');
+        if (starts_code(line) || (!code.empty() && (indented || line.empty()))) {
+            code += line + "\n";
+        } else if (!code.empty()) {
+            break;
+        }
+    }
+    return code.find("def ") == std::string::npos ? "" : code;
+}
+
+std::string random_mark() {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x} ", random(), random());
+}
+
+std::string shortened(std::string text) {
+    if (text.size() > MAX_REASON_BYTES) text = text.substr(0, MAX_REASON_BYTES) + "…";
+    return text;
+}
+
+// 2 and 2.0 are the same number.
+bool same(const Json & a, const Json & b) {
+    if (a.is_number() && b.is_number()) {
+        const double x = a.get<double>();
+        const double y = b.get<double>();
+        return x == y || std::abs(x - y) <= 1e-9 * std::max(std::abs(x), std::abs(y));
+    }
+    if (!a.is_array() || !b.is_array()) return a == b;
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
+std::vector<Json> marked_lines(const std::string & out, const std::string & mark) {
+    std::vector<Json> result;
+    for (const std::string & line : lines(out)) {
+        if (line.starts_with(mark)) result.push_back(Json::parse(line.substr(mark.size()), nullptr, false));
+    }
+    return result;
+}
+
+std::string limit_reason(const SandboxResult & run, const Task & task) {
+    if (run.timed_out) return fmt::format("did not end within {} ms", task.time.count());
+    if (run.too_much_output) return "prints without end";
+    return fmt::format("ended with exit code {} before every case was run", run.exit_code);
+}
+
+}  // namespace
+
+std::string extract_python(const std::string & answer) {
+    const std::string code = fenced_blocks(answer);
+    return code.empty() ? unfenced(answer) : code;
+}
+
+PythonRunner::PythonRunner() {
+    // Not the name on PATH: that may be a script which starts the real one.
+    const char * script = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix]))";
+    ProcessResult found;
+    try {
+        found = run_process({"python3", "-I", "-c", script}, FIND_TIMEOUT);
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error &) {
+        found.exit_code = 127;
+    }
+    const Json paths = Json::parse(found.out, nullptr, /*allow_exceptions=*/false);
+    if (!found.ok() || !paths.is_array())
+        fail("python3 is not installed: code checks need it (apt-get install python3)");
+    interpreter_ = paths.at(0);
+    for (const Json & path : paths)
+        readable_.emplace_back(path.get<std::string>());
+    for (const char * path : {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"})
+        readable_.emplace_back(path);
+    SandboxLimits limits;
+    limits.readable = readable_;
+    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", "print(6 * 7)"}, "", limits);
+    if (run.out != "42\n") fail("python3 does not run confined on this machine: {}", shortened(run.err));
+}
+
+std::vector<std::string> PythonRunner::defects(const std::string & code, const Task & task) const {
+    Json arguments = Json::array();
+    for (const CodeCase & one : task.cases)
+        arguments.push_back(one.arguments);
+    const std::string mark = random_mark();
+    const Json job{{"code", code}, {"function", task.function}, {"arguments", arguments}, {"mark", mark}};
+    SandboxLimits limits;
+    limits.time = task.time;
+    limits.memory_bytes = task.memory_bytes;
+    limits.readable = readable_;
+    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER},
+                                            job.dump(-1, ' ', false, Json::error_handler_t::replace), limits);
+    const std::vector<Json> said = marked_lines(run.out, mark);
+    for (size_t i = 0; i < task.cases.size(); ++i) {
+        if (i >= said.size()) return {limit_reason(run, task)};
+        if (!said[i].is_object()) return {"returns what is no JSON value"};
+        if (said[i].contains("error")) return {shortened(said[i].value("error", ""))};
+        const Json & returned = said[i]["returned"];
+        if (!same(returned, task.cases[i].returns)) {
+            return {shortened(fmt::format("returns {} for {}, not {}", returned.dump(), task.cases[i].arguments.dump(),
+                                          task.cases[i].returns.dump()))};
+        }
+    }
+    return {};
+}
+
+}  // namespace shimmy::check

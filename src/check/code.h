@@ -1,0 +1,30 @@
+// Runs the Python function of an answer against cases, confined.
+#pragma once
+
+#include "check/task.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::check {
+
+// The Python in an answer: its fenced blocks that define a function, else the lines from the first `def` or `import` on
+// that are code by their indentation. Empty: there is none.
+std::string extract_python(const std::string & answer);
+
+class PythonRunner {
+public:
+    // Finds the interpreter. Throws Error if there is none, or if this machine cannot confine it.
+    PythonRunner();
+
+    // Why the code does not do what the cases ask; empty if it does.
+    std::vector<std::string> defects(const std::string & code, const Task & task) const;
+
+private:
+    std::string interpreter_;
+    std::vector<std::filesystem::path> readable_;
+};
+
+}  // namespace shimmy::check

@@ -1,0 +1,185 @@
+#include "check/sandbox.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/spawn.h"
+#include "check/read_only_view.h"
+#include "check/seccomp_filter.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+namespace shimmy::check {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int POLL_MS = 20;
+constexpr rlim_t MAX_OPEN_FILES = 64;
+
+class Fd {
+public:
+    explicit Fd(int fd = -1) : fd_(fd) {}
+    ~Fd() { reset(); }
+    Fd(Fd && other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd(const Fd &) = delete;
+    Fd & operator=(const Fd &) = delete;
+    Fd & operator=(Fd && other) noexcept {
+        reset(std::exchange(other.fd_, -1));
+        return *this;
+    }
+    int get() const { return fd_; }
+    void reset(int fd = -1) {
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = fd;
+    }
+
+private:
+    int fd_;
+};
+
+std::pair<Fd, Fd> make_pipe() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
+    return {Fd(ends[0]), Fd(ends[1])};
+}
+
+// A file without a name that holds `text`, at its beginning, for reading only.
+Fd input_file(const std::string & text) {
+    const Fd file(::memfd_create("input", MFD_CLOEXEC));
+    if (file.get() < 0 || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        fail("the input of confined code: {}", std::strerror(errno));
+    return Fd(::open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+struct Child {
+    char * const * args;
+    char * const * environment;
+    int in_fd, out_fd, err_fd;
+    const sock_fprog * filter;
+    const ReadOnlyView * view;
+    rlim_t memory_bytes;
+    rlim_t cpu_s;
+    pid_t parent;
+};
+
+bool limit(__rlimit_resource resource, rlim_t value) {
+    const rlimit both{value, value};
+    return ::setrlimit(resource, &both) == 0;
+}
+
+// In the child: only what is safe between fork and exec. Returns on failure, with errno set.
+void become(const Child & child) {
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
+    if (::getppid() != child.parent) ::_exit(127);
+    ::setsid();
+    if (::chdir("/") != 0 || ::dup2(child.in_fd, STDIN_FILENO) < 0 || ::dup2(child.out_fd, STDOUT_FILENO) < 0 ||
+        ::dup2(child.err_fd, STDERR_FILENO) < 0)
+        return;
+    if (::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) return;
+    if (!limit(RLIMIT_AS, child.memory_bytes) || !limit(RLIMIT_CPU, child.cpu_s) || !limit(RLIMIT_FSIZE, 0) ||
+        !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, MAX_OPEN_FILES))
+        return;
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !child.view->apply()) return;
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, child.filter) != 0) return;
+    ::execve(child.args[0], child.args, child.environment);
+}
+
+// Throws Error with what failed in the child before it became the program.
+pid_t start(const Child & child, const std::string & name) {
+    auto [failed, tell] = make_pipe();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        const int tell_fd = tell.get();
+        become(child);
+        const int error = errno;
+        [[maybe_unused]] const ssize_t told = ::write(tell_fd, &error, sizeof(error));
+        ::_exit(127);
+    }
+    tell.reset();
+    int error = pid < 0 ? errno : 0;
+    if (pid > 0) {
+        while (::read(failed.get(), &error, sizeof(error)) < 0 && errno == EINTR) {
+        }
+    }
+    if (error == 0) return pid;
+    if (pid > 0) wait_exit_code(pid);
+    fail("{}: cannot be started confined: {}", name, std::strerror(error));
+}
+
+// Appends what is there; closes the end at end-of-file.
+void drain(Fd & end, std::string & text) {
+    std::array<char, 16384> buffer;
+    const ssize_t n = ::read(end.get(), buffer.data(), buffer.size());
+    if (n > 0) text.append(buffer.data(), static_cast<size_t>(n));
+    if (n == 0 || (n < 0 && errno != EINTR)) end.reset();
+}
+
+// It stays to be waited for.
+bool has_ended(pid_t pid) {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT | WNOHANG) != 0 || info.si_pid == pid;
+}
+
+}  // namespace
+
+SandboxResult run_sandboxed(const std::vector<std::string> & argv, const std::string & input,
+                            const SandboxLimits & limits) {
+    std::vector<sock_filter> filter = compute_only_filter();
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+    const ReadOnlyView view(limits.readable);
+    std::vector<char *> args;
+    for (const std::string & arg : argv)
+        args.push_back(const_cast<char *>(arg.c_str()));
+    args.push_back(nullptr);
+    std::array<char, 15> locale{"LC_ALL=C.UTF-8"};
+    std::array<char *, 2> environment{locale.data(), nullptr};
+
+    const Fd in = input_file(input);
+    auto [out, out_write] = make_pipe();
+    auto [err, err_write] = make_pipe();
+    const auto cpu_s = static_cast<rlim_t>(limits.time.count() / 1000 + 1);
+    const pid_t pid = start({args.data(), environment.data(), in.get(), out_write.get(), err_write.get(), &program,
+                             &view, limits.memory_bytes, cpu_s, ::getpid()},
+                            argv.at(0));
+    out_write.reset();
+    err_write.reset();
+
+    SandboxResult result;
+    const auto deadline = Clock::now() + limits.time;
+    while (out.get() >= 0 || err.get() >= 0) {
+        std::array<pollfd, 2> ends{{{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}}};
+        ::poll(ends.data(), ends.size(), POLL_MS);
+        if (ends[0].revents != 0) drain(out, result.out);
+        if (ends[1].revents != 0) drain(err, result.err);
+        result.timed_out = Clock::now() > deadline;
+        result.too_much_output = result.out.size() + result.err.size() > limits.output_bytes;
+        if (result.timed_out || result.too_much_output || interrupted()) break;
+    }
+    // Closing its outputs does not end a program: it may go on computing.
+    while (!result.timed_out && !result.too_much_output && !interrupted() && !has_ended(pid)) {
+        ::poll(nullptr, 0, POLL_MS);
+        result.timed_out = Clock::now() > deadline;
+    }
+    ::kill(pid, SIGKILL);
+    result.exit_code = wait_exit_code(pid);
+    check_interrupted();
+    return result;
+}
+
+}  // namespace shimmy::check

@@ -1,0 +1,19 @@
+// Internal to check: text as words and sentences.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shimmy::check {
+
+// ASCII letters in lower case; other bytes as they are.
+std::string lower(std::string_view text);
+
+// Split at white space.
+std::vector<std::string> words(std::string_view text);
+
+// Lines with their white space at both ends removed; empty ones are kept.
+std::vector<std::string> lines(std::string_view text);
+
+}  // namespace shimmy::check

@@ -1,0 +1,112 @@
+// When `lab run` measures quality, and what it then starts. The program is a stand-in that answers at once.
+#include "lab/quality_run.h"
+
+#include "base/error.h"
+#include "fabricated_document.h"
+#include "lab/campaign_run.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+#include <algorithm>
+
+namespace shimmy::lab {
+namespace {
+
+class QualityRun : public ::testing::Test {
+protected:
+    QualityRun() {
+        campaign_ = fabricated_campaign(dir_.path());
+        campaign_.quality = {dir_ / "eval.txt", 4};
+        write_file_atomic(dir_ / "eval.txt", "a text");
+        write_file_atomic(campaign_.models[0].path, "the F16 model");
+        options_.program = "/bin/shimmy";
+        options_.quiet = true;
+        hooks_.read_input = [](const CampaignModel &) { return InputInfo{"F16", false, 16, 4, 1024}; };
+        hooks_.variant_bytes = [](const Campaign &, const Variant &) { return uint64_t{100}; };
+        hooks_.make_variant = [](const Campaign &, const Variant & variant, const ByteProgress &) {
+            write_file_atomic(variant.path, "as " + variant.quantization);
+        };
+        hooks_.launch = [this](const std::vector<std::string> & argv, std::chrono::milliseconds) {
+            if (argv.at(1) != "quality") {
+                const bool offload = std::find(argv.begin(), argv.end(), "--cpu-moe") != argv.end();
+                return ProcessResult{
+                    0, false, fabricated_document(offload ? "offload" : "baseline", {1000, 10.0, 20.0}).dump(), ""};
+            }
+            launched_.push_back(argv);
+            if (fails_) return ProcessResult{1, false, "", "shimmy: no such text\n"};
+            return ProcessResult{0, false, document().dump(), ""};
+        };
+    }
+
+    Json document() const {
+        return {{"text", {{"file", "eval.txt"}, {"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
+                {"llama_cpp_version", "0.5.0"},
+                {"max_chunks", campaign_.quality.chunks},
+                {"n_chunks", 4},
+                {"models", Json::array({{{"quant", "F16"}, {"sha256", sha256_hex("the F16 model")}},
+                                        {{"quant", "Q2_K"}, {"sha256", sha256_hex("as Q2_K")}}})}};
+    }
+
+    // How often quality is measured by another `lab run`.
+    size_t launches() {
+        launched_.clear();
+        run_campaign(campaign_, options_, hooks_, local_executor(options_, hooks_));
+        return launched_.size();
+    }
+
+    TempDir dir_;
+    Campaign campaign_;
+    CampaignOptions options_;
+    Hooks hooks_;
+    bool fails_ = false;
+    std::vector<std::vector<std::string>> launched_;
+};
+
+TEST_F(QualityRun, EveryFileAgainstTheOriginalOnce) {
+    EXPECT_EQ(launches(), 1U);
+    const auto has = [&](const std::string & word) {
+        return std::find(launched_[0].begin(), launched_[0].end(), word) != launched_[0].end();
+    };
+    EXPECT_TRUE(has(campaign_.models[0].path.string()));
+    EXPECT_TRUE(has((campaign_.out_dir / "models/m-Q2_K.gguf").string()));
+    EXPECT_TRUE(has((dir_ / "eval.txt").string()));
+    EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), campaign_.models[0].path.string()), 1);
+    EXPECT_EQ(Json::parse(read_file(quality_path(campaign_, "m"))), document());
+    EXPECT_EQ(launches(), 0U) << "it is there";
+}
+
+TEST_F(QualityRun, WhatChangedIsMeasuredAgain) {
+    EXPECT_EQ(launches(), 1U);
+    write_file_atomic(dir_ / "eval.txt", "another text");
+    EXPECT_EQ(launches(), 1U);
+    campaign_.quality.chunks = 5;
+    EXPECT_EQ(launches(), 1U);
+    write_file_atomic(quality_path(campaign_, "m"), "{\"models\": ");
+    EXPECT_EQ(launches(), 1U);
+    EXPECT_EQ(launches(), 0U);
+}
+
+TEST_F(QualityRun, AFailureLeavesNoDocumentAndStopsNothing) {
+    fails_ = true;
+    EXPECT_EQ(launches(), 1U);
+    EXPECT_FALSE(fs::exists(quality_path(campaign_, "m")));
+    EXPECT_TRUE(fs::exists(campaign_.out_dir / "summary.json"));
+    fails_ = false;
+    EXPECT_EQ(launches(), 1U);
+}
+
+TEST_F(QualityRun, NotWithoutATextAndNotForSomeRuns) {
+    options_.only = "F16";
+    EXPECT_EQ(launches(), 0U);
+    options_.only = "";
+    campaign_.quality = {};
+    EXPECT_EQ(launches(), 0U);
+}
+
+TEST_F(QualityRun, ATextThatIsMissingIsSaid) {
+    fs::remove(dir_ / "eval.txt");
+    EXPECT_THROW(launches(), Error);
+}
+
+}  // namespace
+}  // namespace shimmy::lab

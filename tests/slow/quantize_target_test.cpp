@@ -1,0 +1,64 @@
+// The search for types under a budget, whole: some thirty quantizations of the embedded model are made and measured.
+#include "base/files.h"
+#include "e2e/program.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+namespace shimmy::e2e {
+namespace {
+
+const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
+
+size_t n_files(const fs::path & dir) {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
+}
+
+Json search(const fs::path & dir, std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"quantize", tiny_moe().string(), "--out-dir", dir.string(), "--text", EVAL, "--device", "cpu"});
+    return shimmy_json(more)["files"][0];
+}
+
+// What shimmy quality says of a file, on text that the search did not see.
+double kld_on_other_text(const fs::path & dir, const fs::path & file) {
+    const std::string text = read_file(EVAL);
+    write_file_atomic(dir / "other.txt", text.substr(text.size() / 2));
+    return shimmy_json({"quality", "--base", tiny_moe().string(), file.string(), "--text", (dir / "other.txt").string(),
+                        "--chunks", "16", "--device", "cpu", "--cache-size", "0"})["models"][1]["mean_kld"];
+}
+
+TEST(QuantizeTarget, TheMixIsCloserToTheBaseThanThePlainTypeOfItsSize) {
+    const TempDir dir;
+    const TempDir other;
+    const uint64_t size_bytes = fs::file_size(tiny_moe("Q4_K_M"));
+    const Json result = search(dir.path(), {"--target-size", std::to_string(size_bytes), "--chunks", "8"});
+    const fs::path file = result["path"].get<std::string>();
+    EXPECT_EQ(n_files(dir.path()), 1U) << "scratch files are gone";
+    EXPECT_LE(fs::file_size(file), size_bytes);
+    EXPECT_EQ(fs::file_size(file), result["size_bytes"].get<uint64_t>());
+    EXPECT_EQ(result["plain"]["quantization"], "Q4_K_M");
+    EXPECT_EQ(result["is_mix"], true);
+    EXPECT_LT(result["mix"]["mean_kld"], result["plain"]["mean_kld"]);
+    EXPECT_LT(kld_on_other_text(other.path(), file), kld_on_other_text(other.path(), tiny_moe("Q4_K_M")));
+    // The types it names give the same file again.
+    std::vector<std::string> again{"quantize", tiny_moe().string(), "--types",
+                                   "Q4_K_M",   "--out-dir",         other.path().string()};
+    for (const Json & type : result["mix"]["tensor_types"])
+        again.insert(again.end(), {"--tensor-type", type.get<std::string>()});
+    (void)shimmy_json(again);
+    EXPECT_EQ(sha256_file_hex(other / "tiny-moe-Q4_K_M.gguf"), sha256_file_hex(file));
+}
+
+TEST(QuantizeTarget, VramIsKeptForThePlacement) {
+    const TempDir dir;
+    constexpr uint64_t MIB_5 = 5 << 20;
+    const Json baseline = search(dir.path(), {"--target-vram", "12MiB", "--chunks", "2", "--ctx", "256"});
+    EXPECT_LE(baseline["mix"]["vram_bytes"].get<uint64_t>(), uint64_t{12} << 20);
+    const Json offload = search(dir.path(), {"--target-vram", "10MiB", "--cpu-moe", "--chunks", "2", "--ctx", "256"});
+    EXPECT_LE(offload["mix"]["vram_bytes"].get<uint64_t>(), uint64_t{10} << 20);
+    EXPECT_GT(offload["size_bytes"].get<uint64_t>(), MIB_5) << "the experts take no VRAM and stay fine";
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
