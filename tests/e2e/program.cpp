@@ -65,7 +65,7 @@ fs::path synthetic(const std::string & shape, int n_layers, const std::string & 
     const FileLock lock(model_dir() / ".lock");
     if (!is_current(file, shape_file(shape))) {
         const fs::path spec = model_dir() / (shape + "-half.toml");
-        write_file_atomic(spec, with_half_the_experts(shape));
+        write_file_atomic(spec, with_fewer_experts(shape, 2));
         synthesize({"--shape", spec.string(), "--layers", std::to_string(n_layers), "--quant", quantization, "--out",
                     file.string()});
     }
@@ -80,12 +80,12 @@ fs::path synthetic_whole(const std::string & shape, const std::string & quantiza
     return file;
 }
 
-std::string with_half_the_experts(const std::string & shape) {
+std::string with_fewer_experts(const std::string & shape, int divisor) {
     std::string spec = read_file(shape_file(shape));
     const std::string key = "expert_count = ";
     const size_t value = spec.find(key) + key.size();
     const int n_expert = std::stoi(spec.substr(value));
-    return spec.replace(value, std::to_string(n_expert).size(), std::to_string(n_expert / 2));
+    return spec.replace(value, std::to_string(n_expert).size(), std::to_string(n_expert / divisor));
 }
 
 bool has_gpu() {

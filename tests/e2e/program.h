@@ -54,8 +54,8 @@ fs::path tiny_moe(const std::string & quantization);
 // are zeros in a hole of the file: placement and memory are those of the real model, the text is not. Half, because
 // llvmpipe takes no tensor above 128 MiB, and the experts of a layer are one.
 fs::path synthetic(const std::string & shape, int n_layers, const std::string & quantization);
-// The text of such a shape's file, all layers.
-std::string with_half_the_experts(const std::string & shape);
+// The text of such a shape's file, all layers, with its number of experts divided by `divisor`.
+std::string with_fewer_experts(const std::string & shape, int divisor);
 // The whole shape.
 fs::path synthetic_whole(const std::string & shape, const std::string & quantization);
 

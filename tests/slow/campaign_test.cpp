@@ -14,14 +14,21 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Real shapes with few layers and half the experts (see synthetic() in program.h), as shape files in `dir`. Not every
-// shape and prompt will do: Mesa 22's llvmpipe crashes on OLMoE, and on prompts of very few tokens.
+struct Shape {
+    const char * name;
+    int n_layers;
+    int expert_divisor;
+};
+
+// Real shapes with few layers and fewer experts (see synthetic() in program.h), as shape files in `dir`. Not every
+// shape and prompt will do: Mesa 22's llvmpipe crashes on OLMoE and Qwen3, and on prompts of very few tokens.
 std::string campaign_text(const fs::path & dir) {
     std::string models;
-    for (const char * shape : {"qwen3-30b-a3b", "deepseek-moe-16b"}) {
-        const fs::path spec = dir / (std::string(shape) + ".toml");
-        write_file_atomic(spec, with_half_the_experts(shape));
-        models += fmt::format("[[models]]\nshape = \"{}\"\nlayers = 2\nsparse = true\n", spec.string());
+    for (const Shape & shape : {Shape{"phi-3.5-moe", 1, 4}, Shape{"deepseek-moe-16b", 2, 2}}) {
+        const fs::path spec = dir / fmt::format("{}.toml", shape.name);
+        write_file_atomic(spec, with_fewer_experts(shape.name, shape.expert_divisor));
+        models +=
+            fmt::format("[[models]]\nshape = \"{}\"\nlayers = {}\nsparse = true\n", spec.string(), shape.n_layers);
     }
     return R"(
 name = "matrix"
@@ -29,9 +36,9 @@ out_dir = "out"
 quantizations = ["Q8_0", "Q4_K_M", "Q2_K"]
 placements = ["baseline", "offload"]
 repeats = 3
-max_tokens = 4
+max_tokens = 2
 n_ctx = 128
-timeout_s = 120
+timeout_s = 300
 [[prompts]]
 id = "hello"
 text = "Hello, how are you doing today my friend?"
@@ -61,14 +68,14 @@ std::map<fs::path, FileStamp> results(const fs::path & out_dir) {
 // Runs the campaign until `n_results` are there, then kills it in the middle of the next run.
 void run_and_kill(const fs::path & campaign, const fs::path & out_dir, size_t n_results) {
     ChildProcess lab({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--json"});
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(20);
     while (results(out_dir).size() < n_results && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(milliseconds(100));
     std::this_thread::sleep_for(milliseconds(300));
     const Json status = shimmy_json({"lab", "status", campaign.string()});
     EXPECT_TRUE(status["running"].is_object());
     EXPECT_EQ(status["n_runs"], 36);
-    EXPECT_GE(status["n_valid"].get<size_t>(), n_results);
+    EXPECT_GE(status["n_valid"].get<size_t>() + status["n_failed"].get<size_t>(), n_results);
     EXPECT_EQ(lab.stop(milliseconds(0)), 128 + SIGKILL);
 }
 
@@ -86,15 +93,21 @@ TEST(SlowCampaign, ThirtySixRunsKilledTwiceAndResumed) {
     const std::map<fs::path, FileStamp> second = results(out_dir);
     EXPECT_LT(second.size(), 36U);
 
-    const ProcessResult last =
-        run_process({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--json"}, std::chrono::minutes(15));
-    EXPECT_EQ(last.exit_code, 0) << last.err << last.out.substr(0, 2000);
+    // The software driver crashes in one run of a hundred or so: such a run is recorded, stays failed, and is made
+    // again only when that is asked for.
+    ProcessResult last =
+        run_process({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--json"}, std::chrono::minutes(30));
     const std::map<fs::path, FileStamp> all = results(out_dir);
     EXPECT_EQ(all.size(), 36U);
     for (const auto * earlier : {&first, &second}) {
         for (const auto & [file, stamp] : *earlier)
             EXPECT_EQ(all.at(file), stamp) << file << " was made again";
     }
+    for (int i = 0; i < 5 && last.exit_code != 0; ++i) {
+        last = run_process({SHIMMY_PROGRAM, "lab", "run", campaign.string(), "--retry-failed", "--json"},
+                           std::chrono::minutes(10));
+    }
+    EXPECT_EQ(last.exit_code, 0) << last.err << last.out.substr(0, 2000);
     const Json summary = Json::parse(read_file(out_dir / "summary.json"));
     EXPECT_EQ(summary["n_valid_runs"], 36);
     EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];

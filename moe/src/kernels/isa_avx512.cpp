@@ -1,15 +1,15 @@
-// The AVX-512 kernels (F, BW, DQ, VL, VNNI, BF16).
+// The AVX-512 kernels (F, BW, DQ, VL, VNNI).
 //
 // Everything included here is compiled into a namespace of its own: a template shared with another instruction
 // set could otherwise be merged by the linker and run where it cannot.
 #define MOE_ISA avx512
 
-#include "vec_avx512.h"
-#include "unpack-inl.h"
-#include "gemm-inl.h"
 #include "float-inl.h"
+#include "gemm-inl.h"
 #include "rows-inl.h"
 #include "table-inl.h"
+#include "unpack-inl.h"
+#include "vec_avx512.h"
 
 namespace moe {
 
