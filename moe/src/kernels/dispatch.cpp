@@ -19,10 +19,10 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
         l.bytes = up64(k * 4);
         return l;
     }
-    l.off_d = up64(k);
+    l.off_d    = up64(k);
     l.off_init = l.off_d + 4 * ceil(k, f.scale);
-    l.off_sum = l.off_init + (f.offset ? 4 * ceil(k, f.group) : 0);
-    l.bytes = up64(l.off_sum + (f.min_step ? 4 * ceil(k, f.min_step) : 0));
+    l.off_sum  = l.off_init + (f.offset ? 4 * ceil(k, f.group) : 0);
+    l.bytes    = up64(l.off_sum + (f.min_step ? 4 * ceil(k, f.min_step) : 0));
     return l;
 }
 
@@ -38,25 +38,18 @@ static bool cpu_has_avx2() {
 static bool cpu_has_avx512() {
 #if defined(MOE_HAVE_X86)
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vnni");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 #else
     return false;
 #endif
 }
 
 const KernelTable * kernels_by_name(const char * name) {
-    if (std::strcmp(name, "scalar") == 0) {
-        return &kernels_scalar();
-    }
+    if (std::strcmp(name, "scalar") == 0) { return &kernels_scalar(); }
 #if defined(MOE_HAVE_X86)
-    if (std::strcmp(name, "avx2") == 0 && cpu_has_avx2()) {
-        return &kernels_avx2();
-    }
-    if (std::strcmp(name, "avx512") == 0 && cpu_has_avx512()) {
-        return &kernels_avx512();
-    }
+    if (std::strcmp(name, "avx2") == 0 && cpu_has_avx2()) { return &kernels_avx2(); }
+    if (std::strcmp(name, "avx512") == 0 && cpu_has_avx512()) { return &kernels_avx512(); }
 #endif
     return nullptr;
 }
@@ -65,9 +58,7 @@ static const KernelTable & choose() {
     const char * best = cpu_has_avx512() ? "avx512" : cpu_has_avx2() ? "avx2" : "scalar";
     const char * want = std::getenv("GGML_MOE_ISA");
     if (want != nullptr && *want != '\0') {
-        if (const KernelTable * t = kernels_by_name(want)) {
-            return *t;
-        }
+        if (const KernelTable * t = kernels_by_name(want)) { return *t; }
         log_warn("GGML_MOE_ISA=%s is not known or not supported by this processor; using %s\n", want, best);
     }
     return *kernels_by_name(best);

@@ -23,54 +23,42 @@ struct WBF16 {
     static F load(const uint8_t * p) { return Vec::load_bf16(p); }
 };
 
-constexpr int kDotRows = 4;  // weight rows of one pass
-constexpr int kDotTokens =
-    Vec::kDotTokens;  // activation rows of one pass, at most: the sums of both fill the registers
+constexpr int kDotRows   = 4;                // weight rows of one pass
+constexpr int kDotTokens = Vec::kDotTokens;  // activation rows of one pass, at most: the sums of both fill the registers
 
 // s[m][t] += L columns, first of them k, of weight row m and activation row t
-template <class W, int M, int N>
-inline void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
+template <class W, int M, int N> inline void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
     F b[N];
-    for (int t = 0; t < N; ++t) {
-        b[t] = Vec::loadf(reinterpret_cast<const float *>(x[t]) + k);
-    }
+    for (int t = 0; t < N; ++t) { b[t] = Vec::loadf(reinterpret_cast<const float *>(x[t]) + k); }
     for (int m = 0; m < M; ++m) {
         const F v = W::load(w + size_t(m) * stride);
-        for (int t = 0; t < N; ++t) {
-            s[m][t] = Vec::fma(v, b[t], s[m][t]);
-        }
+        for (int t = 0; t < N; ++t) { s[m][t] = Vec::fma(v, b[t], s[m][t]); }
     }
 }
 
 // M weight rows from `row` on, N activation rows from t0 on. Of the first activation rows, the same place of the next
 // tile is prefetched on the way, a burst per kBurst columns: so memory is read in address order. Past the last row the
 // address may be unmapped: a prefetch never faults.
-template <class W, int M, int N>
-void dot_rows(const TileArgs & a, int row, int t0) {
+template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int t0) {
     constexpr int kBurst = 256;
     const uint8_t * ahead = a.next != nullptr && t0 == 0 ? a.next + size_t(row) * a.stride : nullptr;
     const uint8_t * w = a.w + size_t(row) * a.stride;
     const uint8_t * const * x = a.x + t0;
     F s[M][N];
     for (int m = 0; m < M; ++m) {
-        for (int t = 0; t < N; ++t) {
-            s[m][t] = Vec::zerof();
-        }
+        for (int t = 0; t < N; ++t) { s[m][t] = Vec::zerof(); }
     }
     const int whole = a.layout.k / L * L;
     for (int k = 0; k < whole; k += L) {
         if (ahead != nullptr && k % kBurst == 0) {
-            for (int i = 0; i < M * kBurst * W::kBytes / 64; ++i, ahead += 64) {
-                Vec::prefetch(ahead);
-            }
+            for (int i = 0; i < M * kBurst * W::kBytes / 64; ++i, ahead += 64) { Vec::prefetch(ahead); }
         }
         dot_step<W, M, N>(w + size_t(k) * W::kBytes, a.stride, x, k, s);
     }
     if (whole < a.layout.k) {  // activation rows are padded with zeros, weight rows are not
         uint8_t rest[M][L * W::kBytes] = {};
         for (int m = 0; m < M; ++m) {
-            memcpy(rest[m], w + size_t(m) * a.stride + size_t(whole) * W::kBytes,
-                   size_t(a.layout.k - whole) * W::kBytes);
+            memcpy(rest[m], w + size_t(m) * a.stride + size_t(whole) * W::kBytes, size_t(a.layout.k - whole) * W::kBytes);
         }
         dot_step<W, M, N>(rest[0], sizeof rest[0], x, whole, s);
     }
@@ -79,32 +67,22 @@ void dot_rows(const TileArgs & a, int row, int t0) {
         if constexpr (M == 4) {
             Vec::hsum4(s[0][t], s[1][t], s[2][t], s[3][t], out);
         } else {
-            for (int m = 0; m < M; ++m) {
-                out[m] = Vec::hsum(s[m][t]);
-            }
+            for (int m = 0; m < M; ++m) { out[m] = Vec::hsum(s[m][t]); }
         }
     }
 }
 
 // `n` <= N activation rows from t0 on, all rows of the tile.
-template <class W, int N>
-void dot_tile(const TileArgs & a, int t0, int n) {
+template <class W, int N> void dot_tile(const TileArgs & a, int t0, int n) {
     if constexpr (N > 1) {
-        if (n < N) {
-            return dot_tile<W, N - 1>(a, t0, n);
-        }
+        if (n < N) { return dot_tile<W, N - 1>(a, t0, n); }
     }
     int row = 0;
-    for (; row + kDotRows <= a.rows; row += kDotRows) {
-        dot_rows<W, kDotRows, N>(a, row, t0);
-    }
-    for (; row < a.rows; ++row) {
-        dot_rows<W, 1, N>(a, row, t0);
-    }
+    for (; row + kDotRows <= a.rows; row += kDotRows) { dot_rows<W, kDotRows, N>(a, row, t0); }
+    for (; row < a.rows; ++row) { dot_rows<W, 1, N>(a, row, t0); }
 }
 
-template <class W>
-void tile_float(const TileArgs & a) {
+template <class W> void tile_float(const TileArgs & a) {
     const int passes = (a.n + kDotTokens - 1) / kDotTokens;  // of nearly equal size
     for (int p = 0; p < passes; ++p) {
         const int t0 = a.n * p / passes;

@@ -4,12 +4,12 @@
 // set could otherwise be merged by the linker and run where it cannot.
 #define MOE_ISA avx512
 
-#include "float-inl.h"
+#include "vec_avx512.h"
+#include "unpack-inl.h"
 #include "gemm-inl.h"
+#include "float-inl.h"
 #include "rows-inl.h"
 #include "table-inl.h"
-#include "unpack-inl.h"
-#include "vec_avx512.h"
 
 namespace moe {
 

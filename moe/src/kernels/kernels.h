@@ -11,23 +11,7 @@ namespace moe {
 
 // Weight types, in the order of the kernel table.
 enum class WType : uint8_t {
-    F32,
-    F16,
-    BF16,
-    Q8_0,
-    Q4_0,
-    Q4_1,
-    Q5_0,
-    Q5_1,
-    Q2_K,
-    Q3_K,
-    Q4_K,
-    Q5_K,
-    Q6_K,
-    IQ4_NL,
-    IQ4_XS,
-    MXFP4,
-    COUNT
+    F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4, COUNT
 };
 constexpr int kWTypes = static_cast<int>(WType::COUNT);
 
@@ -35,11 +19,11 @@ constexpr int kWTypes = static_cast<int>(WType::COUNT);
 enum class ActKind : uint8_t { F32, INT8 };
 
 struct ActFormat {
-    ActKind kind = ActKind::INT8;
-    uint8_t offset = 0;    // weights are stored as w + offset; each group starts from -offset * sum(x)
-    int16_t group = 32;    // columns per weight scale (granularity of the sums above)
-    int16_t scale = 32;    // columns per activation scale: 32 (like Q8_0) or 256 (like Q8_K)
-    int16_t min_step = 0;  // columns per weight minimum, 0 when the type has none
+    ActKind kind     = ActKind::INT8;
+    uint8_t offset   = 0;    // weights are stored as w + offset; each group starts from -offset * sum(x)
+    int16_t group    = 32;   // columns per weight scale (granularity of the sums above)
+    int16_t scale    = 32;   // columns per activation scale: 32 (like Q8_0) or 256 (like Q8_K)
+    int16_t min_step = 0;    // columns per weight minimum, 0 when the type has none
 
     bool operator==(const ActFormat & o) const {
         return kind == o.kind && offset == o.offset && group == o.group && scale == o.scale && min_step == o.min_step;
@@ -48,25 +32,25 @@ struct ActFormat {
 
 // Byte layout of one quantized activation row: int8 q[k_pad], float d[], int32 init[], float sum[].
 struct ActLayout {
-    int32_t k = 0;         // columns
-    int32_t off_d = 0;     // float[k_pad/scale]: value of one int8 step
+    int32_t k        = 0;  // columns
+    int32_t off_d    = 0;  // float[k_pad/scale]: value of one int8 step
     int32_t off_init = 0;  // int32[k_pad/group]: -offset * sum of q over the group (offset types only)
-    int32_t off_sum = 0;   // float[k_pad/min_step]: d * sum of q (types with minimums only)
-    int32_t bytes = 0;     // whole row, a multiple of 64
+    int32_t off_sum  = 0;  // float[k_pad/min_step]: d * sum of q (types with minimums only)
+    int32_t bytes    = 0;  // whole row, a multiple of 64
 };
 
 ActLayout act_layout(const ActFormat & f, int32_t k);
 
 // One tile of one matrix times n activation rows.
 struct TileArgs {
-    const uint8_t * w = nullptr;          // first row of the tile
-    size_t stride = 0;                    // bytes from row to row
-    int32_t rows = 0;                     // valid rows, 1..tile_rows
-    int32_t n = 0;                        // activation rows
-    const uint8_t * const * x = nullptr;  // [n] rows in `layout`
-    ActLayout layout;
-    float * acc = nullptr;           // out: [n][tile_rows]; lanes past `rows` are undefined
-    const uint8_t * next = nullptr;  // where this thread most likely continues (prefetch), or null
+    const uint8_t *         w       = nullptr;  // first row of the tile
+    size_t                  stride  = 0;        // bytes from row to row
+    int32_t                 rows    = 0;        // valid rows, 1..tile_rows
+    int32_t                 n       = 0;        // activation rows
+    const uint8_t * const * x       = nullptr;  // [n] rows in `layout`
+    ActLayout               layout;
+    float *                 acc     = nullptr;  // out: [n][tile_rows]; lanes past `rows` are undefined
+    const uint8_t *         next    = nullptr;  // where this thread most likely continues (prefetch), or null
 };
 
 struct TypeKernel {
@@ -78,15 +62,15 @@ struct TypeKernel {
 // Gated activations of ggml (ggml_glu_op), on contiguous spans.
 enum class Glu : uint8_t { ReGLU, GeGLU, SwiGLU, SwiGLU_OAI, GeGLU_Erf, GeGLU_Quick, SwiGLU_Clamp };
 struct GluParams {
-    Glu op = Glu::SwiGLU;
+    Glu   op    = Glu::SwiGLU;
     float alpha = 0.0f;
     float limit = 0.0f;
 };
 
 struct KernelTable {
     const char * name;
-    int tile_rows;  // at most kMaxTileRows
-    TypeKernel types[kWTypes];
+    int          tile_rows;           // at most kMaxTileRows
+    TypeKernel   types[kWTypes];
     // out[i] = act(gate[i]) * up[i]; out may equal gate or up
     void (*glu)(const GluParams & p, int n, const float * gate, const float * up, float * out);
     // y[i] += w * x[i]

@@ -8,11 +8,11 @@ namespace moe {
 namespace MOE_ISA {
 
 struct Vec {
-    static constexpr int L = 8;           // rows held by one vector (32-bit lanes)
-    static constexpr int R = 2;           // vectors per tile
-    static constexpr int NT = 2;          // activation rows per pass: 16 registers hold no more
+    static constexpr int  L     = 8;      // rows held by one vector (32-bit lanes)
+    static constexpr int  R     = 2;      // vectors per tile
+    static constexpr int  NT    = 2;      // activation rows per pass: 16 registers hold no more
     static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
-    static constexpr int kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
+    static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
 
     using I = __m256i;
     using F = __m256;
@@ -29,27 +29,15 @@ struct Vec {
     static I mullo(I a, I b) { return _mm256_mullo_epi32(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
-    template <int N>
-    static I srl(I a) {
-        return _mm256_srli_epi32(a, N);
-    }
-    template <int N>
-    static I sll(I a) {
-        return _mm256_slli_epi32(a, N);
-    }
-    template <int N>
-    static I sra(I a) {
-        return _mm256_srai_epi32(a, N);
-    }
+    template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }
+    template <int N> static I sll(I a) { return _mm256_slli_epi32(a, N); }
+    template <int N> static I sra(I a) { return _mm256_srai_epi32(a, N); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J>
-    static I or_bit4(I v, I h) {
-        const I byte = _mm256_shuffle_epi8(
-            h, _mm256_set_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>, kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
-        const I bit = _mm256_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201);
-        return _mm256_or_si256(
-            v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit), _mm256_set1_epi8(0x10)));
+    template <int J> static I or_bit4(I v, I h) {
+        const I byte = _mm256_shuffle_epi8(h, _mm256_set_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>, kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
+        const I bit  = _mm256_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201);
+        return _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit), _mm256_set1_epi8(0x10)));
     }
 
     static I lookup16(const int8_t * table, I idx) {
@@ -69,8 +57,7 @@ struct Vec {
         const size_t step[4] = {0, p.s, 2 * p.s, p.s3};
         I t[4];
         for (int i = 0; i < 4; ++i) {
-            t[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(p.q[0] + step[i] + o)),
-                                           load128(p.q[1] + step[i] + o), 1);
+            t[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(p.q[0] + step[i] + o)), load128(p.q[1] + step[i] + o), 1);
         }
         const I a = _mm256_unpacklo_epi32(t[0], t[1]), b = _mm256_unpackhi_epi32(t[0], t[1]);
         const I c = _mm256_unpacklo_epi32(t[2], t[3]), d = _mm256_unpackhi_epi32(t[2], t[3]);
@@ -81,18 +68,14 @@ struct Vec {
     }
     static I rows_u16(const Rows & p, int o) {
         __m128i a = _mm_setzero_si128();
-        a = ins16<0>(a, p.q[0] + o);
-        a = ins16<1>(a, p.q[0] + p.s + o);
-        a = ins16<2>(a, p.q[0] + 2 * p.s + o);
-        a = ins16<3>(a, p.q[0] + p.s3 + o);
-        a = ins16<4>(a, p.q[1] + o);
-        a = ins16<5>(a, p.q[1] + p.s + o);
-        a = ins16<6>(a, p.q[1] + 2 * p.s + o);
-        a = ins16<7>(a, p.q[1] + p.s3 + o);
+        a = ins16<0>(a, p.q[0] + o);           a = ins16<1>(a, p.q[0] + p.s + o);
+        a = ins16<2>(a, p.q[0] + 2 * p.s + o); a = ins16<3>(a, p.q[0] + p.s3 + o);
+        a = ins16<4>(a, p.q[1] + o);           a = ins16<5>(a, p.q[1] + p.s + o);
+        a = ins16<6>(a, p.q[1] + 2 * p.s + o); a = ins16<7>(a, p.q[1] + p.s3 + o);
         return _mm256_cvtepu16_epi32(a);
     }
     static I rows_u8(const Rows & p, int o) {
-        const uint8_t *a = p.q[0] + o, *b = p.q[1] + o;
+        const uint8_t * a = p.q[0] + o, * b = p.q[1] + o;
         return _mm256_setr_epi32(a[0], a[p.s], a[2 * p.s], a[p.s3], b[0], b[p.s], b[2 * p.s], b[p.s3]);
     }
     static F half_lo(I a) {  // low 16 bits of each lane
@@ -138,17 +121,11 @@ struct Vec {
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 
 private:
-    template <int J, int Lane>
-    static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
-    struct __attribute__((packed, may_alias)) Int {
-        int v;
-    };
-    struct __attribute__((packed, may_alias)) Short {
-        short v;
-    };
+    template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    struct __attribute__((packed, may_alias)) Int { int v; };
+    struct __attribute__((packed, may_alias)) Short { short v; };
     static __m128i load128(const uint8_t * p) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)); }
-    template <int N>
-    static __m128i ins16(__m128i a, const uint8_t * p) {
+    template <int N> static __m128i ins16(__m128i a, const uint8_t * p) {
         return _mm_insert_epi16(a, reinterpret_cast<const Short *>(p)->v, N);
     }
 };

@@ -8,11 +8,11 @@ namespace moe {
 namespace MOE_ISA {
 
 struct Vec {
-    static constexpr int L = 16;  // rows held by one vector (32-bit lanes)
-    static constexpr int R = 2;   // vectors per tile: 2 x 6 accumulators and as many partial sums fill 32 registers
-    static constexpr int NT = 6;  // activation rows per pass
-    static constexpr bool kVnni = true;   // full-range u8 x s8 dot product
-    static constexpr int kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
+    static constexpr int  L     = 16;    // rows held by one vector (32-bit lanes)
+    static constexpr int  R     = 2;     // vectors per tile: 2 x 6 accumulators and as many partial sums fill 32 registers
+    static constexpr int  NT    = 6;     // activation rows per pass
+    static constexpr bool kVnni = true;  // full-range u8 x s8 dot product
+    static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
 
     using I = __m512i;
     using F = __m512;
@@ -29,25 +29,14 @@ struct Vec {
     static I mullo(I a, I b) { return _mm512_mullo_epi32(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
-    template <int N>
-    static I srl(I a) {
-        return _mm512_srli_epi32(a, N);
-    }
-    template <int N>
-    static I sll(I a) {
-        return _mm512_slli_epi32(a, N);
-    }
-    template <int N>
-    static I sra(I a) {
-        return _mm512_srai_epi32(a, N);
-    }
+    template <int N> static I srl(I a) { return _mm512_srli_epi32(a, N); }
+    template <int N> static I sll(I a) { return _mm512_slli_epi32(a, N); }
+    template <int N> static I sra(I a) { return _mm512_srai_epi32(a, N); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J>
-    static I or_bit4(I v, I h) {
+    template <int J> static I or_bit4(I v, I h) {
         const I byte = _mm512_shuffle_epi8(h, _mm512_set4_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
-        const __mmask64 set =
-            _mm512_test_epi8_mask(byte, _mm512_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201));
+        const __mmask64 set = _mm512_test_epi8_mask(byte, _mm512_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201));
         return _mm512_mask_add_epi8(v, set, v, _mm512_set1_epi8(0x10));
     }
 
@@ -61,8 +50,7 @@ struct Vec {
     struct Rows {
         const uint8_t * q[4];
         size_t s, s3;
-        Rows(const uint8_t * p, size_t stride)
-            : q{p, p + 4 * stride, p + 8 * stride, p + 12 * stride}, s(stride), s3(3 * stride) {
+        Rows(const uint8_t * p, size_t stride) : q{p, p + 4 * stride, p + 8 * stride, p + 12 * stride}, s(stride), s3(3 * stride) {
             __asm__("" : "+r"(q[0]), "+r"(q[1]), "+r"(q[2]), "+r"(q[3]), "+r"(s), "+r"(s3));
         }
     };
@@ -86,22 +74,14 @@ struct Vec {
     }
     static I rows_u16(const Rows & p, int o) {
         __m128i a = _mm_setzero_si128(), b = _mm_setzero_si128();
-        a = ins16<0>(a, p.q[0] + o);
-        b = ins16<0>(b, p.q[2] + o);
-        a = ins16<1>(a, p.q[0] + p.s + o);
-        b = ins16<1>(b, p.q[2] + p.s + o);
-        a = ins16<2>(a, p.q[0] + 2 * p.s + o);
-        b = ins16<2>(b, p.q[2] + 2 * p.s + o);
-        a = ins16<3>(a, p.q[0] + p.s3 + o);
-        b = ins16<3>(b, p.q[2] + p.s3 + o);
-        a = ins16<4>(a, p.q[1] + o);
-        b = ins16<4>(b, p.q[3] + o);
-        a = ins16<5>(a, p.q[1] + p.s + o);
-        b = ins16<5>(b, p.q[3] + p.s + o);
-        a = ins16<6>(a, p.q[1] + 2 * p.s + o);
-        b = ins16<6>(b, p.q[3] + 2 * p.s + o);
-        a = ins16<7>(a, p.q[1] + p.s3 + o);
-        b = ins16<7>(b, p.q[3] + p.s3 + o);
+        a = ins16<0>(a, p.q[0] + o);           b = ins16<0>(b, p.q[2] + o);
+        a = ins16<1>(a, p.q[0] + p.s + o);     b = ins16<1>(b, p.q[2] + p.s + o);
+        a = ins16<2>(a, p.q[0] + 2 * p.s + o); b = ins16<2>(b, p.q[2] + 2 * p.s + o);
+        a = ins16<3>(a, p.q[0] + p.s3 + o);    b = ins16<3>(b, p.q[2] + p.s3 + o);
+        a = ins16<4>(a, p.q[1] + o);           b = ins16<4>(b, p.q[3] + o);
+        a = ins16<5>(a, p.q[1] + p.s + o);     b = ins16<5>(b, p.q[3] + p.s + o);
+        a = ins16<6>(a, p.q[1] + 2 * p.s + o); b = ins16<6>(b, p.q[3] + 2 * p.s + o);
+        a = ins16<7>(a, p.q[1] + p.s3 + o);    b = ins16<7>(b, p.q[3] + p.s3 + o);
         return _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1));
     }
     static I rows_u8(const Rows & p, int o) {
@@ -135,7 +115,7 @@ struct Vec {
     static void hsum4(F a, F b, F c, F d, float * out) {
         const F ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));  // of 4 lanes: a, b, a, b
         const F cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-        const F s = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));  // a, b, c, d
+        const F s  = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));  // a, b, c, d
         const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
         _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
     }
@@ -145,21 +125,14 @@ struct Vec {
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 
 private:
-    template <int J, int Lane>
-    static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
-    struct __attribute__((packed, may_alias)) Int {
-        int v;
-    };
-    struct __attribute__((packed, may_alias)) Short {
-        short v;
-    };
+    template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    struct __attribute__((packed, may_alias)) Int { int v; };
+    struct __attribute__((packed, may_alias)) Short { short v; };
     static __m128i load128(const uint8_t * p) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)); }
-    template <int N>
-    static __m128i ins16(__m128i a, const uint8_t * p) {
+    template <int N> static __m128i ins16(__m128i a, const uint8_t * p) {
         return _mm_insert_epi16(a, reinterpret_cast<const Short *>(p)->v, N);
     }
-    template <int N>
-    static __m128i ins8x4(__m128i a, const uint8_t * p, size_t s, size_t s3) {
+    template <int N> static __m128i ins8x4(__m128i a, const uint8_t * p, size_t s, size_t s3) {
         a = _mm_insert_epi8(a, p[0], N);
         a = _mm_insert_epi8(a, p[s], N + 1);
         a = _mm_insert_epi8(a, p[2 * s], N + 2);

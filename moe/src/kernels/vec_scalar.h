@@ -9,86 +9,36 @@ namespace moe {
 namespace MOE_ISA {
 
 struct Vec {
-    static constexpr int L = 8;          // rows held by one vector (32-bit lanes)
-    static constexpr int R = 1;          // vectors per tile
-    static constexpr int NT = 4;         // activation rows per pass
-    static constexpr bool kVnni = true;  // full-range u8 x s8 dot product
-    static constexpr int kDotTokens = 3;
+    static constexpr int  L       = 8;      // rows held by one vector (32-bit lanes)
+    static constexpr int  R       = 1;      // vectors per tile
+    static constexpr int  NT      = 4;      // activation rows per pass
+    static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
+    static constexpr int  kDotTokens = 3;
 
-    struct I {
-        uint32_t v[L];
-    };
-    struct F {
-        float v[L];
-    };
+    struct I { uint32_t v[L]; };
+    struct F { float v[L]; };
 
-    template <class Fn>
-    static I mapi(Fn fn) {
-        I r;
-        for (int i = 0; i < L; ++i) {
-            r.v[i] = fn(i);
-        }
-        return r;
-    }
-    template <class Fn>
-    static F mapf(Fn fn) {
-        F r;
-        for (int i = 0; i < L; ++i) {
-            r.v[i] = fn(i);
-        }
-        return r;
-    }
+    template <class Fn> static I mapi(Fn fn) { I r; for (int i = 0; i < L; ++i) { r.v[i] = fn(i); } return r; }
+    template <class Fn> static F mapf(Fn fn) { F r; for (int i = 0; i < L; ++i) { r.v[i] = fn(i); } return r; }
 
-    static I load(const void * p) {
-        I r;
-        memcpy(&r, p, sizeof r);
-        return r;
-    }
+    static I load(const void * p) { I r; memcpy(&r, p, sizeof r); return r; }
     static void store(void * p, I a) { memcpy(p, &a, sizeof a); }
     static I zero() { return set32(0); }
-    static I set32(uint32_t x) {
-        return mapi([&](int) { return x; });
-    }
+    static I set32(uint32_t x) { return mapi([&](int) { return x; }); }
     static I set8(uint8_t x) { return set32(x * 0x01010101u); }
-    static I bcast32(const void * p) {
-        uint32_t x;
-        memcpy(&x, p, 4);
-        return set32(x);
-    }
-    static I and_(I a, I b) {
-        return mapi([&](int i) { return a.v[i] & b.v[i]; });
-    }
-    static I or_(I a, I b) {
-        return mapi([&](int i) { return a.v[i] | b.v[i]; });
-    }
-    static I xor_(I a, I b) {
-        return mapi([&](int i) { return a.v[i] ^ b.v[i]; });
-    }
-    static I mullo(I a, I b) {
-        return mapi([&](int i) { return a.v[i] * b.v[i]; });
-    }
-    static I sub(I a, I b) {
-        return mapi([&](int i) { return a.v[i] - b.v[i]; });
-    }
-    static I add(I a, I b) {
-        return mapi([&](int i) { return a.v[i] + b.v[i]; });
-    }
-    template <int N>
-    static I srl(I a) {
-        return mapi([&](int i) { return a.v[i] >> N; });
-    }
-    template <int N>
-    static I sll(I a) {
-        return mapi([&](int i) { return a.v[i] << N; });
-    }
-    template <int N>
-    static I sra(I a) {
-        return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); });
-    }
+    static I bcast32(const void * p) { uint32_t x; memcpy(&x, p, 4); return set32(x); }
+    static I and_(I a, I b) { return mapi([&](int i) { return a.v[i] & b.v[i]; }); }
+    static I or_(I a, I b) { return mapi([&](int i) { return a.v[i] | b.v[i]; }); }
+    static I xor_(I a, I b) { return mapi([&](int i) { return a.v[i] ^ b.v[i]; }); }
+    static I mullo(I a, I b) { return mapi([&](int i) { return a.v[i] * b.v[i]; }); }
+    static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
+    static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
+    template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
+    template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
+    template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J>
-    static I or_bit4(I v, I h) {
+    template <int J> static I or_bit4(I v, I h) {
         return mapi([&](int i) {
             const uint32_t b = (h.v[i] >> (4 * J)) & 15u;
             return v.v[i] | ((b * 0x02040810u) & 0x10101010u);  // the multiplication copies bit n to bit 8n + 4
@@ -116,17 +66,11 @@ struct Vec {
     // out[j], lane r = dword j of the 16 bytes at offset o of row r
     static void rows16(const Rows & p, int o, I out[4]) {
         for (int j = 0; j < 4; ++j) {
-            for (int r = 0; r < L; ++r) {
-                memcpy(&out[j].v[r], p.p + size_t(r) * p.s + o + 4 * j, 4);
-            }
+            for (int r = 0; r < L; ++r) { memcpy(&out[j].v[r], p.p + size_t(r) * p.s + o + 4 * j, 4); }
         }
     }
     static I rows_u16(const Rows & p, int o) {
-        return mapi([&](int r) {
-            uint16_t h;
-            memcpy(&h, p.p + size_t(r) * p.s + o, 2);
-            return uint32_t(h);
-        });
+        return mapi([&](int r) { uint16_t h; memcpy(&h, p.p + size_t(r) * p.s + o, 2); return uint32_t(h); });
     }
     static I rows_u8(const Rows & p, int o) {
         return mapi([&](int r) { return uint32_t(p.p[size_t(r) * p.s + size_t(o)]); });
@@ -148,17 +92,9 @@ struct Vec {
         memcpy(&f, &bits, 4);
         return f;
     }
-    static F half_lo(I a) {
-        return mapf([&](int i) { return half(a.v[i] & 0xffffu); });
-    }  // low 16 bits of each lane
-    static F cast(I a) {
-        F r;
-        memcpy(&r, &a, sizeof r);
-        return r;
-    }
-    static F cvt(I a) {
-        return mapf([&](int i) { return float(int32_t(a.v[i])); });
-    }
+    static F half_lo(I a) { return mapf([&](int i) { return half(a.v[i] & 0xffffu); }); }  // low 16 bits of each lane
+    static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }
+    static F cvt(I a) { return mapf([&](int i) { return float(int32_t(a.v[i])); }); }
 
     static F load_half(const void * p) {
         uint16_t h[L];
@@ -172,34 +108,18 @@ struct Vec {
     }
     static float hsum(F a) {
         float s = 0.0f;
-        for (int i = 0; i < L; ++i) {
-            s += a.v[i];
-        }
+        for (int i = 0; i < L; ++i) { s += a.v[i]; }
         return s;
     }
-    static F loadf(const float * p) {
-        F r;
-        memcpy(&r, p, sizeof r);
-        return r;
-    }
+    static F loadf(const float * p) { F r; memcpy(&r, p, sizeof r); return r; }
     static void storef(float * p, F a) { memcpy(p, &a, sizeof a); }
     static F zerof() { return setf(0.0f); }
-    static F setf(float x) {
-        return mapf([&](int) { return x; });
-    }
+    static F setf(float x) { return mapf([&](int) { return x; }); }
     static F bcastf(const float * p) { return setf(*p); }
-    static F mul(F a, F b) {
-        return mapf([&](int i) { return a.v[i] * b.v[i]; });
-    }
-    static F add(F a, F b) {
-        return mapf([&](int i) { return a.v[i] + b.v[i]; });
-    }
-    static F fma(F a, F b, F c) {
-        return mapf([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
-    }
-    static F fnma(F a, F b, F c) {
-        return mapf([&](int i) { return c.v[i] - a.v[i] * b.v[i]; });
-    }
+    static F mul(F a, F b) { return mapf([&](int i) { return a.v[i] * b.v[i]; }); }
+    static F add(F a, F b) { return mapf([&](int i) { return a.v[i] + b.v[i]; }); }
+    static F fma(F a, F b, F c) { return mapf([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
+    static F fnma(F a, F b, F c) { return mapf([&](int i) { return c.v[i] - a.v[i] * b.v[i]; }); }
 
     // out[i] = sum of the lanes of vector i
     static void hsum4(F a, F b, F c, F d, float * out) {
