@@ -81,26 +81,25 @@ public:
         PlannedModel model;
         model.quantization = quantization;
         model.model_sha256 = report::text_or(variant, "model_sha256", "");
-        const std::string first = report::text_of(variant, "file");
+        const fs::path first = find_file(report::text_of(variant, "file"));
         if (!fs::is_regular_file(first)) {
-            out.obstacles.push_back(fmt::format("{}: is not there: {}", first, options_.rerun_command));
+            out.obstacles.push_back(fmt::format("{}: is not there: {}", first.string(), options_.rerun_command));
             return model;
         }
         model.files = library::model_files(first);
         const std::string now = hasher_.sha256(first);
         if (now != model.model_sha256) {
-            out.obstacles.push_back(
-                fmt::format("{}: is not the file that was measured (its sha256 is {}…, the results have {}…): put that "
-                            "file back, or measure this one: {}",
-                            first, now.substr(0, 12), model.model_sha256.substr(0, 12), options_.rerun_command));
+            out.obstacles.push_back(fmt::format(
+                "{}: is not the file that was measured (its sha256 is {}…, the results have {}…): put that "
+                "file back, or measure this one: {}",
+                first.string(), now.substr(0, 12), model.model_sha256.substr(0, 12), options_.rerun_command));
             return model;
         }
-        if (repo.quantizations.size() > 1 &&
-            !hub::names_quantization(fs::path(first).filename().string(), quantization)) {
+        if (repo.quantizations.size() > 1 && !hub::names_quantization(first.filename().string(), quantization)) {
             out.obstacles.push_back(
                 fmt::format("{}: the name does not say {}, and a repository with several files is chosen from by it: "
                             "rename the file and its path in the campaign",
-                            first, quantization));
+                            first.string(), quantization));
         }
         split(model, out);
         return model;
@@ -109,6 +108,12 @@ public:
     void save() { hasher_.save(); }
 
 private:
+    // A campaign's folder may have been moved, or made from another folder.
+    fs::path find_file(const fs::path & measured) const {
+        const fs::path here = campaign_.campaign.out_dir / "models" / measured.filename();
+        return !fs::is_regular_file(measured) && fs::is_regular_file(here) ? here : measured;
+    }
+
     void split(PlannedModel & model, PublicationPlan & out) const {
         if (model.files.size() == 1) {
             model.part_bytes = engine::plan_split(model.files.front(), options_.max_file_bytes);

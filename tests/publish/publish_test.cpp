@@ -55,6 +55,13 @@ TEST_F(PublishTest, RunningItAgainChangesNothing) {
     EXPECT_NE(folder.out.find("nothing to change"), std::string::npos) << folder.out << folder.err;
 }
 
+TEST_F(PublishTest, AFolderThatWasMoved) {
+    const fs::path moved = campaign_.dir() / "moved";
+    fs::rename(campaign_.out(), moved);
+    expect_published(shimmy({"publish", moved.string(), "--repo", REPO, "--yes"}));
+    EXPECT_TRUE(fs::exists(moved / "publish.json"));
+}
+
 TEST_F(PublishTest, OnlyWhatHasChangedIsSent) {
     expect_published(publish());
     const uint64_t stored = hub_.stored_bytes();
