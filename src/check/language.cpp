@@ -34,9 +34,8 @@ constexpr double MIN_LETTER_SHARE = 0.1;
 // Small words that are frequent in one of these languages and are no words of the others.
 const std::map<std::string, std::set<std::string>> & small_words() {
     static const std::map<std::string, std::set<std::string>> table{
-        {"English",
-         {"the", "and", "of", "to", "is", "that", "it", "with", "are", "this", "which", "by", "be", "how", "what", "why",
-          "write", "explain", "an", "does", "simple"}},
+        {"English", {"the", "and", "of",  "to",   "is",  "that",  "it",      "with", "are",  "this",  "which",
+                     "by",  "be",  "how", "what", "why", "write", "explain", "an",   "does", "simple"}},
         {"German", {"der", "und", "ist", "das", "nicht", "ein", "eine", "mit", "den", "auf", "wird", "sich", "von"}},
         {"French", {"le", "les", "est", "dans", "une", "pour", "qui", "pas", "sur", "avec", "des", "du", "et"}},
         {"Spanish", {"el", "los", "las", "es", "por", "una", "con", "para", "del", "como", "más", "pero", "y"}},
