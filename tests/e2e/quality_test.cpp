@@ -98,7 +98,10 @@ TEST_F(Quality, FiguresAreThoseOfLlamaPerplexity) {
     };
     (void)perplexity({"-m", tiny_moe().string()});
     for (const std::string type : {"Q8_0", "Q2_K"}) {
-        const std::string theirs = perplexity({"-m", tiny_moe(type).string(), "--kl-divergence"});
+        std::string theirs;
+        // llama.cpp writes its log from a thread that now and then does not get to the end before the program exits.
+        for (int i = 0; i < 5 && theirs.find("Same top p:") == std::string::npos; ++i)
+            theirs = perplexity({"-m", tiny_moe(type).string(), "--kl-divergence"});
         // ggml's own kernels on both sides.
         const Json ours = quality({tiny_moe(type).string(), "--moe-backend", "off"})["models"][1];
         // Six digits are printed of these, three of percentages; they sum in floats, and we in doubles.
