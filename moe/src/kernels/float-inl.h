@@ -27,11 +27,14 @@ constexpr int kDotRows   = 4;                // weight rows of one pass
 constexpr int kDotTokens = Vec::kDotTokens;  // activation rows of one pass, at most: the sums of both fill the registers
 
 // s[m][t] += L columns, first of them k, of weight row m and activation row t
-template <class W, int M, int N> inline void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
+template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
     F b[N];
+    MOE_UNROLL
     for (int t = 0; t < N; ++t) { b[t] = Vec::loadf(reinterpret_cast<const float *>(x[t]) + k); }
+    MOE_UNROLL
     for (int m = 0; m < M; ++m) {
         const F v = W::load(w + size_t(m) * stride);
+        MOE_UNROLL
         for (int t = 0; t < N; ++t) { s[m][t] = Vec::fma(v, b[t], s[m][t]); }
     }
 }
@@ -44,8 +47,10 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
     const uint8_t * ahead = a.next != nullptr && t0 == 0 ? a.next + size_t(row) * a.stride : nullptr;
     const uint8_t * w = a.w + size_t(row) * a.stride;
     const uint8_t * const * x = a.x + t0;
-    F s[M][N];
+    F s[M][N];  // in registers only while every loop over it is unrolled: else each step stores all of them
+    MOE_UNROLL
     for (int m = 0; m < M; ++m) {
+        MOE_UNROLL
         for (int t = 0; t < N; ++t) { s[m][t] = Vec::zerof(); }
     }
     const int whole = a.layout.k / L * L;
@@ -62,11 +67,13 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
         }
         dot_step<W, M, N>(rest[0], sizeof rest[0], x, whole, s);
     }
+    MOE_UNROLL
     for (int t = 0; t < N; ++t) {
         float * out = a.acc + size_t(t0 + t) * kTileRows + row;
         if constexpr (M == 4) {
             Vec::hsum4(s[0][t], s[1][t], s[2][t], s[3][t], out);
         } else {
+            MOE_UNROLL
             for (int m = 0; m < M; ++m) { out[m] = Vec::hsum(s[m][t]); }
         }
     }
