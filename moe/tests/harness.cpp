@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -78,14 +79,22 @@ std::vector<double> dequantize(ggml_type type, const std::vector<uint8_t> & data
     return std::vector<double>(f.begin(), f.end());
 }
 
-double nmse(const std::vector<float> & a, const std::vector<double> & b) {
+double nmse(const std::vector<float> & a, const std::vector<double> & b, double least_energy) {
     double err = 0, ref = 0;
     for (size_t i = 0; i < b.size(); ++i) {
         if (i >= a.size() || !std::isfinite(a[i])) { return std::numeric_limits<double>::infinity(); }
         err += (a[i] - b[i]) * (a[i] - b[i]);
         ref += b[i] * b[i];
     }
+    ref = std::max(ref, least_energy);
     return ref > 0 ? err / ref : err;
+}
+
+double product_energy(const std::vector<double> & w, const std::vector<float> & x, int64_t k) {
+    double w2 = 0, x2 = 0;
+    for (const double v : w) { w2 += v * v; }
+    for (const double v : x) { x2 += v * v; }
+    return w2 * x2 / static_cast<double>(k);
 }
 
 double int8_bound(const std::vector<float> & x, int64_t cols, int64_t block) {

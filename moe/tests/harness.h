@@ -27,8 +27,10 @@ std::vector<float> normals(size_t n, uint32_t seed, float scale = 1.0f);
 std::vector<uint8_t> quantize(ggml_type type, const std::vector<float> & values, int64_t columns);
 std::vector<double> dequantize(ggml_type type, const std::vector<uint8_t> & data, int64_t n);
 
-// sum (a-b)^2 / sum b^2; infinity if a holds anything that is not finite
-double nmse(const std::vector<float> & a, const std::vector<double> & b);
+// sum (a-b)^2 / sum b^2 (or least_energy, if that is more); infinity if a holds anything that is not finite
+double nmse(const std::vector<float> & a, const std::vector<double> & b, double least_energy = 0.0);
+// What sum b^2 is on average for the products of all rows of w with all rows of x, of k columns, in random directions.
+double product_energy(const std::vector<double> & w, const std::vector<float> & x, int64_t k);
 
 // What int8 activations cost: twice the mean squared rounding error over the mean square of x, per `block` columns.
 double int8_bound(const std::vector<float> & x, int64_t columns, int64_t block);
