@@ -236,8 +236,8 @@ void add_publish(Commands & commands) {
         ->delimiter(',');
     command->add_flag("--private", options->publish.is_private, "create private repositories");
     command->add_flag("--create-pr", options->publish.create_pr, "open a pull request in place of a commit");
-    command->add_option("--revision", options->publish.revision,
-                     "branch to commit to; made from main if it is not there")
+    command
+        ->add_option("--revision", options->publish.revision, "branch to commit to; made from main if it is not there")
         ->type_name("BRANCH")
         ->capture_default_str();
     command->add_option("--message", options->publish.message, "of the commit (default: what was added)")

@@ -69,9 +69,11 @@ void FileHashes::read(const std::stop_token & stop) {
 
 void require_hash(const LfsObject & object, const std::string & sha256) {
     if (sha256 == object.sha256) return;
-    fail("{}: is not what was to be uploaded (its sha256 is {}…, not {}…): nothing was committed; put the right file back, and "
-         "run the command again",
-         object.file.string(), sha256.substr(0, 12), object.sha256.substr(0, 12));
+    fail(
+        "{}: is not what was to be uploaded (its sha256 is {}…, not {}…): nothing was committed; put the right file "
+        "back, and "
+        "run the command again",
+        object.file.string(), sha256.substr(0, 12), object.sha256.substr(0, 12));
 }
 
 }  // namespace shimmy::hub

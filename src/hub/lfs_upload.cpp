@@ -12,17 +12,15 @@ namespace {
 
 // Addresses that are refused this often without a part getting through are not refused for their age.
 constexpr int MAX_FRUITLESS_RENEWALS = 3;
+// A new upload wants all parts again: if its addresses expire before they are sent, so will the next one's.
+constexpr int MAX_NEW_UPLOADS = 2;
 constexpr std::chrono::seconds COMPLETION_PATIENCE{600};  // the storage puts thousands of parts together
 
 class Upload {
 public:
     Upload(const Api & api, const LfsTarget & target, const LfsObject & object, const UploadOptions & options,
            const ByteProgress & progress)
-        : api_(api),
-          target_(target),
-          object_(object),
-          options_(options),
-          progress_(progress) {}
+        : api_(api), target_(target), object_(object), options_(options), progress_(progress) {}
 
     UploadResult run() {
         UploadActions actions = ask();
@@ -112,7 +110,8 @@ private:
         state.remove();
     }
 
-    // Parts whose bytes were others when they were sent, by this process or an earlier one, are missing. Returns how many.
+    // Parts whose bytes were others when they were sent, by this process or an earlier one, are missing. Returns how
+    // many.
     size_t forget_wrong_parts(MultipartState & state) const {
         const std::vector<std::string> & hashes = hashes_->parts();
         size_t n_wrong = 0;
@@ -128,8 +127,14 @@ private:
         return n_wrong;
     }
 
-    void go_on_with(const UploadActions & fresh, MultipartState & state) const {
+    void go_on_with(const UploadActions & fresh, MultipartState & state) {
         if (is_same_upload(state.actions(), fresh)) return state.renew(fresh);
+        if (state.n_done() > 0 && ++n_new_uploads_ > MAX_NEW_UPLOADS) {
+            fail(
+                "{}: the Hub's addresses expire before its {} parts are sent ({} were): publish it from a faster "
+                "connection, or in smaller files",
+                object_.file.string(), state.parts().size(), state.n_done());
+        }
         if (state.n_done() > 0 && api_.note()) {
             api_.note()(fmt::format("{}: the Hub has begun a new upload: its {} parts are sent again",
                                     object_.file.filename().string(), state.n_done()));
@@ -163,6 +168,7 @@ private:
     const ByteProgress & progress_;
     std::optional<FileHashes> hashes_;  // of the parts as the Hub wants them
     UploadResult result_;
+    int n_new_uploads_ = 0;  // in place of one that had parts
 };
 
 }  // namespace

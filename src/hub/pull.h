@@ -18,7 +18,8 @@ struct ModelName {
     std::string revision = MAIN;
 };
 
-// "USER/NAME", "USER/NAME:QUANT", "USER/NAME@REVISION", "USER/NAME@REVISION:QUANT"; an "hf:" before it may be left out. Throws UsageError.
+// "USER/NAME", "USER/NAME:QUANT", "USER/NAME@REVISION", "USER/NAME@REVISION:QUANT"; an "hf:" before it may be left out.
+// Throws UsageError.
 ModelName parse_model_name(const std::string & text);
 
 // True for "hf:…".

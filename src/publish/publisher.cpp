@@ -185,10 +185,9 @@ Outcome publish_package(const hub::Api & api, const Package & package, const Dif
     } else {
         outcome.warnings = check_card(api, package);
         const std::string parent = make_room(api, package.repo, difference, options);
-        outcome.commit = difference.has_files()
-                             ? upload_and_commit(api, package, difference, parent, options, state_dir, reporter,
-                                                 outcome.sent_bytes)
-                             : commit_at(api, package.repo, options.revision, parent);
+        outcome.commit = difference.has_files() ? upload_and_commit(api, package, difference, parent, options,
+                                                                    state_dir, reporter, outcome.sent_bytes)
+                                                : commit_at(api, package.repo, options.revision, parent);
         outcome.is_new = true;
     }
     // A pull request's commit is found under its own name only.

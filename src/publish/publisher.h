@@ -14,14 +14,14 @@ namespace shimmy::publish {
 
 struct PublishOptions {
     std::string revision = hub::MAIN;  // a branch, made from main if it is not there
-    bool is_private = false;  // of a repository that is created
+    bool is_private = false;           // of a repository that is created
     bool create_pr = false;
     std::string message;  // of the commit; empty: made up
 };
 
 // What of the package the Hub has. Only reads.
 struct Difference {
-    bool exists = false;  // the repository
+    bool exists = false;          // the repository
     bool creates_branch = false;  // the revision is not there
     std::string commit;           // that it stands at, or will be made from; empty if the repository does not exist
     std::vector<hub::NewFile> added;
@@ -51,8 +51,8 @@ struct Outcome {
 // Where a person finds it: the pull request, the branch, or the repository.
 std::string page_url(const std::string & endpoint, const std::string & repo, const hub::Commit & commit);
 
-// Checks the card, creates the repository and the branch if they are not there, uploads, commits, verifies. `state_dir` remembers uploads
-// that were cut off. Throws Error; what was uploaded by then is not sent again by the next call.
+// Checks the card, creates the repository and the branch if they are not there, uploads, commits, verifies. `state_dir`
+// remembers uploads that were cut off. Throws Error; what was uploaded by then is not sent again by the next call.
 Outcome publish_package(const hub::Api & api, const Package & package, const Difference & difference,
                         const PublishOptions & options, const fs::path & state_dir, Reporter & reporter);
 

@@ -37,6 +37,13 @@ TEST_F(BranchTest, ABranchThatIsNotThereIsMade) {
     EXPECT_EQ(sha256_file_hex(there / "tiny-moe-Q4_K_M.gguf"), sha256_file_hex(campaign_.model("Q4_K_M")));
     EXPECT_TRUE(fs::exists(there / "notes.txt"));  // it began as main
     EXPECT_FALSE(fs::exists(snapshot("main") / "tiny-moe-Q4_K_M.gguf"));
+    // It was made as the official client makes one.
+    official_client(hub_, WRITE_TOKEN, {"branch", REPO, "theirs"});
+    const auto made = hub_.requests("POST", "^/api/models/user/tiny/branch/");
+    ASSERT_EQ(made.size(), 2U);
+    EXPECT_EQ(made[0]["url"], "/api/models/user/tiny/branch/try%2F4-bit");
+    EXPECT_EQ(made[0]["body"], made[1]["body"]);
+    EXPECT_EQ(made[0]["headers"]["content-type"], made[1]["headers"]["content-type"]);
     // Every large file was asked for on that branch, as the official client asks.
     for (const Json & batch : hub_.requests("POST", "/objects/batch$")) {
         const Json body = Json::parse(batch["body"].get<std::string>());

@@ -62,8 +62,8 @@ TEST(HubServer, TheOfficialClientReadsListsInPages) {
 TEST(HubServer, TheOfficialClientWorksOnABranch) {
     const TestHub hub;
     const TempDir dir;
-    const std::string main = official_client(
-        hub, WRITE_TOKEN, {"upload", "user/branches", random_file(dir, "on-main.txt", 10).string()});
+    const std::string main =
+        official_client(hub, WRITE_TOKEN, {"upload", "user/branches", random_file(dir, "on-main.txt", 10).string()});
     official_client(hub, WRITE_TOKEN, {"branch", "user/branches", "try/one"});
     EXPECT_EQ(hub.state()["repositories"]["user/branches"]["refs"]["try/one"], main);
     const fs::path more = random_file(dir, "more.gguf", 100000);
