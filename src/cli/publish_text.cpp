@@ -31,6 +31,8 @@ std::string head_line(const Proposal & proposal, const publish::PublishOptions &
     if (!difference.exists)
         return fmt::format("{}: would be created, {}{}\n", proposal.package.repo,
                            options.is_private ? "private" : "public", new_branch);
+    if (difference.creates_branch && !difference.has_files() && proposal.package.to_be_split.empty())
+        return fmt::format("{}: holds all of it already{}\n", proposal.package.repo, new_branch);
     if (difference.open_pull_request)
         return fmt::format("{}: {} holds all of it already\n", proposal.package.repo,
                            difference.open_pull_request->revision);

@@ -238,6 +238,8 @@ TEST_F(PublishTest, AnotherLicenseComesWithItsText) {
 // --- the token
 
 TEST_F(PublishTest, TheTokenIsSeenByTheHubAlone) {
+    // Nor can it be given where every user of the machine could read it.
+    expect_failure(arguments({"--token", WRITE_TOKEN, "--yes"}), 2, {"--token"});
     const ProcessResult result = publish({"-vv"});
     expect_published(result);
     for (const Json & entry : hub_.log()) {

@@ -69,6 +69,9 @@ TEST(HubServer, TheOfficialClientWorksOnABranch) {
     const fs::path more = random_file(dir, "more.gguf", 100000);
     official_client(hub, WRITE_TOKEN, {"upload-to", "user/branches", "try/one", more.string()});
     EXPECT_EQ(hub.state()["repositories"]["user/branches"]["refs"]["main"], main);
+    const auto batches = hub.requests("POST", "/objects/batch$");
+    ASSERT_EQ(batches.size(), 1U);
+    EXPECT_EQ(Json::parse(batches[0]["body"].get<std::string>())["ref"]["name"], "try/one");
     const fs::path snapshot =
         official_client(hub, "", {"download", "user/branches", (dir / "cache").string(), "try/one"});
     EXPECT_EQ(sha256_file_hex(snapshot / "more.gguf"), sha256_file_hex(more));
