@@ -136,8 +136,12 @@ public:
         const std::string text =
             proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
         if (options_.dry_run) {
-            print(json_ ? proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n"
-                        : text);
+            if (json_) {
+                print(proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n");
+            } else {
+                print(text +
+                      "Nothing was sent. The cards are whole; the Hub checks them too before anything is created.\n");
+            }
             return 0;
         }
         const bool nothing = std::all_of(proposals.begin(), proposals.end(),
