@@ -83,7 +83,7 @@ TEST_P(ChangingFile, ChangedBeforeIsNotCommitted) {
 }
 
 TEST_P(ChangingFile, ChangedMeanwhileIsNotCommitted) {
-    keep_waiting(request(), 2);
+    keep_waiting(request(), 4);
     ChildProcess program(command());
     ASSERT_TRUE(wait_for_put(request(), 503)) << program.err();
     flip_byte(2500000);
@@ -98,8 +98,8 @@ TEST_P(ChangingFile, ChangedMeanwhileIsNotCommitted) {
 
 TEST_P(ChangingFile, ChangedAndChangedBackIsSentAgain) {
     if (!GetParam()) GTEST_SKIP() << "of parts only";
-    keep_waiting(request(), 1);
-    keep_waiting("partNumber=5&", 5);
+    keep_waiting(request(), 2);
+    keep_waiting("partNumber=5&", 9);
     ChildProcess program(command());
     ASSERT_TRUE(wait_for_put(request(), 503)) << program.err();
     flip_byte(2500000);
