@@ -1,12 +1,10 @@
 #include "base/files.h"
 
+#include "base/digest.h"
 #include "base/error.h"
-
-#include <openssl/evp.h>
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -34,27 +32,6 @@ FileHandle open_file(const fs::path & path, const char * mode) {
     if (!file) fail("{}: {}", path.string(), reason());
     return file;
 }
-
-class Digest {
-public:
-    explicit Digest(const EVP_MD * algorithm) : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-        if (!context_ || EVP_DigestInit_ex(context_.get(), algorithm, nullptr) != 1)
-            fail("libcrypto offers no {}", EVP_MD_get0_name(algorithm));
-    }
-    void update(const void * data, size_t n_bytes) { EVP_DigestUpdate(context_.get(), data, n_bytes); }
-    std::string hex() {
-        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-        unsigned n_bytes = 0;
-        EVP_DigestFinal_ex(context_.get(), digest.data(), &n_bytes);
-        std::string text;
-        for (unsigned i = 0; i < n_bytes; ++i)
-            text += fmt::format("{:02x}", digest.at(i));
-        return text;
-    }
-
-private:
-    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
 
 }  // namespace
 
@@ -111,16 +88,16 @@ void require_readable_file(const fs::path & path) {
 }
 
 std::string git_blob_oid(std::string_view bytes) {
-    Digest hash(EVP_sha1());
+    Digest hash(Digest::Kind::sha1);
     const std::string head = fmt::format("blob {}", bytes.size());
-    hash.update(head.c_str(), head.size() + 1);  // the 0 belongs to it
-    hash.update(bytes.data(), bytes.size());
+    hash.update({head.c_str(), head.size() + 1});  // the 0 belongs to it
+    hash.update(bytes);
     return hash.hex();
 }
 
 std::string sha256_hex(std::string_view bytes) {
-    Digest hash(EVP_sha256());
-    hash.update(bytes.data(), bytes.size());
+    Digest hash(Digest::Kind::sha256);
+    hash.update(bytes);
     return hash.hex();
 }
 
@@ -129,10 +106,10 @@ std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress
     const FileHandle file = open_file(path, "rb");
     const uint64_t total = fs::file_size(path);
     std::vector<char> buffer(size_t{1} << 20);
-    Digest hash(EVP_sha256());
+    Digest hash(Digest::Kind::sha256);
     uint64_t done = 0;
     for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
-        hash.update(buffer.data(), n);
+        hash.update({buffer.data(), n});
         done += n;
         if (progress) progress(done, total);
     }

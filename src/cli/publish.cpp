@@ -1,6 +1,7 @@
 // shimmy publish: a campaign's models, with their cards, to the Hugging Face Hub.
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/publish_text.h"
@@ -81,13 +82,16 @@ publish::PlanOptions plan_options(const Options & options, const Source & source
     return plan;
 }
 
+// On stderr, so that it is seen where the output goes into a file. No answer is no.
 bool confirmed(const std::string & question) {
     if (isatty(STDIN_FILENO) != 1)
         fail_usage("there is no terminal to ask on: add --yes to publish, or --dry-run to see what would be done");
-    fmt::print("{} [y/N] ", question);
     std::fflush(stdout);
+    fmt::print(stderr, "{} [y/N] ", question);
     std::string answer;
-    std::getline(std::cin, answer);
+    const bool answered = static_cast<bool>(std::getline(std::cin, answer));
+    check_interrupted();
+    if (!answered) fmt::print(stderr, "\n");
     return answer == "y" || answer == "Y" || answer == "yes";
 }
 
@@ -132,16 +136,23 @@ public:
         const std::string text =
             proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
         if (options_.dry_run) {
-            print(json_ ? proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n"
-                        : text);
+            if (json_) {
+                print(proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n");
+            } else {
+                print(text +
+                      "Nothing was sent. The cards are whole; the Hub checks them too before anything is created.\n");
+            }
             return 0;
         }
         const bool nothing = std::all_of(proposals.begin(), proposals.end(),
                                          [](const Proposal & proposal) { return proposal.difference.is_empty(); });
+        const bool asks = !nothing && !options_.yes;
         if (!json_) print(text);
-        if (!nothing && !options_.yes && !confirmed("Publish this?")) {
-            print("Nothing was published.\n");
-            return 0;
+        if (json_ && asks) fmt::print(stderr, "{}", text);
+        if (asks && !confirmed("Publish this?")) {
+            print(json_ ? Json{{"published", false}, {"obstacles", {"the answer was no"}}}.dump(2) + "\n"
+                        : "Nothing was published.\n");
+            return EXIT_CODE_FAILED;
         }
         return publish_all(plan, proposals);
     }
@@ -229,7 +240,8 @@ void add_publish(Commands & commands) {
         ->delimiter(',');
     command->add_flag("--private", options->publish.is_private, "create private repositories");
     command->add_flag("--create-pr", options->publish.create_pr, "open a pull request in place of a commit");
-    command->add_option("--revision", options->publish.revision, "branch to commit to")
+    command
+        ->add_option("--revision", options->publish.revision, "branch to commit to; made from main if it is not there")
         ->type_name("BRANCH")
         ->capture_default_str();
     command->add_option("--message", options->publish.message, "of the commit (default: what was added)")
@@ -248,7 +260,7 @@ void add_publish(Commands & commands) {
         "is "
         "taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 not fit "
         "to be "
-        "published (each reason says what to do), or failed.");
+        "published (each reason says what to do), failed, or the answer was no.");
 }
 
 }  // namespace shimmy::cli

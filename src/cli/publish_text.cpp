@@ -26,16 +26,20 @@ std::string split_line(const publish::PlannedModel & model) {
 
 std::string head_line(const Proposal & proposal, const publish::PublishOptions & options) {
     const publish::Difference & difference = proposal.difference;
+    const std::string new_branch =
+        difference.creates_branch ? fmt::format("; the branch {} would be made from main", options.revision) : "";
     if (!difference.exists)
-        return fmt::format("{}: would be created, {}\n", proposal.package.repo,
-                           options.is_private ? "private" : "public");
+        return fmt::format("{}: would be created, {}{}\n", proposal.package.repo,
+                           options.is_private ? "private" : "public", new_branch);
+    if (difference.creates_branch && !difference.has_files() && proposal.package.to_be_split.empty())
+        return fmt::format("{}: holds all of it already{}\n", proposal.package.repo, new_branch);
     if (difference.open_pull_request)
         return fmt::format("{}: {} holds all of it already\n", proposal.package.repo,
                            difference.open_pull_request->revision);
     if (difference.is_empty() && proposal.package.to_be_split.empty())
         return fmt::format("{}: holds all of it already\n", proposal.package.repo);
-    return fmt::format("{}: {} {}\n", proposal.package.repo, options.create_pr ? "a pull request to" : "a commit to",
-                       options.revision);
+    return fmt::format("{}: {} {}{}\n", proposal.package.repo, options.create_pr ? "a pull request to" : "a commit to",
+                       options.revision, new_branch);
 }
 
 Json files_json(const std::vector<hub::NewFile> & files) {
@@ -86,6 +90,7 @@ Json proposal_document(const std::vector<Proposal> & proposals, const std::vecto
         const auto & pull_request = difference.open_pull_request;
         repositories.push_back({{"repo", proposal.package.repo},
                                 {"exists", difference.exists},
+                                {"creates_branch", difference.creates_branch},
                                 {"commit", difference.commit.empty() ? Json(nullptr) : Json(difference.commit)},
                                 {"added", files_json(difference.added)},
                                 {"changed", files_json(difference.changed)},
@@ -105,9 +110,7 @@ std::string outcome_text(const Proposal & proposal, const publish::Outcome & out
     std::string out;
     for (const std::string & warning : outcome.warnings)
         out += fmt::format("The Hub about the card of {}: {}\n", proposal.package.repo, warning);
-    const std::string where = outcome.commit.pull_request_url.empty()
-                                  ? fmt::format("{}/{}", endpoint, proposal.package.repo)
-                                  : outcome.commit.pull_request_url;
+    const std::string where = publish::page_url(endpoint, proposal.package.repo, outcome.commit);
     const auto n_passed = std::count_if(outcome.checks.begin(), outcome.checks.end(),
                                         [](const hub::Check & check) { return check.passed; });
     out += outcome.is_new

@@ -36,8 +36,11 @@ void add_pull(Commands & commands) {
     auto name = std::make_shared<std::string>();
     CLI::App * command = commands.add("pull", "download a model from the Hugging Face Hub",
                                       [name, &commands] { return run_pull(*name, commands.globals()); });
-    command->add_option("name", *name, "repository, and the quantization if it holds several")
-        ->type_name("USER/NAME[:QUANT]")
+    command
+        ->add_option("name", *name,
+                     "USER/NAME of the repository; USER/NAME:QUANT if it holds several; USER/NAME@REVISION:QUANT for "
+                     "another revision than main")
+        ->type_name("MODEL")
         ->required();
     command->footer(
         "Prints the files, which lie in the cache that all clients of the Hub share (HF_HUB_CACHE, HF_HOME). A "

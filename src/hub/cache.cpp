@@ -16,6 +16,10 @@ void check_name(const std::string & name) {
     }
 }
 
+bool is_commit(const std::string & revision) {
+    return revision.size() == 40 && revision.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 std::string folder_name(const std::string & repo) {
     std::string name = "models--" + repo;
     name.replace(name.find('/'), 1, "--");
@@ -60,6 +64,7 @@ void RepositoryCache::link(const std::string & commit, const std::string & file,
 
 std::optional<std::string> RepositoryCache::commit_of(const std::string & revision) const {
     check_name(revision);
+    if (is_commit(revision)) return revision;
     const fs::path ref = dir_ / "refs" / revision;
     if (!fs::is_regular_file(ref)) return std::nullopt;
     std::string commit = read_file(ref);
@@ -71,6 +76,7 @@ std::optional<std::string> RepositoryCache::commit_of(const std::string & revisi
 
 void RepositoryCache::set_commit(const std::string & revision, const std::string & commit) const {
     check_name(revision);
+    if (is_commit(revision)) return;
     const fs::path ref = dir_ / "refs" / revision;
     fs::create_directories(ref.parent_path());
     if (commit_of(revision) != commit) write_file_atomic(ref, commit);

@@ -26,7 +26,7 @@ public:
     // Makes the snapshot's file a link to the blob.
     void link(const std::string & commit, const std::string & file, const std::string & etag) const;
 
-    // The commit that a branch stood at when it was last looked at; nullopt if it never was.
+    // The commit that a branch stood at when it was last looked at; nullopt if it never was. A commit stands at itself.
     std::optional<std::string> commit_of(const std::string & revision) const;
     void set_commit(const std::string & revision, const std::string & commit) const;
 

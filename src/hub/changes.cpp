@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <regex>
 
 namespace shimmy::hub {
 
@@ -46,8 +47,11 @@ std::string commit_body(const CommitRequest & request) {
             if (file.size_bytes > MAX_COMMIT_FILE_BYTES)
                 fail("{}: {} wants its {} bytes in the commit itself", file.file.string(), request.repo,
                      file.size_bytes);
-            const std::string content = base64(read_file(file.file));
-            line = {{"key", "file"}, {"value", {{"path", file.path}, {"encoding", "base64"}, {"content", content}}}};
+            const std::string content = read_file(file.file);
+            if (sha256_hex(content) != file.sha256)
+                fail("{}: was changed meanwhile: run the command again", file.file.string());
+            line = {{"key", "file"},
+                    {"value", {{"path", file.path}, {"encoding", "base64"}, {"content", base64(content)}}}};
         }
         body += line.dump() + "\n";
     }
@@ -71,7 +75,7 @@ std::optional<Commit> find_own_commit(const Api & api, const CommitRequest & req
                                       const std::vector<std::string> & earlier_pull_requests) {
     if (request.create_pr) {
         std::vector<std::string> added;
-        for (const std::string & revision : pull_requests(api, request.repo)) {
+        for (const std::string & revision : list_refs(api, request.repo).pull_requests) {
             const bool known = std::find(earlier_pull_requests.begin(), earlier_pull_requests.end(), revision) !=
                                earlier_pull_requests.end();
             if (!known) added.push_back(revision);
@@ -123,6 +127,19 @@ void create_repository(const Api & api, const std::string & repo, bool is_privat
         busy.status = 503;
         if (!backoff.again(busy)) api.fail_answer(response, "creating " + repo);
     }
+}
+
+// The rules of `man git-check-ref-format`.
+void check_branch_name(const std::string & branch, const std::string & what) {
+    static const std::regex unfit(R"(^refs/|^[-/.]|[/.]$|//|/\.|\.\.|@\{|^@$|\.lock(/|$)|[\x00-\x20~^:?*\[\\\x7f])");
+    if (branch.empty() || std::regex_search(branch, unfit)) fail_usage("{}: '{}' is no name of a branch", what, branch);
+}
+
+void create_branch(const Api & api, const std::string & repo, const std::string & branch) {
+    const Response response =
+        api.post_json(fmt::format("/api/models/{}/branch/{}", repo, encoded_name(branch)), Json::object());
+    const bool exists = response.status == 409;
+    if (!response.ok() && !exists) api.fail_answer(response, fmt::format("{}: creating the branch {}", repo, branch));
 }
 
 CardCheck check_card(const Api & api, const std::string & card) {
@@ -198,7 +215,7 @@ std::optional<Commit> find_pull_request(const Api & api, const std::string & rep
 
 Commit commit_files(const Api & api, const CommitRequest & request) {
     const std::string what = "committing to " + request.repo;
-    const auto earlier = request.create_pr ? pull_requests(api, request.repo) : std::vector<std::string>();
+    const auto earlier = request.create_pr ? list_refs(api, request.repo).pull_requests : std::vector<std::string>();
     Request post =
         api.request("POST", fmt::format("/api/models/{}/commit/{}{}", request.repo, encoded_name(request.revision),
                                         request.create_pr ? "?create_pr=1" : ""));

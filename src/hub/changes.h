@@ -25,6 +25,12 @@ void check_write_access(const Api & api, const std::string & repo);
 // Throws Error unless it is there afterwards. One that exists already stays as it is.
 void create_repository(const Api & api, const std::string & repo, bool is_private);
 
+// Throws UsageError unless git takes the name for a branch. `what` begins the message: "--revision".
+void check_branch_name(const std::string & branch, const std::string & what);
+
+// A copy of main. Throws Error unless it is there afterwards. One that exists already stays as it is.
+void create_branch(const Api & api, const std::string & repo, const std::string & branch);
+
 // What the Hub says about a card's front matter; it would refuse the commit for the errors.
 struct CardCheck {
     std::vector<std::string> errors;

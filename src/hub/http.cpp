@@ -111,14 +111,18 @@ size_t on_read(char * data, size_t size, size_t n, void * user_data) {
         transfer.error = std::make_exception_ptr(Error(fmt::format("{}: {}", slice.file.string(), reason)));
         return CURL_READFUNC_ABORT;
     }
+    if (slice.hash != nullptr) {
+        if (transfer.sent == 0) slice.hash->restart();
+        slice.hash->update({data, static_cast<size_t>(got)});
+    }
     transfer.sent += static_cast<uint64_t>(got);
     return static_cast<size_t>(got);
 }
 
 // libcurl starts a body again if a connection that it kept turns out to be closed.
 int on_seek(void * user_data, curl_off_t offset, int origin) {
-    if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
-    static_cast<Transfer *>(user_data)->sent = static_cast<uint64_t>(offset);
+    if (origin != SEEK_SET || offset != 0) return CURL_SEEKFUNC_CANTSEEK;
+    static_cast<Transfer *>(user_data)->sent = 0;
     return CURL_SEEKFUNC_OK;
 }
 

@@ -1,6 +1,7 @@
 // HTTP requests to the Hub and its storage, through libcurl. Certificates are verified.
 #pragma once
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -25,6 +26,7 @@ struct FileSlice {
     fs::path file;
     uint64_t first = 0;
     uint64_t n_bytes = 0;
+    Digest * hash = nullptr;  // of the bytes that are sent; begins anew with the body
 };
 
 enum class Redirects {
@@ -70,7 +72,7 @@ public:
 };
 
 // Throws TransportError; Error for what another try does not mend (a certificate, a URL, more bytes than were asked
-// for, a file that changed while it was sent); Interrupted.
+// for, a file that became shorter while it was sent); Interrupted.
 Response send(const Request & request);
 
 // Without its query, which in a storage URL is a signature that must not be shown.

@@ -1,7 +1,10 @@
 #include "hub/lfs_upload.h"
 
+#include "hub/file_hashes.h"
 #include "hub/multipart_state.h"
 #include "hub/part_sender.h"
+
+#include <optional>
 
 namespace shimmy::hub {
 
@@ -9,34 +12,15 @@ namespace {
 
 // Addresses that are refused this often without a part getting through are not refused for their age.
 constexpr int MAX_FRUITLESS_RENEWALS = 3;
+// A new upload wants all parts again: if its addresses expire before they are sent, so will the next one's.
+constexpr int MAX_NEW_UPLOADS = 2;
 constexpr std::chrono::seconds COMPLETION_PATIENCE{600};  // the storage puts thousands of parts together
-
-// A file that is written to while it is read is no file that was measured.
-class Unchanged {
-public:
-    explicit Unchanged(const fs::path & file)
-        : file_(file), size_(fs::file_size(file)), time_(fs::last_write_time(file)) {}
-    void check() const {
-        if (fs::file_size(file_) != size_ || fs::last_write_time(file_) != time_)
-            fail("{}: was changed while it was uploaded: run the command again", file_.string());
-    }
-
-private:
-    fs::path file_;
-    uint64_t size_;
-    fs::file_time_type time_;
-};
 
 class Upload {
 public:
     Upload(const Api & api, const LfsTarget & target, const LfsObject & object, const UploadOptions & options,
            const ByteProgress & progress)
-        : api_(api),
-          target_(target),
-          object_(object),
-          options_(options),
-          progress_(progress),
-          unchanged_(object.file) {}
+        : api_(api), target_(target), object_(object), options_(options), progress_(progress) {}
 
     UploadResult run() {
         UploadActions actions = ask();
@@ -67,13 +51,14 @@ private:
             Request request;
             request.method = "PUT";
             request.url = actions.href;  // signed: no token
-            request.file = FileSlice{object_.file, 0, object_.size_bytes};
+            Digest hash(Digest::Kind::sha256);
+            request.file = FileSlice{object_.file, 0, object_.size_bytes, &hash};
             request.on_sent = [this](uint64_t n_bytes) {
                 if (progress_) progress_(n_bytes, object_.size_bytes);
             };
             request.patience = COMPLETION_PATIENCE;
             const Response response = send_retrying(request, object_.file.filename().string(), api_.note());
-            unchanged_.check();
+            if (hash.n_bytes() == object_.size_bytes) require_hash(object_, hash.hex());
             if (response.ok()) break;
             if (response.status != 403 || renewals == MAX_FRUITLESS_RENEWALS) fail_storage(response);
             actions = ask();
@@ -93,12 +78,23 @@ private:
         } else {
             fresh_is_used = false;  // what was begun may still be taken: its parts are there
         }
-        PartSender sender(object_, state, api_.note(), progress_);
+        const ByteProgress progress = [this](uint64_t done, uint64_t total) {
+            hashes_->check();  // no need to send all of a wrong file
+            if (progress_) progress_(done, total);
+        };
+        PartSender sender(object_, state, api_.note(), progress);
+        bool was_wrong = false;
         for (int n_fruitless = 0;;) {
+            const uint64_t part_bytes = state.actions().chunk_bytes;
+            if (!hashes_ || hashes_->part_bytes() != part_bytes) hashes_.emplace(object_, part_bytes);
             const size_t n_before = state.n_done();
             const bool all_sent = sender.run(options_.n_parallel) == PartsOutcome::all_sent;
             result_.sent_bytes = sender.sent_bytes();
-            unchanged_.check();
+            if (all_sent && forget_wrong_parts(state) > 0) {
+                if (was_wrong) fail("{}: is being written to: run the command again afterwards", object_.file.string());
+                was_wrong = true;
+                continue;
+            }
             if (all_sent && complete(state)) break;
             n_fruitless = state.n_done() > n_before ? 0 : n_fruitless + 1;
             if (n_fruitless > MAX_FRUITLESS_RENEWALS)
@@ -114,8 +110,31 @@ private:
         state.remove();
     }
 
-    void go_on_with(const UploadActions & fresh, MultipartState & state) const {
+    // Parts whose bytes were others when they were sent, by this process or an earlier one, are missing. Returns how
+    // many.
+    size_t forget_wrong_parts(MultipartState & state) const {
+        const std::vector<std::string> & hashes = hashes_->parts();
+        size_t n_wrong = 0;
+        for (size_t part = 0; part < hashes.size(); ++part) {
+            if (state.parts()[part].sha256 == hashes[part]) continue;
+            state.set(part, {});
+            ++n_wrong;
+        }
+        if (n_wrong > 0 && api_.note()) {
+            api_.note()(fmt::format("{}: {} parts were sent with other bytes: they are sent again",
+                                    object_.file.filename().string(), n_wrong));
+        }
+        return n_wrong;
+    }
+
+    void go_on_with(const UploadActions & fresh, MultipartState & state) {
         if (is_same_upload(state.actions(), fresh)) return state.renew(fresh);
+        if (state.n_done() > 0 && ++n_new_uploads_ > MAX_NEW_UPLOADS) {
+            fail(
+                "{}: the Hub's addresses expire before its {} parts are sent ({} were): publish it from a faster "
+                "connection, or in smaller files",
+                object_.file.string(), state.parts().size(), state.n_done());
+        }
         if (state.n_done() > 0 && api_.note()) {
             api_.note()(fmt::format("{}: the Hub has begun a new upload: its {} parts are sent again",
                                     object_.file.filename().string(), state.n_done()));
@@ -126,8 +145,8 @@ private:
     // False if the storage does not know the upload (any more), or its address has expired.
     bool complete(MultipartState & state) const {
         Json parts = Json::array();
-        for (size_t part = 0; part < state.etags().size(); ++part)
-            parts.push_back({{"partNumber", part + 1}, {"etag", state.etags()[part]}});
+        for (size_t part = 0; part < state.parts().size(); ++part)
+            parts.push_back({{"partNumber", part + 1}, {"etag", state.parts()[part].etag}});
         Request request;
         request.method = "POST";
         request.url = state.actions().href;  // signed: no token
@@ -147,8 +166,9 @@ private:
     const LfsObject & object_;
     const UploadOptions & options_;
     const ByteProgress & progress_;
-    Unchanged unchanged_;
+    std::optional<FileHashes> hashes_;  // of the parts as the Hub wants them
     UploadResult result_;
+    int n_new_uploads_ = 0;  // in place of one that had parts
 };
 
 }  // namespace

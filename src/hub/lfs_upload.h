@@ -9,7 +9,7 @@ namespace shimmy::hub {
 
 struct LfsObject {
     fs::path file;
-    std::string sha256;  // of the file
+    std::string sha256;  // of the file as it should be
     uint64_t size_bytes = 0;
 };
 
@@ -23,7 +23,8 @@ struct UploadResult {
     uint64_t sent_bytes = 0;  // of parts that the storage has taken from this call
 };
 
-// Returns when the Hub has the object. Expired addresses are asked for anew, broken parts sent again. `progress` is
+// Returns when the Hub has the object. Expired addresses are asked for anew, broken parts sent again. The bytes are
+// hashed as they are sent: a file that is not the object, or is written to meanwhile, is not completed. `progress` is
 // called on the calling thread. Throws Error, Interrupted; what the storage has by then is not sent again by the next
 // call.
 UploadResult upload_object(const Api & api, const LfsTarget & target, const LfsObject & object,

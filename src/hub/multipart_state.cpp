@@ -22,7 +22,7 @@ void write_private(const fs::path & file, const std::string & content) {
 
 MultipartState::MultipartState(const fs::path & dir, std::string key, const std::string & sha256, uint64_t size_bytes)
     : head_file_(dir / (sha256 + ".json")),
-      etags_file_(dir / (sha256 + ".parts")),
+      parts_file_(dir / (sha256 + ".parts")),
       key_(std::move(key)),
       size_bytes_(size_bytes) {
     ensure_writable_dir(dir);
@@ -43,13 +43,19 @@ void MultipartState::load() {
     } catch (const Json::exception &) {
         return;  // cut off by a kill: as if nothing was begun
     }
-    etags_.assign(actions_.part_hrefs.size(), "");
-    if (!fs::exists(etags_file_)) return;
-    std::istringstream lines(read_file(etags_file_));
-    for (std::string line; std::getline(lines, line) && !lines.eof();) {  // a last line without its end does not count
-        const size_t space = line.find(' ');
-        const size_t part = std::strtoull(line.c_str(), nullptr, 10);
-        if (space != std::string::npos && part < etags_.size()) etags_[part] = line.substr(space + 1);
+    parts_.assign(actions_.part_hrefs.size(), {});
+    if (!fs::exists(parts_file_)) return;
+    const std::string content = read_file(parts_file_);
+    const size_t whole_bytes = content.rfind('\n') + 1;  // a last line that was cut off does not count
+    fs::resize_file(parts_file_, whole_bytes);           // nor does the next one go on with it
+    std::istringstream lines(content.substr(0, whole_bytes));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream fields(line);
+        size_t part = 0;
+        SentPart sent;
+        if (!(fields >> part) || part >= parts_.size()) continue;
+        const bool whole = fields >> sent.sha256 && std::getline(fields >> std::ws, sent.etag);
+        parts_[part] = whole ? sent : SentPart();
     }
 }
 
@@ -66,8 +72,8 @@ void MultipartState::write_head() const {
 void MultipartState::start(const UploadActions & actions) {
     remove();  // first: parts of another upload must not be taken for parts of this one
     actions_ = actions;
-    etags_.assign(actions_.part_hrefs.size(), "");
-    write_private(etags_file_, "");
+    parts_.assign(actions_.part_hrefs.size(), {});
+    write_private(parts_file_, "");
     write_head();
 }
 
@@ -76,24 +82,24 @@ void MultipartState::renew(const UploadActions & actions) {
     write_head();
 }
 
-void MultipartState::add(size_t part, const std::string & etag) {
-    etags_.at(part) = etag;
-    std::ofstream stream(etags_file_, std::ios::binary | std::ios::app);
-    stream << fmt::format("{} {}\n", part, etag) << std::flush;
-    if (!stream) fail("{}: could not be written", etags_file_.string());
+void MultipartState::set(size_t part, const SentPart & sent) {
+    parts_.at(part) = sent;
+    std::ofstream stream(parts_file_, std::ios::binary | std::ios::app);
+    stream << fmt::format("{} {} {}\n", part, sent.sha256, sent.etag) << std::flush;
+    if (!stream) fail("{}: could not be written", parts_file_.string());
 }
 
 void MultipartState::remove() {
     std::error_code ignored;
     fs::remove(head_file_, ignored);
-    fs::remove(etags_file_, ignored);
+    fs::remove(parts_file_, ignored);
     actions_ = {};
-    etags_.clear();
+    parts_.clear();
 }
 
 size_t MultipartState::n_done() const {
     return static_cast<size_t>(
-        std::count_if(etags_.begin(), etags_.end(), [](const std::string & etag) { return !etag.empty(); }));
+        std::count_if(parts_.begin(), parts_.end(), [](const SentPart & part) { return !part.etag.empty(); }));
 }
 
 }  // namespace shimmy::hub

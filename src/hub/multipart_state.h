@@ -10,6 +10,12 @@
 
 namespace shimmy::hub {
 
+// A part that the storage has.
+struct SentPart {
+    std::string etag;    // as the storage sent it; empty: it has none
+    std::string sha256;  // of the bytes that were sent
+};
+
 class MultipartState {
 public:
     // `dir`: folder for these files, made if needed. `key` names endpoint and repository: another's state does not
@@ -21,13 +27,12 @@ public:
 
     void start(const UploadActions & actions);  // a new upload, without parts
     void renew(const UploadActions & actions);  // the same upload, with other URLs
-    void add(size_t part, const std::string & etag);
+    void set(size_t part, const SentPart & sent);
     void remove();
 
     const UploadActions & actions() const { return actions_; }
-    const std::vector<std::string> & etags() const {
-        return etags_;
-    }  // per part, as the storage sent it; empty: missing
+    const std::vector<SentPart> & parts() const { return parts_; }
+    bool has(size_t part) const { return !parts_[part].etag.empty(); }
     size_t n_done() const;
 
 private:
@@ -35,11 +40,11 @@ private:
     void write_head() const;
 
     fs::path head_file_;   // JSON: key, size, URLs; only for this user, as the URLs are signed
-    fs::path etags_file_;  // a line per part: "<index> <etag>"
+    fs::path parts_file_;  // a line per part, the last one counts: "<index> <sha256> <etag>"
     std::string key_;
     uint64_t size_bytes_;
     UploadActions actions_;
-    std::vector<std::string> etags_;
+    std::vector<SentPart> parts_;
 };
 
 }  // namespace shimmy::hub

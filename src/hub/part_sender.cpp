@@ -19,7 +19,7 @@ struct Stopped {};
 FileSlice PartSender::slice_of(size_t part) const {
     const uint64_t chunk = state_.actions().chunk_bytes;
     const uint64_t first = part * chunk;
-    return {object_.file, first, std::min(chunk, object_.size_bytes - first)};
+    return {object_.file, first, std::min(chunk, object_.size_bytes - first), nullptr};
 }
 
 PartsOutcome PartSender::run(int n_parallel) {
@@ -27,8 +27,8 @@ PartsOutcome PartSender::run(int n_parallel) {
     refused_ = false;
     stop_ = false;
     done_bytes_ = 0;
-    for (size_t part = 0; part < state_.etags().size(); ++part) {
-        if (!state_.etags()[part].empty()) done_bytes_ += slice_of(part).n_bytes;
+    for (size_t part = 0; part < state_.parts().size(); ++part) {
+        if (state_.has(part)) done_bytes_ += slice_of(part).n_bytes;
     }
     std::vector<std::jthread> workers;
     n_working_ = n_parallel;
@@ -61,9 +61,9 @@ void PartSender::fail_with(std::exception_ptr error) {
 
 bool PartSender::take(size_t & part) {
     const std::lock_guard lock(mutex_);
-    while (next_ < state_.etags().size() && !state_.etags()[next_].empty())
+    while (next_ < state_.parts().size() && state_.has(next_))
         ++next_;
-    if (stop_ || refused_ || next_ == state_.etags().size()) return false;
+    if (stop_ || refused_ || next_ == state_.parts().size()) return false;
     part = next_++;
     return true;
 }
@@ -93,6 +93,8 @@ void PartSender::send_part(size_t part, Backoff & backoff) {
     request.method = "PUT";
     request.url = state_.actions().part_hrefs.at(part);  // signed: no token
     request.file = slice_of(part);
+    Digest hash(Digest::Kind::sha256);
+    request.file->hash = &hash;
     while (!stop_) {
         uint64_t sent = 0;
         request.on_sent = [&](uint64_t n_bytes) {
@@ -110,8 +112,9 @@ void PartSender::send_part(size_t part, Backoff & backoff) {
             if (response.ok()) {
                 const std::string etag = response.header("etag");
                 if (etag.empty()) fail("part {} of {}: the storage sent no ETag", part + 1, object_.file.string());
+                const SentPart sent_part{etag, hash.hex()};
                 const std::lock_guard lock(mutex_);
-                state_.add(part, etag);
+                state_.set(part, sent_part);
                 done_bytes_ += request.file->n_bytes;
                 sent_bytes_ += request.file->n_bytes;
                 return;

@@ -51,6 +51,12 @@ ModelName parse_model_name(const std::string & text) {
         name.repo.resize(colon);
         if (name.quantization.empty()) fail_usage("'{}': no quantization behind the ':'", text);
     }
+    const size_t at = name.repo.find('@');
+    if (at != std::string::npos) {
+        name.revision = name.repo.substr(at + 1);
+        name.repo.resize(at);
+        if (name.revision.empty()) fail_usage("'{}': no revision behind the '@'", text);
+    }
     check_repo_id(name.repo, "model '" + text + "'");
     return name;
 }
@@ -58,7 +64,7 @@ ModelName parse_model_name(const std::string & text) {
 std::optional<PulledModel> find_in_cache(const Environment & environment, const ModelName & name) {
     const RepositoryCache cache(environment.cache_dir, name.repo);
     PulledModel model;
-    model.commit = cache.commit_of(MAIN).value_or("");
+    model.commit = cache.commit_of(name.revision).value_or("");
     if (model.commit.empty()) return std::nullopt;
     const std::vector<std::string> files = cache.files_of(model.commit);
     const std::vector<std::string> models = models_among(files);
@@ -83,9 +89,10 @@ PulledModel pull_from_hub(const Environment & environment, const ModelName & nam
     // Without a network, what is here is used at once.
     const bool is_here = find_in_cache(environment, name).has_value();
     const Api api(environment, note);
-    const auto commit = find_commit(is_here ? Api(environment, note, /*max_waits=*/0) : api, name.repo, MAIN);
+    const auto commit = find_commit(is_here ? Api(environment, note, /*max_waits=*/0) : api, name.repo, name.revision);
     if (!commit) {
-        fail("{}: not found on {}: check the name{}", name.repo, environment.endpoint,
+        const std::string at = name.revision == MAIN ? "" : "@" + name.revision;
+        fail("{}{}: not found on {}: check the name{}", name.repo, at, environment.endpoint,
              environment.token.empty() ? ", and set HF_TOKEN if it is private" : "");
     }
     const std::vector<RemoteFile> files = files_of_model(list_files(api, name.repo, *commit), name);
@@ -106,7 +113,7 @@ PulledModel pull_from_hub(const Environment & environment, const ModelName & nam
         before_bytes += file.size_bytes;
         model.files.push_back(cache.snapshot_path(*commit, file.path));
     }
-    cache.set_commit(MAIN, *commit);
+    cache.set_commit(name.revision, *commit);
     return model;
 }
 

@@ -15,9 +15,11 @@ namespace shimmy::hub {
 struct ModelName {
     std::string repo;          // USER/NAME
     std::string quantization;  // empty: the only one there
+    std::string revision = MAIN;
 };
 
-// "USER/NAME" or "USER/NAME:QUANT"; an "hf:" before it may be left out. Throws UsageError.
+// "USER/NAME", "USER/NAME:QUANT", "USER/NAME@REVISION", "USER/NAME@REVISION:QUANT"; an "hf:" before it may be left out.
+// Throws UsageError.
 ModelName parse_model_name(const std::string & text);
 
 // True for "hf:…".

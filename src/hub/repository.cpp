@@ -82,14 +82,17 @@ std::vector<RemoteFile> list_files(const Api & api, const std::string & repo, co
     return files;
 }
 
-std::vector<std::string> pull_requests(const Api & api, const std::string & repo) {
+Refs list_refs(const Api & api, const std::string & repo) {
     const Response response = api.get(fmt::format("/api/models/{}/refs?include_prs=1", repo));
-    const Json refs = api.document(response, repo);
-    std::vector<std::string> revisions;
-    if (!refs.is_object() || !refs.contains("pullRequests")) return revisions;
-    for (const Json & ref : refs["pullRequests"])
-        revisions.push_back(ref.value("ref", ""));
-    return revisions;
+    const Json answer = api.document(response, repo);
+    const auto named = [&](const char * list, const char * name) {
+        std::vector<std::string> names;
+        if (!answer.is_object() || !answer.contains(list)) return names;
+        for (const Json & ref : answer[list])
+            names.push_back(ref.value(name, ""));
+        return names;
+    };
+    return {named("branches", "name"), named("pullRequests", "ref")};
 }
 
 std::string resolve_path(const std::string & repo, const std::string & revision, const std::string & file) {

@@ -32,8 +32,12 @@ bool repository_exists(const Api & api, const std::string & repo);
 // Every file of a revision, all pages.
 std::vector<RemoteFile> list_files(const Api & api, const std::string & repo, const std::string & revision);
 
-// Revisions of the pull requests: "refs/pr/1", ….
-std::vector<std::string> pull_requests(const Api & api, const std::string & repo);
+// What of a repository has a name.
+struct Refs {
+    std::vector<std::string> branches;       // "main"
+    std::vector<std::string> pull_requests;  // "refs/pr/1"
+};
+Refs list_refs(const Api & api, const std::string & repo);
 
 // Where a file's content is asked for, as a path of the endpoint.
 std::string resolve_path(const std::string & repo, const std::string & revision, const std::string & file);

@@ -12,6 +12,7 @@ namespace {
 
 // .gitattributes is the Hub's own: the commit edits it.
 constexpr const char * GIT_ATTRIBUTES = ".gitattributes";
+constexpr const char * PULL_REQUEST = "refs/pr/";
 
 const hub::NewFile & card_of(const Package & package) {
     for (const hub::NewFile & file : package.files) {
@@ -28,19 +29,8 @@ std::vector<std::string> check_card(const hub::Api & api, const Package & packag
     return check.warnings;
 }
 
-// The bytes that are sent must be those that were measured: the file is read once more, in whole, as a cache of hashes
-// knows only its time and size.
-void check_hash(const hub::NewFile & file, Reporter & reporter) {
-    const std::string now = sha256_file_hex(file.file, reporter.bar("sha256 of " + file.path));
-    reporter.end_bar();
-    if (now != file.sha256)
-        fail("{}: is not what was measured any more (sha256 {}…, was {}…)", file.file.string(), now.substr(0, 12),
-             file.sha256.substr(0, 12));
-}
-
 uint64_t upload(const hub::Api & api, const std::string & repo, const hub::NewFile & file,
                 const PublishOptions & options, const fs::path & state_dir, Reporter & reporter) {
-    check_hash(file, reporter);
     const hub::LfsTarget target{repo, options.create_pr ? "" : options.revision};
     hub::UploadOptions upload_options;
     upload_options.state_dir = state_dir;
@@ -80,6 +70,50 @@ hub::Commit upload_and_commit(const hub::Api & api, const Package & package, con
     return hub::commit_files(api, request);
 }
 
+// Makes the repository and the branch that are not there. Returns the commit that the change is made on.
+std::string make_room(const hub::Api & api, const std::string & repo, const Difference & difference,
+                      const PublishOptions & options) {
+    if (!difference.exists) {
+        hub::create_repository(api, repo, options.is_private);
+    } else if (!options.create_pr) {
+        hub::check_write_access(api, repo);
+    }
+    if (difference.creates_branch) hub::create_branch(api, repo, options.revision);
+    const bool is_new = !difference.exists || difference.creates_branch;
+    return is_new ? hub::find_commit(api, repo, options.revision).value_or("") : difference.commit;
+}
+
+hub::Commit commit_at(const hub::Api & api, const std::string & repo, const std::string & revision,
+                      const std::string & oid) {
+    return {oid, fmt::format("{}/{}/commit/{}", api.environment().endpoint, repo, oid), revision, ""};
+}
+
+// Finds where the package is to go, and the commit to compare it with.
+void find_revision(const hub::Api & api, const std::string & repo, const PublishOptions & options,
+                   Difference & difference) {
+    const bool is_main = options.revision == hub::MAIN;
+    auto commit = hub::find_commit(api, repo, options.revision);
+    difference.exists = commit.has_value() || hub::repository_exists(api, repo);
+    if (!commit && options.create_pr) {
+        fail("{}: {}: a pull request needs {} (leave out --create-pr to create it)", repo,
+             difference.exists ? fmt::format("has no branch '{}'", options.revision)
+                               : "is not there, or the token may not read it",
+             difference.exists ? "a branch" : "a repository");
+    }
+    if (!commit && !is_main) hub::check_branch_name(options.revision, "--revision");
+    difference.creates_branch = !commit && !is_main;
+    if (!difference.exists) return;
+    if (commit && !is_main && !options.revision.starts_with(PULL_REQUEST)) {
+        const std::vector<std::string> branches = hub::list_refs(api, repo).branches;
+        if (std::find(branches.begin(), branches.end(), options.revision) == branches.end())
+            fail("{}: '{}' is no branch but a tag or a commit, which stay as they are: give --revision a branch", repo,
+                 options.revision);
+    }
+    if (!commit) commit = hub::find_commit(api, repo, hub::MAIN);
+    if (!commit) fail("{}: has no branch {}", repo, hub::MAIN);
+    difference.commit = *commit;
+}
+
 // The Hub's own words for which files are large are needed to know what hash it shows.
 std::vector<hub::NewFile> as_stored(const hub::Api & api, const std::string & repo, const std::string & revision,
                                     std::vector<hub::NewFile> files) {
@@ -109,26 +143,12 @@ bool Outcome::verified() const {
 
 Difference compare(const hub::Api & api, const Package & package, const PublishOptions & options) {
     Difference difference;
-    const auto commit = hub::find_commit(api, package.repo, options.revision);
-    difference.exists = commit.has_value() || hub::repository_exists(api, package.repo);
-    if (difference.exists && !commit) {
-        fail("{}: has no revision '{}': create the branch on the Hub, or leave out --revision", package.repo,
-             options.revision);
-    }
-    if (!difference.exists && options.create_pr)
-        fail(
-            "{}: is not there, or the token may not read it: a pull request needs a repository (leave out --create-pr "
-            "to create it)",
-            package.repo);
-    if (!difference.exists && options.revision != hub::MAIN)
-        fail("{}: is not there: a new repository has only the branch {} (leave out --revision)", package.repo,
-             hub::MAIN);
+    find_revision(api, package.repo, options, difference);
     if (!difference.exists) {
         difference.added = package.files;
         return difference;
     }
-    difference.commit = *commit;
-    const std::vector<hub::RemoteFile> remote = hub::list_files(api, package.repo, *commit);
+    const std::vector<hub::RemoteFile> remote = hub::list_files(api, package.repo, difference.commit);
     const auto has_path = [](const auto & files, const std::string & path) {
         return std::any_of(files.begin(), files.end(), [&](const auto & file) { return file.path == path; });
     };
@@ -144,30 +164,30 @@ Difference compare(const hub::Api & api, const Package & package, const PublishO
     }
     if (options.create_pr && !difference.is_empty()) {
         difference.open_pull_request =
-            hub::find_pull_request(api, package.repo, package.files, hub::pull_requests(api, package.repo));
+            hub::find_pull_request(api, package.repo, package.files, hub::list_refs(api, package.repo).pull_requests);
     }
     return difference;
+}
+
+std::string page_url(const std::string & endpoint, const std::string & repo, const hub::Commit & commit) {
+    if (!commit.pull_request_url.empty()) return commit.pull_request_url;
+    const std::string page = endpoint + "/" + repo;
+    return commit.revision == hub::MAIN ? page : page + "/tree/" + hub::encoded_name(commit.revision);
 }
 
 Outcome publish_package(const hub::Api & api, const Package & package, const Difference & difference,
                         const PublishOptions & options, const fs::path & state_dir, Reporter & reporter) {
     Outcome outcome;
     if (difference.is_empty()) {
-        outcome.commit = {difference.commit,
-                          fmt::format("{}/{}/commit/{}", api.environment().endpoint, package.repo, difference.commit),
-                          options.revision, ""};
-        if (difference.open_pull_request) outcome.commit = *difference.open_pull_request;
+        outcome.commit = difference.open_pull_request
+                             ? *difference.open_pull_request
+                             : commit_at(api, package.repo, options.revision, difference.commit);
     } else {
         outcome.warnings = check_card(api, package);
-        std::string parent = difference.commit;
-        if (!difference.exists) {
-            hub::create_repository(api, package.repo, options.is_private);
-            parent = hub::find_commit(api, package.repo, options.revision).value_or("");
-        } else if (!options.create_pr) {
-            hub::check_write_access(api, package.repo);
-        }
-        outcome.commit =
-            upload_and_commit(api, package, difference, parent, options, state_dir, reporter, outcome.sent_bytes);
+        const std::string parent = make_room(api, package.repo, difference, options);
+        outcome.commit = difference.has_files() ? upload_and_commit(api, package, difference, parent, options,
+                                                                    state_dir, reporter, outcome.sent_bytes)
+                                                : commit_at(api, package.repo, options.revision, parent);
         outcome.is_new = true;
     }
     // A pull request's commit is found under its own name only.

@@ -42,7 +42,7 @@ Json record_of(const PlannedRepository & repository, const Package & package, co
             {"model", repository.card.model},
             {"revision", outcome.commit.revision},
             {"commit", outcome.commit.oid},
-            {"url", endpoint + "/" + package.repo},
+            {"url", page_url(endpoint, package.repo, outcome.commit)},
             {"pull_request_url", pull_request.empty() ? Json(nullptr) : Json(pull_request)},
             {"files", files},
             {"measured", measured},

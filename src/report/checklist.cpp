@@ -146,18 +146,25 @@ void add_summary(const Json & summary, const std::string & name, const Quality &
               "run the campaign on a machine with a GPU");
 }
 
+// `user/name`, with the branch or pull request if it is not on main.
+std::string place_of(const Json & repository) {
+    const std::string revision = text_or(repository, "revision", "");
+    const std::string repo = fmt::format("`{}`", text_of(repository, "repo"));
+    return revision.empty() || revision == "main" ? repo : fmt::format("{} at `{}`", repo, revision);
+}
+
 void add_publishing(const Json & model, const Publication & publication, const Commands & commands, List & list) {
     if (!text_or(model, "shape", "").empty()) return;  // random weights
     list.heading("Publishing");
     const auto repositories = publication.of(model["name"]);
     if (repositories.empty()) list.item("on the Hub", false, "", commands.publish);
     for (const Json * repository : repositories) {
-        list.item(fmt::format("`{}` is on the Hub", text_of(*repository, "repo")), true,
+        list.item(place_of(*repository) + " is on the Hub", true,
                   fmt::format("commit `{}`", text_of(*repository, "commit").substr(0, 12)), "");
         for (const Json & check : (*repository)["checks"]) {
             const bool passed = check.value("passed", false);
-            list.item(fmt::format("`{}`: {}", text_of(*repository, "repo"), text_of(check, "what")), passed,
-                      "`publish.json`", commands.publish);
+            list.item(fmt::format("{}: {}", place_of(*repository), text_of(check, "what")), passed, "`publish.json`",
+                      commands.publish);
         }
     }
 }

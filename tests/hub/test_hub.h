@@ -27,6 +27,7 @@ public:
 
     void set(const Json & settings) { control("settings", settings); }
     void fault(const Json & rule) { control("fault", rule); }  // see server/faults.mjs
+    void mend() { control("mend", Json::object()); }           // no more faults
     void expire_urls() { control("expire", Json::object()); }
     Json log() const;
     Json state() const;

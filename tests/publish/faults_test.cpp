@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <map>
+#include <random>
 #include <thread>
 
 namespace shimmy::e2e {
@@ -29,6 +30,21 @@ protected:
         for (const auto & [url, n] : times)
             EXPECT_EQ(n, 1) << url;
     }
+    // Starts the program, and kills it once a request hangs by a fault.
+    void kill_where_it_hangs(const TestHub & hub) const {
+        std::vector<std::string> argv = arguments({"--yes"});
+        argv.insert(argv.begin(), SHIMMY_PROGRAM);
+        const auto n_hanging = [&hub] {
+            const Json log = hub.log();
+            return std::count_if(log.begin(), log.end(), [](const Json & entry) { return entry.contains("hangs"); });
+        };
+        const auto n_before = n_hanging();
+        const ChildProcess program(argv);
+        for (int i = 0; i < 600 && n_hanging() == n_before; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        ASSERT_GT(n_hanging(), n_before) << program.err();
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the parts beside it get through
+    }                                                                 // SIGKILL
     void expect_one_commit() const { EXPECT_EQ(repository()["n_commits"], 2); }
 };
 
@@ -160,19 +176,7 @@ class Killed : public FaultTest, public ::testing::WithParamInterface<KillPoint>
 
 TEST_P(Killed, TheSameCommandGoesOn) {
     hub_.fault(GetParam().fault);
-    {
-        std::vector<std::string> argv = arguments({"--yes"});
-        argv.insert(argv.begin(), SHIMMY_PROGRAM);
-        const ChildProcess program(argv);
-        const auto hangs = [this] {
-            const Json log = hub_.log();
-            return std::any_of(log.begin(), log.end(), [](const Json & entry) { return entry.contains("hangs"); });
-        };
-        for (int i = 0; i < 600 && !hangs(); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        ASSERT_TRUE(hangs()) << program.err();
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the parts beside it get through
-    }                                                                 // SIGKILL
+    kill_where_it_hangs(hub_);
     expect_published(publish());
     expect_each_taken_once();
     expect_one_commit();
@@ -192,6 +196,49 @@ INSTANTIATE_TEST_SUITE_P(
                       KillPoint{"BeforeTheCommit", {{"path", "/commit/"}, {"hang_after_bytes", 100}}},
                       KillPoint{"AfterTheCommit", {{"path", "/commit/"}, {"hang", true}}}),
     [](const auto & point) { return std::string(point.param.name); });
+
+TEST_F(FaultTest, KilledAgainAndAgain) {
+    std::mt19937 random(7);
+    for (int i = 0; i < 6; ++i) {
+        const int part = std::uniform_int_distribution(1, 6)(random);
+        const int n_bytes = std::uniform_int_distribution(0, 1 << 20)(random);
+        SCOPED_TRACE(fmt::format("part {} at byte {}", part, n_bytes));
+        hub_.mend();
+        // Of one file or the other; if its part is there already, at the end of the upload.
+        hub_.fault({{"method", "PUT"}, {"path", fmt::format("partNumber={}&", part)}, {"hang_after_bytes", n_bytes}});
+        hub_.fault({{"path", "/complete/"}, {"hang_after_bytes", 0}});
+        kill_where_it_hangs(hub_);
+    }
+    hub_.mend();
+    expect_published(publish());
+    expect_each_taken_once();
+    expect_one_commit();
+}
+
+TEST_F(FaultTest, AddressesThatExpiredAfterAKill) {
+    for (const bool keep : {true, false}) {
+        TestHub hub(Json{{"keep_upload_id", keep}});
+        hub.use(WRITE_TOKEN, home_.path());
+        hub.fault({{"method", "PUT"}, {"path", "partNumber=5&"}, {"hang_after_bytes", 1000}});
+        kill_where_it_hangs(hub);
+        const uint64_t sent = hub.stored_bytes();
+        hub.expire_urls();
+        const ProcessResult result = publish();
+        expect_published(result);
+        const uint64_t all = fs::file_size(campaign_.model("Q4_K_M")) + fs::file_size(campaign_.model("Q2_K"));
+        // The Hub goes on with the upload, or wants the parts of that one file again.
+        EXPECT_EQ(result.err.find("has begun a new upload") == std::string::npos, keep) << result.err;
+        EXPECT_LE(hub.stored_bytes(), all + (keep ? 0 : sent) + (4U << 20));
+    }
+}
+
+TEST_F(FaultTest, AddressesThatExpireTooSoonAreGivenUp) {
+    hub_.fault({{"method", "PUT"}, {"path", "partNumber=6&"}, {"status", 403}, {"times", 1000}});
+    const ProcessResult result = publish();
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("addresses expire before its"), std::string::npos) << result.err;
+    EXPECT_EQ(repository()["n_commits"], 1);
+}
 
 TEST_F(FaultTest, CtrlCStopsAtOnceAndLosesNothing) {
     hub_.fault({{"path", "partNumber=5"}, {"hang_after_bytes", 1000}});

@@ -76,9 +76,9 @@ TEST_F(PublishTest, DryRunSendsNothing) {
     const ProcessResult result = shimmy(arguments({"--dry-run"}));
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const std::string sha256 = sha256_file_hex(campaign_.model("Q2_K"));
-    for (const std::string & piece :
-         {std::string("would be created, public"), std::string("tiny-moe-Q2_K.gguf"), sha256.substr(0, 12),
-          std::string("README.md"), std::string("as user"), std::string("software device")})
+    for (const std::string & piece : {std::string("would be created, public"), std::string("tiny-moe-Q2_K.gguf"),
+                                      sha256.substr(0, 12), std::string("README.md"), std::string("as user"),
+                                      std::string("software device"), std::string("Nothing was sent.")})
         EXPECT_NE(result.out.find(piece), std::string::npos) << piece << "\n" << result.out;
     const Json document = shimmy_json(arguments({"--dry-run", "--private"}));
     EXPECT_EQ(document["repositories"][0]["exists"], false);
@@ -238,6 +238,8 @@ TEST_F(PublishTest, AnotherLicenseComesWithItsText) {
 // --- the token
 
 TEST_F(PublishTest, TheTokenIsSeenByTheHubAlone) {
+    // Nor can it be given where every user of the machine could read it.
+    expect_failure(arguments({"--token", WRITE_TOKEN, "--yes"}), 2, {"--token"});
     const ProcessResult result = publish({"-vv"});
     expect_published(result);
     for (const Json & entry : hub_.log()) {

@@ -109,6 +109,29 @@ TEST_F(PullTest, WrongBytesAreNotKept) {
     EXPECT_EQ(sha256_file_hex(blob("Q4_K_M")), sha256_file_hex(campaign_.model("Q4_K_M")));
 }
 
+TEST_F(PullTest, AFullDiskKeepsWhatCame) {
+    // A limit on file size fails writes as a full disk does.
+    const ProcessResult result = run_process(
+        {"bash", "-c", fmt::format("ulimit -f 2048; exec {} pull user/tiny:Q4_K_M", SHIMMY_PROGRAM)}, RUN_TIMEOUT);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find(".incomplete: "), std::string::npos) << result.err;
+    const uint64_t kept = fs::file_size(blob("Q4_K_M").string() + ".incomplete");
+    EXPECT_EQ(kept, 2048U * 1024);
+    EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"],
+              fs::file_size(campaign_.model("Q4_K_M")) - kept);
+    EXPECT_EQ(sha256_file_hex(blob("Q4_K_M")), sha256_file_hex(campaign_.model("Q4_K_M")));
+}
+
+TEST_F(PullTest, ADiskThatIsTooSmallIsToldBefore) {
+    const fs::path huge = home_ / "huge-Q4_K_M.gguf";
+    write_file_atomic(huge, "");
+    fs::resize_file(huge, uint64_t{8} << 40);  // a hole
+    const TestHub hub(Json{{"preload", {{"user/huge", {{"huge-Q4_K_M.gguf", huge.string()}}}}}});
+    hub.use("", machine_.path());
+    expect_failure({"pull", "user/huge"}, 1, {"8.00 TiB", "free", "HF_HOME"});
+    EXPECT_TRUE(hub.requests("GET", "^/store/").empty());
+}
+
 TEST_F(PullTest, ErrorsSayTheWayOut) {
     expect_failure({"pull", "user/tiny"}, 1, {"which one", "Q4_K_M.gguf", "Q2_K.gguf"});
     expect_failure({"pull", "user/tiny:Q8_0"}, 1, {"Q8_0", "there is"});
@@ -132,47 +155,6 @@ TEST_F(PullTest, APrivateRepositoryNeedsTheToken) {
 TEST_F(PullTest, ARenamedRepositoryIsFollowed) {
     hub_.set({{"renamed", {{"user/tiny", "user/tiny"}}}});  // to itself: without end
     expect_failure({"pull", "user/tiny:Q2_K"}, 1, {"redirects without end"});
-}
-
-// --- models that are too large for one file
-
-TEST_F(PullTest, ASplitModelIsOneModel) {
-    hub_.use(WRITE_TOKEN, home_.path());
-    const ProcessResult result = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant",
-                                         "Q4_K_M", "--max-file-size", "3MB", "--yes"});
-    expect_published(result);
-    use_machine(machine_);
-    const Json pulled = shimmy_json({"pull", "user/split"});
-    ASSERT_GT(pulled["files"].size(), 2U);
-    const std::string first = pulled["files"][0];
-    EXPECT_NE(first.find("tiny-moe-Q4_K_M-00001-of-0000"), std::string::npos) << first;
-    for (const Json & file : pulled["files"])
-        EXPECT_LE(fs::file_size(file.get<std::string>()), 3000000U);
-    const auto text = [](const std::string & model) {
-        return shimmy_json(
-            {"generate", "--model", model, "--prompt", "Hello", "--max-tokens", "16", "--device", "cpu"})["text"];
-    };
-    EXPECT_EQ(text("hf:user/split"), text(campaign_.model("Q4_K_M").string()));
-    const std::string card = read_file(campaign_.out() / "publish/split/README.md");
-    EXPECT_NE(card.find("tiny-moe-Q4_K_M-00001-of-0000"), std::string::npos);
-    EXPECT_NE(card.find(sha256_file_hex(first)), std::string::npos);
-    // Again: the parts are there, nothing is split or sent.
-    hub_.use(WRITE_TOKEN, home_.path());
-    const ProcessResult again = shimmy({"publish", campaign_.file().string(), "--repo", "user/split", "--quant",
-                                        "Q4_K_M", "--max-file-size", "3MB", "--yes"});
-    EXPECT_NE(again.out.find("nothing to change"), std::string::npos) << again.out << again.err;
-    EXPECT_EQ(again.err.find("splitting"), std::string::npos) << again.err;
-}
-
-TEST_F(PullTest, ADryRunSaysWhatWouldBeSplit) {
-    hub_.use(WRITE_TOKEN, home_.path());
-    const Json document = shimmy_json(
-        {"publish", campaign_.file().string(), "--repo", "user/split", "--max-file-size", "3MB", "--dry-run"});
-    const Json & split = document["repositories"][0]["to_be_split"];
-    ASSERT_EQ(split.size(), 2U);
-    for (const Json & bytes : split[0]["part_size_bytes"])
-        EXPECT_LE(bytes, 3000000);
-    EXPECT_FALSE(fs::exists(campaign_.out() / "publish/split/tiny-moe-Q4_K_M.gguf.parts.json"));
 }
 
 }  // namespace

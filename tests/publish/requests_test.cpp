@@ -13,6 +13,7 @@ namespace {
 struct Said {
     std::vector<Json> preupload_files;
     std::map<std::string, Json> batch_objects;  // by oid
+    Json create;                                // without visibility, which the official client leaves to the account
     Json batch;                                 // without objects and the spelling of the hash
     std::map<std::string, uint64_t> puts;       // "/part/<oid>?partNumber=1" -> bytes
     std::vector<std::string> commit_lines;      // sorted, without the header
@@ -28,7 +29,11 @@ Said said_in(const Json & log, const std::string & repo) {
             said.types[call] = headers.value("content-type", "");
             if (call == "batch" || call == "complete") said.types[call] += " " + headers.value("accept", "");
         };
-        if (url == "/api/models/" + repo + "/preupload/main") {
+        if (url == "/api/repos/create") {
+            note_types("create");
+            said.create = Json::parse(entry["body"].get<std::string>());
+            said.create.erase("visibility");
+        } else if (url == "/api/models/" + repo + "/preupload/main") {
             note_types("preupload");
             for (const Json & file : Json::parse(entry["body"].get<std::string>())["files"])
                 said.preupload_files.push_back(
@@ -74,6 +79,7 @@ TEST_F(PublishTest, RequestsAreThoseOfTheOfficialClient) {
         upload.push_back(campaign_.model(type).string());
     official_client(other, WRITE_TOKEN, upload);
     const Said theirs = said_in(other.log(), REPO);
+    EXPECT_EQ(nlohmann::json(ours.create), nlohmann::json(theirs.create));
     EXPECT_EQ(ours.preupload_files, theirs.preupload_files);
     EXPECT_EQ(ours.batch_objects, theirs.batch_objects);
     EXPECT_EQ(nlohmann::json(ours.batch), nlohmann::json(theirs.batch));

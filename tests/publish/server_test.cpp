@@ -59,6 +59,25 @@ TEST(HubServer, TheOfficialClientReadsListsInPages) {
     EXPECT_EQ(Json::parse(official_client(hub, WRITE_TOKEN, {"list", "user/pages", "main"})).size(), 6U);
 }
 
+TEST(HubServer, TheOfficialClientWorksOnABranch) {
+    const TestHub hub;
+    const TempDir dir;
+    const std::string main =
+        official_client(hub, WRITE_TOKEN, {"upload", "user/branches", random_file(dir, "on-main.txt", 10).string()});
+    official_client(hub, WRITE_TOKEN, {"branch", "user/branches", "try/one"});
+    EXPECT_EQ(hub.state()["repositories"]["user/branches"]["refs"]["try/one"], main);
+    const fs::path more = random_file(dir, "more.gguf", 100000);
+    official_client(hub, WRITE_TOKEN, {"upload-to", "user/branches", "try/one", more.string()});
+    EXPECT_EQ(hub.state()["repositories"]["user/branches"]["refs"]["main"], main);
+    const auto batches = hub.requests("POST", "/objects/batch$");
+    ASSERT_EQ(batches.size(), 1U);
+    EXPECT_EQ(Json::parse(batches[0]["body"].get<std::string>())["ref"]["name"], "try/one");
+    const fs::path snapshot =
+        official_client(hub, "", {"download", "user/branches", (dir / "cache").string(), "try/one"});
+    EXPECT_EQ(sha256_file_hex(snapshot / "more.gguf"), sha256_file_hex(more));
+    EXPECT_TRUE(fs::exists(snapshot / "on-main.txt"));
+}
+
 // A client that does everything by hand, and wrongly.
 class BrokenClient : public ::testing::Test {
 protected:
@@ -180,6 +199,18 @@ TEST_F(BrokenClient, CommitsOfWhatIsNotThereAreRefused) {
     const std::string href = actions(content)["upload"]["href"];
     hub_.expire_urls();
     EXPECT_EQ(put(href, content), 403);
+}
+
+TEST_F(BrokenClient, BranchesAreMadeOnceAndFromWhatIsThere) {
+    const std::string branch = "/api/models/user/broken/branch/";
+    EXPECT_EQ(post(branch + "new", Json::object()), 200);
+    EXPECT_EQ(post(branch + "new", Json::object()), 409);
+    EXPECT_EQ(post(branch + "other", {{"startingPoint", "absent"}}), 404);
+    EXPECT_EQ(post(branch + "a%20b", Json::object()), 400);
+    const std::string main = hub_.state()["repositories"]["user/broken"]["refs"]["main"];
+    for (const std::string & revision : {main, std::string("absent")})
+        EXPECT_NE(client_.Post("/api/models/user/broken/commit/" + revision, header(), "application/x-ndjson")->status,
+                  200);
 }
 
 TEST_F(BrokenClient, OthersMayNotWrite) {

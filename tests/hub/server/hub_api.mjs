@@ -76,6 +76,7 @@ export class HubApi {
     if (call === 'preupload' && post) return this.preupload(request, name, revision, url.searchParams);
     if (call === 'commit' && post) return this.commit(request, name, revision, url.searchParams);
     if (call === 'tag' && post) return this.tag(request, name, revision);
+    if (call === 'branch' && post) return this.branch(request, name, revision);
     if (call === 'tree') return this.tree(request, url, name, revision);
     if (call === 'paths-info' && post) return this.pathsInfo(request, name, revision);
     if (call === 'refs') return this.refs(request, name);
@@ -173,6 +174,16 @@ export class HubApi {
     if (repository.refs.has(tag)) throw new Rejected(409, 'Tag reference exists already');
     repository.refs.set(tag, repository.at(revision).oid);
     repository.tags.add(tag);
+    return { json: {} };
+  }
+
+  async branch(request, name, branch) {
+    const repository = this.writable(request, name);
+    const { startingPoint, emptyBranch, overwrite } = JSON.parse(await bodyText(request));
+    if (emptyBranch) throw new Rejected(400, 'empty branches are not known here');
+    if (branch.startsWith('refs/') || /[\s~^:?*[\\]|\.\./.test(branch)) throw new Rejected(400, `Invalid reference name: ${branch}`);
+    if (repository.refs.has(branch) && !overwrite) throw new Rejected(409, 'Reference already exists');
+    repository.refs.set(branch, repository.at(startingPoint ?? 'main').oid);
     return { json: {} };
   }
 

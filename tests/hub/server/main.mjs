@@ -1,7 +1,7 @@
 // A stand-in for the Hugging Face Hub on loopback: two hosts, 127.0.0.1 for the Hub and localhost for its storage. The
 // official client (../official_client.mjs) is what shows that it behaves like one.
 //   usage: node main.mjs FOLDER ['{"setting": …}']    prints {"endpoint", "storage"} as one line
-// POST /_control/settings {…}, /_control/fault {rule}, /_control/expire; GET /_control/log, /_control/state
+// POST /_control/settings {…}, /_control/fault {rule}, /_control/mend, /_control/expire; GET /_control/log, /_control/state
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -67,6 +67,7 @@ async function control(request, url) {
   const body = JSON.parse((await bodyText(request)) || '{}');
   if (call === 'settings') Object.assign(settings, body);
   else if (call === 'fault') faults.add(body);
+  else if (call === 'mend') faults.rules = [];
   else if (call === 'expire') storage.expireAll();
   else throw new Rejected(404, call);
   return { json: {} };

@@ -47,6 +47,7 @@ export class Repository {
   // Applies the operations of a commit. `storedSize(oid)`: bytes of a large file that was uploaded to this repository.
   commit(revision, { header, operations, createPr, storedSize }) {
     const base = this.at(revision);
+    if (!this.refs.has(revision) || this.tags.has(revision)) throw new Rejected(400, `${revision} is not a branch`);
     if (header.parentCommit && header.parentCommit !== base.oid) {
       throw new Rejected(412, 'A commit has happened since. Please refresh and try again.');
     }
