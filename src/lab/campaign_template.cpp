@@ -36,6 +36,7 @@ timeout_s = 3600 # of one run, loading included
 
 # For model cards. "per-quant": a repository per quantization; "per-model": one that holds them all.
 layout = "per-quant"
+# languages = ["en", "de"]   # default: those that the model's file names (general.languages), else en
 # creator = "Ada Lovelace"
 # repo_owner = "ada"
 

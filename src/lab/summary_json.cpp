@@ -1,4 +1,5 @@
 // summary.json: docs/RESULTS.md describes the fields.
+#include "lab/languages.h"
 #include "lab/summary.h"
 
 namespace shimmy::lab {
@@ -176,6 +177,7 @@ Json models_json(const Summary & summary) {
                           {"license", text_or_null(model.license)},
                           {"license_name", text_or_null(model.license_name)},
                           {"license_link", text_or_null(model.license_link)},
+                          {"languages", model.languages.empty() ? card_languages(info.languages) : model.languages},
                           {"expected_architecture", text_or_null(model.expected_architecture)},
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},
