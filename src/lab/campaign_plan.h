@@ -17,7 +17,7 @@ struct Hooks {
     // Runs `argv` in a fresh process; throws Interrupted on Ctrl-C.
     std::function<ProcessResult(const std::vector<std::string> & argv, std::chrono::milliseconds timeout)> launch;
     std::function<InputInfo(const CampaignModel & model)> read_input;
-    // Bytes that making a variant's file would write, and the work itself: whole or not at all.
+    // Bytes that making a variant's file would write, and the work itself: whole and verified, or an Error.
     std::function<uint64_t(const Campaign & campaign, const Variant & variant)> variant_bytes;
     std::function<void(const Campaign & campaign, const Variant & variant, const ByteProgress & progress)> make_variant;
 };
