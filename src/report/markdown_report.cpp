@@ -85,9 +85,7 @@ std::string cost_section(const Json & summary, const std::string & model, const 
         "and better in one.\n\n" +
         table.markdown() +
         "\nWhich to take, the lowest mean KLD at no less than half the speed of the fastest that fits:\n\n";
-    for (const std::string & line : recommendations(summary, model, quality))
-        out += fmt::format("- {}\n", line);
-    return out +
+    return out + recommendation_table(summary, model, quality).markdown() +
            (is_software(summary) ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n" : "");
 }
 

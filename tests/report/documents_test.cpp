@@ -40,7 +40,7 @@ protected:
     Json summary() {
         lab::CampaignPlan plan;
         plan.campaign = campaign_;
-        plan.inputs = {lab::InputInfo{"F16", false, 16, 4, 1024, "deepseek"}};
+        plan.inputs = {lab::InputInfo{"F16", false, 16, 4, 1024, "deepseek", languages_of_file_}};
         plan.variants = {{"m", "F16", "/m.gguf", "/m.gguf"}, {"m", "Q2_K", "/out/m-Q2_K.gguf", "/m.gguf"}};
         plan.sha256 = {"aaaa00000000000000", "bbbb00000000000000"};
         plan.errors = {"", ""};
@@ -99,6 +99,7 @@ protected:
     TempDir dir_;
     lab::Campaign campaign_;
     double jitter_ = 1.0;
+    std::vector<std::string> languages_of_file_;
     std::map<std::pair<std::string, std::string>, Answer> answers_{{{"F16", "baseline"}, {4000000, 40.0}},
                                                                    {{"F16", "offload"}, {1000000, 10.0}},
                                                                    {{"Q2_K", "baseline"}, {2000000, 50.0}},
@@ -210,15 +211,33 @@ TEST_F(DocumentsOf, CardsAreWhatTheHubTakes) {
     ASSERT_EQ(card.rfind("---\n", 0), 0U);
     ASSERT_NE(end, std::string::npos);
     const std::string front = card.substr(4, end - 4);
-    for (const char * line :
-         {"license: mit", "base_model: maker/model", "base_model_relation: quantized", "pipeline_tag: text-generation",
-          "language:\n- en", "quantized_by: \"someone\"", "- gguf"}) {
+    for (const char * line : {"license: mit", "base_model: maker/model", "base_model_relation: quantized",
+                              "pipeline_tag: text-generation", "quantized_by: \"someone\"", "- gguf"}) {
         EXPECT_NE(front.find(line), std::string::npos) << line;
     }
-    for (const char * piece : {"bbbb00000000000000", "10.0500 ± 0.1000", "shimmy quantize m.gguf --types Q2_K",
-                               "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
+    EXPECT_NE(front.find("language:\n- en\n"), std::string::npos) << "where neither file nor campaign says more";
+    for (const char * piece :
+         {"bbbb00000000000000", "10.0500 ± 0.1000", "| **Q2_K** | 1.0 MiB | 3.00 |",
+          "| 0.02000 ± 0.00100 | file size, VRAM, decode rate |", "](quality.svg)", "](quality-vram.svg)",
+          "](quality-speed.svg)", "| 488.3 KiB | **Q2_K** | `--cpu-moe` | 0.02000 | 25.0 |",
+          "| 3.8 MiB | **F16** | none | 0.00000 | 40.0 |", "shimmy quantize m.gguf --types Q2_K",
+          "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
         EXPECT_NE(card.find(piece), std::string::npos) << piece;
     }
+}
+
+TEST_F(DocumentsOf, TheLanguagesAreTheFilesOrTheCampaigns) {
+    write_quality();
+    const auto language = [&] {
+        write();
+        const std::string card = text_of("cards/m-Q2_K-GGUF/README.md");
+        const size_t at = card.find("language:\n");
+        return card.substr(at, card.find("quantized_by", at) - at);
+    };
+    languages_of_file_ = {"de", "de", "Klingon", "fr"};
+    EXPECT_EQ(language(), "language:\n- de\n- fr\n") << "what is no code is left out";
+    campaign_.models[0].languages = {"no", "multilingual"};
+    EXPECT_EQ(language(), "language:\n- \"no\"\n- multilingual\n") << "YAML takes a bare no for false";
 }
 
 TEST_F(DocumentsOf, OneCardPerModelListsEveryFile) {
