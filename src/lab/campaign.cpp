@@ -181,6 +181,7 @@ QualityTest read_quality(TomlReader & reader, const std::string & file, const fs
     TomlReader table(*node, file, "quality table");
     quality.text = (base / table.required_string("text")).lexically_normal();
     quality.chunks = static_cast<int>(table.integer("chunks", quality.chunks, 0, std::numeric_limits<int>::max()));
+    quality.check_offload = table.boolean("check_offload", false);
     table.finish();
     return quality;
 }

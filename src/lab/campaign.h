@@ -57,8 +57,9 @@ struct LoadTest {
 
 // What `shimmy quality` is run on at the end of the campaign.
 struct QualityTest {
-    fs::path text;   // evaluation text; empty: none
-    int chunks = 0;  // 0: all
+    fs::path text;               // evaluation text; empty: none
+    int chunks = 0;              // 0: all
+    bool check_offload = false;  // does every file predict the same with its experts on the CPU?
 };
 
 // Model cards: one per quantization, or one per model that lists all of them.

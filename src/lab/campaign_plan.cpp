@@ -1,5 +1,6 @@
 #include "lab/campaign_plan.h"
 
+#include "base/error.h"
 #include "base/version.h"
 #include "engine/version.h"
 #include "lab/hasher.h"
@@ -47,6 +48,9 @@ void look_up_results(CampaignPlan & plan) {
 }
 
 CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & options, const Hooks & hooks) {
+    // Not after days of runs.
+    if (!campaign.quality.text.empty() && !fs::exists(campaign.quality.text))
+        fail("{}: the evaluation text that [quality] names is not there", campaign.quality.text.string());
     CampaignPlan plan;
     plan.campaign = campaign;
     plan.backends = options.backends;

@@ -57,6 +57,7 @@ constexpr const char * TAIL = R"(
 # [quality]
 # text = "eval.txt"
 # chunks = 0
+# check_offload = true  # also: does every file predict the same with its experts on the CPU? (on 8 chunks at most)
 )";
 
 constexpr const char * MODEL_OF_FILE = R"(

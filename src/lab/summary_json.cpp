@@ -156,7 +156,9 @@ Json settings_json(const Campaign & campaign) {
     }
     Json quality = nullptr;
     if (!campaign.quality.text.empty())
-        quality = {{"text", campaign.quality.text.string()}, {"chunks", campaign.quality.chunks}};
+        quality = {{"text", campaign.quality.text.string()},
+                   {"chunks", campaign.quality.chunks},
+                   {"check_offload", campaign.quality.check_offload}};
     return {{"repeats", campaign.repeats}, {"temperature", campaign.temperature},
             {"seed", campaign.seed},       {"max_tokens", campaign.max_tokens},
             {"n_ctx", campaign.n_ctx},     {"timeout_s", campaign.timeout_s},

@@ -67,6 +67,15 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
     return table;
 }
 
+std::string offload_text(const Json & summary, const std::string & model, const Quality & quality) {
+    const Table table = offload_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    return "\nWith the experts on the CPU a file is still the same model: measured against everything on the card, "
+           "what "
+           "remains is the rounding of other kernels.\n\n" +
+           table.markdown();
+}
+
 std::string quality_text(const Json & summary, const Quality & quality, const std::string & model) {
     const Json & document = *quality.document(model);
     return fmt::format(
@@ -82,7 +91,7 @@ std::string quality_text(const Json & summary, const Quality & quality, const st
            "and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
            "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
            "![Divergence against decode rate](quality-speed.svg)\n\n" +
-           pareto_table(summary, model, quality).markdown();
+           pareto_table(summary, model, quality).markdown() + offload_text(summary, model, quality);
 }
 
 std::string readme(const Json & summary, const Quality & quality, const CardRepo & repo) {
@@ -160,6 +169,10 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
         const bool hashed = variant["model_sha256"].is_string() && variant["file_size_bytes"].is_number();
         if (!hashed || !is_measured(summary, repo.model, type))
             obstacles.push_back(fmt::format("{} has not all its runs: {}", type, rerun_command));
+        const Json * offload = quality.offload_of(repo.model, type);
+        if (offload != nullptr && !offload->value("within_bound", false))
+            obstacles.push_back(
+                fmt::format("{} computes wrongly with its experts on the CPU, or without: see report.md", type));
         if (quality.of(repo.model, type) == nullptr)
             obstacles.push_back(fmt::format("no quality figures of {}: {}", type, quality.command(repo.model)));
     }

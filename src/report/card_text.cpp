@@ -209,7 +209,7 @@ std::string limits(const Json & summary, const std::string & model) {
     const Json & settings = summary["settings"];
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
-        "- Context {} tokens, answers of at most {} tokens, {} prompts, {} repeats, in English. The model was trained "
+        "- Context {} tokens, answers of at most {} tokens, {} prompts, {} repeats. The model was trained "
         "for "
         "{} tokens.\n"
         "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"

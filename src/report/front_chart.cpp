@@ -18,21 +18,26 @@ namespace {
 struct DivergenceAxis {
     double floor = 0.0;  // where 0 is drawn; 0: every point is at 0, and the axis is linear
 
+    double top = 1.0;  // the decade above the largest, with room for its label
+
     explicit DivergenceAxis(const std::vector<QualityPoint> & points) {
         double least = 0.0;
+        double most = 0.0;
         for (const QualityPoint & point : points) {
+            most = std::max(most, point.mean_kld);
             if (point.mean_kld > 0.0 && (least == 0.0 || point.mean_kld < least)) least = point.mean_kld;
         }
-        if (least > 0.0) floor = std::pow(10.0, std::floor(std::log10(least)) - 0.6);
+        if (least == 0.0) return;
+        floor = std::pow(10.0, std::floor(std::log10(least)) - 0.6);
+        top = std::pow(10.0, std::ceil(std::log10(1.5 * most)));
     }
 
     double at(double kld) const { return std::max(kld, floor); }
     std::string script() const {
-        return floor == 0.0 ? "set yrange [0:1]\n"
-                            : fmt::format(
-                                  "set logscale y\nset yrange [{0:.3e}:*]\nset format y \"%g\"\n"
-                                  "set ytics add (\"0\" {1:.3e})\n",
-                                  floor / 1.6, floor);
+        if (floor == 0.0) return "set yrange [0:1]\n";
+        return fmt::format(
+            "set logscale y\nset yrange [{:.3e}:{:.3e}]\nset format y \"%g\"\nset ytics add (\"0\" {:.3e})\n",
+            floor / 1.6, top, floor);
     }
 };
 
@@ -97,7 +102,7 @@ std::string front_svg(const Json & summary, const std::string & model, const Qua
         add_points(fmt::format("other{}", i), others, hollow, on_front.empty() ? title : "", color, data, plots);
     }
     return gnuplot(
-        fmt::format("{}set xrange [0:*]\nset offsets graph 0, graph 0.1, graph 0.08, 0\n{}set xlabel \"{}{}\"\n"
+        fmt::format("{}set xrange [0:*]\nset offsets graph 0, graph 0.1, 0, 0\n{}set xlabel \"{}{}\"\n"
                     "set ylabel \"mean KL divergence from the original\"\n"
                     "set key outside top center horizontal\nplot {}\n",
                     data, axis.script(), axis_of(cost, unit),

@@ -77,7 +77,7 @@ std::string html_report(const Json & summary, const Quality & quality, const Com
         {"summary", summary},
         {"table_mode", table_mode(summary)},
         {"findings", findings_json(find_findings(summary))},
-        {"anomalies", findings_json(find_anomalies(summary))},
+        {"anomalies", findings_json(find_anomalies(summary, quality))},
         {"quality", quality_documents},
         {"pareto", pareto},
         {"recommendations", recommended},

@@ -61,6 +61,11 @@ protected:
         return lab::to_json(lab::summarize_campaign(plan));
     }
 
+    std::vector<Finding> anomalies() {
+        const Json all = summary();
+        return find_anomalies(all, Quality(all, out()));
+    }
+
     void write_quality(const std::string & sha256_of_q2_k = "bbbb00000000000000") {
         Json models = Json::array();
         for (const auto & [type, sha256, bits, ppl, kld] :
@@ -83,7 +88,17 @@ protected:
                               {"rms_delta_p", 1.0},
                               {"same_top_percent", 99.0}});
         }
-        const Json document{{"base", {{"file", "/m.gguf"}, {"sha256", "aaaa00000000000000"}}},
+        Json offload = Json::array();
+        for (const auto & [type, kld] : offload_kld_)
+            offload.push_back({{"quant", type},
+                               {"mean_kld", kld},
+                               {"mean_kld_error", kld / 10},
+                               {"max_kld", kld * 9},
+                               {"same_top_percent", 99.5},
+                               {"mean_kld_bound", 0.001},
+                               {"within_bound", kld <= 0.001}});
+        const Json document{{"offload", offload},
+                            {"base", {{"file", "/m.gguf"}, {"sha256", "aaaa00000000000000"}}},
                             {"text", {{"file", "/eval.txt"}, {"sha256", "cccc"}}},
                             {"n_ctx", 512},
                             {"n_chunks", 8},
@@ -100,6 +115,7 @@ protected:
     lab::Campaign campaign_;
     double jitter_ = 1.0;
     std::vector<std::string> languages_of_file_;
+    std::map<std::string, double> offload_kld_;  // by quantization, of offload against baseline
     std::map<std::pair<std::string, std::string>, Answer> answers_{{{"F16", "baseline"}, {4000000, 40.0}},
                                                                    {{"F16", "offload"}, {1000000, 10.0}},
                                                                    {{"Q2_K", "baseline"}, {2000000, 50.0}},
@@ -126,7 +142,7 @@ TEST_F(DocumentsOf, FindingsAreComputed) {
     EXPECT_TRUE(says(findings,
                      "from 488.3 KiB of VRAM Q2_K offload (25.0 tokens/s), from 1.9 MiB of VRAM Q2_K baseline "
                      "(50.0 tokens/s), from 3.8 MiB of VRAM F16 baseline (40.0 tokens/s)"));
-    EXPECT_TRUE(find_anomalies(summary()).empty());
+    EXPECT_TRUE(anomalies().empty());
 }
 
 TEST_F(DocumentsOf, AReductionThatDiffersIsCalledSo) {
@@ -138,13 +154,13 @@ TEST_F(DocumentsOf, AnomaliesAreCalledOut) {
     answers_[{"F16", "offload"}].vram_bytes = 4000000;
     answers_[{"Q2_K", "offload"}] = {500000, 60.0, " \n"};
     jitter_ = 1.5;
-    const auto anomalies = find_anomalies(summary());
-    EXPECT_TRUE(says(anomalies, "F16 offload: VRAM is 3.8 MiB in both placements"));
-    EXPECT_TRUE(says(anomalies, "Q2_K offload: the baseline is slower than offload"));
-    EXPECT_TRUE(says(anomalies, "Q2_K offload (in process): the answer to `a` is empty"));
-    EXPECT_TRUE(says(anomalies, "the decode rate spreads by 2"));  // 1 and 1.5 over their median: 21%
+    const auto found = anomalies();
+    EXPECT_TRUE(says(found, "F16 offload: VRAM is 3.8 MiB in both placements"));
+    EXPECT_TRUE(says(found, "Q2_K offload: the baseline is slower than offload"));
+    EXPECT_TRUE(says(found, "Q2_K offload (in process): the answer to `a` is empty"));
+    EXPECT_TRUE(says(found, "the decode rate spreads by 2"));  // 1 and 1.5 over their median: 21%
     answers_[{"Q2_K", "offload"}].vram_bytes = 0;
-    EXPECT_TRUE(says(find_anomalies(summary()), "VRAM is 0."));
+    EXPECT_TRUE(says(anomalies(), "VRAM is 0."));
 }
 
 TEST_F(DocumentsOf, TheScreenShowsTableAndConditions) {
@@ -224,6 +240,28 @@ TEST_F(DocumentsOf, CardsAreWhatTheHubTakes) {
           "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
         EXPECT_NE(card.find(piece), std::string::npos) << piece;
     }
+}
+
+TEST_F(DocumentsOf, ADefectOfOffloadIsNoNoise) {
+    offload_kld_ = {{"F16", 0.00002}, {"Q2_K", 0.0003}};
+    write_quality();
+    EXPECT_TRUE(write().refused.empty());
+    EXPECT_TRUE(anomalies().empty());
+    EXPECT_NE(text_of("cards/m-Q2_K-GGUF/README.md")
+                  .find("| 0.000300 ± 0.000030 | 0.001 | 0.0027 | 99.50% | the same model |"),
+              std::string::npos);
+    EXPECT_NE(text_of("checklist.md").find("- [x] every file predicts the same"), std::string::npos);
+    offload_kld_["Q2_K"] = 0.4;
+    write_quality();
+    const Documents documents = write();
+    ASSERT_EQ(documents.refused.size(), 2U) << "a card shows all files of its model";
+    EXPECT_NE(documents.refused[0].find("Q2_K computes wrongly"), std::string::npos) << documents.refused[0];
+    EXPECT_TRUE(says(anomalies(),
+                     "Q2_K offload is DEFECTIVE: its predictions differ from the baseline's by a mean KL "
+                     "divergence of 0.4, and rounding explains 0.001 at most"));
+    EXPECT_NE(text_of("report.md").find("**defect**"), std::string::npos);
+    EXPECT_NE(text_of("report.html").find("DEFECTIVE"), std::string::npos);
+    EXPECT_NE(text_of("checklist.md").find("- [ ] every file predicts the same"), std::string::npos);
 }
 
 TEST_F(DocumentsOf, TheLanguagesAreTheFilesOrTheCampaigns) {
