@@ -181,6 +181,7 @@ int run_lab(const Options & options, const Globals & globals) {
     run_options.quiet = globals.json;
     run_options.only = options.only;
     run_options.retry_failed = options.retry_failed;
+    run_options.dry_run = options.dry_run;
 
     if (options.dry_run) {
         const DryRun dry = plan_dry_run(campaign, run_options);
