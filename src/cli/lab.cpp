@@ -7,7 +7,8 @@ namespace shimmy::cli {
 
 lab::Campaign LabCampaign::read() const {
     lab::Campaign campaign = lab::read_campaign(file);
-    if (!out_dir.empty()) campaign.out_dir = out_dir;
+    // Absolute, as the campaign's own: its files and documents name paths that hold from any folder.
+    if (!out_dir.empty()) campaign.out_dir = fs::absolute(out_dir).lexically_normal();
     if (!device.empty()) campaign.device = device;
     return campaign;
 }

@@ -9,8 +9,11 @@
 #include "lab/estimate.h"
 #include "lab/slurm.h"
 #include "report/documents.h"
+#include "report/table.h"
 #include "report/text_report.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 
@@ -52,9 +55,8 @@ struct DryRun {
     std::vector<size_t> runs;
     lab::Estimate estimate;
 
-    const char * state(size_t i) const {
-        return state_word(plan.results[i].state, std::find(runs.begin(), runs.end(), i) != runs.end());
-    }
+    bool is_to_do(size_t run) const { return std::find(runs.begin(), runs.end(), run) != runs.end(); }
+    const char * state(size_t run) const { return state_word(plan.results[run].state, is_to_do(run)); }
 };
 
 DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
@@ -94,16 +96,74 @@ std::string format_duration(double seconds) {
     return minutes < 60 ? fmt::format("{} min", minutes) : fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
 }
 
-void print_dry_run(const DryRun & dry) {
+// "baseline, offload"
+template <typename T, typename Name>
+std::string names(const std::vector<T> & items, Name name) {
+    std::string text;
+    for (const T & item : items)
+        text += (text.empty() ? "" : ", ") + std::string(name(item));
+    return text;
+}
+
+// What every model file is measured in.
+std::string matrix_text(const lab::Campaign & campaign) {
+    std::string text = fmt::format(
+        "placements  {}\nmodes       {}\nprompts     {}\nrepeats     {}\n",
+        names(campaign.placements, [](engine::Placement placement) { return engine::to_string(placement); }),
+        names(campaign.modes, [](lab::Mode mode) { return lab::to_string(mode); }),
+        names(campaign.prompts, [](const lab::Prompt & prompt) { return prompt.id; }), campaign.repeats);
+    if (!campaign.load.clients.empty())
+        text += fmt::format("load        {} clients, {} s each, {} repeat(s)\n", fmt::join(campaign.load.clients, ", "),
+                            campaign.load.duration_s, campaign.load.repeats);
+    return text + (campaign.quality.text.empty()
+                       ? "quality     not measured: the campaign has no [quality]\n"
+                       : fmt::format("quality     on {}, at the end\n", campaign.quality.text.string()));
+}
+
+// A line per model file.
+report::Table runs_table(const DryRun & dry) {
+    using Align = report::Table::Align;
     const lab::CampaignPlan & plan = dry.plan;
-    fmt::print("campaign {} into {}\n", plan.campaign.name, plan.campaign.out_dir.string());
-    for (const size_t i : dry.variants)
-        fmt::print("make {}\n", plan.variants[i].path.string());
-    for (size_t i = 0; i < plan.runs.size(); ++i)
+    report::Table table;
+    table.columns = {{"model", Align::left},
+                     {"type", Align::left},
+                     {"file", Align::left},
+                     {"runs"},
+                     {"done"},
+                     {"failed"},
+                     {"to do"}};
+    for (size_t variant = 0; variant < plan.variants.size(); ++variant) {
+        std::array<size_t, 4> counts{};  // runs, done, failed, to do
+        for (size_t i = 0; i < plan.runs.size(); ++i) {
+            if (plan.runs[i].variant != variant) continue;
+            const lab::ResultState state = plan.results[i].state;
+            counts[0] += 1;
+            counts[1] += state == lab::ResultState::valid ? 1 : 0;
+            counts[2] += state == lab::ResultState::failed ? 1 : 0;
+            counts[3] += dry.is_to_do(i) ? 1 : 0;
+        }
+        const bool to_make = std::find(dry.variants.begin(), dry.variants.end(), variant) != dry.variants.end();
+        const char * file = to_make                         ? "to make"
+                            : !plan.sha256[variant].empty() ? "there"
+                            : plan.errors[variant].empty()  ? "not chosen"
+                                                            : "failed";
+        table.rows.push_back({plan.variants[variant].model, plan.variants[variant].quantization, file,
+                              fmt::format("{}", counts[0]), fmt::format("{}", counts[1]), fmt::format("{}", counts[2]),
+                              fmt::format("{}", counts[3])});
+    }
+    return table;
+}
+
+void print_dry_run(const DryRun & dry, bool every_run) {
+    const lab::CampaignPlan & plan = dry.plan;
+    fmt::print("campaign {} into {}\n\n{}\n{}\n", plan.campaign.name, plan.campaign.out_dir.string(),
+               matrix_text(plan.campaign), runs_table(dry).text());
+    for (size_t i = 0; every_run && i < plan.runs.size(); ++i)
         fmt::print("{}: {}\n", plan.describe_run(i), dry.state(i));
-    fmt::print("{} file(s) to make, {} of {} runs to do\n", dry.variants.size(), dry.runs.size(), plan.runs.size());
-    fmt::print("disk: {} more; time: about {}", format_bytes(dry.estimate.disk_bytes),
-               format_duration(dry.estimate.time_s));
+    fmt::print("{} file(s) to make, {} of {} runs to do{}\n", dry.variants.size(), dry.runs.size(), plan.runs.size(),
+               every_run ? "" : " (-v lists them)");
+    fmt::print("disk: {} more; time: about {}{}", format_bytes(dry.estimate.disk_bytes),
+               format_duration(dry.estimate.time_s), plan.campaign.quality.text.empty() ? "" : " and the quality");
     if (dry.estimate.n_predicted > 0) {
         fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted, lab::ESTIMATE_ASSUMPTIONS);
     } else {
@@ -121,13 +181,14 @@ int run_lab(const Options & options, const Globals & globals) {
     run_options.quiet = globals.json;
     run_options.only = options.only;
     run_options.retry_failed = options.retry_failed;
+    run_options.dry_run = options.dry_run;
 
     if (options.dry_run) {
         const DryRun dry = plan_dry_run(campaign, run_options);
         if (globals.json) {
             fmt::print("{}\n", dry_run_document(dry).dump(2));
         } else {
-            print_dry_run(dry);
+            print_dry_run(dry, globals.verbosity > 0);
         }
         return 0;
     }
@@ -170,7 +231,8 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
                     "passed on to sbatch, as in --sbatch-arg=--gres=gpu:1; may be given several times")
         ->type_name("ARG")
         ->allow_extra_args(false);
-    run->add_flag("--dry-run", options->dry_run, "say what would be done, with time and disk, and do nothing");
+    run->add_flag("--dry-run", options->dry_run,
+                  "say what would be done, with time and disk (-v: every run), and do nothing");
     run->footer(
         "Can be stopped and killed at any time: the same command goes on where it was. Runs that are finished are not "
         "repeated, as long as the campaign's settings, the model files and the program are the same. A run that fails "

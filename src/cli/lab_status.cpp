@@ -83,9 +83,14 @@ Json status_document(const lab::CampaignPlan & plan, const std::optional<lab::Ru
     return document;
 }
 
+const char * unit_of(const std::string & phase) {
+    if (phase == "quantize") return "file";
+    return phase == "quality" ? "quality of model" : "run";
+}
+
 void print_running(const lab::RunState & state) {
     fmt::print("running since {} (process {} on {}): {} {} of {}: {}, since {}", state.started_at, state.pid,
-               state.host, state.phase == "quantize" ? "file" : "run", state.n_done + 1, state.n_total, state.current,
+               state.host, unit_of(state.phase), state.n_done + 1, state.n_total, state.current,
                state.current_started_at);
     if (state.left_s) fmt::print("; about {:.0f} min left", *state.left_s / 60.0);
     fmt::print("\n");

@@ -26,6 +26,9 @@ constexpr int EXIT_CODE_DEFECT = 1;
 // From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
 // decoding, take the CPU's kernels.
 constexpr uint32_t N_UBATCH_ON_CPU = 16;
+// Of --check-offload, whose small batches read all experts again and again: a wrong kernel shows in some hundred
+// tokens.
+constexpr int MAX_OFFLOAD_CHUNKS = 8;
 constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 
 struct Options {
@@ -41,6 +44,7 @@ struct Options {
 // How a file is run.
 struct RunAs {
     engine::Placement placement;
+    int n_chunks = 0;  // at most; 0: all
     uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
 };
 
@@ -73,8 +77,8 @@ public:
         quality::ReferenceOptions reference;
         reference.load = load_options(base, as);
         reference.text = text_;
-        reference.n_chunks = static_cast<size_t>(options_.n_chunks);
-        reference.settings = settings(reference.load);
+        reference.n_chunks = static_cast<size_t>(as.n_chunks);
+        reference.settings = settings(reference.load, as.n_chunks);
         quality::Reference result(reference, cache_, progress("base " + base));
         if (!cache_.note().empty()) fmt::print(stderr, "shimmy: {}\n", cache_.note());
         return result;
@@ -99,12 +103,12 @@ private:
         return load;
     }
 
-    Json settings(const engine::LoadOptions & load) {
+    Json settings(const engine::LoadOptions & load, int n_chunks) {
         const engine::Device device = engine::find_device(load.device);
         return {{"model_sha256", sha256(load.path)},
                 {"text_sha256", sha256_hex(text_)},
                 {"n_ctx", load.n_ctx},
-                {"n_chunks", options_.n_chunks},
+                {"n_chunks", n_chunks},
                 {"n_ubatch", load.n_ubatch},
                 {"n_threads", load.n_threads},
                 {"placement", engine::to_string(load.placement)},
@@ -139,11 +143,12 @@ std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::ve
                                         const Options & options) {
     std::vector<OffloadCheck> checks;
     if (!options.check_offload) return checks;
+    const int n_chunks = options.n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(options.n_chunks, MAX_OFFLOAD_CHUNKS);
     for (const MeasuredModel & model : models) {
         const quality::Reference baseline =
-            measurement.reference(model.file, {engine::Placement::baseline(), N_UBATCH_ON_CPU});
+            measurement.reference(model.file, {engine::Placement::baseline(), n_chunks, N_UBATCH_ON_CPU});
         const quality::Comparison offload =
-            measurement.compare(baseline, model.file, {engine::Placement::offload(), N_UBATCH_ON_CPU});
+            measurement.compare(baseline, model.file, {engine::Placement::offload(), n_chunks, N_UBATCH_ON_CPU});
         checks.push_back(
             {model.file, model.info.quantization, offload.figures, quality::offload_kld_bound(model.info)});
     }
@@ -153,8 +158,6 @@ std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::ve
 void require_offload_checkable(const std::vector<MeasuredModel> & models, const Globals & globals,
                                const Options & options) {
     if (!options.check_offload) return;
-    if (placement_option(globals).offloads())
-        fail_usage("--check-offload measures both placements: leave --cpu-moe and --n-cpu-moe out");
     for (const MeasuredModel & model : models) {
         if (!model.info.cpu_moe_applies())
             fail_usage("--check-offload: {} has no expert tensors: there is nothing to offload", model.file);
@@ -198,11 +201,12 @@ int run_quality(const Options & options, const Globals & globals) {
 
     Measurement measurement(options, globals);
     const engine::Placement placement = placement_option(globals);
-    const quality::Reference reference = measurement.reference(options.base, {placement});
+    const quality::Reference reference = measurement.reference(options.base, {placement, options.n_chunks});
     for (MeasuredModel & model : models) {
         model.sha256 = measurement.sha256(model.file);
-        model.result =
-            &model == &models.front() ? reference.base() : measurement.compare(reference, model.file, {placement});
+        model.result = &model == &models.front()
+                           ? reference.base()
+                           : measurement.compare(reference, model.file, {placement, options.n_chunks});
     }
     const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
     if (globals.json) {
@@ -238,8 +242,8 @@ void add_quality(Commands & commands) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command->add_flag("--check-offload", options->check_offload,
-                      "also run every file with all experts on the GPU and with --cpu-moe, and report as a defect what "
-                      "the kernels' rounding does not explain");
+                      "also run every file with all experts on the GPU and with --cpu-moe, on 8 chunks at most, and "
+                      "report as a defect what the kernels' rounding does not explain");
     command
         ->add_option("--cache-size", options->cache_size,
                      "keep the base's predictions for later commands, of this size at most, the longest unused going "

@@ -168,6 +168,15 @@ std::string offload_text(const std::vector<OffloadCheck> & checks) {
                                 ? fmt::format("within the kernels' bound of {}", check.bound)
                                 : fmt::format("a DEFECT, not rounding: above the kernels' bound of {}", check.bound));
     }
+    const bool sound =
+        std::all_of(checks.begin(), checks.end(), [](const OffloadCheck & check) { return check.within_bound(); });
+    if (!sound) {
+        text +=
+            "One of the two placements computes wrongly. Which one: repeat with --moe-backend off (ggml's own kernels "
+            "for "
+            "the experts), with another --gpu-backend, and beside --device cpu; then report it, and do not use that "
+            "placement.\n";
+    }
     return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/interrupt.h"
 #include "engine/fit.h"
+#include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 
 #include <algorithm>
@@ -10,27 +11,6 @@
 namespace shimmy::engine {
 
 namespace {
-
-constexpr std::string_view TOKEN_EMBEDDING = "token_embd.weight";
-constexpr std::string_view OUTPUT = "output.weight";
-
-bool has_tensor(const gguf::GgufFile & file, std::string_view name) {
-    return std::any_of(file.tensors().begin(), file.tensors().end(),
-                       [&](const gguf::TensorInfo & tensor) { return tensor.name == name; });
-}
-
-// Of an expert tensor, the bytes of the experts that a token chooses.
-uint64_t chosen_bytes(const gguf::TensorInfo & tensor, int64_t n_expert_used) {
-    const int64_t n_experts = tensor.shape.empty() ? 1 : std::max<int64_t>(1, tensor.shape.back());
-    return tensor.bytes / static_cast<uint64_t>(n_experts) *
-           static_cast<uint64_t>(std::min(std::max<int64_t>(1, n_expert_used), n_experts));
-}
-
-uint64_t bytes_per_token(const gguf::TensorInfo & tensor, int64_t n_expert_used, bool has_output) {
-    if (gguf::is_moved_by_cpu_moe(tensor.name)) return chosen_bytes(tensor, n_expert_used);
-    if (tensor.name != TOKEN_EMBEDDING || !has_output) return tensor.bytes;  // tied: read whole as the output
-    return tensor.shape.size() < 2 ? tensor.bytes : tensor.bytes / static_cast<uint64_t>(tensor.shape[1]);
-}
 
 class Estimator {
 public:
@@ -66,15 +46,14 @@ private:
 }  // namespace
 
 TokenBytes token_bytes(const gguf::GgufFile & file, int n_cpu_moe) {
-    const gguf::ModelInfo info = gguf::read_model_info(file);
-    const bool has_output = has_tensor(file, OUTPUT);
+    const gguf::ActiveShare active(file);
     TokenBytes bytes;
     std::set<int> host_layers;
     for (const gguf::TensorInfo & tensor : file.tensors()) {
         const int layer = gguf::layer_of(tensor.name);
         const bool on_host = gguf::is_moved_by_cpu_moe(tensor.name) && layer < n_cpu_moe;
         if (on_host) host_layers.insert(layer);
-        (on_host ? bytes.host : bytes.device) += bytes_per_token(tensor, info.n_expert_used, has_output);
+        (on_host ? bytes.host : bytes.device) += active.bytes(tensor);
     }
     bytes.n_host_layers = static_cast<int>(host_layers.size());
     return bytes;

@@ -1,6 +1,7 @@
 #include "gguf/model_info.h"
 
 #include "base/error.h"
+#include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/file_type.h"
 
@@ -51,6 +52,13 @@ std::string text_or(const GgufFile & file, std::string_view key, const std::stri
     return text ? std::string(*text) : fallback;
 }
 
+std::vector<std::string> languages_of(const GgufFile & file) {
+    const Value * value = file.metadata().find("general.languages");
+    if (value == nullptr || !value->is_array || value->type != ValueType::string) return {};
+    const auto texts = file.metadata().find_strings("general.languages").value();
+    return {texts.begin(), texts.end()};
+}
+
 void read_hyperparameters(const GgufFile & file, ModelInfo & info) {
     const Hyperparameters hparams(file, info.arch);
     info.n_layers = hparams.largest("block_count", MAX_LAYERS);
@@ -77,22 +85,6 @@ void read_hyperparameters(const GgufFile & file, ModelInfo & info) {
     }
 }
 
-// Of an expert tensor, the share of its elements (or bytes) that belongs to chosen experts. The experts are the last
-// dimension; how many are chosen may differ between layers.
-uint64_t chosen_share(const TensorInfo & tensor, uint64_t whole, const std::vector<int64_t> & n_used_per_layer) {
-    const int64_t n_experts = tensor.shape.empty() ? 0 : tensor.shape.back();
-    if (n_experts <= 0 || n_used_per_layer.empty()) return whole;
-    const auto layer = static_cast<size_t>(std::max(0, layer_of(tensor.name)));
-    const int64_t n_expert_used = n_used_per_layer[std::min(layer, n_used_per_layer.size() - 1)];
-    return whole / static_cast<uint64_t>(n_experts) * static_cast<uint64_t>(std::min(n_expert_used, n_experts));
-}
-
-// Of a tensor that is no expert's, the bytes that one token reads.
-uint64_t dense_bytes_per_token(const TensorInfo & tensor, bool has_output) {
-    const bool is_lookup = tensor.name == "token_embd.weight" && has_output && tensor.shape.size() == 2;
-    return is_lookup ? tensor.bytes / static_cast<uint64_t>(std::max<int64_t>(1, tensor.shape[1])) : tensor.bytes;
-}
-
 void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
     const bool is_matrix = is_expert_tensor(tensor.name);
     ++(is_matrix ? info.n_expert_tensors : info.n_expert_bias_tensors);
@@ -105,10 +97,7 @@ void add_expert_tensor(const TensorInfo & tensor, ModelInfo & info) {
 }
 
 void count_tensors(const GgufFile & file, ModelInfo & info) {
-    const auto n_used_per_layer =
-        file.metadata().find_ints(info.arch + ".expert_used_count").value_or(std::vector<int64_t>{});
-    const bool has_output = std::any_of(file.tensors().begin(), file.tensors().end(),
-                                        [](const TensorInfo & tensor) { return tensor.name == "output.weight"; });
+    const ActiveShare active(file);
     std::map<std::string, TypeUse> types;
     info.expert_bytes_per_layer.resize(static_cast<size_t>(info.n_layers));
     bool has_dense_ffn = false;
@@ -120,14 +109,9 @@ void count_tensors(const GgufFile & file, ModelInfo & info) {
         info.tensor_bytes += tensor.bytes;
         info.n_params += tensor.n_elements;
         has_dense_ffn = has_dense_ffn || tensor.name.ends_with(".ffn_down.weight");
-        if (is_moved_by_cpu_moe(tensor.name)) {
-            add_expert_tensor(tensor, info);
-            info.n_active_params += chosen_share(tensor, tensor.n_elements, n_used_per_layer);
-            info.bytes_per_token += chosen_share(tensor, tensor.bytes, n_used_per_layer);
-        } else {
-            info.n_active_params += tensor.n_elements;
-            info.bytes_per_token += dense_bytes_per_token(tensor, has_output);
-        }
+        info.n_active_params += active.elements(tensor);
+        info.bytes_per_token += active.bytes(tensor);
+        if (is_moved_by_cpu_moe(tensor.name)) add_expert_tensor(tensor, info);
     }
     info.n_tensors = file.tensors().size();
     if (info.n_expert_tensors > 0 && !has_dense_ffn) info.n_ff = 0;
@@ -148,6 +132,7 @@ ModelInfo read_model_info(const GgufFile & file) {
     info.arch = *arch;
     info.name = text_or(file, "general.name", file.path().stem().string());
     info.description = text_or(file, "general.description", "");
+    info.languages = languages_of(file);
     info.size_bytes = file.size_bytes();
     info.shards = file.shards();
     info.tokenizer = text_or(file, "tokenizer.ggml.model", "");

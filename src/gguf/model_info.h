@@ -58,7 +58,8 @@ struct ModelInfo {
     std::vector<uint64_t> expert_bytes_per_layer;  // n_layers values
     bool cpu_moe_applies() const { return n_expert_tensors > 0; }
 
-    std::vector<TypeUse> types;  // most bytes first
+    std::vector<std::string> languages;  // general.languages, as the file has them
+    std::vector<TypeUse> types;          // most bytes first
     uint64_t n_tensors = 0;
     std::string tokenizer;      // tokenizer.ggml.model: "llama", "gpt2"
     std::string chat_template;  // Jinja source; empty: none

@@ -2,6 +2,7 @@
 
 #include "base/toml_reader.h"
 #include "engine/quantization.h"
+#include "lab/languages.h"
 #include "library/names.h"
 
 #include <algorithm>
@@ -73,6 +74,24 @@ std::vector<std::string> read_quantizations(TomlReader & reader, const std::vect
         check_new(
             reader, node, result, type, [](const std::string & name) { return name; }, "quantization");
         result.push_back(type);
+    }
+    return result;
+}
+
+std::string parse_language(const std::string & text) {
+    if (is_language_code(text)) return text;
+    fail_usage("language '{}': a code of ISO 639 such as en, de or yue, multilingual, or code", text);
+}
+
+std::vector<std::string> read_languages(TomlReader & reader, const std::vector<std::string> & fallback) {
+    const toml::array * list = reader.list("languages");
+    if (list == nullptr) return fallback;
+    std::vector<std::string> result;
+    for (const toml::node & node : *list) {
+        const std::string code = parse_element(reader, node, "languages", parse_language);
+        check_new(
+            reader, node, result, code, [](const std::string & text) { return text; }, "language");
+        result.push_back(code);
     }
     return result;
 }
@@ -162,6 +181,7 @@ QualityTest read_quality(TomlReader & reader, const std::string & file, const fs
     TomlReader table(*node, file, "quality table");
     quality.text = (base / table.required_string("text")).lexically_normal();
     quality.chunks = static_cast<int>(table.integer("chunks", quality.chunks, 0, std::numeric_limits<int>::max()));
+    quality.check_offload = table.boolean("check_offload", false);
     table.finish();
     return quality;
 }
@@ -200,8 +220,14 @@ void read_license(TomlReader & table, const toml::node & node, const fs::path & 
     if (is_file) model.license_link = (base / model.license_link).lexically_normal().string();
 }
 
+// What a model that does not say it has from the campaign.
+struct ModelDefaults {
+    std::vector<std::string> quantizations;
+    std::vector<std::string> languages;
+};
+
 std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & file, const fs::path & base,
-                                       const std::vector<std::string> & quantizations) {
+                                       const ModelDefaults & defaults) {
     const toml::array * list = reader.list("models");
     if (list == nullptr) fail_usage("{}:1: the campaign has no [[models]]", file);
     std::vector<CampaignModel> result;
@@ -218,7 +244,8 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
         model.base_model = table.string("base_model", "");
         read_license(table, node, base, model);
         model.expected_architecture = table.string("expected_architecture", "");
-        model.quantizations = read_quantizations(table, quantizations);
+        model.languages = read_languages(table, defaults.languages);
+        model.quantizations = read_quantizations(table, defaults.quantizations);
         table.finish();
         check_name(reader, node, "model name", model.name);
         check_new(
@@ -240,8 +267,9 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
                        "'name' may hold letters, digits, '-', '_' and '.' only, as it becomes a folder's name");
     }
     campaign.out_dir = (base / reader.string("out_dir", campaign.name)).lexically_normal();
-    const auto quantizations = read_quantizations(reader, {"F16", "Q8_0", "Q4_K_M", "Q2_K"});
-    campaign.models = read_models(reader, file, base, quantizations);
+    campaign.models = read_models(
+        reader, file, base,
+        {read_quantizations(reader, {"F16", "Q8_0", "Q4_K_M", "Q2_K"}), read_languages(reader, /*fallback=*/{})});
     campaign.placements = read_placements(reader);
     campaign.modes = read_modes(reader);
     campaign.prompts = read_prompts(reader, file, base);

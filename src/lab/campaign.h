@@ -21,14 +21,15 @@ struct Prompt {
 };
 
 struct CampaignModel {
-    std::string name;                        // file-name safe, unique in the campaign
-    fs::path path;                           // F32, F16 or BF16 GGUF for quantizing; any for INPUT_AS_IS
-    std::vector<std::string> quantizations;  // llama.cpp's spelling, or INPUT_AS_IS
-    std::string base_model = {};             // "microsoft/Phi-3.5-MoE-instruct": id on the Hugging Face Hub
-    std::string license = {};                // as the Hub spells it: "mit", "apache-2.0", "other"
-    std::string license_name = {};           // of "other"
-    std::string license_link = {};           // of "other": a URL, or the file with its text
-    std::string expected_architecture = {};  // "phimoe": anything else is refused
+    std::string name;                         // file-name safe, unique in the campaign
+    fs::path path;                            // F32, F16 or BF16 GGUF for quantizing; any for INPUT_AS_IS
+    std::vector<std::string> quantizations;   // llama.cpp's spelling, or INPUT_AS_IS
+    std::string base_model = {};              // "microsoft/Phi-3.5-MoE-instruct": id on the Hugging Face Hub
+    std::string license = {};                 // as the Hub spells it: "mit", "apache-2.0", "other"
+    std::string license_name = {};            // of "other"
+    std::string license_link = {};            // of "other": a URL, or the file with its text
+    std::vector<std::string> languages = {};  // for model cards; empty: those that the file names
+    std::string expected_architecture = {};   // "phimoe": anything else is refused
     // In place of `path`: a reference shape or a shape file, of which a model with random weights is written per
     // quantization (engine/synthesize.h). Its memory and speed are real, its text means nothing.
     std::string shape = {};
@@ -56,8 +57,9 @@ struct LoadTest {
 
 // What `shimmy quality` is run on at the end of the campaign.
 struct QualityTest {
-    fs::path text;   // evaluation text; empty: none
-    int chunks = 0;  // 0: all
+    fs::path text;               // evaluation text; empty: none
+    int chunks = 0;              // 0: all
+    bool check_offload = false;  // does every file predict the same with its experts on the CPU?
 };
 
 // Model cards: one per quantization, or one per model that lists all of them.

@@ -1,5 +1,6 @@
 #include "lab/campaign_plan.h"
 
+#include "base/error.h"
 #include "base/version.h"
 #include "engine/version.h"
 #include "lab/hasher.h"
@@ -12,6 +13,8 @@
 namespace shimmy::lab {
 
 namespace {
+
+constexpr const char * NOT_HASHED = "not hashed";
 
 std::string program_version() {
     return fmt::format("shimmy {} (llama.cpp {})", shimmy_version(), engine::llama_cpp_version());
@@ -47,6 +50,9 @@ void look_up_results(CampaignPlan & plan) {
 }
 
 CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & options, const Hooks & hooks) {
+    // Not after days of runs.
+    if (!campaign.quality.text.empty() && !fs::exists(campaign.quality.text))
+        fail("{}: the evaluation text that [quality] names is not there", campaign.quality.text.string());
     CampaignPlan plan;
     plan.campaign = campaign;
     plan.backends = options.backends;
@@ -55,12 +61,14 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
     for (const CampaignModel & model : campaign.models)
         plan.inputs.push_back(hooks.read_input(model));
     plan.variants = plan_variants(campaign, plan.inputs);
+    // Large files take minutes to hash. A dry run needs no hashes where there is nothing yet that they could confirm.
+    const bool hashes = !options.dry_run || fs::exists(campaign.out_dir);
     Hasher hasher(campaign, options.quiet);
     for (const Variant & variant : plan.variants) {
-        const std::string input = variant.is_input() ? "" : hasher.input_sha256(campaign, variant);
-        const bool ready = variant.is_input() || is_up_to_date(variant, input);
-        plan.sha256.push_back(ready ? hasher.sha256(variant.path) : "");
-        plan.errors.push_back(ready ? "" : recorded_failure(variant, input));
+        const std::string input = variant.is_input() || !hashes ? "" : hasher.input_sha256(campaign, variant);
+        const bool ready = variant.is_input() || (hashes && is_up_to_date(variant, input));
+        plan.sha256.push_back(!ready ? "" : hashes ? hasher.sha256(variant.path) : NOT_HASHED);
+        plan.errors.push_back(ready || !hashes ? "" : recorded_failure(variant, input));
     }
     if (fs::exists(campaign.out_dir)) hasher.save();
     plan.runs = plan_runs(campaign, plan.variants.size());

@@ -17,7 +17,7 @@ struct Hooks {
     // Runs `argv` in a fresh process; throws Interrupted on Ctrl-C.
     std::function<ProcessResult(const std::vector<std::string> & argv, std::chrono::milliseconds timeout)> launch;
     std::function<InputInfo(const CampaignModel & model)> read_input;
-    // Bytes that making a variant's file would write, and the work itself: whole or not at all.
+    // Bytes that making a variant's file would write, and the work itself: whole and verified, or an Error.
     std::function<uint64_t(const Campaign & campaign, const Variant & variant)> variant_bytes;
     std::function<void(const Campaign & campaign, const Variant & variant, const ByteProgress & progress)> make_variant;
 };
@@ -32,6 +32,7 @@ struct CampaignOptions {
     bool quiet = false;         // no progress on stderr
     std::string only;           // pattern of the runs to make, as matches() takes it; empty: all
     bool retry_failed = false;  // make failed runs and files again; otherwise they stay failed
+    bool dry_run = false;       // nothing will be made
 };
 
 struct CampaignPlan {
@@ -52,7 +53,8 @@ struct CampaignPlan {
     std::string describe_run(size_t run) const;
 };
 
-// Reads every model's metadata and hashes the files that exist (with progress: they are large). Changes nothing but
+// Reads every model's metadata and hashes the files that exist (with progress: they are large; a dry run of a campaign
+// that has no folder yet leaves it). Changes nothing but
 // the cache of hashes, and that only if the campaign's folder is there. Throws Error for what cannot be measured.
 CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & options, const Hooks & hooks);
 

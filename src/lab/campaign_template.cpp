@@ -36,6 +36,7 @@ timeout_s = 3600 # of one run, loading included
 
 # For model cards. "per-quant": a repository per quantization; "per-model": one that holds them all.
 layout = "per-quant"
+# languages = ["en", "de"]   # default: those that the model's file names (general.languages), else en
 # creator = "Ada Lovelace"
 # repo_owner = "ada"
 
@@ -56,6 +57,7 @@ constexpr const char * TAIL = R"(
 # [quality]
 # text = "eval.txt"
 # chunks = 0
+# check_offload = true  # also: does every file predict the same with its experts on the CPU? (on 8 chunks at most)
 )";
 
 constexpr const char * MODEL_OF_FILE = R"(

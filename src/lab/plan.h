@@ -15,7 +15,8 @@ struct InputInfo {
     int n_expert = 0;
     int n_layer = 0;
     int n_ctx_train = 0;
-    std::string arch = {};  // "phimoe"
+    std::string arch = {};                    // "phimoe"
+    std::vector<std::string> languages = {};  // general.languages of the file
 };
 
 // Of the model's file or shape. Throws Error if the file is missing or not a model, UsageError for an unknown shape.

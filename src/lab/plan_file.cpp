@@ -13,12 +13,18 @@ fs::path plan_file(const fs::path & out_dir) {
 Json to_json(const InputInfo & info) {
     return {{"quantization", info.quantization}, {"already_quantized", info.already_quantized},
             {"n_expert", info.n_expert},         {"n_layer", info.n_layer},
-            {"n_ctx_train", info.n_ctx_train},   {"arch", info.arch}};
+            {"n_ctx_train", info.n_ctx_train},   {"arch", info.arch},
+            {"languages", info.languages}};
 }
 
 InputInfo input_of(const Json & json) {
-    return {json.at("quantization"), json.at("already_quantized"), json.at("n_expert"),
-            json.at("n_layer"),      json.at("n_ctx_train"),       json.at("arch")};
+    return {json.at("quantization"),
+            json.at("already_quantized"),
+            json.at("n_expert"),
+            json.at("n_layer"),
+            json.at("n_ctx_train"),
+            json.at("arch"),
+            json.value("languages", std::vector<std::string>())};
 }
 
 Json to_json(const CampaignPlan & plan, size_t i) {

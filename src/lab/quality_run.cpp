@@ -36,6 +36,7 @@ bool is_current(const CampaignPlan & plan, size_t model, const std::string & sha
     if (document["text"].value("sha256", "") != sha256_of_text ||
         document.value("max_chunks", -1) != plan.campaign.quality.chunks)
         return false;
+    if (plan.campaign.quality.check_offload && !document.contains("offload")) return false;
     if (plan.program_version.find(document.value("llama_cpp_version", "?")) == std::string::npos) return false;
     const auto files = measured_files(document);
     const std::vector<size_t> variants = variants_of(plan, model);
@@ -88,7 +89,9 @@ std::vector<std::string> quality_arguments(const CampaignPlan & plan, size_t mod
                                        "--threads",
                                        std::to_string(campaign.n_threads)};
     // "gpu" may be a software device, whose predictions are those of the CPU and take many times as long.
-    if (campaign.device != "gpu") arguments.insert(arguments.end(), {"--device", campaign.device});
+    const bool check_offload = campaign.quality.check_offload;
+    if (campaign.device != "gpu" || check_offload) arguments.insert(arguments.end(), {"--device", campaign.device});
+    if (check_offload) arguments.emplace_back("--check-offload");
     for (const size_t i : variants_of(plan, model)) {
         if (!plan.variants[i].is_input()) arguments.push_back(plan.variants[i].path.string());
     }
@@ -111,12 +114,14 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
         command.insert(command.begin(), options.program);
         const ProcessResult process = hooks.launch(command, std::chrono::milliseconds(0));  // as long as it takes
         const Json document = Json::parse(process.out, nullptr, /*allow_exceptions=*/false);
-        if (!process.ok() || !document.is_object()) {
+        if (!document.is_object() ||
+            !document.contains("models")) {  // a defect that was found ends with an error, too, but after the document
             progress.note(fmt::format("quality of {}: failed: {}", name, reason(process)));
             continue;
         }
         write_file_atomic(quality_path(campaign, name), process.out);
-        progress.note(fmt::format("quality of {}: measured on {} chunks", name, document.value("n_chunks", 0)));
+        progress.note(fmt::format("quality of {}: measured on {} chunks{}", name, document.value("n_chunks", 0),
+                                  process.ok() ? "" : "; OFFLOAD IS DEFECTIVE, see the report"));
     }
     progress.update(models.size(), models.size());
 }

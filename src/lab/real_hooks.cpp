@@ -5,6 +5,7 @@
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
 #include "lab/campaign_run.h"
+#include "lab/verify_made.h"
 
 #include <algorithm>
 
@@ -52,6 +53,11 @@ void quantize(const Campaign & campaign, const Variant & variant, const ByteProg
     engine::quantize(options, progress);
 }
 
+engine::TensorPlan tensors_of(const CampaignModel & model, const Variant & variant) {
+    return model.is_synthetic() ? engine::plan_tensors(shape_of(model), variant.quantization)
+                                : engine::plan_tensors(variant.input, variant.quantization);
+}
+
 }  // namespace
 
 InputInfo read_input_info(const CampaignModel & model) {
@@ -65,6 +71,7 @@ InputInfo read_input_info(const CampaignModel & model) {
     input.n_layer = static_cast<int>(info.n_layers);
     input.n_ctx_train = static_cast<int>(info.n_ctx_train);
     input.arch = info.arch;
+    input.languages = info.languages;
     return input;
 }
 
@@ -74,12 +81,12 @@ Hooks real_hooks() {
     hooks.read_input = read_input_info;
     hooks.variant_bytes = [](const Campaign & campaign, const Variant & variant) -> uint64_t {
         const CampaignModel & model = campaign.models.at(variant.campaign_model);
-        if (model.sparse) return 0;
-        if (model.is_synthetic()) return engine::plan_tensors(shape_of(model), variant.quantization).total_bytes();
-        return engine::plan_tensors(variant.input, variant.quantization).total_bytes();
+        return model.sparse ? 0 : tensors_of(model, variant).total_bytes();
     };
     hooks.make_variant = [](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
         variant.input.empty() ? synthesize(campaign, variant, progress) : quantize(campaign, variant, progress);
+        const CampaignModel & model = campaign.models.at(variant.campaign_model);
+        verify_made(variant, read_input_info(model), tensors_of(model, variant));
     };
     return hooks;
 }

@@ -1,4 +1,5 @@
 // summary.json: docs/RESULTS.md describes the fields.
+#include "lab/languages.h"
 #include "lab/summary.h"
 
 namespace shimmy::lab {
@@ -155,7 +156,9 @@ Json settings_json(const Campaign & campaign) {
     }
     Json quality = nullptr;
     if (!campaign.quality.text.empty())
-        quality = {{"text", campaign.quality.text.string()}, {"chunks", campaign.quality.chunks}};
+        quality = {{"text", campaign.quality.text.string()},
+                   {"chunks", campaign.quality.chunks},
+                   {"check_offload", campaign.quality.check_offload}};
     return {{"repeats", campaign.repeats}, {"temperature", campaign.temperature},
             {"seed", campaign.seed},       {"max_tokens", campaign.max_tokens},
             {"n_ctx", campaign.n_ctx},     {"timeout_s", campaign.timeout_s},
@@ -176,6 +179,7 @@ Json models_json(const Summary & summary) {
                           {"license", text_or_null(model.license)},
                           {"license_name", text_or_null(model.license_name)},
                           {"license_link", text_or_null(model.license_link)},
+                          {"languages", model.languages.empty() ? card_languages(info.languages) : model.languages},
                           {"expected_architecture", text_or_null(model.expected_architecture)},
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},

@@ -3,6 +3,7 @@
 #include "base/units.h"
 #include "report/card_text.h"
 #include "report/licenses.h"
+#include "report/pareto.h"
 #include "report/svg_charts.h"
 #include "report/table.h"
 #include "report/tables.h"
@@ -40,7 +41,8 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
                      {"bits per\nweight", Align::right},
                      {"VRAM\nall on the card", Align::right},
                      {"VRAM\nexperts on CPU", Align::right},
-                     {"perplexity", Align::right}};
+                     {"mean KLD", Align::right},
+                     {"best for its", Align::left}};
     for (const Json & variant : summary["variants"]) {
         if (variant["model"] != repo.model) continue;
         const std::string type = variant["quantization"];
@@ -59,14 +61,41 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
                               size(variant, "file_size_bytes"),
                               fmt::format("{:.2f}", number_of(*entry, "bits_per_weight")),
                               size((*offload)["baseline"], "vram_bytes"), size((*offload)["offload"], "vram_bytes"),
-                              plus_minus(number_of(*entry, "ppl"), number_of(*entry, "ppl_error"), 4)});
+                              plus_minus(number_of(*entry, "mean_kld"), number_of(*entry, "mean_kld_error"), 5),
+                              fronts_of(summary, repo.model, quality, type)});
     }
     return table;
 }
 
+std::string offload_text(const Json & summary, const std::string & model, const Quality & quality) {
+    const Table table = offload_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    return "\nWith the experts on the CPU a file is still the same model: measured against everything on the card, "
+           "what "
+           "remains is the rounding of other kernels.\n\n" +
+           table.markdown();
+}
+
+std::string quality_text(const Json & summary, const Quality & quality, const std::string & model) {
+    const Json & document = *quality.document(model);
+    return fmt::format(
+               "Against the original weights, over {} chunks of {} tokens of `{}`. KLD is the Kullback-Leibler "
+               "divergence "
+               "of the next token's distribution from the original's, in nats: 0 is the same model. ± is one standard "
+               "error.\n\n",
+               number_of(document, "n_chunks"), number_of(document, "n_ctx"),
+               fs::path(text_of(document["text"], "file")).filename().string()) +
+           quality_table(summary, model, quality).markdown() +
+           "\nWhat that quality costs. Filled points, joined: the Pareto front, where nothing measured is as good in "
+           "both "
+           "and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
+           "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
+           "![Divergence against decode rate](quality-speed.svg)\n\n" +
+           pareto_table(summary, model, quality).markdown() + offload_text(summary, model, quality);
+}
+
 std::string readme(const Json & summary, const Quality & quality, const CardRepo & repo) {
     const Json & model = model_of(summary, repo.model);
-    const Json & document = *quality.document(repo.model);
     std::string out = front_matter(summary, repo);
     out += fmt::format("\n# {}\n\n", repo.name);
     out += fmt::format(
@@ -78,7 +107,8 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
     if (is_software(summary)) {
         out += "\n> **Speeds below are of a software device (llvmpipe), not of a GPU.** Memory and quality are real.\n";
     }
-    out += "\n## Files\n\n" + overview_table(summary, quality, repo).markdown();
+    out += "\n## Files\n\n" + overview_table(summary, quality, repo).markdown() +
+           "\nBest for its: nothing measured is closer to the original at that cost (see Quality).\n";
     out += "\n## Which one to choose\n\n" + which_to_choose(summary, quality, repo.model);
     out += "\n## How to run\n\n" + how_to_run(summary, repo);
     out += "\n## Memory and speed\n\n![VRAM by kind](vram.svg)\n\n![Decode rate against VRAM](speed.svg)\n\n" +
@@ -87,14 +117,7 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
                "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats. Measured with "
                "llama.cpp {} on {}.\n",
                text_of(summary, "llama_cpp_version"), device_line(summary));
-    out +=
-        fmt::format(
-            "\n## Quality\n\n![Divergence against bits per weight](quality.svg)\n\nAgainst the original weights, over "
-            "{} "
-            "chunks of {} tokens of `{}`; KLD is the Kullback-Leibler divergence of the next token's distribution.\n\n",
-            number_of(document, "n_chunks"), number_of(document, "n_ctx"),
-            fs::path(text_of(document["text"], "file")).filename().string()) +
-        quality_table(summary, repo.model, quality).markdown();
+    out += "\n## Quality\n\n" + quality_text(summary, quality, repo.model);
     out += "\n## Recipe\n\n" + recipe(summary, repo.model);
     out += "\n## Limits\n\n" + limits(summary, repo.model);
     out += "\n## Credits\n\n" + credits(summary, repo);
@@ -146,6 +169,10 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
         const bool hashed = variant["model_sha256"].is_string() && variant["file_size_bytes"].is_number();
         if (!hashed || !is_measured(summary, repo.model, type))
             obstacles.push_back(fmt::format("{} has not all its runs: {}", type, rerun_command));
+        const Json * offload = quality.offload_of(repo.model, type);
+        if (offload != nullptr && !offload->value("within_bound", false))
+            obstacles.push_back(
+                fmt::format("{} computes wrongly with its experts on the CPU, or without: see report.md", type));
         if (quality.of(repo.model, type) == nullptr)
             obstacles.push_back(fmt::format("no quality figures of {}: {}", type, quality.command(repo.model)));
     }
@@ -153,10 +180,11 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
 }
 
 std::map<std::string, std::string> card_files(const Json & summary, const Quality & quality, const CardRepo & repo) {
-    std::map<std::string, std::string> files{{"README.md", readme(summary, quality, repo)},
-                                             {"vram.svg", vram_svg(summary, repo.model)},
-                                             {"speed.svg", speed_svg(summary, repo.model)},
-                                             {"quality.svg", quality_svg(summary, repo.model, quality)}};
+    const auto front = [&](Cost cost) { return front_svg(summary, repo.model, quality, cost); };
+    std::map<std::string, std::string> files{
+        {"README.md", readme(summary, quality, repo)}, {"vram.svg", vram_svg(summary, repo.model)},
+        {"speed.svg", speed_svg(summary, repo.model)}, {"quality.svg", front(Cost::file_size)},
+        {"quality-vram.svg", front(Cost::vram)},       {"quality-speed.svg", front(Cost::speed)}};
     const fs::path license = license_file(model_of(summary, repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);
     return files;

@@ -25,15 +25,6 @@ bool is_quantized_from(const Json & summary, const Json & variant) {
            fs::path(text_or(model_of(summary, variant["model"]), "path", "")).filename().string();
 }
 
-const Json * row_of(const Json & summary, const std::string & model, const std::string & quantization) {
-    const Json * found = nullptr;
-    for (const Json * row : rows_of(summary, model)) {
-        const bool offload = (*row)["placement"] == "offload";
-        if ((*row)["quantization"] == quantization && (found == nullptr || offload)) found = row;
-    }
-    return found;
-}
-
 }  // namespace
 
 const Json & model_of(const Json & summary, const std::string & name) {
@@ -67,7 +58,9 @@ std::string front_matter(const Json & summary, const CardRepo & repo) {
     }
     const std::string base_model = text_or(model, "base_model", "");
     if (!base_model.empty()) out += fmt::format("base_model: {}\nbase_model_relation: quantized\n", base_model);
-    out += "pipeline_tag: text-generation\nlanguage:\n- en\n";
+    out += "pipeline_tag: text-generation\nlanguage:\n";
+    for (const Json & code : model["languages"])
+        out += code == "no" ? "- \"no\"\n" : fmt::format("- {}\n", code.get<std::string>());  // YAML takes no for false
     const std::string creator = text_or(summary, "creator", "");
     if (!creator.empty()) out += fmt::format("quantized_by: {}\n", yaml_text(creator));
     out += "tags:\n- gguf\n- moe\n- mixture-of-experts\n- cpu-moe\n- llama.cpp\n- shimmy\n";
@@ -102,19 +95,15 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
         out += fmt::format("- **{}** takes the least memory; its perplexity is {:+.2f}% against the original's.\n",
                            smallest.type, 100.0 * (smallest.ratio - 1.0));
     }
-    for (const Choice & choice : choices) {
-        const Json * row = row_of(summary, model, choice.type);
-        if (row == nullptr) continue;
-        out += fmt::format("- {}: everything on the card needs {} of VRAM, experts on the CPU {} ({:.0f}% less).\n",
-                           choice.type, size((*row)["baseline"], "vram_bytes"), size((*row)["offload"], "vram_bytes"),
-                           number_of(*row, "saved_percent"));
-    }
-    for (const std::string & line : recommendations(summary, model, quality))
-        out += fmt::format("- By measured quality, {}{}.\n", line, is_software(summary) ? " on a software device" : "");
+    out +=
+        "\nBy free VRAM, the file closest to the original among those that fit and decode at no less than half the "
+        "speed "
+        "of the fastest that fits:\n\n" +
+        recommendation_table(summary, model, quality).markdown();
+    if (is_software(summary)) out += "\nThe speeds are a software device's: on a GPU the choice may differ.\n";
     return out +
-           "- If everything fits on your card, leave `--cpu-moe` out. If it almost fits, `--n-cpu-moe N` keeps only "
-           "the "
-           "experts of the first N layers on the CPU: `shimmy plan FILE --vram SIZE` names N.\n";
+           "\nWhere everything almost fits, `--n-cpu-moe N` keeps only the experts of the first N layers on the CPU: "
+           "`shimmy plan FILE --vram SIZE` names N.\n";
 }
 
 std::string how_to_run(const Json & summary, const CardRepo & repo) {
@@ -220,7 +209,7 @@ std::string limits(const Json & summary, const std::string & model) {
     const Json & settings = summary["settings"];
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
-        "- Context {} tokens, answers of at most {} tokens, {} prompts, {} repeats, in English. The model was trained "
+        "- Context {} tokens, answers of at most {} tokens, {} prompts, {} repeats. The model was trained "
         "for "
         "{} tokens.\n"
         "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"

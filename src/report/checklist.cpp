@@ -67,6 +67,7 @@ void add_set_up(const Json & summary, const Json & model, const Commands & comma
                   there ? fmt::format("sha256 `{}…`", text_of(variant, "model_sha256").substr(0, 12)) : "",
                   commands.run);
     }
+    if (is_synthetic(summary, name)) return;  // never published
     const std::string obstacle = license_obstacle(model);
     list.item("license named, and it allows publishing", obstacle.empty(), text_or(model, "license", ""), obstacle);
 }
@@ -132,6 +133,23 @@ void add_memory(const Json & summary, const std::string & name, const Commands &
     list.item("offloading saves VRAM in every quantization", saves, "`summary.json`, rows", commands.run);
 }
 
+void add_quality(const Json & summary, const std::string & name, const Quality & quality, const Commands & commands,
+                 List & list) {
+    list.item("quality measured", quality.document(name) != nullptr, fmt::format("`quality/{}.json`", name),
+              quality.command(name));
+    size_t n_files = 0;
+    size_t n_sound = 0;
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != name) continue;
+        const Json * offload = quality.offload_of(name, variant["quantization"]);
+        ++n_files;
+        n_sound += offload != nullptr && offload->value("within_bound", false) ? 1 : 0;
+    }
+    list.item("every file predicts the same with its experts on the CPU", n_files > 0 && n_sound == n_files,
+              fmt::format("`quality/{}.json`, offload", name),
+              "add check_offload = true under [quality] in the campaign, then: " + commands.run);
+}
+
 void add_summary(const Json & summary, const std::string & name, const Quality & quality, const Commands & commands,
                  List & list) {
     list.heading("Summary");
@@ -140,8 +158,7 @@ void add_summary(const Json & summary, const std::string & name, const Quality &
         return (*cell)["n_valid"] == (*cell)["n_runs"];
     });
     list.item("every run of the campaign has figures", complete, "`summary.json`, cells", commands.run);
-    list.item("quality measured", quality.document(name) != nullptr, fmt::format("`quality/{}.json`", name),
-              quality.command(name));
+    if (!is_synthetic(summary, name)) add_quality(summary, name, quality, commands, list);
     list.item("figures are of a hardware device", !is_software(summary), text_or(summary["device"], "description", ""),
               "run the campaign on a machine with a GPU");
 }

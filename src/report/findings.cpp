@@ -180,6 +180,20 @@ void add_cell_anomalies(const Json & cell, std::vector<Finding> & found) {
     }
 }
 
+// Kernels that compute wrongly: above all others, as every figure of that placement is of another model.
+void add_offload_defects(const Json & summary, const Quality & quality, std::vector<Finding> & found) {
+    for (const Json & variant : summary["variants"]) {
+        const Json * check = quality.offload_of(variant["model"], variant["quantization"]);
+        if (check == nullptr || check->value("within_bound", false)) continue;
+        found.push_back({variant["model"],
+                         fmt::format("{} offload is DEFECTIVE: its predictions differ from the baseline's by a mean KL "
+                                     "divergence of {:.2g}, and rounding explains {:.0g} at most: its kernels, or the "
+                                     "baseline's, compute wrongly.",
+                                     text_of(variant, "quantization"), number_of(*check, "mean_kld"),
+                                     number_of(*check, "mean_kld_bound"))});
+    }
+}
+
 }  // namespace
 
 std::vector<Finding> find_findings(const Json & summary) {
@@ -195,8 +209,9 @@ std::vector<Finding> find_findings(const Json & summary) {
     return findings;
 }
 
-std::vector<Finding> find_anomalies(const Json & summary) {
+std::vector<Finding> find_anomalies(const Json & summary, const Quality & quality) {
     std::vector<Finding> found;
+    add_offload_defects(summary, quality, found);
     for (const Json & row : summary["rows"])
         add_row_anomalies(row, found);
     for (const Json & cell : summary["cells"]) {

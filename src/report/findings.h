@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "report/quality.h"
 
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ struct Finding {
 std::vector<Finding> find_findings(const Json & summary);
 
 // VRAM of 0 or equal in both placements, output empty, spread above 10%, a baseline slower than offload, answers that
-// differ between repeats, broken event streams, failed requests.
-std::vector<Finding> find_anomalies(const Json & summary);
+// differ between repeats, broken event streams, failed requests; offloading that changes what a model predicts.
+std::vector<Finding> find_anomalies(const Json & summary, const Quality & quality);
 
 }  // namespace shimmy::report

@@ -68,14 +68,16 @@ std::string html_report(const Json & summary, const Quality & quality, const Com
         const std::string name = model["name"];
         quality_commands[name] = quality.command(name);
         pareto[name] = pareto_json(summary, name, quality);
-        recommended[name] = recommendations(summary, name, quality);
+        recommended[name] = Json::array();
+        for (const Recommendation & line : recommendations(summary, name, quality))
+            recommended[name].push_back(sentence(line));
         if (const Json * document = quality.document(name)) quality_documents[name] = *document;
     }
     const Json data{
         {"summary", summary},
         {"table_mode", table_mode(summary)},
         {"findings", findings_json(find_findings(summary))},
-        {"anomalies", findings_json(find_anomalies(summary))},
+        {"anomalies", findings_json(find_anomalies(summary, quality))},
         {"quality", quality_documents},
         {"pareto", pareto},
         {"recommendations", recommended},

@@ -52,7 +52,8 @@ std::string definitions_section(const Json & summary) {
         "first N layers.\n"
         "- TTFT: request accepted, model loaded, to the first token. Decode rate: tokens after the first, per second. "
         "Prefill rate: prompt tokens per second.\n"
-        "- Cold: the first answer after loading, with nothing warmed up. All other figures are the warm answer's.\n"
+        "- Cold: the first answer after loading, which ends with llama.cpp's own warm-up of a few tokens. All other "
+        "figures are the warm answer's.\n"
         "- Slowdown: median decode rate of the baseline over that of the offload.\n"
         "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: mean and 95% "
         "interval; {}.\n"
@@ -85,16 +86,26 @@ std::string cost_section(const Json & summary, const std::string & model, const 
         "and better in one.\n\n" +
         table.markdown() +
         "\nWhich to take, the lowest mean KLD at no less than half the speed of the fastest that fits:\n\n";
-    for (const std::string & line : recommendations(summary, model, quality))
-        out += fmt::format("- {}\n", line);
-    return out +
+    return out + recommendation_table(summary, model, quality).markdown() +
            (is_software(summary) ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n" : "");
+}
+
+// Is a file the same model with its experts on the CPU?
+std::string offload_section(const Json & summary, const std::string & model, const Quality & quality) {
+    const Table table = offload_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    return "\nThe experts on the CPU against everything on the device, of the same file: kernels round differently, "
+           "and what "
+           "is above the bound is no rounding.\n\n" +
+           table.markdown();
 }
 
 }  // namespace
 
 std::string quality_section(const Json & summary, const std::string & model, const Quality & quality) {
     const Json * document = quality.document(model);
+    if (document == nullptr && is_synthetic(summary, model))
+        return "Weights are random: there is no quality to measure.\n";
     if (document == nullptr) {
         return fmt::format("Not measured for {}. This command measures it:\n\n```\n{}\n```\n", model,
                            quality.command(model));
@@ -103,14 +114,15 @@ std::string quality_section(const Json & summary, const std::string & model, con
                        fs::path(text_of((*document)["base"], "file")).filename().string(),
                        number_of(*document, "n_chunks"), number_of(*document, "n_ctx"),
                        fs::path(text_of((*document)["text"], "file")).filename().string()) +
-           quality_table(summary, model, quality).markdown() + cost_section(summary, model, quality);
+           quality_table(summary, model, quality).markdown() + cost_section(summary, model, quality) +
+           offload_section(summary, model, quality);
 }
 
-std::string findings_section(const Json & summary) {
+std::string findings_section(const Json & summary, const Quality & quality) {
     const bool several = summary["models"].size() > 1;
     std::string out = list_of(find_findings(summary), several);
     if (out.empty()) out = "None yet: no quantization has all its runs.\n";
-    const std::string anomalies = list_of(find_anomalies(summary), several);
+    const std::string anomalies = list_of(find_anomalies(summary, quality), several);
     out +=
         anomalies.empty() ? "\nNothing in the figures asks for a second look.\n" : "\n**Look twice:**\n\n" + anomalies;
     return out;
@@ -130,7 +142,7 @@ std::string missing_section(const Json & summary, const Commands & commands) {
 std::string markdown_report(const Json & summary, const Quality & quality, const Commands & commands) {
     std::string out = fmt::format("# Campaign {}\n\n", text_of(summary, "campaign"));
     if (summary["n_valid_runs"].get<size_t>() > 0) {
-        out += "## Findings\n\n" + findings_section(summary);
+        out += "## Findings\n\n" + findings_section(summary, quality);
         for (const Json & model : summary["models"]) {
             const std::string name = model["name"];
             out += fmt::format("\n## {}\n\n", name) + results_section(summary, name, 3);

@@ -15,7 +15,7 @@ std::string markdown_report(const Json & summary, const Quality & quality, const
 std::string environment_section(const Json & summary);
 std::string results_section(const Json & summary, const std::string & model, int heading_level);
 std::string quality_section(const Json & summary, const std::string & model, const Quality & quality);
-std::string findings_section(const Json & summary);
+std::string findings_section(const Json & summary, const Quality & quality);
 std::string missing_section(const Json & summary, const Commands & commands);
 std::string definitions_section(const Json & summary);
 

@@ -90,36 +90,83 @@ std::vector<QualityPoint> quality_points(const Json & summary, const std::string
     return points;
 }
 
-std::vector<std::string> recommendations(const Json & summary, const std::string & model, const Quality & quality) {
+std::string fronts_of(const Json & summary, const std::string & model, const Quality & quality,
+                      const std::string & quantization) {
+    std::string names;
+    for (const Cost cost : COSTS) {
+        const auto points = quality_points(summary, model, quality, cost);
+        const bool found = std::any_of(points.begin(), points.end(), [&](const QualityPoint & point) {
+            return point.quantization == quantization && point.on_front;
+        });
+        if (found) names += (names.empty() ? "" : ", ") + std::string(to_string(cost));
+    }
+    return names;
+}
+
+namespace {
+
+// Of the first `n_fit` cells, those that fit.
+const Json * recommended(const std::vector<const Json *> & cells, size_t n_fit, const std::string & model,
+                         const Quality & quality) {
+    double fastest = 0.0;
+    for (size_t i = 0; i < n_fit; ++i)
+        fastest = std::max(fastest, decode_rate(*cells[i]));
+    const auto rank = [&](const Json * cell) { return std::pair(*kld_of(quality, model, *cell), -decode_rate(*cell)); };
+    const Json * best = nullptr;
+    for (size_t i = 0; i < n_fit; ++i) {
+        if (decode_rate(*cells[i]) < RECOMMENDED_SHARE * fastest) continue;
+        if (best == nullptr || rank(cells[i]) < rank(best)) best = cells[i];
+    }
+    return best;
+}
+
+std::string option_of(const std::string & placement) {
+    if (placement == "offload") return "`--cpu-moe`";
+    if (placement.starts_with("n_cpu_moe=")) return "`--n-cpu-moe " + placement.substr(10) + "`";
+    return "none";
+}
+
+}  // namespace
+
+std::vector<Recommendation> recommendations(const Json & summary, const std::string & model, const Quality & quality) {
     std::vector<const Json *> cells = rated_cells(summary, model, quality);
     std::stable_sort(cells.begin(), cells.end(), [](const Json * a, const Json * b) {
         return bytes_of(*a, "vram_bytes") < bytes_of(*b, "vram_bytes");
     });
-    std::vector<std::string> lines;
-    std::string last;
+    std::vector<Recommendation> found;
+    const Json * last = nullptr;
     for (size_t n_fit = 1; n_fit <= cells.size(); ++n_fit) {
+        const uint64_t vram_bytes = bytes_of(*cells[n_fit - 1], "vram_bytes");
         // Cells of the same VRAM come into reach together.
-        if (n_fit < cells.size() && bytes_of(*cells[n_fit], "vram_bytes") == bytes_of(*cells[n_fit - 1], "vram_bytes"))
-            continue;
-        double fastest = 0.0;
-        for (size_t i = 0; i < n_fit; ++i)
-            fastest = std::max(fastest, decode_rate(*cells[i]));
-        const Json * best = nullptr;
-        const auto rank = [&](const Json * cell) {
-            return std::pair(*kld_of(quality, model, *cell), -decode_rate(*cell));
-        };
-        for (size_t i = 0; i < n_fit; ++i) {
-            if (decode_rate(*cells[i]) < RECOMMENDED_SHARE * fastest) continue;
-            if (best == nullptr || rank(cells[i]) < rank(best)) best = cells[i];
-        }
-        const std::string name = cell_name(*best);
-        if (name == last) continue;
-        last = name;
-        lines.push_back(fmt::format("from {} of VRAM: {}, mean KLD {:.5f}, {} tokens/s",
-                                    size(*cells[n_fit - 1], "vram_bytes"), name, *kld_of(quality, model, *best),
-                                    figure(decode_rate(*best))));
+        if (n_fit < cells.size() && bytes_of(*cells[n_fit], "vram_bytes") == vram_bytes) continue;
+        const Json * best = recommended(cells, n_fit, model, quality);
+        if (best == last) continue;
+        last = best;
+        found.push_back({vram_bytes, text_of(*best, "quantization"), text_of(*best, "placement"),
+                         *kld_of(quality, model, *best), decode_rate(*best)});
     }
-    return lines;
+    return found;
+}
+
+std::string sentence(const Recommendation & recommendation) {
+    return fmt::format("from {} of VRAM: {} {}, mean KLD {:.5f}, {} tokens/s", format_bytes(recommendation.vram_bytes),
+                       recommendation.quantization, recommendation.placement, recommendation.mean_kld,
+                       figure(recommendation.decode_tps));
+}
+
+Table recommendation_table(const Json & summary, const std::string & model, const Quality & quality) {
+    using Align = Table::Align;
+    Table table;
+    table.columns = {{"free VRAM,\nat least"},
+                     {"take", Align::left},
+                     {"placement option", Align::left},
+                     {"mean KLD"},
+                     {"decode,\ntok/s"}};
+    for (const Recommendation & line : recommendations(summary, model, quality)) {
+        table.rows.push_back({format_bytes(line.vram_bytes), "**" + line.quantization + "**", option_of(line.placement),
+                              fmt::format("{:.5f}", line.mean_kld), figure(line.decode_tps)});
+    }
+    return table;
 }
 
 Table pareto_table(const Json & summary, const std::string & model, const Quality & quality) {

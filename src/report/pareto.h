@@ -25,9 +25,26 @@ struct QualityPoint {
 std::vector<QualityPoint> quality_points(const Json & summary, const std::string & model, const Quality & quality,
                                          Cost cost);
 
+// Of a quantization, in any placement: "file size, VRAM"; empty: on no front.
+std::string fronts_of(const Json & summary, const std::string & model, const Quality & quality,
+                      const std::string & quantization);
+
+struct Recommendation {
+    uint64_t vram_bytes = 0;  // from so much on
+    std::string quantization;
+    std::string placement;
+    double mean_kld = 0.0;
+    double decode_tps = 0.0;
+};
+
 // For growing VRAM, where it changes: the cell with the lowest mean KL divergence among those that fit and decode at
-// least at half of the rate of the fastest that fits. A sentence part each: "from 1.20 GiB of VRAM: Q4_K_M offload, …".
-std::vector<std::string> recommendations(const Json & summary, const std::string & model, const Quality & quality);
+// least at half of the rate of the fastest that fits.
+std::vector<Recommendation> recommendations(const Json & summary, const std::string & model, const Quality & quality);
+
+// "from 1.20 GiB of VRAM: Q4_K_M offload, mean KLD 0.00101, 37.2 tokens/s"
+std::string sentence(const Recommendation & recommendation);
+// The same as a table, with the option that gives the placement.
+Table recommendation_table(const Json & summary, const std::string & model, const Quality & quality);
 
 // A line per cell: its figures, and on which fronts it lies.
 Table pareto_table(const Json & summary, const std::string & model, const Quality & quality);

@@ -58,6 +58,15 @@ const Json * Quality::of(const std::string & model, const std::string & quantiza
     return nullptr;
 }
 
+const Json * Quality::offload_of(const std::string & model, const std::string & quantization) const {
+    const Json * all = document(model);
+    if (all == nullptr || !all->contains("offload")) return nullptr;
+    for (const Json & entry : (*all)["offload"]) {
+        if (entry["quant"] == quantization) return &entry;
+    }
+    return nullptr;
+}
+
 std::string Quality::command(const std::string & model) const {
     std::string base;
     std::string others;
@@ -73,6 +82,8 @@ std::string Quality::command(const std::string & model) const {
     }
     const Json & quality = summary_["settings"]["quality"];
     const std::string text = quality.is_object() ? text_or(quality, "text", "TEXT.txt") : "TEXT.txt";
+    const bool check_offload = quality.is_object() && quality.value("check_offload", false);
+    if (check_offload) others += " --check-offload --device gpu";
     return fmt::format("shimmy quality --base {} --text {}{} --json > {}", base, text, others,
                        (out_dir_ / "quality" / (model + ".json")).string());
 }

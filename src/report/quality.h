@@ -21,6 +21,10 @@ public:
     // A quantization's entry: ppl, ppl_error, mean_kld, …; null if it is missing.
     const Json * of(const std::string & model, const std::string & quantization) const;
 
+    // Offload against the baseline of the same file: mean_kld, mean_kld_bound, within_bound, …; null if it was not
+    // checked.
+    const Json * offload_of(const std::string & model, const std::string & quantization) const;
+
     // The command that brings the figures of this model.
     std::string command(const std::string & model) const;
 

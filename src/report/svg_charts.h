@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "report/pareto.h"
 #include "report/quality.h"
 
 #include <string>
@@ -11,6 +12,7 @@ namespace shimmy::report {
 // Each is a whole SVG file. Throws Error with gnuplot's reason, or that it is not installed.
 std::string vram_svg(const Json & summary, const std::string & model);   // stacked by kind, a bar per cell
 std::string speed_svg(const Json & summary, const std::string & model);  // decode rate against VRAM, with ranges
-std::string quality_svg(const Json & summary, const std::string & model, const Quality & quality);  // KLD against bits
+// Mean KL divergence from the base against a cost, logarithmic, with the Pareto front joined and filled.
+std::string front_svg(const Json & summary, const std::string & model, const Quality & quality, Cost cost);
 
 }  // namespace shimmy::report

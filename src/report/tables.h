@@ -21,6 +21,9 @@ Table load_table(const Json & summary, const std::string & model);
 // Perplexity and divergence from the base; only the quantizations that have figures.
 Table quality_table(const Json & summary, const std::string & model, const Quality & quality);
 
+// Offload against the baseline of the same file; only the quantizations that were checked.
+Table offload_table(const Json & summary, const std::string & model, const Quality & quality);
+
 Table file_table(const Json & summary, const std::string & model);
 
 // results.csv: a line per run, RFC 4180.

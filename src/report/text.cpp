@@ -74,6 +74,12 @@ bool is_software(const Json & summary) {
     return summary.contains("device") && summary["device"].value("software", false);
 }
 
+bool is_synthetic(const Json & summary, const std::string & model) {
+    const Json & models = field(summary, "models");
+    return std::any_of(models.begin(), models.end(),
+                       [&](const Json & other) { return other["name"] == model && other["shape"].is_string(); });
+}
+
 std::string device_line(const Json & summary) {
     const Json & device = field(summary, "device");
     return fmt::format("{}: {} ({}, {}){}", text_of(device, "name"), text_of(device, "description"),

@@ -25,6 +25,7 @@ std::string plus_minus(double value, double error, int decimals);  // "1.3463 ±
 std::string one_line(std::string text);                            // line breaks as spaces
 
 bool is_software(const Json & summary);
+bool is_synthetic(const Json & summary, const std::string & model);  // of a shape: its weights are random
 std::string device_line(const Json & summary);
 std::string host_line(const Json & summary);
 std::string mode_name(const std::string & mode);

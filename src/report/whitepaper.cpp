@@ -88,7 +88,7 @@ std::string limits_section(const Json & summary) {
         "- VRAM is what llama.cpp allocates. The driver's context comes on top, some hundred MiB on most cards.\n"
         "- Experts in RAM are read from the page cache: with less free RAM than they take, speed falls to that of the "
         "disk.\n"
-        "- The prompts are few and in English.\n",
+        "- The prompts are few; other text chooses other experts.\n",
         number_of(summary["settings"], "n_ctx"), number_of(summary["settings"], "max_tokens"));
     return out;
 }
@@ -127,7 +127,7 @@ std::string whitepaper(const Json & summary, const Quality & quality, const Comm
     if (!creator.empty()) out += fmt::format("By {}. ", creator);
     out += fmt::format("Measured with shimmy {} over llama.cpp {}.\n\n", text_of(summary, "shimmy_version"),
                        text_of(summary, "llama_cpp_version"));
-    out += "## What was found\n\n" + findings_section(summary);
+    out += "## What was found\n\n" + findings_section(summary, quality);
     out += "\n## Models\n\n" + models_table(summary);
     out += "\n## Environment\n\n" + environment_section(summary);
     out += "\n## Method\n\n" + method_section(summary);

@@ -61,6 +61,17 @@ TEST(ModelInfo, CountsParametersAndExperts) {
     EXPECT_TRUE(info.chat_template.empty());
 }
 
+TEST(ModelInfo, LanguagesAreThoseOfTheMetadata) {
+    const TempDir dir;
+    const auto languages = [&](auto value) {
+        GgufBytes(0, 2).key("general.architecture", "toy").key("general.languages", value).write(dir / "toy.gguf");
+        return read_model_info(dir / "toy.gguf").languages;
+    };
+    EXPECT_EQ(languages(std::vector<std::string>{"en", "zh"}), (std::vector<std::string>{"en", "zh"}));
+    EXPECT_TRUE(languages(3U).empty())
+        << "of another type than llama.cpp's converter writes: no reason to refuse a file";
+}
+
 TEST(ModelInfo, OneRowOfTheTokenEmbeddingIsReadPerToken) {
     const TempDir dir;
     GgufBytes(2, 1)

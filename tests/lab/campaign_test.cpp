@@ -111,6 +111,11 @@ TEST(Campaign, ErrorsOfLists) {
     expect_error("quantizations = [\n  \"Q2_K\",\n  \"Q2_X\"]\n" + MINIMAL, "3", "Q2_X");
     expect_error("quantizations = [\"Q2_K\", \"q2_k\"]\n" + MINIMAL, "1", "listed twice");
     expect_error("quantizations = [4]\n" + MINIMAL, "1", "must be text");
+    expect_error("languages = [\"en\", \"english\"]\n" + MINIMAL, "1", "language 'english': a code of ISO 639");
+    expect_error("languages = [\"EN\"]\n" + MINIMAL, "1", "ISO 639");
+    expect_error("languages = [\"xx\"]\n" + MINIMAL, "1", "ISO 639");
+    expect_error("languages = [\"en\", \"en\"]\n" + MINIMAL, "1", "language 'en' is listed twice");
+    expect_error("languages = []\n" + MINIMAL, "1", "empty list");
     expect_error("placements = [\"baseline\", \"cpu\"]\n" + MINIMAL, "1", "not a placement");
     expect_error("placements = [\"baseline\"]\n" + MINIMAL, "1", "one that offloads");
     expect_error("placements = [\"offload\"]\n" + MINIMAL, "1", "needs \"baseline\"");
@@ -129,6 +134,7 @@ modes = ["stream", "no-stream", "generate"]
 creator = "Ada"
 repo_owner = "ada"
 layout = "per-model"
+languages = ["en", "zh"]
 [load]
 clients = [1, 8]
 duration_s = 5
@@ -139,6 +145,7 @@ chunks = 20
 path = "a.gguf"
 base_model = "microsoft/Phi-3.5-MoE-instruct"
 license = "mit"
+languages = ["multilingual", "no", "yue"]
 expected_architecture = "phimoe"
 [[models]]
 shape = "gpt-oss-20b"
@@ -149,6 +156,8 @@ shape = "my-shape.toml"
 )");
     EXPECT_EQ(campaign.modes, (std::vector<Mode>{Mode::stream, Mode::no_stream, Mode::generate}));
     EXPECT_EQ(campaign.layout, CardLayout::per_model);
+    EXPECT_EQ(campaign.models[0].languages, (std::vector<std::string>{"multilingual", "no", "yue"}));
+    EXPECT_EQ(campaign.models[1].languages, (std::vector<std::string>{"en", "zh"}));
     EXPECT_EQ(campaign.load.clients, (std::vector<int>{1, 8}));
     EXPECT_EQ(campaign.load.duration_s, 5);
     EXPECT_EQ(campaign.quality.text, "/campaigns/eval.txt");
@@ -199,7 +208,8 @@ TEST(Campaign, ErrorsOfModels) {
 }
 
 TEST(Campaign, ALicenseOfItsOwnHasANameAndALink) {
-    const Campaign file = parse(MINIMAL + "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"LICENSE-x\"\n");
+    const Campaign file =
+        parse(MINIMAL + "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"LICENSE-x\"\n");
     EXPECT_EQ(file.models[0].license_name, "own");
     EXPECT_EQ(file.models[0].license_link, "/campaigns/LICENSE-x");
     const std::string url = "https://example.org/license";

@@ -86,6 +86,16 @@ TEST_F(QualityRun, WhatChangedIsMeasuredAgain) {
     EXPECT_EQ(launches(), 0U);
 }
 
+TEST_F(QualityRun, OffloadIsCheckedOnTheCampaignsDevice) {
+    EXPECT_EQ(launches(), 1U);
+    campaign_.quality.check_offload = true;
+    EXPECT_EQ(launches(), 1U) << "the document lacks the check";
+    EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), "--check-offload"), 1);
+    const auto device = std::find(launched_[0].begin(), launched_[0].end(), "--device");
+    ASSERT_NE(device, launched_[0].end());
+    EXPECT_EQ(device[1], campaign_.device);
+}
+
 TEST_F(QualityRun, AFailureLeavesNoDocumentAndStopsNothing) {
     fails_ = true;
     EXPECT_EQ(launches(), 1U);
@@ -106,6 +116,7 @@ TEST_F(QualityRun, NotWithoutATextAndNotForSomeRuns) {
 TEST_F(QualityRun, ATextThatIsMissingIsSaid) {
     fs::remove(dir_ / "eval.txt");
     EXPECT_THROW(launches(), Error);
+    EXPECT_FALSE(fs::exists(campaign_.out_dir / "results")) << "before the first run, not after the last";
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ protected:
     Json summary() {
         lab::CampaignPlan plan;
         plan.campaign = campaign_;
-        plan.inputs = {lab::InputInfo{"F16", false, 16, 4, 1024, "deepseek"}};
+        plan.inputs = {lab::InputInfo{"F16", false, 16, 4, 1024, "deepseek", languages_of_file_}};
         plan.variants = {{"m", "F16", "/m.gguf", "/m.gguf"}, {"m", "Q2_K", "/out/m-Q2_K.gguf", "/m.gguf"}};
         plan.sha256 = {"aaaa00000000000000", "bbbb00000000000000"};
         plan.errors = {"", ""};
@@ -59,6 +59,11 @@ protected:
             plan.results.push_back(result);
         }
         return lab::to_json(lab::summarize_campaign(plan));
+    }
+
+    std::vector<Finding> anomalies() {
+        const Json all = summary();
+        return find_anomalies(all, Quality(all, out()));
     }
 
     void write_quality(const std::string & sha256_of_q2_k = "bbbb00000000000000") {
@@ -83,7 +88,17 @@ protected:
                               {"rms_delta_p", 1.0},
                               {"same_top_percent", 99.0}});
         }
-        const Json document{{"base", {{"file", "/m.gguf"}, {"sha256", "aaaa00000000000000"}}},
+        Json offload = Json::array();
+        for (const auto & [type, kld] : offload_kld_)
+            offload.push_back({{"quant", type},
+                               {"mean_kld", kld},
+                               {"mean_kld_error", kld / 10},
+                               {"max_kld", kld * 9},
+                               {"same_top_percent", 99.5},
+                               {"mean_kld_bound", 0.001},
+                               {"within_bound", kld <= 0.001}});
+        const Json document{{"offload", offload},
+                            {"base", {{"file", "/m.gguf"}, {"sha256", "aaaa00000000000000"}}},
                             {"text", {{"file", "/eval.txt"}, {"sha256", "cccc"}}},
                             {"n_ctx", 512},
                             {"n_chunks", 8},
@@ -99,6 +114,8 @@ protected:
     TempDir dir_;
     lab::Campaign campaign_;
     double jitter_ = 1.0;
+    std::vector<std::string> languages_of_file_;
+    std::map<std::string, double> offload_kld_;  // by quantization, of offload against baseline
     std::map<std::pair<std::string, std::string>, Answer> answers_{{{"F16", "baseline"}, {4000000, 40.0}},
                                                                    {{"F16", "offload"}, {1000000, 10.0}},
                                                                    {{"Q2_K", "baseline"}, {2000000, 50.0}},
@@ -125,7 +142,7 @@ TEST_F(DocumentsOf, FindingsAreComputed) {
     EXPECT_TRUE(says(findings,
                      "from 488.3 KiB of VRAM Q2_K offload (25.0 tokens/s), from 1.9 MiB of VRAM Q2_K baseline "
                      "(50.0 tokens/s), from 3.8 MiB of VRAM F16 baseline (40.0 tokens/s)"));
-    EXPECT_TRUE(find_anomalies(summary()).empty());
+    EXPECT_TRUE(anomalies().empty());
 }
 
 TEST_F(DocumentsOf, AReductionThatDiffersIsCalledSo) {
@@ -137,13 +154,13 @@ TEST_F(DocumentsOf, AnomaliesAreCalledOut) {
     answers_[{"F16", "offload"}].vram_bytes = 4000000;
     answers_[{"Q2_K", "offload"}] = {500000, 60.0, " \n"};
     jitter_ = 1.5;
-    const auto anomalies = find_anomalies(summary());
-    EXPECT_TRUE(says(anomalies, "F16 offload: VRAM is 3.8 MiB in both placements"));
-    EXPECT_TRUE(says(anomalies, "Q2_K offload: the baseline is slower than offload"));
-    EXPECT_TRUE(says(anomalies, "Q2_K offload (in process): the answer to `a` is empty"));
-    EXPECT_TRUE(says(anomalies, "the decode rate spreads by 2"));  // 1 and 1.5 over their median: 21%
+    const auto found = anomalies();
+    EXPECT_TRUE(says(found, "F16 offload: VRAM is 3.8 MiB in both placements"));
+    EXPECT_TRUE(says(found, "Q2_K offload: the baseline is slower than offload"));
+    EXPECT_TRUE(says(found, "Q2_K offload (in process): the answer to `a` is empty"));
+    EXPECT_TRUE(says(found, "the decode rate spreads by 2"));  // 1 and 1.5 over their median: 21%
     answers_[{"Q2_K", "offload"}].vram_bytes = 0;
-    EXPECT_TRUE(says(find_anomalies(summary()), "VRAM is 0."));
+    EXPECT_TRUE(says(anomalies(), "VRAM is 0."));
 }
 
 TEST_F(DocumentsOf, TheScreenShowsTableAndConditions) {
@@ -210,15 +227,55 @@ TEST_F(DocumentsOf, CardsAreWhatTheHubTakes) {
     ASSERT_EQ(card.rfind("---\n", 0), 0U);
     ASSERT_NE(end, std::string::npos);
     const std::string front = card.substr(4, end - 4);
-    for (const char * line :
-         {"license: mit", "base_model: maker/model", "base_model_relation: quantized", "pipeline_tag: text-generation",
-          "language:\n- en", "quantized_by: \"someone\"", "- gguf"}) {
+    for (const char * line : {"license: mit", "base_model: maker/model", "base_model_relation: quantized",
+                              "pipeline_tag: text-generation", "quantized_by: \"someone\"", "- gguf"}) {
         EXPECT_NE(front.find(line), std::string::npos) << line;
     }
-    for (const char * piece : {"bbbb00000000000000", "10.0500 ± 0.1000", "shimmy quantize m.gguf --types Q2_K",
-                               "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
+    EXPECT_NE(front.find("language:\n- en\n"), std::string::npos) << "where neither file nor campaign says more";
+    for (const char * piece :
+         {"bbbb00000000000000", "10.0500 ± 0.1000", "| **Q2_K** | 1.0 MiB | 3.00 |",
+          "| 0.02000 ± 0.00100 | file size, VRAM, decode rate |", "](quality.svg)", "](quality-vram.svg)",
+          "](quality-speed.svg)", "| 488.3 KiB | **Q2_K** | `--cpu-moe` | 0.02000 | 25.0 |",
+          "| 3.8 MiB | **F16** | none | 0.00000 | 40.0 |", "shimmy quantize m.gguf --types Q2_K",
+          "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
         EXPECT_NE(card.find(piece), std::string::npos) << piece;
     }
+}
+
+TEST_F(DocumentsOf, ADefectOfOffloadIsNoNoise) {
+    offload_kld_ = {{"F16", 0.00002}, {"Q2_K", 0.0003}};
+    write_quality();
+    EXPECT_TRUE(write().refused.empty());
+    EXPECT_TRUE(anomalies().empty());
+    EXPECT_NE(text_of("cards/m-Q2_K-GGUF/README.md")
+                  .find("| 0.000300 ± 0.000030 | 0.001 | 0.0027 | 99.50% | the same model |"),
+              std::string::npos);
+    EXPECT_NE(text_of("checklist.md").find("- [x] every file predicts the same"), std::string::npos);
+    offload_kld_["Q2_K"] = 0.4;
+    write_quality();
+    const Documents documents = write();
+    ASSERT_EQ(documents.refused.size(), 2U) << "a card shows all files of its model";
+    EXPECT_NE(documents.refused[0].find("Q2_K computes wrongly"), std::string::npos) << documents.refused[0];
+    EXPECT_TRUE(says(anomalies(),
+                     "Q2_K offload is DEFECTIVE: its predictions differ from the baseline's by a mean KL "
+                     "divergence of 0.4, and rounding explains 0.001 at most"));
+    EXPECT_NE(text_of("report.md").find("**defect**"), std::string::npos);
+    EXPECT_NE(text_of("report.html").find("DEFECTIVE"), std::string::npos);
+    EXPECT_NE(text_of("checklist.md").find("- [ ] every file predicts the same"), std::string::npos);
+}
+
+TEST_F(DocumentsOf, TheLanguagesAreTheFilesOrTheCampaigns) {
+    write_quality();
+    const auto language = [&] {
+        write();
+        const std::string card = text_of("cards/m-Q2_K-GGUF/README.md");
+        const size_t at = card.find("language:\n");
+        return card.substr(at, card.find("quantized_by", at) - at);
+    };
+    languages_of_file_ = {"de", "de", "Klingon", "fr"};
+    EXPECT_EQ(language(), "language:\n- de\n- fr\n") << "what is no code is left out";
+    campaign_.models[0].languages = {"no", "multilingual"};
+    EXPECT_EQ(language(), "language:\n- \"no\"\n- multilingual\n") << "YAML takes a bare no for false";
 }
 
 TEST_F(DocumentsOf, OneCardPerModelListsEveryFile) {

@@ -84,7 +84,9 @@ TEST_F(Pareto, TheFrontIsWhatNothingElseBeats) {
 }
 
 TEST_F(Pareto, RecommendationsChangeWithTheVram) {
-    const auto lines = recommendations(summary_, "m", Quality(summary_, dir_.path()));
+    std::vector<std::string> lines;
+    for (const Recommendation & line : recommendations(summary_, "m", Quality(summary_, dir_.path())))
+        lines.push_back(sentence(line));
     ASSERT_EQ(lines.size(), 5U) << ::testing::PrintToString(lines);
     EXPECT_TRUE(lines[0].starts_with("from 100 B of VRAM: Q2 offload, mean KLD 0.20000, 20")) << lines[0];
     EXPECT_TRUE(lines[1].starts_with("from 105 B of VRAM: Q3 offload")) << "Q2 decodes at less than half of that";

@@ -14,6 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr const char * N_CTX = "128";
+
 struct Shape {
     const char * name;
     int n_layers;
@@ -37,7 +39,8 @@ quantizations = ["Q8_0", "Q4_K_M", "Q2_K"]
 placements = ["baseline", "offload"]
 repeats = 3
 max_tokens = 2
-n_ctx = 128
+n_ctx = )" +
+           std::string(N_CTX) + R"(
 timeout_s = 300
 [[prompts]]
 id = "hello"
@@ -79,6 +82,45 @@ void run_and_kill(const fs::path & campaign, const fs::path & out_dir, size_t n_
     EXPECT_EQ(lab.stop(milliseconds(0)), 128 + SIGKILL);
 }
 
+// Every cell of the campaign, predicted: `shimmy plan` within 3% of what its runs measured.
+void expect_the_plan_predicted(const Json & summary) {
+    constexpr double TOLERANCE = 0.03;
+    for (const Json & variant : summary["variants"]) {
+        const Json plan = shimmy_json(
+            {"plan", variant["file"].get<std::string>(), "--device", "gpu", "--ctx", N_CTX, "--bandwidth", "60GB/s"});
+        EXPECT_EQ(plan["vram_method"], "exact");
+        size_t n_compared = 0;
+        for (const Json & cell : summary["cells"]) {
+            if (cell["model"] != variant["model"] || cell["quantization"] != variant["quantization"]) continue;
+            for (const Json & placement : plan["placements"]) {
+                if (placement["placement"] != cell["placement"]) continue;
+                const double measured = cell["vram_bytes"].get<double>();
+                EXPECT_NEAR(placement["vram_bytes"].get<double>(), measured, TOLERANCE * measured)
+                    << variant << placement;
+                ++n_compared;
+            }
+        }
+        EXPECT_EQ(n_compared, 2U) << variant;
+    }
+}
+
+// The documents of synthetic models: all but cards, complete, and with nothing open that a run could close.
+void expect_complete_documents(const fs::path & out_dir) {
+    for (const char * name : {"report.md", "report.html", "whitepaper.md", "checklist.md", "results.csv"})
+        EXPECT_GT(fs::file_size(out_dir / name), 500U) << name;
+    const std::string csv = read_file(out_dir / "results.csv");
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 36);
+    for (const char * name : {"report.md", "whitepaper.md"}) {
+        const std::string text = read_file(out_dir / name);
+        EXPECT_EQ(text.find("## Missing"), std::string::npos) << name;
+        EXPECT_EQ(text.find("not measured yet"), std::string::npos) << name;
+    }
+    const std::string checklist = read_file(out_dir / "checklist.md");
+    EXPECT_NE(checklist.find("- [x] every run of the campaign has figures"), std::string::npos) << checklist;
+    EXPECT_EQ(checklist.find("- [ ] VRAM measured"), std::string::npos) << checklist;
+    EXPECT_FALSE(fs::exists(out_dir / "cards"));
+}
+
 TEST(SlowCampaign, ThirtySixRunsKilledTwiceAndResumed) {
     SKIP_WITHOUT_GPU();
     const TempDir dir;
@@ -117,6 +159,8 @@ TEST(SlowCampaign, ThirtySixRunsKilledTwiceAndResumed) {
         EXPECT_GT(row["saved_bytes"].get<int64_t>(), 0) << row;
     }
     EXPECT_TRUE(summary["device"]["software"].is_boolean());
+    expect_the_plan_predicted(summary);
+    expect_complete_documents(out_dir);
     for (const fs::directory_entry & entry : fs::recursive_directory_iterator(out_dir))
         EXPECT_NE(entry.path().extension(), ".part") << entry.path();
 }

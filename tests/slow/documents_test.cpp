@@ -96,7 +96,7 @@ TEST_F(CampaignDocuments, ThePageDrawsItsChartsInABrowser) {
         EXPECT_TRUE(page["errors"].empty());
         EXPECT_EQ(page["requests"], 1);  // the page itself
         EXPECT_FALSE(page["overflow"].get<bool>());
-        for (const char * chart : {"vram", "speed", "latency", "quality"})
+        for (const char * chart : {"vram", "speed", "latency", "quality", "front"})
             EXPECT_GT(page["drawn"][chart]["shapes"].get<int>(), 4) << chart;
         EXPECT_NE(page["drawn"]["streaming"]["text"].get<std::string>().find("shimmy lab run"), std::string::npos);
         EXPECT_NE(page["drawn"]["experts"]["text"].get<std::string>().find("--moe-backend on"), std::string::npos);

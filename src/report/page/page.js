@@ -9,6 +9,7 @@
 
   // Okabe and Ito's colours, which people with a colour vision deficiency can tell apart.
   const COLORS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#d55e00', '#56b4e9', '#999999'];
+  const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin'];
   const KINDS = [['model_bytes', 'model'], ['context_bytes', 'KV cache'], ['compute_bytes', 'compute']];
 
   const bytes = (n) => n >= GIB ? (n / GIB).toFixed(2) + ' GiB' : n >= MIB ? (n / MIB).toFixed(1) + ' MiB' : (n / 1024).toFixed(1) + ' KiB';
@@ -84,7 +85,7 @@
     unique(list.map((c) => c.placement)).forEach((placement, i) => {
       const points = list.filter((c) => c.placement === placement);
       series.push({
-        name: placementName(placement), type: 'scatter', symbolSize: 13, symbol: ['circle', 'rect', 'triangle', 'diamond', 'pin'][i % 5],
+        name: placementName(placement), type: 'scatter', symbolSize: 13, symbol: SYMBOLS[i % SYMBOLS.length],
         data: points.map((c) => ({value: [c.vram_bytes / unit[0], c.decode_tps.median], cell: c})),
         label: {show: true, formatter: (p) => p.data.cell.quantization, position: 'right', color: css('--fg'), fontSize: 11},
         labelLayout: {hideOverlap: true}, itemStyle: {color: COLORS[i % COLORS.length]},
@@ -187,19 +188,36 @@
     });
   }
 
+  // Divergences span decades: a logarithmic axis, with 0 (the original) drawn below the lowest decade.
+  function divergenceAxis(klds, name) {
+    const positive = klds.filter((kld) => kld > 0);
+    const style = {name, nameTextStyle: {align: 'left', color: css('--muted')}};
+    if (!positive.length) return {at: (kld) => kld, option: Object.assign(style, {type: 'value', min: 0, max: 1})};
+    const decade = 10 ** Math.floor(Math.log10(Math.min(...positive))), floor = decade / 10;
+    return {at: (kld) => Math.max(kld, floor), option: Object.assign(style, {type: 'log', min: floor, axisLabel: {color: css('--muted'),
+      formatter: (value) => value < 1.5 * floor ? '0' : String(Number(value.toPrecision(1)))}})};
+  }
+
+  function missingQuality(id) {
+    const synthetic = summary.models.find((m) => m.name === model).shape;
+    return synthetic ? missing(id, 'Weights are random: there is no quality to measure.') : missing(id, 'Not measured:', data.commands.quality[model]);
+  }
+
   function drawQuality() {
     const document_ = data.quality[model];
-    if (!document_) return missing('quality', 'Not measured:', data.commands.quality[model]);
+    if (!document_) return missingQuality('quality');
     const list = document_.models.slice().sort((a, b) => a.bits_per_weight - b.bits_per_weight);
+    const axis = divergenceAxis(list.map((q) => q.mean_kld), 'mean KL divergence from the base');
     draw('quality', {
       legend: {show: false},
       tooltip: Object.assign(base({}).tooltip, {formatter: (p) => { const q = p.data.entry; return q ? '<b>' + escape(q.quant) + '</b><br>perplexity ' + q.ppl.toFixed(4) + ' ± ' +
-        q.ppl_error.toFixed(4) + '<br>mean KLD ' + q.mean_kld.toFixed(5) + '<br>same top token ' + q.same_top_percent.toFixed(2) + '%' : ''; }}),
-      xAxis: {type: 'value', name: 'bits per weight', nameLocation: 'middle', nameGap: 28, scale: true},
-      yAxis: {type: 'value', name: 'mean KL divergence from the base', nameTextStyle: {align: 'left', color: css('--muted')}, min: 0},
+        q.ppl_error.toFixed(4) + '<br>mean KLD ' + q.mean_kld.toFixed(5) + ' ± ' + q.mean_kld_error.toFixed(5) + '<br>same top token ' + q.same_top_percent.toFixed(2) + '%' : ''; }}),
+      xAxis: {type: 'value', name: 'bits per weight', nameLocation: 'middle', nameGap: 28, min: 0},
+      yAxis: axis.option,
       grid: {left: 12, right: 44, top: 56, bottom: 36, containLabel: true},
-      series: [{type: 'line', symbolSize: 11, data: list.map((q) => ({value: [q.bits_per_weight, q.mean_kld], entry: q})),
-                label: {show: true, formatter: (p) => p.data.entry.quant, position: 'top', color: css('--fg')}}],
+      series: [{type: 'line', symbolSize: 11, data: list.map((q) => ({value: [q.bits_per_weight, axis.at(q.mean_kld)], entry: q})),
+                label: {show: true, formatter: (p) => p.data.entry.quant, position: 'right', color: css('--fg')}},
+               errorBars(list.map((q) => [q.bits_per_weight, axis.at(q.mean_kld - q.mean_kld_error), axis.at(q.mean_kld + q.mean_kld_error)]), COLORS[0])],
     });
   }
 
@@ -208,20 +226,29 @@
     fill(byId('front-cost'), Object.keys(costs));
     const cost = byId('front-cost').value, list = costs[cost].slice().sort((a, b) => a.value - b.value);
     byId('recommendations').innerHTML = data.recommendations[model].map((line) => '<li>' + escape(line) + '</li>').join('');
-    if (!list.length) return missing('front', 'Not measured:', data.commands.quality[model]);
+    byId('recommended').hidden = !data.recommendations[model].length;
+    if (!list.length) return missingQuality('front');
     const isBytes = cost !== 'decode rate';
     const unit = !isBytes ? [1, 'tok/s'] : Math.max(...list.map((p) => p.value)) >= GIB ? [GIB, 'GiB'] : [MIB, 'MiB'];
-    const name = (p) => p.quantization + (p.placement ? ' ' + placementName(p.placement) : '');
-    const points = (onFront) => list.filter((p) => p.on_front === onFront).map((p) => ({value: [p.value / unit[0], p.mean_kld], point: p}));
-    const label = {show: true, formatter: (p) => name(p.data.point), position: 'top', color: css('--fg'), fontSize: 11};
+    const axis = divergenceAxis(list.map((p) => p.mean_kld), 'mean KL divergence from the base');
+    const at = (p) => [p.value / unit[0], axis.at(p.mean_kld)];
+    const series = [{name: 'Pareto front', type: 'line', symbol: 'none', data: list.filter((p) => p.on_front).map(at),
+                     lineStyle: {color: css('--muted')}, itemStyle: {color: css('--muted')}, silent: true}];
+    unique(list.map((p) => p.placement)).forEach((placement, i) => {
+      const color = COLORS[i % COLORS.length];
+      series.push({
+        name: placement ? placementName(placement) : 'quantization', type: 'scatter', symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: 13, itemStyle: {color},
+        data: list.filter((p) => p.placement === placement).map((p) => ({value: at(p), point: p,
+          itemStyle: p.on_front ? {color} : {color: css('--panel'), borderColor: color, borderWidth: 2}})),
+        label: {show: true, formatter: (p) => p.data.point.quantization, position: 'right', color: css('--fg'), fontSize: 11}, labelLayout: {hideOverlap: true},
+      });
+    });
     draw('front', {
-      tooltip: Object.assign(base({}).tooltip, {formatter: (p) => '<b>' + escape(name(p.data.point)) + '</b><br>mean KLD ' + p.data.point.mean_kld.toFixed(5) +
-        '<br>' + (isBytes ? bytes(p.data.point.value) : figure(p.data.point.value) + ' tok/s')}),
+      tooltip: Object.assign(base({}).tooltip, {formatter: (p) => p.data.point ? '<b>' + escape(p.data.point.quantization + ' ' + p.data.point.placement) + '</b><br>mean KLD ' +
+        p.data.point.mean_kld.toFixed(5) + '<br>' + (isBytes ? bytes(p.data.point.value) : figure(p.data.point.value) + ' tok/s') + (p.data.point.on_front ? '<br>on the Pareto front' : '') : ''}),
       xAxis: {type: 'value', name: cost + ', ' + unit[1], nameLocation: 'middle', nameGap: 28, min: 0},
-      yAxis: {type: 'value', name: 'mean KL divergence from the base', nameTextStyle: {align: 'left', color: css('--muted')}, min: 0},
-      grid: {left: 12, right: narrow() ? 44 : 64, top: 56, bottom: 36, containLabel: true},
-      series: [{name: 'Pareto front', type: 'line', symbol: 'circle', symbolSize: 12, data: points(true), label, labelLayout: {hideOverlap: true}, itemStyle: {color: COLORS[0]}},
-               {name: 'others', type: 'scatter', symbol: 'emptyCircle', symbolSize: 11, data: points(false), label, labelLayout: {hideOverlap: true}, itemStyle: {color: COLORS[6]}}],
+      yAxis: axis.option,
+      grid: {left: 12, right: narrow() ? 44 : 64, top: 56, bottom: 36, containLabel: true}, series,
     });
   }
 

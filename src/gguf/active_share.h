@@ -1,0 +1,29 @@
+// What of a model one token's pass touches: everything but the experts that the router does not choose.
+#pragma once
+
+#include "gguf/gguf_file.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace shimmy::gguf {
+
+class ActiveShare {
+public:
+    explicit ActiveShare(const GgufFile & file);
+
+    // Of an expert tensor the chosen experts' elements, of any other all.
+    uint64_t elements(const TensorInfo & tensor) const;
+
+    // Bytes that decoding one token reads: of an expert tensor the chosen experts', of the token embedding one row
+    // unless it is the output matrix too, of any other all.
+    uint64_t bytes(const TensorInfo & tensor) const;
+
+private:
+    uint64_t chosen(const TensorInfo & tensor, uint64_t whole) const;
+
+    std::vector<int64_t> n_used_per_layer_;  // one value: the same in every layer; empty: no experts
+    bool has_output_ = false;
+};
+
+}  // namespace shimmy::gguf

@@ -1,0 +1,28 @@
+// What the charts of model cards share: gnuplot, colours, units.
+#pragma once
+
+#include "base/json.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace shimmy::report {
+
+// The whole SVG file that a script draws. Throws Error with gnuplot's reason, or that it is not installed.
+std::string gnuplot(const std::string & script);
+
+// Okabe and Ito's colours, which people with a colour vision deficiency can tell apart.
+inline constexpr std::array COLORS{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"};
+
+// Of an axis: GiB or MiB, by the largest value.
+struct Unit {
+    double bytes;
+    const char * name;
+};
+Unit unit_of(double most_bytes);
+Unit unit_of(const std::vector<const Json *> & cells);  // of their VRAM
+
+std::string short_placement(const std::string & placement);  // "N=12" for "n_cpu_moe=12"
+
+}  // namespace shimmy::report
