@@ -148,10 +148,39 @@ TEST_F(ServeApis, ExpertsAreCountedByLayer) {
     EXPECT_EQ(model["vram"]["total_bytes"], 0);
     const std::string metrics = server_.curl("/metrics").body;
     for (const char * part :
-         {"# TYPE shimmy_expert_hits_total counter", "shimmy_expert_hits_total{layer=\"1\",expert=\"0\"} ",
+         {"# TYPE shimmy_expert_hits_total counter",
+          "shimmy_expert_hits_total{model=\"tiny-moe-f16\",layer=\"1\",expert=\"0\"} ",
           "llamacpp:tokens_predicted_total{model=\"tiny-moe-f16\"} 8", "shimmy_model_loaded{model=\"tiny-moe-f16\"} 1",
           "shimmy_memory_bytes{model=\"tiny-moe-f16\",device=\"CPU\""})
         EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
+}
+
+// By model, of layer 1, all experts together; 0 where it was not counted.
+uint64_t hits_of_layer_one(const ServerProcess & server, const std::string & name) {
+    uint64_t hits = 0;
+    for (const Json & model : server.curl("/v1/moe").json()["models"]) {
+        if (model["model"] != name) continue;
+        for (const Json & layer : model["layers"]) {
+            if (layer["layer"] != 1 || layer["hits"].is_null()) continue;
+            for (const Json & n : layer["hits"])
+                hits += n.get<uint64_t>();
+        }
+    }
+    return hits;
+}
+
+TEST(ServeExperts, AreCountedByModel) {
+    ServerProcess server({"--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string(), "--no-warmup"});
+    const auto ask = [&](const std::string & name) {
+        return server.post("/v1/completions", {{"model", name}, {"prompt", "a"}, {"max_tokens", 4}}).status;
+    };
+    EXPECT_EQ(ask("tiny-moe-f16"), 200);
+    const uint64_t once = hits_of_layer_one(server, "tiny-moe-f16");
+    EXPECT_GT(once, 0U);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-q8-0"), 0U);
+    EXPECT_EQ(ask("tiny-moe-q8-0"), 200);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-f16"), once);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-q8-0"), once) << "as many tokens, as many choices";
 }
 
 class ServeModels : public ::testing::Test {

@@ -64,22 +64,32 @@ TEST(SlowServe, TheOfficialClientsWork) {
 
 TEST(SlowServe, ThePageWorksInABrowser) {
     ServerProcess server({"--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string()});
-    const Json seen =
-        Json::parse(output_of({"node", slow_file("chat_check.mjs"), node_packages() + "/node_modules/playwright-core",
-                               "http://" + server.address(), std::to_string(server.started()["pid"].get<int>())}),
-                    nullptr, /*allow_exceptions=*/false);
+    const Json seen = Json::parse(
+        output_of({"node", slow_file("chat_check.mjs"), node_packages() + "/node_modules/playwright-core",
+                   "http://" + server.address(), std::to_string(server.started()["pid"].get<int>()), "tiny-moe-q8-0"}),
+        nullptr, /*allow_exceptions=*/false);
     ASSERT_TRUE(seen.is_array());
+    EXPECT_EQ(seen.size(), 4U);
     for (const Json & view : seen) {
         EXPECT_EQ(view["errors"], Json::array()) << view;
         EXPECT_EQ(view["foreignRequests"], 0) << view;
         EXPECT_EQ(view["overflow"], false) << view;
-        EXPECT_NE(view["answer"], "") << view;
-        EXPECT_GT(view["heatColors"], 1) << view;
+        EXPECT_LT(view["partial"].get<std::string>().size(), view["answer"].get<std::string>().size()) << "streamed";
+        EXPECT_NE(view["took"].get<std::string>().find("tokens/s"), std::string::npos) << view;
         EXPECT_NE(view["speed"].get<std::string>().find("tokens/s"), std::string::npos) << view;
-        EXPECT_EQ(view["stopped"], true) << view;
+        EXPECT_NE(view["ttft"].get<std::string>().find(" ms"), std::string::npos) << view;
+        EXPECT_NE(view["memory"].get<std::string>().find("Context"), std::string::npos) << view;
+        EXPECT_GT(view["heatColors"], 2) << view;
+        EXPECT_EQ(view["stopped"], "stopped") << view;
+        EXPECT_EQ(view["stopError"], "") << view;
         EXPECT_EQ(view["switchedTo"], "tiny-moe-q8-0") << view;
+        for (const char * control : {"log", "prompt", "send", "clear", "temperature", "max_tokens", "key"})
+            EXPECT_NE(view["reached"].dump().find(fmt::format("\"{}\"", control)), std::string::npos)
+                << control << view["reached"];
     }
+    EXPECT_NE(seen.back()["died"].get<std::string>().find("cannot be reached"), std::string::npos) << seen.back();
     EXPECT_NE(seen.back()["afterDeath"].get<std::string>().find("cannot be reached"), std::string::npos);
+    EXPECT_EQ(seen.back()["keptPrompt"], "Hello");
 }
 
 // What each of 64 clients gets at once is what it gets alone.
