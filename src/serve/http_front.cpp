@@ -271,8 +271,13 @@ struct HttpFront::Impl {
             return handler(request);
         } catch (const HttpError & error) {
             return error_answer(error.status(), error.what());
+        } catch (const Json::exception & error) {  // a member of another type than a handler expects
+            const std::string text = error.what();
+            return error_answer(400, "the request holds a value of the wrong type: " + text.substr(text.find("] ") + 2));
         } catch (const std::invalid_argument & error) {  // from llama.cpp: a parameter's value
             return error_answer(400, error.what());
+        } catch (const std::out_of_range & error) {  // a token that there is not
+            return error_answer(400, fmt::format("the request holds a value that is out of range: {}", error.what()));
         } catch (const std::exception & error) {
             return error_answer(500, error.what());
         }

@@ -145,7 +145,8 @@ TEST_F(ServeClients, OneThatLeavesAWebSocketEndsItsWork) {
 }
 
 TEST_F(ServeClients, OneThatLeavesOllamasApiEndsItsWork) {
-    const Json body{{"model", "tiny-moe-f16"}, {"prompt", "Hello"}, {"stream", false}, {"options", {{"num_predict", ENDLESS}}}};
+    const Json body{
+        {"model", "tiny-moe-f16"}, {"prompt", "Hello"}, {"stream", false}, {"options", {{"num_predict", ENDLESS}}}};
     const std::string url = "http://" + server_.started()["ollama_address"].get<std::string>() + "/api/generate";
     (void)run_process({"curl", "-s", "-m", "0.2", "--noproxy", "*", url, "-d", body.dump()}, seconds(10));
     expect_end_of_work();
@@ -156,9 +157,10 @@ TEST_F(ServeClients, OneThatGoesAwayEndsItsWorkWhateverItsHeadersSay) {
     {
         const RawClient client(server_);
         const std::string body = endless_request(true).dump();
-        client.send(fmt::format("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Conversation-Id: 1\r\nContent-Length: "
-                                "{}\r\n\r\n{}",
-                                body.size(), body));
+        client.send(
+            fmt::format("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Conversation-Id: 1\r\nContent-Length: "
+                        "{}\r\n\r\n{}",
+                        body.size(), body));
         (void)client.receive_until("data: ");
     }
     expect_end_of_work();

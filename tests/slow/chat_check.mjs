@@ -39,9 +39,10 @@ async function ask(page, text) {
 
 async function visit(width, colorScheme) {
   const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme });
-  const view = { width, colorScheme, errors: [], foreignRequests: 0 };
-  page.on('console', (message) => { if (message.type() === 'error') view.errors.push(message.text()); });
-  page.on('pageerror', (error) => view.errors.push(error.message));
+  const view = { width, colorScheme, foreignRequests: 0 };
+  const errors = [];
+  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+  page.on('pageerror', (error) => errors.push(error.message));
   await page.route((address) => !address.href.startsWith(url) && address.protocol !== 'data:', (route) => {
     ++view.foreignRequests;
     route.abort();
@@ -92,6 +93,7 @@ async function visit(width, colorScheme) {
   }
   view.reached = reached.filter((id) => id);
   view.overflow = (await read(page)).overflow;
+  view.errors = [...errors];  // those of a server that is gone do not count
   return { page, view };
 }
 
