@@ -12,8 +12,10 @@ packages=(
   python3                          # runs the code that models write, confined (shimmy check)
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
-# A one-node Slurm cluster, which the test starts and ends itself, and a browser for report.html.
-[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client chromium)
+# A one-node Slurm cluster, which the test starts and ends itself, a browser for our pages, and what llama.cpp's own server
+# tests import.
+[ "${1:-}" != slow-tests ] || packages+=(slurmctld slurmd slurm-client chromium
+  python3-pytest python3-requests python3-filelock python3-wget)
 # npm brings llama.cpp's source and the GPU modules; any npm will do.
 command -v npm >/dev/null || packages+=(npm)
 

@@ -23,7 +23,10 @@ ggml_backend_reg_t registry();
 
 // ---- buffers: plain host memory, allocated or mapped by the caller ----
 
-void buffer_free(ggml_backend_buffer_t b) { std::free(b->context); }
+void buffer_free(ggml_backend_buffer_t b) {
+    moe::stats_forget(b);
+    std::free(b->context);
+}
 void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t v, size_t off, size_t n) { std::memset(static_cast<char *>(t->data) + off, v, n); }
 void buffer_set(ggml_backend_buffer_t, ggml_tensor * t, const void * p, size_t off, size_t n) { std::memcpy(static_cast<char *>(t->data) + off, p, n); }
 void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * p, size_t off, size_t n) { std::memcpy(p, static_cast<const char *>(t->data) + off, n); }
@@ -32,7 +35,10 @@ struct Mapped { void * base; };
 
 void * base_allocated(ggml_backend_buffer_t b) { return b->context; }
 void * base_mapped(ggml_backend_buffer_t b) { return static_cast<Mapped *>(b->context)->base; }
-void   free_mapped(ggml_backend_buffer_t b) { delete static_cast<Mapped *>(b->context); }
+void   free_mapped(ggml_backend_buffer_t b) {
+    moe::stats_forget(b);
+    delete static_cast<Mapped *>(b->context);
+}
 
 void clear_allocated(ggml_backend_buffer_t b, uint8_t v) { std::memset(base_allocated(b), v, b->size); }
 void clear_mapped(ggml_backend_buffer_t b, uint8_t v) { std::memset(base_mapped(b), v, b->size); }
@@ -196,6 +202,7 @@ void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_backend_set_n_threads") == 0) { return reinterpret_cast<void *>(&backend_set_n_threads); }
     if (std::strcmp(name, "ggml_moe_isa") == 0) { return reinterpret_cast<void *>(&isa_name); }
     if (std::strcmp(name, "ggml_moe_expert_stats") == 0) { return reinterpret_cast<void *>(&moe::stats_read); }
+    if (std::strcmp(name, "ggml_moe_expert_stats_of") == 0) { return reinterpret_cast<void *>(&moe::stats_read_of); }
     if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) { return reinterpret_cast<void *>(&moe::stats_reset); }
     return nullptr;
 }

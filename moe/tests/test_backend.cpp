@@ -119,3 +119,48 @@ TEST(Backend, CountsHitsAndBytes) {
     EXPECT_EQ(bytes[2], 64u / 32u * 34u * 32u);
     EXPECT_EQ(bytes[1], 0u);
 }
+
+// The hits of expert 1 of layer 7 in this list.
+uint64_t hits_of_one(const std::vector<ggml_moe_expert_stat> & stats) {
+    for (const auto & s : stats) {
+        if (s.layer == 7 && s.expert == 1) { return s.hits; }
+    }
+    return 0;
+}
+
+// Two models have layers of the same names.
+TEST(Backend, CountsByBuffer) {
+    proc<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset")();
+    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+    const auto get_of = proc<ggml_moe_expert_stats_of_t>("ggml_moe_expert_stats_of");
+    const auto total = [&] {
+        std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
+        get(all.data(), all.size());
+        return hits_of_one(all);
+    };
+    const auto of = [&](ggml_backend_buffer_t buffer) {
+        std::vector<ggml_moe_expert_stat> all(get_of(buffer, nullptr, 0));
+        get_of(buffer, all.data(), all.size());
+        return hits_of_one(all);
+    };
+    const auto w = quantize(GGML_TYPE_Q8_0, normals(64 * 32 * 4, 1), 64);
+    const auto run = [&](Graph & g, const std::vector<int32_t> & ids) {
+        ggml_tensor * t = g.weight(GGML_TYPE_Q8_0, {64, 32, 4}, w, "blk.7.ffn_down_exps.weight");
+        g.compute(ggml_mul_mat_id(g.ctx(), t, g.input({64, 1, 3}, normals(192, 2)), g.ids({1, 3}, ids)));
+        return t->buffer;
+    };
+    Graph a(true);
+    ggml_backend_buffer_t buffer_a = run(a, {1, 1, 0});
+    {
+        Graph b(true);
+        ggml_backend_buffer_t buffer_b = run(b, {1, 2, 3});
+        EXPECT_EQ(of(buffer_b), 1u);
+        EXPECT_EQ(of(buffer_a), 2u);
+        EXPECT_EQ(total(), 3u);
+    }
+    EXPECT_EQ(of(buffer_a), 2u);
+    EXPECT_EQ(total(), 3u) << "what is gone stays in the total";
+    proc<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset")();
+    EXPECT_EQ(total(), 0u);
+    EXPECT_EQ(of(nullptr), 0u);
+}

@@ -24,6 +24,7 @@ namespace shimmy::cli {
 namespace {
 
 constexpr uint32_t MAX_PARALLEL = 1024;
+constexpr uint32_t MAX_BATCH = 1U << 20;
 constexpr const char * ANY_FREE_PORT = "auto";
 
 struct Options {
@@ -34,6 +35,8 @@ struct Options {
     std::string api_key_file;
     bool insecure = false;
     int max_loaded = 0;
+    bool embeddings = false;
+    std::string chat_template_file;
     engine::LoadOptions load;
 };
 
@@ -65,13 +68,14 @@ serve::ServedModel named_model(const std::string & name_or_path, const Globals &
             info.cpu_moe_applies()};
 }
 
-// Every model of this machine that generates text.
-std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs) {
+// Every model of this machine that generates text; with `embeddings` also those that do nothing else.
+std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs, bool embeddings) {
     std::vector<serve::ServedModel> models;
     const library::Catalog catalog =
         library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
     for (const library::CatalogModel & model : catalog.models) {
-        if (!library::is_llm(model.type)) continue;
+        const bool wanted = library::is_llm(model.type) || (embeddings && model.type == library::ModelType::embedding);
+        if (!wanted) continue;
         models.push_back({model.name, model.path, model.source, model.arch, model.quantization, model.size_bytes,
                           model.n_params, model.n_expert > 0});
     }
@@ -80,7 +84,9 @@ std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs
 
 void set_models(serve::ServerOptions & server, const Options & options, const Globals & globals) {
     if (options.models.empty()) {
-        server.discover = [model_dirs = globals.model_dirs] { return discovered_models(model_dirs); };
+        server.discover = [model_dirs = globals.model_dirs, embeddings = options.embeddings] {
+            return discovered_models(model_dirs, embeddings);
+        };
         server.models = server.discover();
         server.load_at_start = false;
         return;
@@ -109,7 +115,7 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
                   {"shimmy_version", shimmy_version()},
                   {"llama_cpp_version", engine::llama_cpp_version()},
                   {"host", describe::host()},
-                  {"placement", engine::to_string(server.load.placement)},
+                  {"placement", engine::to_string(server.model.load.placement)},
                   {"moe_backend", moe_backend},
                   {"models", names}};
     if (!started.loaded) return document;
@@ -143,14 +149,16 @@ void print_started(const serve::ServerOptions & server, const serve::Started & s
 
 int run_serve(const Options & options, const Globals & globals) {
     serve::ServerOptions server;
-    server.load = options.load;
-    server.load.placement = placement_option(globals);
+    server.model.load = options.load;
+    server.model.load.placement = placement_option(globals);
+    server.model.embeddings = options.embeddings;
+    if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
+    server.model.verbosity = globals.verbosity;
     server.address = bind_address(options.bind);
     if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
     server.api_key = options.api_key_file.empty() ? options.api_key : read_key(options.api_key_file);
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
-    server.verbosity = globals.verbosity;
     set_models(server, options, globals);
     const bool moe_backend = load_backends(globals, options.load.device);
     const std::vector<engine::Device> devices_before = engine::devices();
@@ -204,6 +212,23 @@ void add_serve(Commands & commands) {
                      "models loaded at once; 0: as many as fit. The one not used for longest makes room")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_flag("--embeddings", options->embeddings,
+                      "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
+    command
+        ->add_option("--chat-template-file", options->chat_template_file,
+                     "a chat template (Jinja) in place of the one that is in the model")
+        ->type_name("FILE");
+    command->add_option("--batch", options->load.n_batch, "tokens of prompts that are taken at a time")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
+    command
+        ->add_option("--ubatch", options->load.n_ubatch,
+                     "tokens that are computed at a time, at most those of --batch: larger is faster for long prompts, "
+                     "and needs more memory")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
         ->capture_default_str();
     add_load_options(*command, options->load);
     command->footer(

@@ -1,7 +1,16 @@
 #include "engine/expert_use.h"
 
+#include "engine/llama_internal.h"
+#include "gguf/expert_tensors.h"
+
 #include "ggml-backend.h"
 #include "ggml-moe.h"
+#include "ggml.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace shimmy::engine {
 
@@ -25,6 +34,28 @@ std::optional<std::vector<ExpertUse>> expert_use() {
     std::vector<ExpertUse> result;
     for (const ggml_moe_expert_stat & stat : stats)
         result.push_back({stat.layer, stat.expert, stat.hits, stat.bytes});
+    return result;
+}
+
+std::vector<ExpertUse> expert_use(const llama_model * model) {
+    const auto read = moe_function<ggml_moe_expert_stats_of_t>("ggml_moe_expert_stats_of");
+    if (read == nullptr) return {};
+    std::set<ggml_backend_buffer_t> buffers;  // several, of a model in several files
+    for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
+        if (gguf::is_expert_tensor(name)) buffers.insert(tensor->buffer);
+    }
+    std::map<std::pair<int, int>, ExpertUse> sum;  // by layer and expert
+    for (ggml_backend_buffer_t buffer : buffers) {
+        std::vector<ggml_moe_expert_stat> stats(read(buffer, nullptr, 0));
+        stats.resize(std::min(stats.size(), read(buffer, stats.data(), stats.size())));
+        for (const ggml_moe_expert_stat & stat : stats) {
+            ExpertUse & use = sum[{stat.layer, stat.expert}];
+            use = {stat.layer, stat.expert, use.hits + stat.hits, use.bytes + stat.bytes};
+        }
+    }
+    std::vector<ExpertUse> result;
+    for (const auto & [key, use] : sum)
+        result.push_back(use);
     return result;
 }
 

@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+struct llama_model;
+
 namespace shimmy::engine {
 
 struct ExpertUse {
@@ -17,6 +19,9 @@ struct ExpertUse {
 // Since the last reset, ordered by layer and expert, for every layer whose experts libggml-moe computed. nullopt where
 // it computed none: it is not loaded, or the experts are on a GPU.
 std::optional<std::vector<ExpertUse>> expert_use();
+
+// The same of one model among several that are loaded; empty where libggml-moe computed none of it.
+std::vector<ExpertUse> expert_use(const llama_model * model);
 
 void reset_expert_use();
 

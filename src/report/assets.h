@@ -1,4 +1,5 @@
-// Files that are part of the program: the report's page, and the chart library it inlines (scripts/fetch-charts.sh).
+// Files that are part of the program: the report's page, and the chart library it inlines
+// (scripts/fetch-page-library.sh).
 #pragma once
 
 #include <string_view>

@@ -1,18 +1,14 @@
 #include "base/error.h"
+#include "serve/port_owner.h"
 #include "serve/server.h"
 
 #include <charconv>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace shimmy::serve {
 
 namespace {
 
 constexpr int MAX_PORT = 65535;
-constexpr int N_PORTS_TRIED = 100;
 
 int parse_port(const std::string & text, const std::string & address) {
     int port = -1;
@@ -23,27 +19,10 @@ int parse_port(const std::string & text, const std::string & address) {
     return port;
 }
 
-// A port that something listens on cannot be bound.
-bool is_free(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int yes = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    const bool free = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof(address)) == 0;
-    ::close(fd);
-    return free;
-}
-
 }  // namespace
 
 Address free_address() {
-    for (int port = DEFAULT_PORT; port < DEFAULT_PORT + N_PORTS_TRIED; ++port) {
-        if (is_free(port)) return {"127.0.0.1", port};
-    }
-    return {"127.0.0.1", 0};
+    return {"127.0.0.1", next_free_port(DEFAULT_PORT - 1)};
 }
 
 bool Address::is_loopback() const {

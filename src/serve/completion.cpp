@@ -30,13 +30,14 @@ Piece piece_of(const Json & event) {
 Completion::Completion(Lease lease, const std::string & path, Json body, std::function<bool()> should_stop)
     : lease_(std::move(lease)),
       should_stop_(std::move(should_stop)),
+      ticket_(lease_->watch(), should_stop_, /*keeps_marks=*/true),
       request_{{}, {}, "", "", "", {}, should_stop_},
-      log_(lease_->logs_requests(), path, lease_.name()) {
+      log_(lease_->logs_requests(), /*tell=*/true, path, lease_.name(), lease_.asked()) {
     const bool chat = body.contains("messages");
     body["stream"] = true;
     body["stream_options"] = {{"include_usage", true}};
     request_.path = chat ? "/v1/chat/completions" : "/v1/completions";
-    request_.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+    request_.body = ticket_.marked(body.dump(-1, ' ', false, Json::error_handler_t::replace));
     const server_routes & routes = lease_->routes();
     answer_ = (chat ? routes.post_chat_completions : routes.post_completions_oai)(request_);
     if (answer_->is_stream() || should_stop_()) return;
@@ -56,7 +57,7 @@ std::optional<Piece> Completion::next() {
 bool Completion::read_more() {
     std::string chunk;
     const bool more = answer_->next(chunk);
-    log_.saw(chunk);
+    log_.saw_part(chunk);
     unread_ += chunk;
     size_t start = 0;
     for (size_t end = 0; (end = unread_.find("\n\n", start)) != std::string::npos; start = end + 2)

@@ -19,7 +19,7 @@ struct Piece {
     Json tool_calls;            // as OpenAI streams them, or null
     std::string finish_reason;  // "stop", "length", "tool_calls" in the last but the figures; else empty
     Json usage;                 // {"prompt_tokens", "completion_tokens", …} in the last, else null
-    Json timings;               // llama.cpp's, in the last, else null
+    Json timings;               // llama.cpp's with queue_ms and ttft_ms, in the last, else null
 };
 
 class Completion {
@@ -40,6 +40,7 @@ private:
 
     Lease lease_;
     std::function<bool()> should_stop_;
+    RequestWatch::Ticket ticket_;
     Request request_;
     RequestLog log_;
     AnswerPtr answer_;

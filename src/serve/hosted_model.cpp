@@ -20,11 +20,26 @@ namespace {
 // For prompts whose slot went to another conversation. llama.cpp's default is 8 GiB of RAM.
 constexpr int32_t PROMPT_CACHE_MIB = 256;
 
-common_params make_params(const std::string & name, const engine::LoadOptions & options,
-                          const engine::LoadParams & load, uint32_t n_ctx_trained) {
-    const llama_context_params context = load.context_params(n_ctx_trained);
+// A text's embedding is computed in one piece.
+ModelOptions checked(ModelOptions options) {
+    if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
+    engine::require_loadable(options.load);
+    return options;
+}
+
+// As the model says, for one that was trained to give embeddings; else the mean over a text's tokens.
+enum llama_pooling_type pooling_type(const gguf::GgufFile & file, const std::string & arch) {
+    return file.metadata().find_int(arch + ".pooling_type").value_or(LLAMA_POOLING_TYPE_NONE) == LLAMA_POOLING_TYPE_NONE
+               ? LLAMA_POOLING_TYPE_MEAN
+               : LLAMA_POOLING_TYPE_UNSPECIFIED;
+}
+
+common_params make_params(const std::string & name, const ModelOptions & options, const engine::LoadParams & load) {
+    const gguf::GgufFile file(options.load.path);
+    const gguf::ModelInfo info = gguf::read_model_info(file);
+    const llama_context_params context = load.context_params(static_cast<uint32_t>(info.n_ctx_train));
     common_params params;
-    params.model.path = options.path;
+    params.model.path = options.load.path;
     params.model_alias = {name};
     params.devices = load.backend_devices();
     if (load.overrides().size() > 1) params.tensor_buft_overrides = load.overrides();
@@ -35,8 +50,11 @@ common_params make_params(const std::string & name, const engine::LoadOptions & 
     params.n_ctx = static_cast<int32_t>(context.n_ctx);
     params.n_batch = static_cast<int32_t>(context.n_batch);
     params.n_ubatch = static_cast<int32_t>(context.n_ubatch);
-    params.n_parallel = static_cast<int32_t>(options.n_parallel);
-    params.warmup = options.warm_up;
+    params.n_parallel = static_cast<int32_t>(options.load.n_parallel);
+    params.warmup = options.load.warm_up;
+    params.chat_template = options.chat_template;
+    params.embedding = options.embeddings;
+    if (options.embeddings) params.pooling_type = pooling_type(file, info.arch);
     params.cache_ram_mib = PROMPT_CACHE_MIB;
     params.endpoint_metrics = true;
     params.endpoint_slots = true;
@@ -55,30 +73,27 @@ uint64_t host_bytes_per_token(const std::string & path, bool on_gpu,
     return on_gpu ? bytes.host : bytes.host + bytes.device;
 }
 
-uint32_t n_ctx_trained(const std::string & path) {
-    return static_cast<uint32_t>(gguf::read_model_info(path).n_ctx_train);
-}
-
 }  // namespace
 
-HostedModel::HostedModel(const std::string & name, const engine::LoadOptions & load_options, int verbosity)
+HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     : name_(name),
-      options_(load_options),
-      verbosity_(verbosity),
-      load_((engine::require_loadable(options_), options_), /*no_alloc=*/false),
-      params_(make_params(name, options_, load_, n_ctx_trained(options_.path))) {
-    common_log_set_verbosity_thold(verbosity == 0   ? LOG_LEVEL_OUTPUT
-                                   : verbosity == 1 ? LOG_LEVEL_WARN
-                                                    : LOG_LEVEL_INFO);
+      options_(checked(options)),
+      load_(options_.load, /*no_alloc=*/false),
+      params_(make_params(name, options_, load_)) {
+    common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
+                                   : options_.verbosity == 1 ? LOG_LEVEL_WARN
+                                                             : LOG_LEVEL_INFO);
     load();
     routes_.update_meta(context_);
     loop_ = std::thread([this] {
         context_.start_loop();
         loop_ended_ = true;
     });
+    watch_ = std::make_unique<RequestWatch>(context_, routes_);
 }
 
 HostedModel::~HostedModel() {
+    watch_.reset();
     // Again and again: a loop that has not begun yet would not notice.
     while (!loop_ended_) {
         context_.terminate();
@@ -92,19 +107,23 @@ void HostedModel::load() {
     const auto start = std::chrono::steady_clock::now();
     const bool ok = context_.load_model(params_);
     check_interrupted();
-    if (!ok) fail("{}: {}", options_.path, log.reason("llama.cpp could not load it (try -vv)"));
+    if (!ok) fail("{}: {}", options_.load.path, log.reason("llama.cpp could not load it (try -vv)"));
     llama_context * context = context_.get_llama_context();
     const llama_model * model = llama_get_model(context);
     loaded_.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     loaded_.device = load_.device();
     loaded_.n_threads = load_.n_threads();
-    loaded_.n_parallel = options_.n_parallel;
-    loaded_.n_ctx = llama_n_ctx(context) / options_.n_parallel;
-    loaded_.has_chat_template = llama_model_chat_template(model, nullptr) != nullptr;
+    loaded_.n_parallel = options_.load.n_parallel;
+    loaded_.n_ctx = llama_n_ctx(context) / options_.load.n_parallel;
+    loaded_.has_chat_template = !options_.chat_template.empty() || llama_model_chat_template(model, nullptr) != nullptr;
     loaded_.memory = engine::read_memory(context);
     tensors_ = engine::read_tensors(model);
     loaded_.expert_ram_bytes = engine::expert_ram_bytes(tensors_);
-    loaded_.host_bytes_per_token = host_bytes_per_token(options_.path, load_.device().is_gpu(), tensors_);
+    loaded_.host_bytes_per_token = host_bytes_per_token(options_.load.path, load_.device().is_gpu(), tensors_);
+}
+
+std::vector<engine::ExpertUse> HostedModel::expert_use() const {
+    return engine::expert_use(llama_get_model(context_.get_llama_context()));
 }
 
 }  // namespace shimmy::serve

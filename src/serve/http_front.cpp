@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "serve/port_owner.h"
 
 #include <cpp-httplib/httplib.h>
 
@@ -102,7 +103,11 @@ std::string to_text(const Json & document) {
 // A request as handlers see it, with the function it refers to.
 struct OwnedRequest {
     explicit OwnedRequest(const httplib::Request & original, std::function<bool()> stop)
-        : should_stop(std::move(stop)), request{{}, {}, original.path, "", original.body, {}, should_stop} {
+        : should_stop([stop = std::move(stop), stopped = std::make_shared<std::atomic<bool>>(false)] {
+              if (!*stopped && stop()) *stopped = true;  // for good: llama.cpp asks again and relies on it
+              return stopped->load();
+          }),
+          request{{}, {}, original.path, "", original.body, {}, should_stop} {
         for (const auto & [key, value] : original.params)
             request.params[key] = value;
         for (const auto & [key, value] : original.path_params)
@@ -133,22 +138,65 @@ void send_pieces(std::shared_ptr<OwnedRequest> request, std::shared_ptr<Answer> 
                                           [request = std::move(request), answer](bool) { answer->on_complete(); });
 }
 
-// Why the address could not be had, from trying it again.
-std::string bind_error(const Address & address) {
+// Reads what a WebSocket's client sends while it is answered: nothing but its farewell is expected.
+class ClientListener {
+public:
+    explicit ClientListener(httplib::ws::WebSocket & socket) : socket_(socket) {
+        socket_.set_read_timeout(LISTEN_INTERVAL);
+        thread_ = std::thread([this] {
+            std::string ignored;
+            while (!done_ && socket_.read(ignored) != httplib::ws::Fail) {
+            }
+            gone_ = true;
+        });
+    }
+    ~ClientListener() {
+        done_ = true;
+        thread_.join();
+    }
+    ClientListener(const ClientListener &) = delete;
+    ClientListener & operator=(const ClientListener &) = delete;
+
+    bool is_gone() const { return gone_; }
+
+private:
+    static constexpr std::chrono::milliseconds LISTEN_INTERVAL{100};  // how long the end of an answer may wait for it
+
+    httplib::ws::WebSocket & socket_;
+    std::atomic<bool> done_ = false;
+    std::atomic<bool> gone_ = false;
+    std::thread thread_;
+};
+
+// Why the address could not be had, as errno has it, from trying it again; 0: it can be had now.
+int bind_errno(const addrinfo & address) {
+    const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    const bool bound = ::bind(fd, address.ai_addr, address.ai_addrlen) == 0 && ::listen(fd, 1) == 0;
+    const int error = bound ? 0 : errno;
+    ::close(fd);
+    return error;
+}
+
+[[noreturn]] void fail_to_bind(const Address & address, const std::string & option) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE;
     addrinfo * found = nullptr;
     const int rc = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-    if (rc != 0) return ::gai_strerror(rc);
+    if (rc != 0) fail("{}: {} (choose another address with {})", address.host, ::gai_strerror(rc), option);
     const std::unique_ptr<addrinfo, void (*)(addrinfo *)> guard(found, ::freeaddrinfo);
-    const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int yes = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    const bool bound = ::bind(fd, found->ai_addr, found->ai_addrlen) == 0 && ::listen(fd, 1) == 0;
-    const int error = errno;
-    ::close(fd);
-    return bound ? "could not be opened" : std::strerror(error);
+    const int error = bind_errno(*found);
+    if (error != EADDRINUSE)
+        fail("{}: {} (choose another address with {})", address.text(),
+             error == 0 ? "could not be opened" : std::strerror(error), option);
+    const auto owner = port_owner(address.port);
+    const Address next{address.host, next_free_port(address.port)};
+    fail("{} is taken by {}; {} {}", address.text(),
+         owner ? fmt::format("{} (process {})", owner->program, owner->pid) : "another program",
+         next.port == 0 ? "choose another address with" : next.text() + " is free:",
+         next.port == 0 ? option : fmt::format("{} {}", option, next.text()));
 }
 
 }  // namespace
@@ -223,8 +271,13 @@ struct HttpFront::Impl {
             return handler(request);
         } catch (const HttpError & error) {
             return error_answer(error.status(), error.what());
+        } catch (const Json::exception & error) {  // a member of another type than a handler expects
+            const std::string text = error.what();
+            return error_answer(400, "the request holds a value of the wrong type: " + text.substr(text.find("] ") + 2));
         } catch (const std::invalid_argument & error) {  // from llama.cpp: a parameter's value
             return error_answer(400, error.what());
+        } catch (const std::out_of_range & error) {  // a token that there is not
+            return error_answer(400, fmt::format("the request holds a value that is out of range: {}", error.what()));
         } catch (const std::exception & error) {
             return error_answer(500, error.what());
         }
@@ -272,10 +325,12 @@ void HttpFront::del(const std::string & path, const Handler & handler) {
 
 void HttpFront::websocket(const std::string & path, const WebSocketHandler & handler) {
     impl_->server.WebSocket(path, [this, handler](const httplib::Request &, httplib::ws::WebSocket & socket) {
+        socket.set_read_timeout(READ_TIMEOUT_S);
         std::string message;
+        if (socket.read(message) != httplib::ws::Text) return socket.close();
+        const ClientListener listener(socket);
         const auto send = [&](const std::string & frame) { return socket.send(frame); };
-        const auto should_stop = [&] { return impl_->stopping || interrupted() || !socket.is_open(); };
-        if (!socket.read(message)) return;
+        const auto should_stop = [&] { return impl_->stopping || interrupted() || listener.is_gone(); };
         try {
             handler(message, send, should_stop);
         } catch (const std::exception & error) {
@@ -289,15 +344,14 @@ void HttpFront::set_error_format(std::function<Json(int status, const std::strin
     impl_->error_format = std::move(format);
 }
 
-Address HttpFront::start() {
+Address HttpFront::start(const std::string & option) {
     Address & address = impl_->address;
     httplib::Server & server = impl_->server;
     if (address.port == 0) {
         address.port = server.bind_to_any_port(address.host);
-        if (address.port < 0) fail("{}: {}", address.host, bind_error({address.host, 0}));
+        if (address.port < 0) fail_to_bind({address.host, 0}, option);
     } else if (!server.bind_to_port(address.host, address.port)) {
-        fail("{}: {}: choose another address with --bind ({}:0 takes any free port)", address.text(),
-             bind_error(address), address.host);
+        fail_to_bind(address, option);
     }
     impl_->listener = std::thread([&server] { server.listen_after_bind(); });
     server.wait_until_ready();

@@ -42,8 +42,9 @@ public:
     // How a handler's error is told. Default: error_document().
     void set_error_format(std::function<Json(int status, const std::string & message)> format);
 
-    // Binds and takes connections. Returns the address with the port that was chosen. Throws Error if it cannot be had.
-    Address start();
+    // Binds and takes connections. Returns the address with the port that was chosen. Throws Error if it cannot be had,
+    // which names `option`, by which another could be chosen.
+    Address start(const std::string & option);
 
     // Ends answers that are being streamed, and takes no more requests.
     void stop();

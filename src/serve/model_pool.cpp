@@ -35,12 +35,14 @@ const char * to_string(ModelState state) {
     return "unloaded";
 }
 
-Lease::Lease(std::shared_ptr<HostedModel> model, std::string name, std::function<void()> release)
-    : model_(std::move(model)), name_(std::move(name)), release_(std::move(release)) {}
+Lease::Lease(std::shared_ptr<HostedModel> model, std::string name, Clock::time_point asked,
+             std::function<void()> release)
+    : model_(std::move(model)), name_(std::move(name)), asked_(asked), release_(std::move(release)) {}
 
 Lease::Lease(Lease && other) noexcept
     : model_(std::move(other.model_)),
       name_(std::move(other.name_)),
+      asked_(other.asked_),
       release_(std::exchange(other.release_, nullptr)) {}
 
 Lease::~Lease() {
@@ -48,8 +50,8 @@ Lease::~Lease() {
     if (release_) release_();
 }
 
-ModelPool::ModelPool(std::vector<ServedModel> models, const engine::LoadOptions & load, int max_loaded, int verbosity)
-    : load_(load), max_loaded_(static_cast<size_t>(max_loaded)), verbosity_(verbosity) {
+ModelPool::ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded)
+    : options_(options), max_loaded_(static_cast<size_t>(max_loaded)) {
     replace(std::move(models));
 }
 
@@ -101,9 +103,9 @@ ModelPool::Entry & ModelPool::find(const std::string & name) {
     return const_cast<Entry &>(std::as_const(*this).find(name));
 }
 
-Lease ModelPool::lease(Entry & entry) {
+Lease ModelPool::lease(Entry & entry, Clock::time_point asked) {
     ++entry.n_leases;
-    return Lease(entry.hosted, entry.model.name, [this, &entry] {
+    return Lease(entry.hosted, entry.model.name, asked, [this, &entry] {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
         changed_.notify_all();
@@ -114,18 +116,19 @@ std::vector<Lease> ModelPool::loaded() {
     const std::lock_guard lock(mutex_);
     std::vector<Lease> leases;
     for (const auto & entry : entries_) {
-        if (entry->state == ModelState::ready) leases.push_back(lease(*entry));
+        if (entry->state == ModelState::ready) leases.push_back(lease(*entry, Clock::now()));
     }
     return leases;
 }
 
 Lease ModelPool::use(const std::string & name) {
+    const Clock::time_point asked = Clock::now();
     std::unique_lock lock(mutex_);
     Entry & entry = find(name);
     changed_.wait(lock, [&] { return entry.state != ModelState::loading; });
     if (entry.state == ModelState::unloaded) load(lock, entry);
     entry.last_used = Clock::now();
-    return lease(entry);
+    return lease(entry, asked);
 }
 
 // With the lock held on entry and exit; others may look at the pool meanwhile.
@@ -167,14 +170,14 @@ std::shared_ptr<HostedModel> ModelPool::load_making_room(std::unique_lock<std::m
     while (mapped_bytes() > ram_bytes && n_loaded() > 0) {
         if (!unload_least_recently_used(lock)) break;
     }
-    engine::LoadOptions options = load_;
-    options.path = entry.model.path.string();
+    ModelOptions options = options_;
+    options.load.path = entry.model.path.string();
     // An offloading placement is asked of models that have experts; the others have none to keep on the CPU.
-    if (!entry.model.has_experts) options.placement = engine::Placement::baseline();
+    if (!entry.model.has_experts) options.load.placement = engine::Placement::baseline();
     while (true) {
         lock.unlock();
         try {
-            auto hosted = std::make_shared<HostedModel>(entry.model.name, options, verbosity_);
+            auto hosted = std::make_shared<HostedModel>(entry.model.name, options);
             lock.lock();
             return hosted;
         } catch (const engine::DoesNotFit &) {

@@ -32,7 +32,9 @@ struct ModelStatus {
 // While it exists, its model stays loaded.
 class Lease {
 public:
-    Lease(std::shared_ptr<HostedModel> model, std::string name, std::function<void()> release);
+    using Clock = std::chrono::steady_clock;
+
+    Lease(std::shared_ptr<HostedModel> model, std::string name, Clock::time_point asked, std::function<void()> release);
     ~Lease();
     Lease(Lease && other) noexcept;
     Lease(const Lease &) = delete;
@@ -42,16 +44,19 @@ public:
     const HostedModel & operator*() const { return *model_; }
     const HostedModel * operator->() const { return model_.get(); }
     const std::string & name() const { return name_; }
+    // When the model was asked for, which may have been before it was loaded.
+    Clock::time_point asked() const { return asked_; }
 
 private:
     std::shared_ptr<HostedModel> model_;
     std::string name_;
+    Clock::time_point asked_;
     std::function<void()> release_;
 };
 
 class ModelPool {
 public:
-    ModelPool(std::vector<ServedModel> models, const engine::LoadOptions & load, int max_loaded, int verbosity);
+    ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded);
 
     // The model of this name, in any spelling that normalizes to it; empty: the only one there is, or the one that was
     // used last. Loads it where needed, which may take minutes. Throws HttpError 404 that lists near names, 400 where
@@ -84,16 +89,15 @@ private:
 
     Entry & find(const std::string & name);
     const Entry & find(const std::string & name) const;
-    Lease lease(Entry & entry);  // with the lock held
+    Lease lease(Entry & entry, Lease::Clock::time_point asked);  // with the lock held
     void load(std::unique_lock<std::mutex> & lock, Entry & entry);
     std::shared_ptr<HostedModel> load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry);
     bool unload_least_recently_used(std::unique_lock<std::mutex> & lock);
     size_t n_loaded() const;
     ModelStatus status_of(const Entry & entry) const;
 
-    engine::LoadOptions load_;
+    ModelOptions options_;
     size_t max_loaded_;  // 0: as many as fit
-    int verbosity_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::mutex loading_;                           // one load at a time, so that each sees the memory that is left

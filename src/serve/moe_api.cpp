@@ -3,7 +3,6 @@
 #include "base/bandwidth.h"
 #include "base/host.h"
 #include "base/version.h"
-#include "engine/expert_use.h"
 #include "engine/version.h"
 #include "gguf/expert_tensors.h"
 #include "serve/shimmy_api.h"
@@ -30,15 +29,6 @@ private:
     std::atomic<double> bytes_per_s_ = 0.0;
 };
 
-// libggml-moe counts by layer and expert, not by model.
-std::vector<engine::ExpertUse> expert_use_of_one(const std::vector<Lease> & loaded) {
-    size_t n_moe = 0;
-    for (const Lease & model : loaded)
-        n_moe += model->loaded().expert_ram_bytes > 0 ? 1 : 0;
-    if (n_moe != 1) return {};
-    return engine::expert_use().value_or(std::vector<engine::ExpertUse>{});
-}
-
 struct LayerExperts {
     std::set<std::string> buffer_types;  // "CPU_Mapped", "MoE", "CUDA0"
     uint64_t bytes = 0;
@@ -47,7 +37,7 @@ struct LayerExperts {
     Json read_bytes = Json::array();  // by expert
 };
 
-std::map<int, LayerExperts> experts_by_layer(const HostedModel & model, const std::vector<engine::ExpertUse> & use) {
+std::map<int, LayerExperts> experts_by_layer(const HostedModel & model) {
     std::map<int, LayerExperts> layers;
     for (const engine::TensorPlacement & tensor : model.tensors()) {
         if (!tensor.is_expert) continue;
@@ -56,7 +46,7 @@ std::map<int, LayerExperts> experts_by_layer(const HostedModel & model, const st
         layer.bytes += tensor.bytes;
         if (tensor.host) layer.host_bytes += tensor.bytes;
     }
-    for (const engine::ExpertUse & one : use) {  // ordered by layer and expert
+    for (const engine::ExpertUse & one : model.expert_use()) {  // ordered by layer and expert
         layers[one.layer].hits.push_back(one.hits);
         layers[one.layer].read_bytes.push_back(one.bytes);
     }
@@ -70,9 +60,9 @@ Json bytes_by_kind(const engine::BufferMemory & memory) {
             {"total_bytes", memory.total_bytes()}};
 }
 
-Json layers_document(const HostedModel & model, const std::vector<engine::ExpertUse> & use) {
+Json layers_document(const HostedModel & model) {
     Json layers = Json::array();
-    for (const auto & [number, layer] : experts_by_layer(model, use)) {
+    for (const auto & [number, layer] : experts_by_layer(model)) {
         layers.push_back({{"layer", number},
                           {"placement", layer.host_bytes > 0 ? "cpu" : "gpu"},
                           {"buffer_types", layer.buffer_types},
@@ -83,7 +73,7 @@ Json layers_document(const HostedModel & model, const std::vector<engine::Expert
     return layers;
 }
 
-Json moe_document(const Lease & model, const std::vector<engine::ExpertUse> & use, double bandwidth) {
+Json moe_document(const Lease & model, double bandwidth) {
     const Loaded & loaded = model->loaded();
     const bool known = bandwidth > 0.0 && loaded.host_bytes_per_token > 0;
     const Json ceiling = known ? Json(bandwidth / static_cast<double>(loaded.host_bytes_per_token)) : Json(nullptr);
@@ -95,7 +85,7 @@ Json moe_document(const Lease & model, const std::vector<engine::ExpertUse> & us
             {"host_bytes_per_token", loaded.host_bytes_per_token},
             {"ram_bandwidth_bytes_per_s", bandwidth > 0.0 ? Json(bandwidth) : Json(nullptr)},
             {"decode_ceiling_tps", ceiling},
-            {"layers", layers_document(*model, use)}};
+            {"layers", layers_document(*model)}};
 }
 
 // ---- Prometheus ----
@@ -163,11 +153,12 @@ void add_model_metrics(Metrics & metrics, const Lease & model, const Request & r
     }
 }
 
-void add_expert_metrics(Metrics & metrics, const std::vector<engine::ExpertUse> & use) {
+void add_expert_metrics(Metrics & metrics, const Lease & model) {
     metrics.describe("shimmy_expert_hits_total", "counter", "Tokens routed to an expert");
     metrics.describe("shimmy_expert_read_bytes_total", "counter", "Bytes of an expert's weights that were read");
-    for (const engine::ExpertUse & one : use) {
-        const std::string labels = fmt::format("layer=\"{}\",expert=\"{}\"", one.layer, one.expert);
+    for (const engine::ExpertUse & one : model->expert_use()) {
+        const std::string labels =
+            fmt::format("model={},layer=\"{}\",expert=\"{}\"", quoted(model.name()), one.layer, one.expert);
         metrics.add("shimmy_expert_hits_total", labels, std::to_string(one.hits));
         metrics.add("shimmy_expert_read_bytes_total", labels, std::to_string(one.bytes));
     }
@@ -183,9 +174,10 @@ std::string metrics_text(ModelPool & pool, const Request & request) {
         metrics.add("shimmy_model_loads_total", label, std::to_string(status.n_loads));
     }
     const std::vector<Lease> loaded = pool.loaded();
-    for (const Lease & model : loaded)
+    for (const Lease & model : loaded) {
         add_model_metrics(metrics, model, request);
-    add_expert_metrics(metrics, expert_use_of_one(loaded));
+        add_expert_metrics(metrics, model);
+    }
     metrics.describe("shimmy_peak_rss_bytes", "gauge", "The most RAM this process has held at once");
     metrics.add("shimmy_peak_rss_bytes", "", std::to_string(peak_rss_bytes()));
     return metrics.text();
@@ -233,10 +225,9 @@ void add_moe_api(HttpFront & front, ModelPool & pool, const std::atomic<bool> & 
         const std::vector<Lease> loaded = pool.loaded();
         if (request.get_param("measure") == "bandwidth" && !loaded.empty())
             bandwidth->measure(loaded.front()->loaded().n_threads);
-        const std::vector<engine::ExpertUse> use = expert_use_of_one(loaded);
         Json models = Json::array();
         for (const Lease & model : loaded)
-            models.push_back(moe_document(model, use, bandwidth->bytes_per_s()));
+            models.push_back(moe_document(model, bandwidth->bytes_per_s()));
         return json_answer({{"models", models}});
     });
     front.get("/metrics", [&pool](const Request & request) {

@@ -85,7 +85,9 @@ Json chat_body(const Json & request) {
     Json body{{"messages", Json::array()}};
     for (const Json & message : request["messages"])
         body["messages"].push_back(to_openai(message));
-    if (request.contains("tools")) body["tools"] = request["tools"];
+    for (const char * key : {"tools", "tool_choice"}) {  // the second is OpenAI's: Ollama has nothing for it
+        if (request.contains(key)) body[key] = request[key];
+    }
     set_options(body, request);
     return body;
 }

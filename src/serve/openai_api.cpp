@@ -2,20 +2,43 @@
 
 #include "serve/request_log.h"
 
+#include <strings.h>
+#include <map>
+
 namespace shimmy::serve {
 
 namespace {
 
+// Keeps an answer going after its client went away, for a path to fetch it from that is not served here.
+constexpr const char * RESUME_HEADER = "x-conversation-id";
+
+std::map<std::string, std::string> known_headers(std::map<std::string, std::string> headers) {
+    std::erase_if(headers, [](const auto & header) { return ::strcasecmp(header.first.c_str(), RESUME_HEADER) == 0; });
+    return headers;
+}
+
+struct Route {
+    const char * path;
+    Handler server_routes::*handler;
+    bool keeps_marks = true;  // RequestWatch
+};
+
 // An answer of one of llama.cpp's handlers together with what it needs: the request it reads from, and the model.
 struct ModelAnswer : Answer {
-    ModelAnswer(Lease model, const Request & original, Handler server_routes::*route)
+    ModelAnswer(Lease model, const Request & original, const Route & route, bool tell_timings)
         : lease(std::move(model)),
           should_stop(original.should_stop),
-          request{original.params, original.headers, original.path, original.query_string,
-                  original.body,   original.files,   should_stop},
-          log(lease->logs_requests(), original.path, lease.name()),
-          answer((lease->routes().*route)(request)) {
-        if (!answer->is_stream()) log.saw(answer->data);
+          ticket(lease->watch(), should_stop, route.keeps_marks),
+          request{original.params,
+                  known_headers(original.headers),
+                  original.path,
+                  original.query_string,
+                  ticket.marked(original.body),
+                  original.files,
+                  should_stop},
+          log(lease->logs_requests(), tell_timings, original.path, lease.name(), lease.asked()),
+          answer((lease->routes().*route.handler)(request)) {
+        if (!answer->is_stream()) log.saw_whole(answer->data);
         content_type = answer->content_type;
         status = answer->status;
         data = answer->data;
@@ -23,7 +46,7 @@ struct ModelAnswer : Answer {
         if (answer->is_stream()) {
             next = [this](std::string & chunk) {
                 const bool more = answer->next(chunk);
-                log.saw(chunk);
+                log.saw_part(chunk);
                 return more;
             };
         }
@@ -32,23 +55,25 @@ struct ModelAnswer : Answer {
 
     Lease lease;
     std::function<bool()> should_stop;
+    RequestWatch::Ticket ticket;
     Request request;
     RequestLog log;
     AnswerPtr answer;
 };
 
 // Of a POST: the model is a member of the body.
-Handler by_body(ModelPool & pool, Handler server_routes::*route) {
+Handler by_body(ModelPool & pool, const Route & route) {
     return [&pool, route](const Request & request) -> AnswerPtr {
-        const std::string model = string_of(parse_object(request.body), "model", "");
-        return std::make_unique<ModelAnswer>(pool.use(model), request, route);
+        const Json body = parse_object(request.body);
+        const bool tell_timings = bool_of(body, "timings", false);
+        return std::make_unique<ModelAnswer>(pool.use(string_of(body, "model", "")), request, route, tell_timings);
     };
 }
 
 // Of a GET: ?model=NAME.
-Handler by_query(ModelPool & pool, Handler server_routes::*route) {
+Handler by_query(ModelPool & pool, const Route & route) {
     return [&pool, route](const Request & request) -> AnswerPtr {
-        return std::make_unique<ModelAnswer>(pool.use(request.get_param("model")), request, route);
+        return std::make_unique<ModelAnswer>(pool.use(request.get_param("model")), request, route, false);
     };
 }
 
@@ -79,31 +104,38 @@ Handler list_models(const ModelPool & pool) {
 }  // namespace
 
 void add_openai_api(HttpFront & front, ModelPool & pool) {
-    front.get("/v1/models", list_models(pool));
+    for (const char * path : {"/v1/models", "/models"})
+        front.get(path, list_models(pool));
     front.get("/v1/models/:name", [&pool](const Request & request) {
         return json_answer(openai_model(pool.status(request.get_param("name"))));
     });
-    struct Route {
-        const char * path;
-        Handler server_routes::*handler;
-    };
+    // Each path with its aliases, as llama-server has them.
     for (const Route & route : std::initializer_list<Route>{
              {"/v1/chat/completions", &server_routes::post_chat_completions},
+             {"/chat/completions", &server_routes::post_chat_completions},
+             {"/v1/chat/completions/input_tokens", &server_routes::post_chat_completions_tok},
+             {"/chat/completions/input_tokens", &server_routes::post_chat_completions_tok},
+             {"/v1/chat/completions/control", &server_routes::post_control},
              {"/v1/completions", &server_routes::post_completions_oai},
              {"/v1/responses", &server_routes::post_responses_oai},
+             {"/responses", &server_routes::post_responses_oai},
+             {"/v1/responses/input_tokens", &server_routes::post_responses_tok_oai},
+             {"/responses/input_tokens", &server_routes::post_responses_tok_oai},
              {"/v1/embeddings", &server_routes::post_embeddings_oai},
-             {"/v1/messages", &server_routes::post_anthropic_messages},
-             {"/v1/messages/count_tokens", &server_routes::post_anthropic_count_tokens},
-             {"/v1/chat/completions/input_tokens", &server_routes::post_chat_completions_tok},
+             {"/v1/messages", &server_routes::post_anthropic_messages, /*keeps_marks=*/false},
+             {"/v1/messages/count_tokens", &server_routes::post_anthropic_count_tokens, /*keeps_marks=*/false},
              {"/completion", &server_routes::post_completions},
+             {"/completions", &server_routes::post_completions},
+             {"/embedding", &server_routes::post_embeddings},
+             {"/embeddings", &server_routes::post_embeddings},
              {"/infill", &server_routes::post_infill},
              {"/apply-template", &server_routes::post_apply_template},
              {"/tokenize", &server_routes::post_tokenize},
              {"/detokenize", &server_routes::post_detokenize},
          })
-        front.post(route.path, by_body(pool, route.handler));
-    front.get("/props", by_query(pool, &server_routes::get_props));
-    front.get("/slots", by_query(pool, &server_routes::get_slots));
+        front.post(route.path, by_body(pool, route));
+    front.get("/props", by_query(pool, {"/props", &server_routes::get_props}));
+    front.get("/slots", by_query(pool, {"/slots", &server_routes::get_slots}));
 }
 
 }  // namespace shimmy::serve

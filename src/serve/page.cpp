@@ -2,10 +2,12 @@
 
 #include "base/embed.h"
 
-// SHIMMY_CHAT_DIR comes from src/CMakeLists.txt.
+// SHIMMY_CHAT_DIR and SHIMMY_MARKDOWN_IT_DIR come from src/CMakeLists.txt.
 SHIMMY_EMBED(shimmy::serve::page, chat_html, SHIMMY_CHAT_DIR "/index.html")
 SHIMMY_EMBED(shimmy::serve::page, chat_css, SHIMMY_CHAT_DIR "/page.css")
 SHIMMY_EMBED(shimmy::serve::page, chat_js, SHIMMY_CHAT_DIR "/page.js")
+SHIMMY_EMBED(shimmy::serve::page, markdown_js, SHIMMY_MARKDOWN_IT_DIR "/markdown-it.umd.min.js")
+SHIMMY_EMBED(shimmy::serve::page, markdown_license, SHIMMY_MARKDOWN_IT_DIR "/LICENSE")
 
 namespace shimmy::serve {
 
@@ -23,8 +25,9 @@ constexpr const char * POLICY =
 }  // namespace
 
 void add_page(HttpFront & front) {
-    const std::string html =
-        replaced(replaced(std::string(page::chat_html()), "/*CSS*/", page::chat_css()), "/*JS*/", page::chat_js());
+    const std::string library = fmt::format("/*!\n{}*/\n{}", page::markdown_license(), page::markdown_js());
+    std::string html = replaced(std::string(page::chat_html()), "/*CSS*/", page::chat_css());
+    html = replaced(replaced(html, "/*JS*/", page::chat_js()), "/*MARKDOWN*/", library);
     const Handler handler = [html](const Request &) {
         AnswerPtr answer = text_answer(html, "text/html; charset=utf-8");
         answer->headers["Content-Security-Policy"] = POLICY;

@@ -52,7 +52,7 @@ void serve(const ServerOptions & options, const std::function<void(const Started
     require_safe(options.address, options);
     if (options.ollama_address) require_safe(*options.ollama_address, options);
     const StreamSessions sessions;
-    ModelPool pool(options.models, options.load, options.max_loaded, options.verbosity);
+    ModelPool pool(options.models, options.model, options.max_loaded);
     // Connections are taken at once: a port that is taken is known before minutes of loading, requests wait for their
     // model, and /health says what is going on.
     std::atomic<bool> ready = false;
@@ -62,12 +62,12 @@ void serve(const ServerOptions & options, const std::function<void(const Started
     add_openai_api(front, pool);
     add_shimmy_api(front, pool, options.discover);
     add_page(front);
-    started.address = front.start();
+    started.address = front.start("--bind");
     std::optional<HttpFront> ollama;
     if (options.ollama_address) {
         ollama.emplace(*options.ollama_address, options.api_key);
         add_ollama_api(*ollama, pool);
-        started.ollama_address = ollama->start();
+        started.ollama_address = ollama->start("--ollama-bind");
     }
     if (options.load_at_start) started.loaded = load_all(pool, options.models);
     ready = true;

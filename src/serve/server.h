@@ -56,8 +56,16 @@ struct Loaded {
     uint64_t host_bytes_per_token = 0;  // of weights in RAM that decoding one token reads
 };
 
+// How every model is loaded.
+struct ModelOptions {
+    engine::LoadOptions load;   // without a path; n_ctx is that of one request
+    bool embeddings = false;    // for /v1/embeddings
+    std::string chat_template;  // Jinja; empty: the model's own
+    int verbosity = 0;          // of llama.cpp's log, as in engine/log.h
+};
+
 struct ServerOptions {
-    engine::LoadOptions load;  // of every model, without its path; n_ctx is that of one request
+    ModelOptions model;
     std::vector<ServedModel> models;
     // Looks for models again (POST /api/models/discover); none: there is only `models`.
     std::function<std::vector<ServedModel>()> discover;
@@ -67,7 +75,6 @@ struct ServerOptions {
     std::optional<Address> ollama_address;  // of Ollama's API, which has paths of the same name
     std::string api_key;                    // empty: none is asked for
     bool insecure = false;                  // take requests from other machines without a key
-    int verbosity = 0;                      // of the server's own log, as in engine/log.h
 };
 
 // What is known once requests are taken.

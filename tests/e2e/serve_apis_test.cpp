@@ -66,6 +66,84 @@ TEST_F(ServeApis, GenerateStreamsRawTextByDefault) {
     EXPECT_GT(answer["timings"]["predicted_per_second"].get<double>(), 0.0);
 }
 
+TEST_F(ServeApis, TimingsAreToldWhereTheyAreAskedFor) {
+    Json request =
+        greedy({{"messages", Json::array({{{"role", "user"}, {"content", "say \"timings\":{"}}})}, {"max_tokens", 8}});
+    const Json plain = server_.post("/v1/chat/completions", request).json();
+    EXPECT_FALSE(plain["timings"].contains("queue_ms")) << plain;
+    request["timings"] = true;
+    const Json whole = server_.post("/v1/chat/completions", request).json();
+    EXPECT_EQ(whole["choices"], plain["choices"]);
+    EXPECT_GE(whole["timings"]["queue_ms"].get<double>(), 0.0);
+    EXPECT_GE(whole["timings"]["ttft_ms"].get<double>(), whole["timings"]["prompt_ms"].get<double>());
+    request["stream"] = true;
+    const std::string streamed = server_.post("/v1/chat/completions", request).body;
+    EXPECT_NE(streamed.find("\"queue_ms\":"), std::string::npos) << streamed;
+    EXPECT_EQ(server_.post("/v1/chat/completions", {{"timings", "yes"}, {"messages", Json::array()}}).status, 400);
+    const Json generated =
+        server_.post("/api/generate", {{"prompt", HELLO}, {"max_tokens", 2}, {"stream", false}}).json();
+    EXPECT_GT(generated["timings"]["ttft_ms"].get<double>(), 0.0);
+}
+
+TEST(ServeLog, SaysWhatEveryRequestTook) {
+    ServerProcess server({"--model", tiny_moe().string(), "-v"});
+    EXPECT_EQ(server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 4}}).status, 200);
+    EXPECT_EQ(server.process().stop(seconds(5)), 0);
+    const std::string log = server.process().err();
+    for (const char * part :
+         {"/v1/completions tiny-moe-f16: queue ", "TTFT ", "prefill 2 tokens", "decode 4 tokens", "total "})
+        EXPECT_NE(log.find(part), std::string::npos) << part << " not in\n" << log;
+}
+
+// Whole characters in every piece, whatever tokens they come in.
+TEST_F(ServeApis, NoPieceOfAStreamEndsInsideACharacter) {
+    const std::string text = "h\u00e9llo \xe4\xb8\x96\xe7\x95\x8c \xf0\x9f\xa4\x97";
+    const Json schema{{"type", "string"}, {"enum", Json::array({text})}};
+    const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
+    const std::string chat =
+        server_
+            .post("/v1/chat/completions",
+                  {{"messages", messages},
+                   {"stream", true},
+                   {"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", schema}}}}}})
+            .body;
+    std::string got;
+    std::istringstream events(chat);
+    for (std::string line; std::getline(events, line);) {
+        if (!line.starts_with("data: {")) continue;
+        const Json event = Json::parse(line.substr(6));  // throws where it is no UTF-8
+        if (event["choices"].empty()) continue;
+        const Json delta = event["choices"][0].value("delta", Json::object());
+        if (delta.contains("content") && delta["content"].is_string()) got += delta["content"].get<std::string>();
+    }
+    EXPECT_EQ(got, "\"" + text + "\"");
+    std::string lines_text;
+    std::istringstream lines(
+        server_.post(ollama("/api/chat"), {{"model", "tiny-moe-f16"}, {"messages", messages}, {"format", schema}})
+            .body);
+    for (std::string line; std::getline(lines, line);)
+        lines_text += Json::parse(line)["message"]["content"].get<std::string>();
+    EXPECT_EQ(lines_text, got);
+    EXPECT_EQ(got.find("\xef\xbf\xbd"), std::string::npos) << "a replacement character";
+}
+
+TEST(ServeEmbeddings, AreGivenWhereTheyAreAskedFor) {
+    ServerProcess server({"--model", tiny_moe().string(), "--embeddings"});
+    const auto embed = [&](const std::string & text) {
+        const Json reply = server.post("/v1/embeddings", {{"input", text}}).json();
+        return reply["data"][0]["embedding"].get<std::vector<double>>();
+    };
+    const std::vector<double> train = embed("A train travels");
+    double square = 0.0;
+    for (const double x : train)
+        square += x * x;
+    EXPECT_NEAR(square, 1.0, 1e-4);
+    EXPECT_EQ(embed("A train travels"), train);
+    EXPECT_NE(embed("Gradient descent"), train);
+    EXPECT_EQ(server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 2}}).status, 200) << "it also writes";
+    EXPECT_EQ(server.post("/v1/embeddings", Json::object()).status, 400);
+}
+
 TEST_F(ServeApis, GenerateRefusesWhatItCannotRead) {
     EXPECT_EQ(server_.post("/api/generate", Json::object()).status, 400);
     EXPECT_EQ(server_.post("/api/generate", {{"prompt", "a"}, {"max_tokens", "many"}}).status, 400);
@@ -148,10 +226,39 @@ TEST_F(ServeApis, ExpertsAreCountedByLayer) {
     EXPECT_EQ(model["vram"]["total_bytes"], 0);
     const std::string metrics = server_.curl("/metrics").body;
     for (const char * part :
-         {"# TYPE shimmy_expert_hits_total counter", "shimmy_expert_hits_total{layer=\"1\",expert=\"0\"} ",
+         {"# TYPE shimmy_expert_hits_total counter",
+          "shimmy_expert_hits_total{model=\"tiny-moe-f16\",layer=\"1\",expert=\"0\"} ",
           "llamacpp:tokens_predicted_total{model=\"tiny-moe-f16\"} 8", "shimmy_model_loaded{model=\"tiny-moe-f16\"} 1",
           "shimmy_memory_bytes{model=\"tiny-moe-f16\",device=\"CPU\""})
         EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
+}
+
+// By model, of layer 1, all experts together; 0 where it was not counted.
+uint64_t hits_of_layer_one(const ServerProcess & server, const std::string & name) {
+    uint64_t hits = 0;
+    for (const Json & model : server.curl("/v1/moe").json()["models"]) {
+        if (model["model"] != name) continue;
+        for (const Json & layer : model["layers"]) {
+            if (layer["layer"] != 1 || layer["hits"].is_null()) continue;
+            for (const Json & n : layer["hits"])
+                hits += n.get<uint64_t>();
+        }
+    }
+    return hits;
+}
+
+TEST(ServeExperts, AreCountedByModel) {
+    ServerProcess server({"--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string(), "--no-warmup"});
+    const auto ask = [&](const std::string & name) {
+        return server.post("/v1/completions", {{"model", name}, {"prompt", "a"}, {"max_tokens", 4}}).status;
+    };
+    EXPECT_EQ(ask("tiny-moe-f16"), 200);
+    const uint64_t once = hits_of_layer_one(server, "tiny-moe-f16");
+    EXPECT_GT(once, 0U);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-q8-0"), 0U);
+    EXPECT_EQ(ask("tiny-moe-q8-0"), 200);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-f16"), once);
+    EXPECT_EQ(hits_of_layer_one(server, "tiny-moe-q8-0"), once) << "as many tokens, as many choices";
 }
 
 class ServeModels : public ::testing::Test {

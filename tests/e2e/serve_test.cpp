@@ -152,8 +152,10 @@ TEST_F(Serve, ClientsThatSendSlowlyDoNotHoldOthersUp) {
 }
 
 TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
-    expect_failure({"serve", "--model", tiny_moe().string(), "--device", "cpu", "--bind", server_.address()}, 1,
-                   {server_.address(), "Address already in use", "127.0.0.1:0 takes any free port"});
+    expect_failure(
+        {"serve", "--model", tiny_moe().string(), "--device", "cpu", "--bind", server_.address()}, 1,
+        {fmt::format("{} is taken by shimmy (process {})", server_.address(), server_.started()["pid"].get<int>()),
+         "is free: --bind 127.0.0.1:"});
 }
 
 TEST_F(Serve, SigtermEndsItWhileItAnswers) {

@@ -1,64 +1,120 @@
 // The page of `shimmy serve` in headless Chromium, as a person uses it: prints what was seen as JSON. Ends the server.
-// usage: chat_check.mjs PLAYWRIGHT URL SERVER_PID [SCREENSHOTS]
+// usage: chat_check.mjs PLAYWRIGHT URL SERVER_PID OTHER_MODEL [SCREENSHOTS]
 import { createRequire } from 'module';
-const [playwright, url, pid, screenshots] = process.argv.slice(2);
+const [playwright, url, pid, otherModel, screenshots] = process.argv.slice(2);
 const { chromium } = createRequire(import.meta.url)(playwright);
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync'],
 });
-const views = [];
-for (const [width, colorScheme] of [[1200, 'light'], [390, 'dark']]) {
-  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+
+// What the page holds, read in one go.
+const read = (page) => page.evaluate(() => ({
+  messages: [...document.querySelectorAll('.message')].map((message) => ({
+    who: message.querySelector('.who').textContent, text: message.querySelector('.text').textContent,
+    took: message.querySelector('.took').textContent })),
+  busy: !document.getElementById('stop').disabled,
+  error: document.getElementById('error').hidden ? '' : document.getElementById('error').textContent,
+  speed: document.getElementById('speed').textContent, ttft: document.getElementById('ttft').textContent,
+  memory: document.getElementById('memory').textContent,
+  heat: document.getElementById('heat').height > 0 ? document.getElementById('heat').toDataURL() : '',
+  focus: document.activeElement.id,
+  overflow: document.documentElement.scrollWidth > window.innerWidth,
+}));
+
+async function until(page, holds, timeoutMs = 60000) {
+  for (const end = Date.now() + timeoutMs; ;) {
+    const seen = await read(page);
+    if (holds(seen)) return seen;
+    if (Date.now() > end) throw new Error(`not seen: ${holds}\n${JSON.stringify({ ...seen, heat: seen.heat.length })}`);
+    await page.waitForTimeout(20);
+  }
+}
+
+async function ask(page, text) {
+  await page.keyboard.type(text);
+  await page.keyboard.press('Enter');
+}
+
+async function visit(width, colorScheme) {
+  const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme });
+  const view = { width, colorScheme, foreignRequests: 0 };
   const errors = [];
-  let foreignRequests = 0;
   page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
   page.on('pageerror', (error) => errors.push(error.message));
-  page.on('request', (request) => { if (!request.url().startsWith(url) && !request.url().startsWith('data:')) ++foreignRequests; });
-  const text = (id) => page.evaluate((id) => document.getElementById(id).textContent, id);
+  await page.route((address) => !address.href.startsWith(url) && address.protocol !== 'data:', (route) => {
+    ++view.foreignRequests;
+    route.abort();
+  });
   await page.goto(url);
   await page.waitForFunction(() => document.getElementById('model').options.length > 1);
 
-  // With the keyboard alone: the message field has the focus.
-  await page.keyboard.type('Explain gradient descent in simple terms.');
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelectorAll('.message').length === 2 && document.getElementById('stop').disabled, null, { timeout: 60000 });
-  const answer = await page.evaluate(() => document.querySelectorAll('.message')[1].lastChild.textContent);
-  const speed = await text('speed');
-  await page.waitForFunction(() => document.getElementById('heat').height > 0);
-  const heatColors = await page.evaluate(() => {
+  // No mouse: the message field has the focus.
+  await ask(page, 'Explain gradient descent in simple terms.');
+  view.partial = (await until(page, (seen) => seen.busy && seen.messages[1]?.text.length > 5)).messages[1].text;
+  const answered = await until(page, (seen) => !seen.busy && seen.messages.length === 2);
+  Object.assign(view, { answer: answered.messages[1].text, took: answered.messages[1].took, speed: answered.speed, ttft: answered.ttft });
+  view.memory = (await until(page, (seen) => seen.heat !== '')).memory;
+  view.heatColors = await page.evaluate(() => {
     const heat = document.getElementById('heat');
-    const pixels = new Uint32Array(heat.getContext('2d').getImageData(0, 0, heat.width, heat.height).data.buffer);
-    return new Set(pixels).size;
+    return new Set(new Uint32Array(heat.getContext('2d').getImageData(0, 0, heat.width, heat.height).data.buffer)).size;
   });
-  if (screenshots) await page.screenshot({ path: `${screenshots}/chat-${width}.png`, fullPage: true });
+  if (screenshots) await page.screenshot({ path: `${screenshots}/chat-${width}-${colorScheme}.png`, fullPage: true });
 
-  // Stop, in the middle of an answer.
-  await page.evaluate(() => { document.getElementById('max_tokens').value = '400'; });
-  await page.keyboard.type('Write a long story.');
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelectorAll('.message').length === 4);
+  // A long answer: the heat map moves while it comes; then it is stopped.
+  await page.fill('#max_tokens', '450').catch(() => page.evaluate(() => { document.getElementById('max_tokens').value = '450'; }));
+  await page.focus('#prompt');
+  await page.route('**/v1/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
+  const before = answered.heat;
+  await ask(page, 'Write a long story.');
+  await until(page, (seen) => seen.busy && seen.heat !== before && seen.heat !== '');
+  const stopping = Date.now();
   await page.keyboard.press('Escape');
-  await page.waitForFunction(() => document.getElementById('stop').disabled, null, { timeout: 2000 });
-  const stopped = (await page.evaluate(() => document.getElementById('error').hidden));
+  const stopped = await until(page, (seen) => !seen.busy, 2000);
+  Object.assign(view, { stoppedAfterMs: Date.now() - stopping, stopped: stopped.messages[3].took, stopError: stopped.error });
+  await page.unroute('**/v1/chat/completions');
 
-  await page.selectOption('#model', 'tiny-moe-q8-0');
-  await page.fill('#prompt', 'Hello');
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelectorAll('.message').length === 6 && document.getElementById('stop').disabled, null, { timeout: 60000 });
-  const switchedTo = await page.evaluate(() => document.querySelectorAll('.message')[5].firstChild.textContent);
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
-  const view = { width, colorScheme, errors: [...errors], foreignRequests, answer, speed, heatColors, stopped, switchedTo, overflow };
-  views.push(view);
-  if (views.length === 2) {
-    process.kill(Number(pid), 'SIGKILL');
-    await page.fill('#prompt', 'Hello');
-    await page.keyboard.press('Enter');
-    await page.waitForFunction(() => !document.getElementById('error').hidden, null, { timeout: 5000 });
-    view.afterDeath = await text('error');
+  // Another model, chosen with the keyboard.
+  await page.focus('#model');
+  await page.keyboard.type(otherModel);
+  await page.focus('#prompt');
+  await page.evaluate(() => { document.getElementById('max_tokens').value = '8'; });
+  await ask(page, 'Hello');
+  view.switchedTo = (await until(page, (seen) => seen.messages.length === 6 && !seen.busy)).messages[5].who;
+
+  // Every control can be reached with Tab.
+  await page.evaluate(() => document.querySelector('details').open = true);
+  await page.focus('#model');
+  const reached = ['model'];
+  for (let i = 0; i < 12; ++i) {
+    await page.keyboard.press('Tab');
+    reached.push((await read(page)).focus);
   }
-  await page.close();
+  view.reached = reached.filter((id) => id);
+  view.overflow = (await read(page)).overflow;
+  view.errors = [...errors];  // those of a server that is gone do not count
+  return { page, view };
+}
+
+const views = [];
+for (const [width, colorScheme] of [[1200, 'light'], [1200, 'dark'], [390, 'light'], [390, 'dark']]) {
+  const { page, view } = await visit(width, colorScheme);
+  views.push(view);
+  if (views.length < 4) { await page.close(); continue; }
+  // The server dies in the middle of an answer, and is asked again.
+  await page.evaluate(() => { document.getElementById('max_tokens').value = '450'; });
+  await page.focus('#prompt');
+  await page.route('**/v1/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
+  await ask(page, 'Write a long story.');
+  await until(page, (seen) => seen.busy && seen.messages.at(-1).text.length > 5);
+  process.kill(Number(pid), 'SIGKILL');
+  view.died = (await until(page, (seen) => seen.error !== '', 5000)).error;
+  await page.focus('#prompt');
+  await ask(page, 'Hello');
+  view.afterDeath = (await until(page, (seen) => !seen.busy && seen.error !== '', 5000)).error;
+  view.keptPrompt = await page.inputValue('#prompt');
+  if (screenshots) await page.screenshot({ path: `${screenshots}/dead-${width}.png` });
 }
 await browser.close();
 console.log(JSON.stringify(views));

@@ -43,23 +43,38 @@ async function* events(response) {
 
 // ---- the conversation ----
 
+const UNREACHABLE = 'The server cannot be reached. Is it still running?';
+const markdown = markdownit({ html: false, linkify: false, breaks: true });  // what a model writes is never markup of ours
+markdown.renderer.rules.link_open = (tokens, i, options, env, self) => {
+  tokens[i].attrSet('target', '_blank');
+  tokens[i].attrSet('rel', 'noreferrer');
+  return self.renderToken(tokens, i, options);
+};
+// Nothing is asked of other servers: an image stays the text that names it.
+markdown.renderer.rules.image = (tokens, i) => markdown.utils.escapeHtml(`![${tokens[i].content}](${tokens[i].attrGet('src')})`);
+
 function showError(text) {
   byId('error').textContent = text;
   byId('error').hidden = !text;
 }
 
+const isAtEnd = () => byId('log').scrollHeight - byId('log').scrollTop - byId('log').clientHeight < 60;
+const scrollToEnd = () => { byId('log').scrollTop = byId('log').scrollHeight; };
+
 function addMessage(role, text) {
   const element = document.createElement('div');
   element.className = `message ${role}`;
-  const who = document.createElement('b');
-  who.textContent = role === 'user' ? 'You' : byId('model').value;
-  const thought = document.createElement('span');
-  thought.className = 'thought';
-  const body = document.createElement('span');
-  body.textContent = text;
-  element.append(who, thought, body);
+  const parts = Object.fromEntries([['who', 'div'], ['thought', 'div'], ['text', 'div'], ['took', 'div']].map(([name, tag]) => {
+    const part = document.createElement(tag);
+    part.className = name;
+    return [name, part];
+  }));
+  parts.who.textContent = role === 'user' ? 'You' : byId('model').value;
+  parts.text.textContent = text;
+  element.append(...Object.values(parts));
   byId('log').append(element);
-  return { thought, body };
+  scrollToEnd();
+  return { element, ...parts };
 }
 
 function setBusy(busy) {
@@ -74,53 +89,80 @@ function showFigures(ttftMs, nTokens, tokensPerSecond) {
   byId('tokens').textContent = nTokens;
 }
 
-// As it comes, the speed is that of the pieces so far; the server's own figures follow at the end.
-async function receive(response, start, shown) {
-  let text = '', nPieces = 0, first = null;
-  for await (const event of events(response)) {
-    if (event.error) throw new Error(event.error.message);
-    const delta = event.choices?.[0]?.delta ?? {};
-    if (delta.content || delta.reasoning_content) {
-      first ??= performance.now();
-      ++nPieces;
-      text += delta.content ?? '';
-      shown.body.textContent = text;
-      shown.thought.textContent += delta.reasoning_content ?? '';
-      byId('log').scrollTop = byId('log').scrollHeight;
-      const seconds = (performance.now() - first) / 1000;
-      showFigures(first - start, nPieces, nPieces > 1 && seconds > 0 ? (nPieces - 1) / seconds : null);
+// As it comes, the speed is that of the pieces so far; the server's own figures follow at the end. Fills `answer`, so that
+// what came of an answer that ends early is known.
+async function receive(response, start, shown, answer) {
+  let nPieces = 0, first = null, drawn = true;
+  const draw = () => {
+    drawn = true;
+    const follow = isAtEnd();
+    shown.text.innerHTML = markdown.render(answer.text);
+    shown.thought.textContent = answer.thought;
+    if (follow) scrollToEnd();
+  };
+  try {
+    for await (const event of events(response)) {
+      if (event.error) throw new Error(event.error.message);
+      const delta = event.choices?.[0]?.delta ?? {};
+      if (delta.content || delta.reasoning_content) {
+        first ??= performance.now();
+        ++nPieces;
+        answer.text += delta.content ?? '';
+        answer.thought += delta.reasoning_content ?? '';
+        if (drawn) requestAnimationFrame(draw);
+        drawn = false;
+        const seconds = (performance.now() - first) / 1000;
+        showFigures(first - start, nPieces, nPieces > 1 && seconds > 0 ? (nPieces - 1) / seconds : null);
+      }
+      if (event.usage && first !== null) {
+        const speed = event.timings?.predicted_per_second ?? null;
+        showFigures(first - start, event.usage.completion_tokens, speed);
+        shown.took.textContent = `${event.usage.completion_tokens} tokens, first after ${(first - start).toFixed(0)} ms`
+          + (speed ? `, ${speed.toFixed(1)} tokens/s` : '');
+      }
     }
-    if (event.usage && first !== null) {
-      const speed = event.timings?.predicted_per_second ?? null;
-      showFigures(first - start, event.usage.completion_tokens, speed);
-    }
+  } finally {
+    draw();
   }
-  return text;
+}
+
+function requestBody() {
+  const system = byId('system').value.trim();
+  return JSON.stringify({
+    model: byId('model').value, messages: [...(system ? [{ role: 'system', content: system }] : []), ...messages],
+    stream: true, stream_options: { include_usage: true },
+    temperature: Number(byId('temperature').value), max_tokens: Number(byId('max_tokens').value),
+  });
 }
 
 async function send(prompt) {
   showError('');
   messages.push({ role: 'user', content: prompt });
-  addMessage('user', prompt);
+  const asked = addMessage('user', prompt);
   const shown = addMessage('assistant', '');
+  shown.element.classList.add('streaming');
+  const answer = { text: '', thought: '' };
+  const conversation = messages;
   request = new AbortController();
   setBusy(true);
-  const start = performance.now();
+  pollIn(POLL_BUSY_MS);
   try {
-    const response = await fetch('/v1/chat/completions', {
-      method: 'POST', headers: headers(), signal: request.signal,
-      body: JSON.stringify({
-        model: byId('model').value, messages, stream: true, stream_options: { include_usage: true },
-        temperature: Number(byId('temperature').value), max_tokens: Number(byId('max_tokens').value),
-      }),
-    });
+    const start = performance.now();
+    const response = await fetch('/v1/chat/completions', { method: 'POST', headers: headers(), signal: request.signal, body: requestBody() });
     if (!response.ok) throw await failure(response);
-    messages.push({ role: 'assistant', content: await receive(response, start, shown) });
+    await receive(response, start, shown, answer);
   } catch (error) {
-    const stopped = error.name === 'AbortError';
-    if (stopped) messages.push({ role: 'assistant', content: shown.body.textContent });
-    else { messages.pop(); showError(error instanceof TypeError ? 'The server cannot be reached. Is it still running?' : error.message); }
+    if (error.name === 'AbortError') shown.took.textContent = 'stopped';
+    else showError(error instanceof TypeError ? UNREACHABLE : error.message);
+    if (error.name !== 'AbortError' && !answer.text && conversation === messages) {  // as if it had not been sent
+      messages.pop();
+      asked.element.remove();
+      shown.element.remove();
+      byId('prompt').value ||= prompt;
+    }
   }
+  if (conversation === messages && messages.at(-1)?.role === 'user') messages.push({ role: 'assistant', content: answer.text });
+  shown.element.classList.remove('streaming');
   request = null;
   setBusy(false);
   refresh();
@@ -156,9 +198,10 @@ function showExperts(model) {
   const canvas = byId('heat');
   if (!layers.length) {
     canvas.height = 0;
+    byId('scale').hidden = true;
     byId('experts_note').textContent = '';
     byId('heat_text').textContent = model.layers.length
-      ? 'Not counted: the experts are on the GPU, libggml-moe is off, or several such models are loaded.' : 'This model has no experts.';
+      ? 'Not counted: the experts are on the GPU, libggml-moe is off, or nothing was generated yet.' : 'This model has no experts.';
     return;
   }
   const since = layers.map((layer, l) => layer.hits.map((n, e) => n - (before?.[l]?.[e] ?? 0)));
@@ -168,18 +211,29 @@ function showExperts(model) {
   const style = getComputedStyle(document.documentElement);
   const [cold, hot] = ['--cold', '--hot'].map((name) => style.getPropertyValue(name).trim().split(' ').map(Number));
   const width = Math.max(...shown.map((row) => row.length));
-  const scale = Math.max(1, Math.floor(320 / width));
-  canvas.width = width * scale;
-  canvas.height = shown.length * Math.max(scale, 4);
+  const cell = Math.max(1, Math.floor(640 / width)), height = Math.min(cell, 24), gap = cell > 6 ? 1 : 0;
+  canvas.width = width * cell;
+  canvas.height = shown.length * height;
   const draw = canvas.getContext('2d');
   shown.forEach((row, l) => row.forEach((n, e) => {
     const part = n / most;
     draw.fillStyle = `rgb(${cold.map((c, i) => Math.round(c + (hot[i] - c) * part)).join(' ')})`;
-    draw.fillRect(e * scale, l * Math.max(scale, 4), scale, Math.max(scale, 4));
+    draw.fillRect(e * cell, l * height, cell - gap, height - gap);
   }));
+  byId('scale').hidden = false;
+  byId('most').textContent = `${most} tokens`;
   const used = layers.flatMap((layer) => layer.hits);
   byId('experts_note').textContent = recent ? '(just now)' : '(since the start)';
-  byId('heat_text').textContent = `${layers.length} layers of ${width} experts; ${used.filter((n) => !n).length} of ${used.length} never chosen`;
+  byId('heat_text').textContent = `${layers.length} layers (down) of ${width} experts (across); ${used.filter((n) => !n).length} of ${used.length} never chosen`;
+}
+
+function showUnloaded() {
+  byId('ceiling').textContent = '–';
+  byId('memory').tBodies[0].replaceChildren();
+  byId('heat').height = 0;
+  byId('scale').hidden = true;
+  byId('experts_note').textContent = '';
+  byId('heat_text').textContent = 'The model is loaded with the first message.';
 }
 
 function showModels(models) {
@@ -198,21 +252,27 @@ async function refresh() {
   try {
     showModels((await getJson('/api/models')).models);
     const model = (await getJson('/v1/moe?measure=bandwidth')).models.find((one) => one.model === byId('model').value);
-    if (!model) return;
+    if (!model) return showUnloaded();
     byId('ceiling').textContent = model.decode_ceiling_tps === null ? '–' : `${model.decode_ceiling_tps.toFixed(0)} tokens/s`;
     showMemory(model);
     showExperts(model);
     if (byId('error').dataset.from === 'refresh') { showError(''); delete byId('error').dataset.from; }
   } catch (error) {
     if (!byId('error').hidden) return;
-    showError(error instanceof TypeError ? 'The server cannot be reached. Is it still running?' : error.message);
+    showError(error instanceof TypeError ? UNREACHABLE : error.message);
     byId('error').dataset.from = 'refresh';
   }
 }
 
+let timer = 0;
+function pollIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(poll, ms);
+}
+
 async function poll() {
   await refresh();
-  setTimeout(poll, request ? POLL_BUSY_MS : POLL_IDLE_MS);
+  pollIn(request ? POLL_BUSY_MS : POLL_IDLE_MS);
 }
 
 // ---- input ----
@@ -221,6 +281,7 @@ byId('form').addEventListener('submit', (event) => {
   event.preventDefault();
   const prompt = byId('prompt').value.trim();
   if (!prompt || request) return;
+  delete byId('error').dataset.from;
   byId('prompt').value = '';
   send(prompt);
 });
@@ -235,7 +296,7 @@ byId('stop').addEventListener('click', () => request?.abort());
 byId('clear').addEventListener('click', () => {
   request?.abort();
   messages = [];
-  byId('log').replaceChildren();
+  for (const message of document.querySelectorAll('.message')) message.remove();
   showError('');
   byId('prompt').focus();
 });

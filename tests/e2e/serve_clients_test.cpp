@@ -1,0 +1,214 @@
+// shimmy serve and clients that misbehave: those that go away, read slowly, or send what is no HTTP.
+#include "lab/http_client.h"
+#include "lab/request.h"
+#include "server_process.h"
+
+#include <httplib.h>
+
+#include <thread>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace shimmy::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr int ENDLESS = 450;  // tokens: nearly the whole context
+
+Json endless_request(bool stream) {
+    Json body = lab::make_request(true, "Tell me a story.", ENDLESS, engine::SamplingOptions{0.0F}, stream).body;
+    body["ignore_eos"] = true;
+    return body;
+}
+
+// A connection of which every byte is the test's.
+class RawClient {
+public:
+    explicit RawClient(const ServerProcess & server, int receive_buffer_bytes = 0)
+        : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        if (receive_buffer_bytes > 0)
+            ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof(receive_buffer_bytes));
+        const timeval timeout{20, 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port =
+            htons(static_cast<uint16_t>(std::stoi(server.address().substr(server.address().rfind(':') + 1))));
+        EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr *>(&address), sizeof(address)), 0);
+    }
+    ~RawClient() { ::close(fd_); }
+    RawClient(const RawClient &) = delete;
+    RawClient & operator=(const RawClient &) = delete;
+
+    void send(const std::string & bytes) const {
+        for (size_t sent = 0; sent < bytes.size();) {
+            const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+            if (n <= 0) return;  // the server refused the rest
+            sent += static_cast<size_t>(n);
+        }
+    }
+    void post(const std::string & path, const Json & body) const {
+        send(fmt::format("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{}", path, body.dump().size(),
+                         body.dump()));
+    }
+    // Until `what` came or nothing more does.
+    std::string receive_until(const std::string & what) const {
+        std::string received;
+        char buffer[4096];
+        while (received.find(what) == std::string::npos) {
+            const ssize_t n = ::recv(fd_, buffer, sizeof(buffer), 0);
+            if (n <= 0) break;
+            received.append(buffer, static_cast<size_t>(n));
+        }
+        return received;
+    }
+    std::string receive_all() const { return receive_until("\x01never\x01"); }
+
+private:
+    int fd_;
+};
+
+int n_busy(const ServerProcess & server) {
+    int busy = 0;
+    for (const Json & slot : server.curl("/slots").json())
+        busy += slot["is_processing"].get<bool>() ? 1 : 0;
+    return busy;
+}
+
+// The tokens that the request at work, or the last one, has got: those of all slots.
+int n_decoded(const ServerProcess & server) {
+    int n = 0;
+    for (const Json & slot : server.curl("/slots").json()) {
+        if (slot.contains("next_token")) n += slot["next_token"][0]["n_decoded"].get<int>();
+    }
+    return n;
+}
+
+void wait_for_busy(const ServerProcess & server, int n) {
+    for (const auto end = Clock::now() + seconds(10); n_busy(server) != n && Clock::now() < end;)
+        std::this_thread::sleep_for(milliseconds(5));
+}
+
+class ServeClients : public ::testing::Test {
+protected:
+    // What is at work now must end early, and within the 200 ms that are promised and what it takes to look.
+    void expect_end_of_work() {
+        const auto gone = Clock::now();
+        wait_for_busy(server_, 0);
+        EXPECT_LT(Clock::now() - gone, milliseconds(600));
+        EXPECT_LT(n_decoded(server_), ENDLESS);
+    }
+
+    ServerProcess server_{{"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0"}};
+};
+
+TEST_F(ServeClients, OneThatWaitsForAWholeAnswerAndGoesAwayEndsItsWork) {
+    for (const char * path : {"/v1/chat/completions", "/v1/messages"}) {
+        {
+            const RawClient client(server_);
+            client.post(path, endless_request(false));
+            wait_for_busy(server_, 1);
+        }
+        expect_end_of_work();
+    }
+}
+
+TEST_F(ServeClients, OneThatGoesAwayInTheQueueIsNotAnswered) {
+    const RawClient first(server_);
+    first.post("/v1/chat/completions", endless_request(true));
+    (void)first.receive_until("data: ");
+    {
+        const RawClient second(server_);
+        second.post("/v1/chat/completions", endless_request(false));
+        std::this_thread::sleep_for(milliseconds(50));
+    }
+    EXPECT_NE(first.receive_until("data: [DONE]").find("data: [DONE]"), std::string::npos);
+    expect_end_of_work();
+}
+
+TEST_F(ServeClients, OneThatLeavesAWebSocketEndsItsWork) {
+    {
+        httplib::ws::WebSocketClient client("ws://" + server_.address() + "/ws/generate");
+        ASSERT_TRUE(client.connect());
+        ASSERT_TRUE(client.send(Json{{"prompt", "Hello"}, {"max_tokens", ENDLESS}, {"ignore_eos", true}}.dump()));
+        std::string frame;
+        ASSERT_TRUE(client.read(frame));
+    }
+    expect_end_of_work();
+}
+
+TEST_F(ServeClients, OneThatLeavesOllamasApiEndsItsWork) {
+    const Json body{
+        {"model", "tiny-moe-f16"}, {"prompt", "Hello"}, {"stream", false}, {"options", {{"num_predict", ENDLESS}}}};
+    const std::string url = "http://" + server_.started()["ollama_address"].get<std::string>() + "/api/generate";
+    (void)run_process({"curl", "-s", "-m", "0.2", "--noproxy", "*", url, "-d", body.dump()}, seconds(10));
+    expect_end_of_work();
+}
+
+// A header of llama.cpp's own would keep the answer going for somebody who fetches it later.
+TEST_F(ServeClients, OneThatGoesAwayEndsItsWorkWhateverItsHeadersSay) {
+    {
+        const RawClient client(server_);
+        const std::string body = endless_request(true).dump();
+        client.send(
+            fmt::format("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Conversation-Id: 1\r\nContent-Length: "
+                        "{}\r\n\r\n{}",
+                        body.size(), body));
+        (void)client.receive_until("data: ");
+    }
+    expect_end_of_work();
+}
+
+TEST(ServeSlowClients, OnesThatDoNotReadDoNotHoldOthersUp) {
+    ServerProcess server({"--model", tiny_moe().string(), "--parallel", "4"});
+    std::vector<std::unique_ptr<RawClient>> slow;
+    for (int i = 0; i < 3; ++i) {
+        slow.push_back(std::make_unique<RawClient>(server, 1024));
+        Json body = endless_request(true);
+        body["n_probs"] = 50;  // events of several KiB: more than the sockets take
+        body["logprobs"] = true;
+        body["top_logprobs"] = 50;
+        slow.back()->post("/v1/chat/completions", body);
+    }
+    std::this_thread::sleep_for(milliseconds(300));
+    const auto start = Clock::now();
+    EXPECT_EQ(server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 16}}).status, 200);
+    EXPECT_LT(Clock::now() - start, seconds(5));
+    // And they get all of it once they read.
+    EXPECT_NE(slow.front()->receive_until("data: [DONE]").find("data: [DONE]"), std::string::npos);
+}
+
+TEST_F(ServeClients, WhatIsNoRequestIsRefusedAndTheServerLives) {
+    const std::string body = R"({"prompt": "a", "max_tokens": 1})";
+    const std::string head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\n";
+    for (const std::string & request : {
+             std::string("nonsense\r\n\r\n"),
+             std::string("GET / HTTP/9.9\r\n\r\n"),
+             std::string("BREW /v1/completions HTTP/1.1\r\nHost: a\r\n\r\n"),
+             "GET /" + std::string(100000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n",
+             "GET /health HTTP/1.1\r\nHost: a\r\nX: " + std::string(100000, 'a') + "\r\n\r\n",
+             head + "Content-Length: -1\r\n\r\n" + body,
+             head + "Content-Length: 99999999999999999999\r\n\r\n" + body,
+             head + "Content-Length: 5\r\nContent-Length: 32\r\n\r\n" + body,
+             head + "Transfer-Encoding: chunked\r\nContent-Length: 32\r\n\r\n20\r\n" + body + "\r\n0\r\n\r\n",
+             head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + body + "\r\n0\r\n\r\n",
+             std::string("GET /health HTTP/1.1\r\nHost: a\r\nX-\0: b\r\n\r\n", 41),
+             std::string("GET /%00/..%2f..%2fetc/passwd HTTP/1.1\r\nHost: a\r\n\r\n"),
+         }) {
+        const RawClient client(server_);
+        client.send(request);
+        const std::string answer = client.receive_until("\r\n\r\n");
+        EXPECT_TRUE(answer.empty() || answer.find("HTTP/1.1 4") == 0) << request.substr(0, 200) << "\n→ " << answer;
+    }
+    EXPECT_EQ(server_.curl("/health").status, 200);
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
