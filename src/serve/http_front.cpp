@@ -168,7 +168,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     static constexpr std::chrono::milliseconds INTERVAL{100};
-    static constexpr std::chrono::seconds PATIENCE{2};
+    static constexpr std::chrono::seconds PATIENCE{CPPHTTPLIB_WEBSOCKET_CLOSE_TIMEOUT_SECOND};  // httplib's own
 
     bool is_over() const { return Clock::now() > patience_end_.load() || interrupted(); }
 

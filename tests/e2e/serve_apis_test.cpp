@@ -165,6 +165,7 @@ TEST_F(ServeApis, GenerateOverAWebSocket) {
         else
             text += frame;
     }
+    client.close();
     EXPECT_EQ(last["done"], true);
     EXPECT_EQ(last["usage"]["completion_tokens"], 12);
     EXPECT_EQ(text, chat_text(server_, 12));
