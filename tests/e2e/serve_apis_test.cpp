@@ -237,7 +237,8 @@ TEST_F(ServeApis, ExpertsAreCountedByLayer) {
 // By model, of layer 1, all experts together; 0 where it was not counted.
 uint64_t hits_of_layer_one(const ServerProcess & server, const std::string & name) {
     uint64_t hits = 0;
-    for (const Json & model : server.curl("/v1/moe").json()["models"]) {
+    const Json document = server.curl("/v1/moe").json();
+    for (const Json & model : document["models"]) {
         if (model["model"] != name) continue;
         for (const Json & layer : model["layers"]) {
             if (layer["layer"] != 1 || layer["hits"].is_null()) continue;
