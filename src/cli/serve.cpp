@@ -36,6 +36,7 @@ struct Options {
     bool insecure = false;
     int max_loaded = 0;
     bool embeddings = false;
+    std::string pooling;
     std::string chat_template_file;
     engine::LoadOptions load;
 };
@@ -152,6 +153,7 @@ int run_serve(const Options & options, const Globals & globals) {
     server.model.load = options.load;
     server.model.load.placement = placement_option(globals);
     server.model.embeddings = options.embeddings;
+    server.model.pooling = options.pooling;
     if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
     server.model.verbosity = globals.verbosity;
     server.address = bind_address(options.bind);
@@ -171,6 +173,34 @@ int run_serve(const Options & options, const Globals & globals) {
         }
     });
     return 0;
+}
+
+// How models are loaded, beside what every command that loads one takes.
+void add_model_options(CLI::App & command, Options & options) {
+    auto * embeddings =
+        command.add_flag("--embeddings", options.embeddings,
+                         "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
+    command
+        .add_option("--pooling", options.pooling,
+                    "how the embeddings of a text's tokens become one (default: as the model says, else mean)")
+        ->type_name("mean|cls|last|none")
+        ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
+        ->needs(embeddings);
+    command
+        .add_option("--chat-template-file", options.chat_template_file,
+                    "a chat template (Jinja) in place of the one that is in the model")
+        ->type_name("FILE");
+    command.add_option("--batch", options.load.n_batch, "tokens of prompts that are taken at a time")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
+    command
+        .add_option("--ubatch", options.load.n_ubatch,
+                    "tokens that are computed at a time, at most those of --batch: larger is faster for long prompts, "
+                    "and needs more memory")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
 }
 
 }  // namespace
@@ -213,23 +243,7 @@ void add_serve(Commands & commands) {
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    command->add_flag("--embeddings", options->embeddings,
-                      "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
-    command
-        ->add_option("--chat-template-file", options->chat_template_file,
-                     "a chat template (Jinja) in place of the one that is in the model")
-        ->type_name("FILE");
-    command->add_option("--batch", options->load.n_batch, "tokens of prompts that are taken at a time")
-        ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
-        ->capture_default_str();
-    command
-        ->add_option("--ubatch", options->load.n_ubatch,
-                     "tokens that are computed at a time, at most those of --batch: larger is faster for long prompts, "
-                     "and needs more memory")
-        ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
-        ->capture_default_str();
+    add_model_options(*command, *options);
     add_load_options(*command, options->load);
     command->footer(
         "docs/API.md has every path, with examples. Ctrl-C or SIGTERM ends it. An address that other machines can "

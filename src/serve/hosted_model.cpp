@@ -27,8 +27,13 @@ ModelOptions checked(ModelOptions options) {
     return options;
 }
 
-// As the model says, for one that was trained to give embeddings; else the mean over a text's tokens.
-enum llama_pooling_type pooling_type(const gguf::GgufFile & file, const std::string & arch) {
+// As was asked for, or as the model says that was trained to give embeddings; else the mean over a text's tokens.
+enum llama_pooling_type pooling_type(const std::string & wanted, const gguf::GgufFile & file,
+                                     const std::string & arch) {
+    if (wanted == "none") return LLAMA_POOLING_TYPE_NONE;
+    if (wanted == "mean") return LLAMA_POOLING_TYPE_MEAN;
+    if (wanted == "cls") return LLAMA_POOLING_TYPE_CLS;
+    if (wanted == "last") return LLAMA_POOLING_TYPE_LAST;
     return file.metadata().find_int(arch + ".pooling_type").value_or(LLAMA_POOLING_TYPE_NONE) == LLAMA_POOLING_TYPE_NONE
                ? LLAMA_POOLING_TYPE_MEAN
                : LLAMA_POOLING_TYPE_UNSPECIFIED;
@@ -54,7 +59,7 @@ common_params make_params(const std::string & name, const ModelOptions & options
     params.warmup = options.load.warm_up;
     params.chat_template = options.chat_template;
     params.embedding = options.embeddings;
-    if (options.embeddings) params.pooling_type = pooling_type(file, info.arch);
+    if (options.embeddings) params.pooling_type = pooling_type(options.pooling, file, info.arch);
     params.cache_ram_mib = PROMPT_CACHE_MIB;
     params.endpoint_metrics = true;
     params.endpoint_slots = true;

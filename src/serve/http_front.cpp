@@ -25,6 +25,10 @@ constexpr size_t MAX_BODY_BYTES = size_t{32} << 20;  // a prompt of millions of 
 constexpr int READ_TIMEOUT_S = 10;                   // between two pieces of a request
 constexpr int WRITE_TIMEOUT_S = 60;                  // a client that reads nothing for so long is gone
 constexpr size_t MAX_CONNECTIONS = 2048;             // at once; more are closed at once
+// Without a request. Longer than clients and load balancers keep theirs (60 s is usual): one that this server closes
+// while a request is on its way is a failure to its client.
+constexpr int KEEP_ALIVE_S = 75;
+constexpr size_t MAX_REQUESTS = 1'000'000;  // of one connection
 
 // A thread per connection. httplib's own pool counts a thread as idle until it wakes, so that a burst of connections
 // waits for those that send slowly.
@@ -142,16 +146,18 @@ void send_pieces(std::shared_ptr<OwnedRequest> request, std::shared_ptr<Answer> 
 class ClientListener {
 public:
     explicit ClientListener(httplib::ws::WebSocket & socket) : socket_(socket) {
-        socket_.set_read_timeout(LISTEN_INTERVAL);
+        socket_.set_read_timeout(INTERVAL);
         thread_ = std::thread([this] {
             std::string ignored;
-            while (!done_ && socket_.read(ignored) != httplib::ws::Fail) {
+            while (!is_over() && socket_.read(ignored) != httplib::ws::Fail) {
             }
             gone_ = true;
         });
     }
+    // Says farewell, and waits a little for the client's.
     ~ClientListener() {
-        done_ = true;
+        patience_end_ = Clock::now() + (interrupted() ? Clock::duration::zero() : Clock::duration(PATIENCE));
+        socket_.close();
         thread_.join();
     }
     ClientListener(const ClientListener &) = delete;
@@ -160,10 +166,14 @@ public:
     bool is_gone() const { return gone_; }
 
 private:
-    static constexpr std::chrono::milliseconds LISTEN_INTERVAL{100};  // how long the end of an answer may wait for it
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds INTERVAL{100};
+    static constexpr std::chrono::seconds PATIENCE{CPPHTTPLIB_WEBSOCKET_CLOSE_TIMEOUT_SECOND};  // httplib's own
+
+    bool is_over() const { return Clock::now() > patience_end_.load() || interrupted(); }
 
     httplib::ws::WebSocket & socket_;
-    std::atomic<bool> done_ = false;
+    std::atomic<Clock::time_point> patience_end_ = Clock::time_point::max();
     std::atomic<bool> gone_ = false;
     std::thread thread_;
 };
@@ -216,6 +226,8 @@ struct HttpFront::Impl {
         server.set_payload_max_length(MAX_BODY_BYTES);
         server.set_read_timeout(READ_TIMEOUT_S);
         server.set_write_timeout(WRITE_TIMEOUT_S);
+        server.set_keep_alive_timeout(KEEP_ALIVE_S);
+        server.set_keep_alive_max_count(MAX_REQUESTS);
         server.set_tcp_nodelay(true);
         // Not SO_REUSEPORT, httplib's default: two servers on one port would share its requests.
         server.set_socket_options(
@@ -231,7 +243,7 @@ struct HttpFront::Impl {
         using enum httplib::Server::HandlerResponse;
         allow_local_pages(request, response);
         if (request.method == "OPTIONS") {  // a browser asks so, without a key
-            response.status = 204;
+            response.status = 200;
             return Handled;
         }
         // Without a key, any page that the user visits could make requests, WebSockets above all, that it cannot read.
@@ -273,7 +285,8 @@ struct HttpFront::Impl {
             return error_answer(error.status(), error.what());
         } catch (const Json::exception & error) {  // a member of another type than a handler expects
             const std::string text = error.what();
-            return error_answer(400, "the request holds a value of the wrong type: " + text.substr(text.find("] ") + 2));
+            return error_answer(400,
+                                "the request holds a value of the wrong type: " + text.substr(text.find("] ") + 2));
         } catch (const std::invalid_argument & error) {  // from llama.cpp: a parameter's value
             return error_answer(400, error.what());
         } catch (const std::out_of_range & error) {  // a token that there is not
@@ -336,7 +349,6 @@ void HttpFront::websocket(const std::string & path, const WebSocketHandler & han
         } catch (const std::exception & error) {
             socket.send(to_text({{"error", error.what()}}));
         }
-        socket.close();
     });
 }
 

@@ -60,6 +60,7 @@ struct Loaded {
 struct ModelOptions {
     engine::LoadOptions load;   // without a path; n_ctx is that of one request
     bool embeddings = false;    // for /v1/embeddings
+    std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
     std::string chat_template;  // Jinja; empty: the model's own
     int verbosity = 0;          // of llama.cpp's log, as in engine/log.h
 };

