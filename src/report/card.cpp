@@ -114,7 +114,8 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
     out += "\n## Memory and speed\n\n![VRAM by kind](vram.svg)\n\n![Decode rate against VRAM](speed.svg)\n\n" +
            comparison_table(summary, repo.model).markdown() +
            fmt::format(
-               "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats. Measured with "
+               "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats (n runs of each "
+               "placement). Measured with "
                "llama.cpp {} on {}.\n",
                text_of(summary, "llama_cpp_version"), device_line(summary));
     out += "\n## Quality\n\n" + quality_text(summary, quality, repo.model);

@@ -14,7 +14,8 @@ namespace shimmy::report {
 
 namespace {
 
-constexpr double NEARLY_LOSSLESS = 1.01;  // perplexity over the base's
+// Mean KL divergence, nats. Perplexity would not do: a coarse type's can be below the original's by chance.
+constexpr double NEARLY_LOSSLESS = 0.01;
 
 std::string yaml_text(const std::string & text) {
     return Json(text).dump();  // a JSON string is a YAML one
@@ -71,30 +72,33 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
     struct Choice {
         std::string type;
         uint64_t bytes;
-        double ratio;
+        double kld;
+        double same_top_percent;
     };
     std::vector<Choice> choices;
     for (const Json & variant : summary["variants"]) {
         if (variant["model"] != model) continue;
         const std::string type = variant["quantization"];
-        const Json * entry = quality.of(model, type);
-        const double ratio = entry == nullptr ? 1.0 : number_of(*entry, "ppl_ratio");
-        choices.push_back({type, bytes_of(variant, "file_size_bytes"), ratio});
+        if (const Json * entry = quality.of(model, type))
+            choices.push_back({type, bytes_of(variant, "file_size_bytes"), number_of(*entry, "mean_kld"),
+                               number_of(*entry, "same_top_percent")});
     }
     std::sort(choices.begin(), choices.end(), [](const Choice & a, const Choice & b) { return a.bytes < b.bytes; });
+    const auto describe = [](const Choice & choice) {
+        return fmt::format("mean KLD {:.5f}, the original's choice of the next token at {:.1f}% of the positions",
+                           choice.kld, choice.same_top_percent);
+    };
     const auto lossless = std::find_if(choices.begin(), choices.end(),
-                                       [](const Choice & choice) { return choice.ratio <= NEARLY_LOSSLESS; });
+                                       [](const Choice & choice) { return choice.kld <= NEARLY_LOSSLESS; });
     std::string out;
     if (lossless != choices.end()) {
-        out +=
-            fmt::format("- **{}** is the smallest file whose perplexity is within 1% of the original's ({:+.2f}%).\n",
-                        lossless->type, 100.0 * (lossless->ratio - 1.0));
+        out += fmt::format(
+            "- **{}** is the smallest file that is nearly the original, with a mean KLD of at most {}: {}.\n",
+            lossless->type, NEARLY_LOSSLESS, describe(*lossless));
     }
     const Choice & smallest = choices.front();
-    if (lossless == choices.end() || smallest.type != lossless->type) {
-        out += fmt::format("- **{}** takes the least memory; its perplexity is {:+.2f}% against the original's.\n",
-                           smallest.type, 100.0 * (smallest.ratio - 1.0));
-    }
+    if (lossless == choices.end() || smallest.type != lossless->type)
+        out += fmt::format("- **{}** takes the least memory: {}.\n", smallest.type, describe(smallest));
     out +=
         "\nBy free VRAM, the file closest to the original among those that fit and decode at no less than half the "
         "speed "
@@ -209,7 +213,7 @@ std::string limits(const Json & summary, const std::string & model) {
     const Json & settings = summary["settings"];
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
-        "- Context {} tokens, answers of at most {} tokens, {} prompts, {} repeats. The model was trained "
+        "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained "
         "for "
         "{} tokens.\n"
         "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"

@@ -35,7 +35,7 @@ std::string environment_section(const Json & summary) {
         "- Device: {}\n- Host: {}; {} threads\n- Program: shimmy {}, llama.cpp {}\n- Runs: {} valid, from {} to {}, "
         "each "
         "in a fresh process, the placements of one prompt in turn\n- Settings: context {}, at most {} tokens, "
-        "temperature {}, seed {}, the model's chat template, {} repeats\n- Prompts:\n{}",
+        "temperature {}, seed {}, the model's chat template, repeats: {}\n- Prompts:\n{}",
         device_line(summary), host_line(summary), number_of(summary, "n_threads"), text_of(summary, "shimmy_version"),
         text_of(summary, "llama_cpp_version"), number_of(summary, "n_valid_runs"), text_of(summary, "first_run_at"),
         text_of(summary, "last_run_at"), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
@@ -54,10 +54,16 @@ std::string definitions_section(const Json & summary) {
         "Prefill rate: prompt tokens per second.\n"
         "- Cold: the first answer after loading, which ends with llama.cpp's own warm-up of a few tokens. All other "
         "figures are the warm answer's.\n"
+        "- Load: file to loaded context. Peak RSS: of the process that holds the model.\n"
         "- Slowdown: median decode rate of the baseline over that of the offload.\n"
-        "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: mean and 95% "
-        "interval; {}.\n"
-        "- Outliers are kept: {}.\n",
+        "- Perplexity and KLD (Kullback-Leibler divergence, nats): of the second half of every chunk of the evaluation "
+        "text, "
+        "as llama-perplexity measures them; the divergence is that of the next token's distribution from the "
+        "original's. ± "
+        "there is one standard error.\n"
+        "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: the mean and its "
+        "interval, {}.\n"
+        "- Outliers: {}.\n",
         text_of(statistics, "interval"), text_of(statistics, "outlier_rule"));
 }
 

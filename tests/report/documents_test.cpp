@@ -237,7 +237,8 @@ TEST_F(DocumentsOf, CardsAreWhatTheHubTakes) {
           "| 0.02000 ± 0.00100 | file size, VRAM, decode rate |", "](quality.svg)", "](quality-vram.svg)",
           "](quality-speed.svg)", "| 488.3 KiB | **Q2_K** | `--cpu-moe` | 0.02000 | 25.0 |",
           "| 3.8 MiB | **F16** | none | 0.00000 | 40.0 |", "shimmy quantize m.gguf --types Q2_K",
-          "is the smallest file whose perplexity is within 1%", "llama.cpp", "software device"}) {
+          "- **F16** is the smallest file that is nearly the original",
+          "- **Q2_K** takes the least memory: mean KLD 0.02000,", "llama.cpp", "software device"}) {
         EXPECT_NE(card.find(piece), std::string::npos) << piece;
     }
 }

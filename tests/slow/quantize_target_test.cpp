@@ -15,9 +15,11 @@ size_t n_files(const fs::path & dir) {
 }
 
 Json search(const fs::path & dir, std::vector<std::string> more) {
-    more.insert(more.begin(),
-                {"quantize", tiny_moe().string(), "--out-dir", dir.string(), "--text", EVAL, "--device", "cpu"});
-    return shimmy_json(more)["files"][0];
+    more.insert(more.begin(), {SHIMMY_PROGRAM, "quantize", tiny_moe().string(), "--out-dir", dir.string(), "--text",
+                               EVAL, "--device", "cpu", "--json"});
+    const ProcessResult result = run_process(more, std::chrono::minutes(20));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Json::parse(result.out).at("files").at(0);
 }
 
 // What shimmy quality says of a file, on text that the search did not see.
