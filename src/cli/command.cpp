@@ -20,8 +20,9 @@ Commands::Commands(CLI::App & app) : app_(app) {
         ->capture_default_str();
     app.add_option(
            "--rpc", globals_.rpc_servers,
-           "other machines, which run llama.cpp's ggml-rpc-server, as GPUs; unencrypted: for a network of one's own")
-        ->type_name("HOST:PORT,…");
+           "HOST:PORT,… of other machines, which run llama.cpp's ggml-rpc-server, as GPUs; unencrypted: for a network "
+           "of one's own")
+        ->type_name("ADDRESSES");
     auto * all = app.add_flag("--cpu-moe", globals_.cpu_moe, "keep the experts of every layer on the CPU");
     app.add_option("--n-cpu-moe", globals_.n_cpu_moe, "keep the experts of the first N layers on the CPU")
         ->type_name("N")

@@ -217,15 +217,15 @@ void add_serve(Commands & commands) {
         ->allow_extra_args(false);
     command
         ->add_option("--bind", options->bind,
-                     fmt::format("address to listen on (default: {}); port 0: any free one; auto: the first free one "
+                     fmt::format("HOST:PORT to listen on (default: {}); port 0: any free one; auto: the first free one "
                                  "from {} on",
                                  serve::Address{}.text(), serve::DEFAULT_PORT))
-        ->type_name("HOST:PORT|auto");
+        ->type_name("ADDRESS|auto");
     command
         ->add_option(
             "--ollama-bind", options->ollama_bind,
-            fmt::format("a second address, for Ollama's API; its clients expect 127.0.0.1:{}", serve::OLLAMA_PORT))
-        ->type_name("HOST:PORT");
+            fmt::format("a second HOST:PORT, for Ollama's API; its clients expect 127.0.0.1:{}", serve::OLLAMA_PORT))
+        ->type_name("ADDRESS");
     auto * key = command->add_option("--api-key", options->api_key, "key that requests must carry")->type_name("KEY");
     command->add_option("--api-key-file", options->api_key_file, "read the key from a file")
         ->type_name("FILE")
