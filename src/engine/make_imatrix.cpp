@@ -57,12 +57,14 @@ uint64_t chunks_in_all(const std::string & err) {
     return std::regex_search(err, match, std::regex("computing over ([0-9]+) chunks")) ? std::stoull(match[1]) : 0;
 }
 
-// The last line that llama.cpp wrote, without its "function: " prefix.
+// The last line that llama.cpp wrote, without the time and "function: " before it. Its log has a thread of its own,
+// which may not get to write the last lines.
 std::string last_line(std::string err) {
     while (!err.empty() && (err.back() == '\n' || err.back() == ' '))
         err.pop_back();
     std::string line = err.substr(err.rfind('\n') + 1);
-    return std::regex_replace(line, std::regex("^[a-z_0-9]+ ?: "), "");
+    if (line.empty()) return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
+    return std::regex_replace(line, std::regex("^([0-9.]+ [A-Z] )?[a-z_0-9]+ ?: "), "");
 }
 
 }  // namespace

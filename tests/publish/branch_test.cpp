@@ -115,7 +115,8 @@ TEST_F(BranchTest, APullRequestCanBeGoneOnWith) {
     write_file_atomic(home_ / "more.txt", "by hand");
     official_client(hub_, WRITE_TOKEN, {"upload-pr", REPO, (home_ / "more.txt").string()});
     expect_published(publish(to_branch("refs/pr/1")));
-    EXPECT_EQ(Json::parse(official_client(hub_, WRITE_TOKEN, {"list", REPO, "refs/pr/1"})).size(), 9U);
+    EXPECT_EQ(Json::parse(official_client(hub_, WRITE_TOKEN, {"list", REPO, "refs/pr/1"})).size(), N_FILES + 3)
+        << "beside two texts and .gitattributes";
 }
 
 TEST_F(BranchTest, ABranchIsPulled) {

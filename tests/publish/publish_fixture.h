@@ -12,6 +12,8 @@
 namespace shimmy::e2e {
 
 inline constexpr const char * REPO = "user/tiny";
+inline constexpr size_t N_FILES = 8;                 // two models, the card and its five charts
+inline constexpr size_t N_CHECKS = 2 * N_FILES + 2;  // size and hash of each, the card, a piece of a model
 
 class PublishTest : public ::testing::Test {
 protected:

@@ -29,8 +29,8 @@ TEST_F(PublishTest, WhatWasSeenOnTheHubIsWrittenDown) {
     const Json record = campaign_.publish_json()["repositories"][0];
     EXPECT_EQ(record["repo"], REPO);
     EXPECT_EQ(record["commit"], repository()["refs"]["main"]);
-    EXPECT_EQ(record["files"].size(), 6U);
-    EXPECT_EQ(record["checks"].size(), 6U * 2 + 2);
+    EXPECT_EQ(record["files"].size(), N_FILES);
+    EXPECT_EQ(record["checks"].size(), N_CHECKS);
     for (const Json & check : record["checks"])
         EXPECT_TRUE(check["passed"].get<bool>()) << check.dump();
     const std::string checklist = read_file(campaign_.out() / "checklist.md");
@@ -82,7 +82,7 @@ TEST_F(PublishTest, DryRunSendsNothing) {
         EXPECT_NE(result.out.find(piece), std::string::npos) << piece << "\n" << result.out;
     const Json document = shimmy_json(arguments({"--dry-run", "--private"}));
     EXPECT_EQ(document["repositories"][0]["exists"], false);
-    EXPECT_EQ(document["repositories"][0]["added"].size(), 6U);
+    EXPECT_EQ(document["repositories"][0]["added"].size(), N_FILES);
     EXPECT_EQ(n_changing_requests(), 0U);
     hub_.use("", home_.path());
     EXPECT_EQ(shimmy_json(arguments({"--dry-run"}))["account"], nullptr);
@@ -120,7 +120,8 @@ TEST_F(PublishTest, APullRequestLeavesMainAsItIs) {
     expect_published(result);
     EXPECT_NE(result.out.find("/discussions/1"), std::string::npos) << result.out;
     EXPECT_EQ(repository()["refs"]["main"], main);
-    EXPECT_EQ(Json::parse(official_client(hub_, WRITE_TOKEN, {"list", REPO, "refs/pr/1"})).size(), 8U);
+    EXPECT_EQ(Json::parse(official_client(hub_, WRITE_TOKEN, {"list", REPO, "refs/pr/1"})).size(), N_FILES + 2)
+        << "beside the notes and .gitattributes";
     const ProcessResult again = publish({"--create-pr"});
     EXPECT_NE(again.out.find("nothing to change"), std::string::npos) << again.out;
     EXPECT_FALSE(repository()["refs"].contains("refs/pr/2"));

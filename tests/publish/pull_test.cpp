@@ -128,7 +128,7 @@ TEST_F(PullTest, ADiskThatIsTooSmallIsToldBefore) {
     fs::resize_file(huge, uint64_t{8} << 40);  // a hole
     const TestHub hub(Json{{"preload", {{"user/huge", {{"huge-Q4_K_M.gguf", huge.string()}}}}}});
     hub.use("", machine_.path());
-    expect_failure({"pull", "user/huge"}, 1, {"8.00 TiB", "free", "HF_HOME"});
+    expect_failure({"pull", "user/huge"}, 1, {"8192.00 GiB", "free", "HF_HOME"});
     EXPECT_TRUE(hub.requests("GET", "^/store/").empty());
 }
 

@@ -1,4 +1,5 @@
 // `shimmy publish` without --yes, on a terminal.
+#include "base/error.h"
 #include "publish_fixture.h"
 
 #include "e2e/terminal.h"
@@ -25,7 +26,8 @@ TEST_F(Question, YesPublishes) {
     expect_untouched();
     terminal.type("y\n");
     EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
-    EXPECT_NE(terminal.screen().find("14 of 14 checks passed"), std::string::npos) << terminal.screen();
+    EXPECT_NE(terminal.screen().find(fmt::format("{0} of {0} checks passed", N_CHECKS)), std::string::npos)
+        << terminal.screen();
     EXPECT_EQ(repository()["n_commits"], 2);
     // Nothing to change is nothing to ask.
     Terminal again(arguments());
@@ -58,9 +60,8 @@ TEST_F(Question, TheTokenIsNotOnTheScreen) {
     ASSERT_TRUE(terminal.shows(QUESTION)) << terminal.screen();
     terminal.type("y\n");
     EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
-    // The bar with rate and time left is.
+    // The bar is. Its rate is too only if the upload takes longer than the bar's first look.
     EXPECT_NE(terminal.screen().find("uploading tiny-moe-Q4_K_M.gguf"), std::string::npos) << terminal.screen();
-    EXPECT_NE(terminal.screen().find("/s"), std::string::npos) << terminal.screen();
     EXPECT_EQ(terminal.screen().find(WRITE_TOKEN), std::string::npos);
 }
 
