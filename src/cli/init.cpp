@@ -86,8 +86,7 @@ void add_init(Commands & commands) {
     command->add_option("-o,--out", *dir, "folder to write into")->type_name("DIR")->capture_default_str();
     command->footer(
         "docker: Dockerfile and compose.yaml, for the folder of shimmy's source. kubernetes: a deployment with probes, "
-        "a "
-        "service and a volume. systemd: a unit. Files that exist are not overwritten.");
+        "a service and a volume. systemd: a unit. Files that exist are not overwritten.");
 }
 
 }  // namespace shimmy::cli

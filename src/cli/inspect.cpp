@@ -172,12 +172,10 @@ void add_inspect(Commands & commands) {
         "Keys of --json, which stay as they are: name, arch, description, quantization (of the file's own label), "
         "dominant_type (that most bytes have), size_bytes (all parts), tensor_bytes, bits_per_weight, n_params, "
         "n_active_params (all but the experts that a token does not choose), bytes_per_token (of weights read to "
-        "decode "
-        "one), n_layers, n_layers_dense_lead, n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
-        "head_size, "
-        "n_vocab, n_expert, n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, expert_bytes, "
-        "expert_bytes_per_layer, cpu_moe_applies, n_tensors, tensor_types (type, n_tensors, bytes), tokenizer, "
-        "chat_template, shards. What the file does not say is 0, or null.");
+        "decode one), n_layers, n_layers_dense_lead, n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
+        "head_size, n_vocab, n_expert, n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, "
+        "expert_bytes, expert_bytes_per_layer, cpu_moe_applies, n_tensors, tensor_types (type, n_tensors, bytes), "
+        "tokenizer, chat_template, shards. What the file does not say is 0, or null.");
 }
 
 }  // namespace shimmy::cli

@@ -104,10 +104,8 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     add_load_options(*http, options->load);
     http->footer(
         "What a campaign does for its modes stream and no-stream and for its [load]: starts `shimmy serve` on a free "
-        "port "
-        "of 127.0.0.1, asks once cold and once warm (or with many clients for a while), checks every event of a "
-        "stream, "
-        "and stops the server. docs/RESULTS.md describes the document of --json.");
+        "port of 127.0.0.1, asks once cold and once warm (or with many clients for a while), checks every event of a "
+        "stream, and stops the server. docs/RESULTS.md describes the document of --json.");
 }
 
 }  // namespace shimmy::cli

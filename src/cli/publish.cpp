@@ -255,12 +255,9 @@ void add_publish(Commands & commands) {
     command->add_flag("--yes,-y", options->yes, "do not ask");
     command->footer(
         "Can be stopped and killed at any time: the same command goes on where it was, and sends nothing again that "
-        "the Hub "
-        "has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. The token "
-        "is "
-        "taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 not fit "
-        "to be "
-        "published (each reason says what to do), failed, or the answer was no.");
+        "the Hub has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. The "
+        "token is taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 "
+        "not fit to be published (each reason says what to do), failed, or the answer was no.");
 }
 
 }  // namespace shimmy::cli

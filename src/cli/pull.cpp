@@ -44,11 +44,9 @@ void add_pull(Commands & commands) {
         ->required();
     command->footer(
         "Prints the files, which lie in the cache that all clients of the Hub share (HF_HUB_CACHE, HF_HOME). A "
-        "download that "
-        "was cut off goes on where it was; every file's hash is checked. --model hf:USER/NAME:QUANT does the same "
-        "wherever a "
-        "model is named. Environment: HF_TOKEN for private repositories, HF_ENDPOINT, HF_HUB_OFFLINE: the cache "
-        "alone.");
+        "download that was cut off goes on where it was; every file's hash is checked. --model hf:USER/NAME:QUANT does "
+        "the same wherever a model is named. Environment: HF_TOKEN for private repositories, HF_ENDPOINT, "
+        "HF_HUB_OFFLINE: the cache alone.");
 }
 
 }  // namespace shimmy::cli

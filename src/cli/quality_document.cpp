@@ -173,9 +173,8 @@ std::string offload_text(const std::vector<OffloadCheck> & checks) {
     if (!sound) {
         text +=
             "One of the two placements computes wrongly. Which one: repeat with --moe-backend off (ggml's own kernels "
-            "for "
-            "the experts), with another --gpu-backend, and beside --device cpu; then report it, and do not use that "
-            "placement.\n";
+            "for the experts), with another --gpu-backend, and beside --device cpu; then report it, and do not use "
+            "that placement.\n";
     }
     return text;
 }

@@ -247,10 +247,8 @@ void add_serve(Commands & commands) {
     add_load_options(*command, options->load);
     command->footer(
         "docs/API.md has every path, with examples. Ctrl-C or SIGTERM ends it. An address that other machines can "
-        "reach "
-        "needs a key, or `--insecure`. `SHIMMY_BIND_ADDRESS` is read where `--bind` is not given. With --json, one "
-        "line "
-        "on stdout says where it listens and what was loaded.");
+        "reach needs a key, or `--insecure`. `SHIMMY_BIND_ADDRESS` is read where `--bind` is not given. With --json, "
+        "one line on stdout says where it listens and what was loaded.");
 }
 
 }  // namespace shimmy::cli

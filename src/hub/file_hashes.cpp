@@ -71,8 +71,7 @@ void require_hash(const LfsObject & object, const std::string & sha256) {
     if (sha256 == object.sha256) return;
     fail(
         "{}: is not what was to be uploaded (its sha256 is {}…, not {}…): nothing was committed; put the right file "
-        "back, and "
-        "run the command again",
+        "back, and run the command again",
         object.file.string(), sha256.substr(0, 12), object.sha256.substr(0, 12));
 }
 

@@ -71,8 +71,7 @@ std::string offload_text(const Json & summary, const std::string & model, const 
     const Table table = offload_table(summary, model, quality);
     if (table.rows.empty()) return "";
     return "\nWith the experts on the CPU a file is still the same model: measured against everything on the card, "
-           "what "
-           "remains is the rounding of other kernels.\n\n" +
+           "what remains is the rounding of other kernels.\n\n" +
            table.markdown();
 }
 
@@ -80,15 +79,13 @@ std::string quality_text(const Json & summary, const Quality & quality, const st
     const Json & document = *quality.document(model);
     return fmt::format(
                "Against the original weights, over {} chunks of {} tokens of `{}`. KLD is the Kullback-Leibler "
-               "divergence "
-               "of the next token's distribution from the original's, in nats: 0 is the same model. ± is one standard "
-               "error.\n\n",
+               "divergence of the next token's distribution from the original's, in nats: 0 is the same model. ± is "
+               "one standard error.\n\n",
                number_of(document, "n_chunks"), number_of(document, "n_ctx"),
                fs::path(text_of(document["text"], "file")).filename().string()) +
            quality_table(summary, model, quality).markdown() +
            "\nWhat that quality costs. Filled points, joined: the Pareto front, where nothing measured is as good in "
-           "both "
-           "and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
+           "both and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
            "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
            "![Divergence against decode rate](quality-speed.svg)\n\n" +
            pareto_table(summary, model, quality).markdown() + offload_text(summary, model, quality);

@@ -101,8 +101,7 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
         out += fmt::format("- **{}** takes the least memory: {}.\n", smallest.type, describe(smallest));
     out +=
         "\nBy free VRAM, the file closest to the original among those that fit and decode at no less than half the "
-        "speed "
-        "of the fastest that fits:\n\n" +
+        "speed of the fastest that fits:\n\n" +
         recommendation_table(summary, model, quality).markdown();
     if (is_software(summary)) out += "\nThe speeds are a software device's: on a GPU the choice may differ.\n";
     return out +
@@ -213,12 +212,10 @@ std::string limits(const Json & summary, const std::string & model) {
     const Json & settings = summary["settings"];
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
-        "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained "
-        "for "
-        "{} tokens.\n"
-        "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"
-        "- Experts on the CPU need free RAM of about their size, or every token reads from the disk.\n"
-        "- What the original model gets wrong, these files get wrong too.\n",
+        "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained for {} "
+        "tokens.\n- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n- Experts on the CPU need "
+        "free RAM of about their size, or every token reads from the disk.\n- What the original model gets wrong, "
+        "these files get wrong too.\n",
         device_line(summary), host_line(summary), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
         settings["prompts"].size(), number_of(settings, "repeats"), number_of(model_of(summary, model), "n_ctx_train"));
 }

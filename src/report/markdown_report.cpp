@@ -33,8 +33,7 @@ std::string environment_section(const Json & summary) {
         prompts += fmt::format("  - `{}`: {}\n", text_of(prompt, "id"), one_line(text_of(prompt, "text")));
     return fmt::format(
         "- Device: {}\n- Host: {}; {} threads\n- Program: shimmy {}, llama.cpp {}\n- Runs: {} valid, from {} to {}, "
-        "each "
-        "in a fresh process, the placements of one prompt in turn\n- Settings: context {}, at most {} tokens, "
+        "each in a fresh process, the placements of one prompt in turn\n- Settings: context {}, at most {} tokens, "
         "temperature {}, seed {}, the model's chat template, repeats: {}\n- Prompts:\n{}",
         device_line(summary), host_line(summary), number_of(summary, "n_threads"), text_of(summary, "shimmy_version"),
         text_of(summary, "llama_cpp_version"), number_of(summary, "n_valid_runs"), text_of(summary, "first_run_at"),
@@ -46,24 +45,16 @@ std::string definitions_section(const Json & summary) {
     const Json & statistics = summary["statistics"];
     return fmt::format(
         "- VRAM: model, KV cache and compute buffers on the device, as llama.cpp accounts for them in the loaded "
-        "context; "
-        "of one cell the largest of its runs. The driver's own memory is not in it.\n"
-        "- Baseline: everything on the device. Offload: the experts of every layer on the CPU; `n_cpu_moe=N`: of the "
-        "first N layers.\n"
-        "- TTFT: request accepted, model loaded, to the first token. Decode rate: tokens after the first, per second. "
-        "Prefill rate: prompt tokens per second.\n"
-        "- Cold: the first answer after loading, which ends with llama.cpp's own warm-up of a few tokens. All other "
-        "figures are the warm answer's.\n"
-        "- Load: file to loaded context. Peak RSS: of the process that holds the model.\n"
-        "- Slowdown: median decode rate of the baseline over that of the offload.\n"
-        "- Perplexity and KLD (Kullback-Leibler divergence, nats): of the second half of every chunk of the evaluation "
-        "text, "
-        "as llama-perplexity measures them; the divergence is that of the next token's distribution from the "
-        "original's. ± "
-        "there is one standard error.\n"
-        "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: the mean and its "
-        "interval, {}.\n"
-        "- Outliers: {}.\n",
+        "context; of one cell the largest of its runs. The driver's own memory is not in it.\n- Baseline: everything "
+        "on the device. Offload: the experts of every layer on the CPU; `n_cpu_moe=N`: of the first N layers.\n- TTFT: "
+        "request accepted, model loaded, to the first token. Decode rate: tokens after the first, per second. Prefill "
+        "rate: prompt tokens per second.\n- Cold: the first answer after loading, which ends with llama.cpp's own "
+        "warm-up of a few tokens. All other figures are the warm answer's.\n- Load: file to loaded context. Peak RSS: "
+        "of the process that holds the model.\n- Slowdown: median decode rate of the baseline over that of the "
+        "offload.\n- Perplexity and KLD (Kullback-Leibler divergence, nats): of the second half of every chunk of the "
+        "evaluation text, as llama-perplexity measures them; the divergence is that of the next token's distribution "
+        "from the original's. ± there is one standard error.\n- Two lines in a cell: the median, and minimum to "
+        "maximum over prompts and repeats. `a ± b`: the mean and its interval, {}.\n- Outliers: {}.\n",
         text_of(statistics, "interval"), text_of(statistics, "outlier_rule"));
 }
 
@@ -101,8 +92,7 @@ std::string offload_section(const Json & summary, const std::string & model, con
     const Table table = offload_table(summary, model, quality);
     if (table.rows.empty()) return "";
     return "\nThe experts on the CPU against everything on the device, of the same file: kernels round differently, "
-           "and what "
-           "is above the bound is no rounding.\n\n" +
+           "and what is above the bound is no rounding.\n\n" +
            table.markdown();
 }
 

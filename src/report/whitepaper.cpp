@@ -55,14 +55,10 @@ std::string models_table(const Json & summary) {
 std::string method_section(const Json & summary) {
     std::string out =
         "Every figure is measured by the same program that users run. Each run is a process of its own, so that "
-        "nothing "
-        "of one run is left for the next; the repeats are the outermost loop, so that a slow drift of the machine "
-        "touches "
-        "every cell alike, and the placements the innermost, so that what is compared is measured back to back. "
-        "Sampling "
-        "is fixed by temperature and seed. Where a model cannot be held in a placement, the run is recorded as failed "
-        "and "
-        "stays out of the tables.\n\n";
+        "nothing of one run is left for the next; the repeats are the outermost loop, so that a slow drift of the "
+        "machine touches every cell alike, and the placements the innermost, so that what is compared is measured back "
+        "to back. Sampling is fixed by temperature and seed. Where a model cannot be held in a placement, the run is "
+        "recorded as failed and stays out of the tables.\n\n";
     if (summary["settings"]["prompts"].size() > 1) {
         out +=
             "The prompts differ in what they ask for, so that one kind of text does not decide the figures: prompt "
@@ -143,8 +139,7 @@ std::string whitepaper(const Json & summary, const Quality & quality, const Comm
     }
     out +=
         "\n## Hardware guide\n\nPer card size the fastest measured placement of each quantization whose VRAM is below "
-        "it. "
-        "`shimmy plan --hardware` predicts placements that were not measured.\n";
+        "it. `shimmy plan --hardware` predicts placements that were not measured.\n";
     for (const Json & model : summary["models"]) {
         const std::string name = model["name"];
         out += fmt::format("\n### Cards for {}\n\n", name) + hardware_table(summary, name);

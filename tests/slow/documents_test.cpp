@@ -116,7 +116,7 @@ max_tokens = 16
 n_ctx = 256
 [load]
 clients = [1, 4]
-duration_s = 3
+duration_s = 20
 [[models]]
 path = "{}"
 name = "tiny-moe"
