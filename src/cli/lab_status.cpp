@@ -85,7 +85,7 @@ Json status_document(const lab::CampaignPlan & plan, const std::optional<lab::Ru
 
 const char * unit_of(const std::string & phase) {
     if (phase == "quantize") return "file";
-    return phase == "quality" ? "quality of model" : "run";
+    return phase == "quality" ? "quality of file" : "run";
 }
 
 void print_running(const lab::RunState & state) {

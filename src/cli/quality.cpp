@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 namespace shimmy::cli {
 
@@ -139,12 +140,17 @@ private:
     bool uses_moe_backend_ = false;
 };
 
+// The base is there to be compared with, and may be larger than the card: it is checked where it stands alone.
+std::span<const MeasuredModel> offload_candidates(const std::vector<MeasuredModel> & models) {
+    return std::span(models).subspan(models.size() > 1 ? 1 : 0);
+}
+
 std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::vector<MeasuredModel> & models,
                                         const Options & options) {
     std::vector<OffloadCheck> checks;
     if (!options.check_offload) return checks;
     const int n_chunks = options.n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(options.n_chunks, MAX_OFFLOAD_CHUNKS);
-    for (const MeasuredModel & model : models) {
+    for (const MeasuredModel & model : offload_candidates(models)) {
         const quality::Reference baseline =
             measurement.reference(model.file, {engine::Placement::baseline(), n_chunks, N_UBATCH_ON_CPU});
         const quality::Comparison offload =
@@ -158,7 +164,7 @@ std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::ve
 void require_offload_checkable(const std::vector<MeasuredModel> & models, const Globals & globals,
                                const Options & options) {
     if (!options.check_offload) return;
-    for (const MeasuredModel & model : models) {
+    for (const MeasuredModel & model : offload_candidates(models)) {
         if (!model.info.cpu_moe_applies())
             fail_usage("--check-offload: {} has no expert tensors: there is nothing to offload", model.file);
     }
@@ -242,8 +248,9 @@ void add_quality(Commands & commands) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command->add_flag("--check-offload", options->check_offload,
-                      "also run every file with all experts on the GPU and with --cpu-moe, on 8 chunks at most, and "
-                      "report as a defect what the kernels' rounding does not explain");
+                      "also run every model (the base, if it stands alone) with all experts on the GPU and with "
+                      "--cpu-moe, on 8 chunks at most, and report as a defect what the kernels' rounding does not "
+                      "explain");
     command
         ->add_option("--cache-size", options->cache_size,
                      "keep the base's predictions for later commands, of this size at most, the longest unused going "

@@ -34,17 +34,39 @@ protected:
             }
             launched_.push_back(argv);
             if (fails_) return ProcessResult{1, false, "", "shimmy: no such text\n"};
-            return ProcessResult{0, false, document().dump(), ""};
+            return ProcessResult{0, false, document(argv).dump(), ""};
         };
     }
 
-    Json document() const {
-        return {{"text", {{"file", "eval.txt"}, {"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
-                {"llama_cpp_version", "0.5.0"},
-                {"max_chunks", campaign_.quality.chunks},
-                {"n_chunks", 4},
-                {"models", Json::array({{{"quant", "F16"}, {"sha256", sha256_hex("the F16 model")}},
-                                        {{"quant", "Q2_K"}, {"sha256", sha256_hex("as Q2_K")}}})}};
+    // What the program prints: the original's entry, and that of the file which `argv` ends with.
+    Json document(const std::vector<std::string> & argv) const {
+        Json document = {{"text", {{"file", "eval.txt"}, {"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
+                         {"base", {{"file", campaign_.models[0].path.string()}}},
+                         {"llama_cpp_version", "0.5.0"},
+                         {"max_chunks", campaign_.quality.chunks},
+                         {"n_chunks", 4},
+                         {"models", Json::array({{{"quant", "F16"}, {"sha256", sha256_hex("the F16 model")}}})}};
+        std::string checked = "F16";
+        for (const std::string quantization : {"Q4_K_M", "Q2_K"}) {
+            if (!argv.back().ends_with(quantization + ".gguf")) continue;
+            document["models"].push_back({{"quant", quantization}, {"sha256", sha256_hex("as " + quantization)}});
+            checked = quantization;
+        }
+        if (has(argv, "--check-offload")) document["offload"] = Json::array({{{"quant", checked}}});
+        return document;
+    }
+
+    static bool has(const std::vector<std::string> & argv, const std::string & word) {
+        return std::find(argv.begin(), argv.end(), word) != argv.end();
+    }
+
+    // Of the model's document, the quantizations in a list.
+    std::vector<std::string> listed(const char * list) const {
+        const Json document = Json::parse(read_file(quality_path(campaign_, "m")));
+        std::vector<std::string> names;
+        for (const Json & entry : document.at(list))
+            names.push_back(entry.at("quant"));
+        return names;
     }
 
     // How often quality is measured by another `lab run`.
@@ -62,17 +84,24 @@ protected:
     std::vector<std::vector<std::string>> launched_;
 };
 
+using Names = std::vector<std::string>;
+
 TEST_F(QualityRun, EveryFileAgainstTheOriginalOnce) {
-    EXPECT_EQ(launches(), 1U);
-    const auto has = [&](const std::string & word) {
-        return std::find(launched_[0].begin(), launched_[0].end(), word) != launched_[0].end();
-    };
-    EXPECT_TRUE(has(campaign_.models[0].path.string()));
-    EXPECT_TRUE(has((campaign_.out_dir / "models/m-Q2_K.gguf").string()));
-    EXPECT_TRUE(has((dir_ / "eval.txt").string()));
+    EXPECT_EQ(launches(), 1U) << "the original's figures come with the other file's";
+    EXPECT_TRUE(has(launched_[0], campaign_.models[0].path.string()));
+    EXPECT_TRUE(has(launched_[0], (campaign_.out_dir / "models/m-Q2_K.gguf").string()));
+    EXPECT_TRUE(has(launched_[0], (dir_ / "eval.txt").string()));
     EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), campaign_.models[0].path.string()), 1);
-    EXPECT_EQ(Json::parse(read_file(quality_path(campaign_, "m"))), document());
+    EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K"}));
     EXPECT_EQ(launches(), 0U) << "it is there";
+}
+
+TEST_F(QualityRun, OnlyFilesThatAreNewAreMeasured) {
+    EXPECT_EQ(launches(), 1U);
+    campaign_.models[0].quantizations = {"F16", "Q4_K_M", "Q2_K"};
+    EXPECT_EQ(launches(), 1U);
+    EXPECT_TRUE(launched_[0].back().ends_with("m-Q4_K_M.gguf")) << launched_[0].back();
+    EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K", "Q4_K_M"}));
 }
 
 TEST_F(QualityRun, WhatChangedIsMeasuredAgain) {
@@ -89,7 +118,9 @@ TEST_F(QualityRun, WhatChangedIsMeasuredAgain) {
 TEST_F(QualityRun, OffloadIsCheckedOnTheCampaignsDevice) {
     EXPECT_EQ(launches(), 1U);
     campaign_.quality.check_offload = true;
-    EXPECT_EQ(launches(), 1U) << "the document lacks the check";
+    EXPECT_EQ(launches(), 2U) << "the document lacks the checks, of which a command makes one";
+    EXPECT_EQ(listed("offload"), (Names{"Q2_K", "F16"}));
+    EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K"}));
     EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), "--check-offload"), 1);
     const auto device = std::find(launched_[0].begin(), launched_[0].end(), "--device");
     ASSERT_NE(device, launched_[0].end());
@@ -98,7 +129,7 @@ TEST_F(QualityRun, OffloadIsCheckedOnTheCampaignsDevice) {
 
 TEST_F(QualityRun, AFailureLeavesNoDocumentAndStopsNothing) {
     fails_ = true;
-    EXPECT_EQ(launches(), 1U);
+    EXPECT_EQ(launches(), 2U) << "one that fails does not stop the other";
     EXPECT_FALSE(fs::exists(quality_path(campaign_, "m")));
     EXPECT_TRUE(fs::exists(campaign_.out_dir / "summary.json"));
     fails_ = false;
