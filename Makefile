@@ -4,6 +4,7 @@ SHELL := /bin/bash
 BUILD := build/release
 GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
+CMAKE_ARGS ?=
 
 .PHONY: help setup build demo test test-all bench gpu asan tsan fuzz format lint docs install clean
 
@@ -24,7 +25,7 @@ setup:
 	@scripts/setup.sh
 
 $(BUILD)/build.ninja: CMakePresets.json
-	@cmake --preset release -DSHIMMY_GPU="$(GPU)" > $(BUILD).configure.log 2>&1 \
+	@cmake --preset release -DSHIMMY_GPU="$(GPU)" $(CMAKE_ARGS) > $(BUILD).configure.log 2>&1 \
 	  || { cat $(BUILD).configure.log; echo "make: configuring failed: the reason is above"; exit 1; }
 
 configure: setup
