@@ -1,5 +1,7 @@
 #include "base/host.h"
 
+#include "base/cgroup.h"
+
 #include <fmt/format.h>
 
 #include <sched.h>
@@ -59,7 +61,7 @@ Host host() {
     result.cpu = proc_value("/proc/cpuinfo", "model name");
     const cpu_set_t cpus = usable_cpus();
     result.n_cores = std::max(1, CPU_COUNT(&cpus));
-    result.ram_bytes = meminfo_bytes("MemTotal");
+    result.ram_bytes = std::min(meminfo_bytes("MemTotal"), cgroup_limits().memory_bytes);
     return result;
 }
 
@@ -72,11 +74,13 @@ int default_threads() {
             first_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
         physical.insert(siblings.empty() ? std::to_string(cpu) : siblings);
     }
-    return std::max(1, static_cast<int>(physical.size()));
+    // More threads than a quota lets run at once are stopped for most of every period, and the others wait for them.
+    const double n_threads = std::min(static_cast<double>(physical.size()), cgroup_limits().cpus);
+    return std::max(1, static_cast<int>(n_threads));
 }
 
 uint64_t available_ram_bytes() {
-    return meminfo_bytes("MemAvailable");
+    return std::min(meminfo_bytes("MemAvailable"), cgroup_limits().available_bytes);
 }
 
 uint64_t peak_rss_bytes() {

@@ -7,19 +7,19 @@
 namespace shimmy {
 
 struct Host {
-    std::string name;  // host name
-    std::string cpu;   // "AMD EPYC 9B14"
-    std::string os;    // "Linux 6.1.0 x86_64"
-    int n_cores = 0;   // usable by this process
-    uint64_t ram_bytes = 0;
+    std::string name;        // host name
+    std::string cpu;         // "AMD EPYC 9B14"
+    std::string os;          // "Linux 6.1.0 x86_64"
+    int n_cores = 0;         // usable by this process
+    uint64_t ram_bytes = 0;  // of the machine, or as much of it as a container may use
 };
 
 Host host();
 
-// Physical cores this process may use: more threads than that slow token generation down.
+// Physical cores this process may use, within a container's quota: more threads than that slow token generation down.
 int default_threads();
 
-// RAM that can be had without swapping, page cache counted in (MemAvailable).
+// RAM that can be had without swapping and within a container's limit, page cache counted in (MemAvailable).
 uint64_t available_ram_bytes();
 
 // The most RAM this process has held at once (ru_maxrss). Mapped model pages count.

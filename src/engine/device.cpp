@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/host.h"
 #include "engine/log.h"
 
 #include "ggml-backend.h"
@@ -127,8 +128,9 @@ Device describe(ggml_backend_dev_t device) {
     size_t free_bytes = 0;
     size_t total_bytes = 0;
     ggml_backend_dev_memory(device, &free_bytes, &total_bytes);
-    result.memory_free_bytes = free_bytes;
-    result.memory_total_bytes = total_bytes;
+    // ggml says that all of the machine's RAM is free.
+    result.memory_free_bytes = result.kind == DeviceKind::cpu ? available_ram_bytes() : free_bytes;
+    result.memory_total_bytes = result.kind == DeviceKind::cpu ? host().ram_bytes : total_bytes;
     return result;
 }
 
