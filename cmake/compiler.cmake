@@ -1,4 +1,4 @@
-# Compiler settings: ccache when it is there, sanitizers for the whole tree, warnings for our own targets.
+# Compiler settings: ccache when it is there, sanitizers, warnings for our own targets.
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
@@ -9,13 +9,16 @@ if(CCACHE_PROGRAM)
     endforeach()
 endif()
 
-foreach(sanitizer IN LISTS SHIMMY_SANITIZE)
-    add_compile_options(-fsanitize=${sanitizer} -fno-omit-frame-pointer -g)
-    add_link_options(-fsanitize=${sanitizer})
-    if(sanitizer STREQUAL "undefined")
-        add_compile_options(-fno-sanitize-recover=undefined)
-    endif()
-endforeach()
+# Instruments every target that is made after it.
+macro(shimmy_sanitize)
+    foreach(sanitizer IN LISTS SHIMMY_SANITIZE)
+        add_compile_options(-fsanitize=${sanitizer} -fno-omit-frame-pointer -g)
+        add_link_options(-fsanitize=${sanitizer})
+        if(sanitizer STREQUAL "undefined")
+            add_compile_options(-fno-sanitize-recover=undefined)
+        endif()
+    endforeach()
+endmacro()
 
 # Warnings of a target of ours. llama.cpp's headers are included as SYSTEM, so they stay out of it.
 function(shimmy_warnings target)
