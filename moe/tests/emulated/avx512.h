@@ -1,0 +1,76 @@
+// AVX-512 as AVX2: SIMDe's functions under the names of the instructions, and the few that its version 0.7.4 lacks.
+#pragma once
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+#include <simde/x86/fma.h>
+#include <stdint.h>
+
+namespace emulated {
+
+// Lane by lane: `each(lane)` of `from` is the lane of the result.
+template <class Each> simde__m512i ints(Each each) {
+    simde__m512i_private to;
+    for (int i = 0; i < 16; ++i) { to.i32[i] = each(i); }
+    return simde__m512i_from_private(to);
+}
+
+inline simde__m512i cvtepu16_epi32(simde__m256i a) {
+    const simde__m256i_private x = simde__m256i_to_private(a);
+    return ints([&](int i) { return x.u16[i]; });
+}
+
+inline simde__m512i cvtepu8_epi32(simde__m128i a) {
+    const simde__m128i_private x = simde__m128i_to_private(a);
+    return ints([&](int i) { return x.u8[i]; });
+}
+
+inline simde__m512i srai_epi32(simde__m512i a, unsigned n) {
+    const simde__m512i_private x = simde__m512i_to_private(a);
+    return ints([&](int i) { return x.i32[i] >> n; });
+}
+
+inline simde__m256i cvtepi32_epi16(simde__m512i a) {
+    const simde__m512i_private x = simde__m512i_to_private(a);
+    simde__m256i_private       to;
+    for (int i = 0; i < 16; ++i) { to.i16[i] = static_cast<int16_t>(x.i32[i]); }
+    return simde__m256i_from_private(to);
+}
+
+inline simde__m512 cvtepi32_ps(simde__m512i a) {
+    const simde__m512i_private x = simde__m512i_to_private(a);
+    simde__m512_private        to;
+    for (int i = 0; i < 16; ++i) { to.f32[i] = static_cast<float>(x.i32[i]); }
+    return simde__m512_from_private(to);
+}
+
+inline simde__m512 cvtph_ps(simde__m256i a) {
+    simde__m512_private to;
+    to.m256[0] = simde_mm256_cvtph_ps(simde_mm256_extracti128_si256(a, 0));
+    to.m256[1] = simde_mm256_cvtph_ps(simde_mm256_extracti128_si256(a, 1));
+    return simde__m512_from_private(to);
+}
+
+inline simde__m256 extractf32x8_ps(simde__m512 a, int half) { return simde__m512_to_private(a).m256[half]; }
+
+inline float reduce_add_ps(simde__m512 a) {
+    const simde__m512_private x   = simde__m512_to_private(a);
+    float                     sum = 0;
+    for (int i = 0; i < 16; ++i) { sum += x.f32[i]; }
+    return sum;
+}
+
+}  // namespace emulated
+
+#define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
+#define _mm512_cvtepu8_epi32 emulated::cvtepu8_epi32
+#define _mm512_srai_epi32 emulated::srai_epi32
+#define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
+#define _mm512_cvtepi32_ps emulated::cvtepi32_ps
+#define _mm512_cvtph_ps emulated::cvtph_ps
+#define _mm512_extractf32x8_ps emulated::extractf32x8_ps
+#define _mm512_reduce_add_ps emulated::reduce_add_ps
+
+#undef _mm512_set4_epi32  // a macro of four arguments, which splits a template's
+#define _mm512_set4_epi32(...) simde_mm512_set4_epi32(__VA_ARGS__)
