@@ -1,6 +1,7 @@
 #include "base/cgroup.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <string>

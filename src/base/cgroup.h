@@ -1,5 +1,6 @@
 // What a container or a service manager lets this process use: Linux control groups, versions 1 and 2.
-// Source: the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/{memory,cpusets}.rst.
+// Source: the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, and
+// Documentation/scheduler/sched-bwc.rst.
 #pragma once
 
 #include "base/files.h"
