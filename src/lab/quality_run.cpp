@@ -47,8 +47,10 @@ bool is_measured(const CampaignPlan & plan, size_t variant, const Json & documen
     return !plan.campaign.quality.check_offload || !entry_of(document, "offload", quantization).is_null();
 }
 
-// `document` with the entries of `more` in place of its own of the same quantizations.
+// `document` with the entries of `more` in place of its own of the same quantizations. Figures against another original
+// are not mixed: those of `document` are left out, and measured again by the next run.
 Json merged(const Json & document, const Json & more) {
+    if (document.value("base", Json()) != more.value("base", Json())) return more;
     Json result = more;
     for (const char * list : {"models", "offload"}) {
         Json entries = document.value(list, Json::array());
@@ -133,7 +135,8 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
     Progress progress("quality", options.quiet);
     for (size_t done = 0; done < variants.size(); ++done) {
         const Variant & variant = plan.variants[variants[done]];
-        const std::string what = plan.campaign.models[variant.campaign_model].name + " " + variant.quantization;
+        const std::string & model = campaign.models[variant.campaign_model].name;
+        const std::string what = model + " " + variant.quantization;
         const Json so_far = document_so_far(plan, variant.campaign_model, sha256_of_text);
         if (is_measured(plan, variants[done], so_far)) continue;  // the original, beside another file
         state.update("quality", what, done, variants.size());
@@ -150,8 +153,7 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
             progress.note(fmt::format("quality of {}: failed: {}", what, reason(process)));
             continue;
         }
-        write_file_atomic(quality_path(campaign, campaign.models[variant.campaign_model].name),
-                          merged(so_far, document).dump(2) + "\n");
+        write_file_atomic(quality_path(campaign, model), merged(so_far, document).dump(2) + "\n");
         progress.note(fmt::format("quality of {}: measured on {} chunks{}", what, document.value("n_chunks", 0),
                                   process.ok() ? "" : "; OFFLOAD IS DEFECTIVE, see the report"));
     }

@@ -213,9 +213,10 @@ std::string limits(const Json & summary, const std::string & model) {
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
         "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained for {} "
-        "tokens.\n- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n- Experts on the CPU need "
-        "free RAM of about their size, or every token reads from the disk.\n- What the original model gets wrong, "
-        "these files get wrong too.\n",
+        "tokens.\n"
+        "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"
+        "- Experts on the CPU need free RAM of about their size, or every token reads from the disk.\n"
+        "- What the original model gets wrong, these files get wrong too.\n",
         device_line(summary), host_line(summary), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
         settings["prompts"].size(), number_of(settings, "repeats"), number_of(model_of(summary, model), "n_ctx_train"));
 }

@@ -45,16 +45,21 @@ std::string definitions_section(const Json & summary) {
     const Json & statistics = summary["statistics"];
     return fmt::format(
         "- VRAM: model, KV cache and compute buffers on the device, as llama.cpp accounts for them in the loaded "
-        "context; of one cell the largest of its runs. The driver's own memory is not in it.\n- Baseline: everything "
-        "on the device. Offload: the experts of every layer on the CPU; `n_cpu_moe=N`: of the first N layers.\n- TTFT: "
-        "request accepted, model loaded, to the first token. Decode rate: tokens after the first, per second. Prefill "
-        "rate: prompt tokens per second.\n- Cold: the first answer after loading, which ends with llama.cpp's own "
-        "warm-up of a few tokens. All other figures are the warm answer's.\n- Load: file to loaded context. Peak RSS: "
-        "of the process that holds the model.\n- Slowdown: median decode rate of the baseline over that of the "
-        "offload.\n- Perplexity and KLD (Kullback-Leibler divergence, nats): of the second half of every chunk of the "
+        "context; of one cell the largest of its runs. The driver's own memory is not in it.\n"
+        "- Baseline: everything on the device. Offload: the experts of every layer on the CPU; `n_cpu_moe=N`: of the "
+        "first N layers.\n"
+        "- TTFT: request accepted, model loaded, to the first token. Decode rate: tokens after the first, per "
+        "second. Prefill rate: prompt tokens per second.\n"
+        "- Cold: the first answer after loading, which ends with llama.cpp's own warm-up of a few tokens. All other "
+        "figures are the warm answer's.\n"
+        "- Load: file to loaded context. Peak RSS: of the process that holds the model.\n"
+        "- Slowdown: median decode rate of the baseline over that of the offload.\n"
+        "- Perplexity and KLD (Kullback-Leibler divergence, nats): of the second half of every chunk of the "
         "evaluation text, as llama-perplexity measures them; the divergence is that of the next token's distribution "
-        "from the original's. ± there is one standard error.\n- Two lines in a cell: the median, and minimum to "
-        "maximum over prompts and repeats. `a ± b`: the mean and its interval, {}.\n- Outliers: {}.\n",
+        "from the original's. ± there is one standard error.\n"
+        "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: the mean and "
+        "its interval, {}.\n"
+        "- Outliers: {}.\n",
         text_of(statistics, "interval"), text_of(statistics, "outlier_rule"));
 }
 

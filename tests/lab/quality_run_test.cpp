@@ -40,12 +40,15 @@ protected:
 
     // What the program prints: the original's entry, and that of the file which `argv` ends with.
     Json document(const std::vector<std::string> & argv) const {
-        Json document = {{"text", {{"file", "eval.txt"}, {"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
-                         {"base", {{"file", campaign_.models[0].path.string()}}},
-                         {"llama_cpp_version", "0.5.0"},
-                         {"max_chunks", campaign_.quality.chunks},
-                         {"n_chunks", 4},
-                         {"models", Json::array({{{"quant", "F16"}, {"sha256", sha256_hex("the F16 model")}}})}};
+        Json document = {
+            {"text", {{"file", "eval.txt"}, {"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
+            {"base",
+             {{"file", campaign_.models[0].path.string()},
+              {"sha256", sha256_hex(read_file(campaign_.models[0].path))}}},
+            {"llama_cpp_version", "0.5.0"},
+            {"max_chunks", campaign_.quality.chunks},
+            {"n_chunks", 4},
+            {"models", Json::array({{{"quant", "F16"}, {"sha256", sha256_hex(read_file(campaign_.models[0].path))}}})}};
         std::string checked = "F16";
         for (const std::string quantization : {"Q4_K_M", "Q2_K"}) {
             if (!argv.back().ends_with(quantization + ".gguf")) continue;
@@ -102,6 +105,15 @@ TEST_F(QualityRun, OnlyFilesThatAreNewAreMeasured) {
     EXPECT_EQ(launches(), 1U);
     EXPECT_TRUE(launched_[0].back().ends_with("m-Q4_K_M.gguf")) << launched_[0].back();
     EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K", "Q4_K_M"}));
+}
+
+TEST_F(QualityRun, FiguresAgainstAnotherOriginalAreNotMixed) {
+    EXPECT_EQ(launches(), 1U);
+    write_file_atomic(campaign_.models[0].path, "another F16 model");
+    EXPECT_EQ(launches(), 1U);
+    EXPECT_EQ(listed("models"), (Names{"F16"})) << "the other file's were against the one before";
+    EXPECT_EQ(launches(), 1U);
+    EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K"}));
 }
 
 TEST_F(QualityRun, WhatChangedIsMeasuredAgain) {
