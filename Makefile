@@ -72,7 +72,8 @@ lint: configure
 docs: build
 	@$(BUILD)/bin/shimmy reference > docs/CLI.md
 
-install: build
+install: configure
+	@cmake --build --preset release --parallel $(JOBS) --target installed
 	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
 clean:
