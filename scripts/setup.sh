@@ -7,7 +7,7 @@ packages=(
   build-essential cmake ninja-build ccache curl git ca-certificates pkg-config
   libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libseccomp-dev libssl-dev libtomlplusplus-dev
   nlohmann-json3-dev
-  libsimde-dev                     # AVX-512 instructions in the tests, on machines without them
+  libsimde-dev                     # instructions with VNNI in the tests, on machines without them
   gnuplot-nox                      # the charts of model cards
   cmark-gfm                        # renders documents in the tests
   python3                          # runs the code that models write, confined (shimmy check)

@@ -6,6 +6,10 @@
 
 #include "../log.h"
 
+#if defined(MOE_HAVE_X86)
+#include <cpuid.h>
+#endif
+
 namespace moe {
 
 static_assert(kWTypes == 16, "the kernel tables list every weight type");
@@ -35,6 +39,15 @@ static bool cpu_has_avx2() {
 #endif
 }
 
+static bool cpu_has_avxvnni() {
+#if defined(MOE_HAVE_X86)
+    unsigned a = 0, b = 0, c = 0, d = 0;  // by hand: not every compiler's __builtin_cpu_supports knows the name
+    return cpu_has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4)) != 0;
+#else
+    return false;
+#endif
+}
+
 static bool cpu_has_avx512() {
 #if defined(MOE_HAVE_X86)
     __builtin_cpu_init();
@@ -49,13 +62,14 @@ const KernelTable * kernels_by_name(const char * name) {
     if (std::strcmp(name, "scalar") == 0) { return &kernels_scalar(); }
 #if defined(MOE_HAVE_X86)
     if (std::strcmp(name, "avx2") == 0 && cpu_has_avx2()) { return &kernels_avx2(); }
+    if (std::strcmp(name, "avxvnni") == 0 && cpu_has_avxvnni()) { return &kernels_avxvnni(); }
     if (std::strcmp(name, "avx512") == 0 && cpu_has_avx512()) { return &kernels_avx512(); }
 #endif
     return nullptr;
 }
 
 static const KernelTable & choose() {
-    const char * best = cpu_has_avx512() ? "avx512" : cpu_has_avx2() ? "avx2" : "scalar";
+    const char * best = cpu_has_avx512() ? "avx512" : cpu_has_avxvnni() ? "avxvnni" : cpu_has_avx2() ? "avx2" : "scalar";
     const char * want = std::getenv("GGML_MOE_ISA");
     if (want != nullptr && *want != '\0') {
         if (const KernelTable * t = kernels_by_name(want)) { return *t; }

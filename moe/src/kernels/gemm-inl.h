@@ -32,6 +32,14 @@ MOE_INLINE void pairs_step(bool first, const Panel * pn, int kg, const uint8_t *
     }
 }
 
+// Without VNNI: how many vectors' 16-bit sums of pairs of products fit 16 bits; a power of two that divides `vectors`.
+template <class T> constexpr int widen_period(int vectors) {
+    const int most = 32767 / (T::kMaxU * 127 * 2);
+    int period = 8;
+    while (period > 1 && (period > most || period > vectors)) { period /= 2; }
+    return period;
+}
+
 // acc + sum over one group of w * x for R vectors of rows and N activation rows.
 template <class T, int N, class V = Vec>
 inline void group_dot(const Panel * pn, int kg0, const uint8_t * const * x, int col, I (&acc)[R][N]) {
@@ -45,10 +53,8 @@ inline void group_dot(const Panel * pn, int kg0, const uint8_t * const * x, int 
             }
         }
     } else {
-        // 16-bit partial sums are widened before they can overflow
         constexpr int steps  = T::kGroup / 4;
-        constexpr int most   = 32767 / (T::kMaxU * 127 * 2) < steps ? 32767 / (T::kMaxU * 127 * 2) : steps;
-        constexpr int period = most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
+        constexpr int period = widen_period<T>(steps);
         for (int s = 0; s < steps; s += period) {
             I p[R][N] = {};  // zeros
             // Eight steps unrolled whole make GCC 12 load ahead and spill: 65 against 92 GMAC/s for Q4_K (Zen 3). Four
@@ -146,34 +152,58 @@ template <int Bytes> struct TailRows {
 // Multiplies what a trait unpacks with one activation row at once, without storing it.
 template <class T> struct DirectSink {
     static constexpr int kGroups = T::kCols / T::kGroup;
-    static constexpr int kMins   = T::kMinStep ? T::kCols / T::kMinStep : 1;
-    static constexpr int kSpan   = T::kGroup < 32 ? T::kGroup : 32;  // columns per accumulator: keeps the chains short
+    static constexpr int kSpan   = T::kGroup == 256 ? 128 : T::kGroup < 32 ? T::kGroup : 32;  // columns per accumulator
     static constexpr int kAccs   = T::kCols / kSpan;
-    const uint8_t * x;  // activations of this block
+    static constexpr int kPeriod = widen_period<T>(kSpan / 4);
+    static constexpr int kMinCols = T::kMinStep ? T::kMinStep : T::kCols;
+    static constexpr int kScaled = 4;  // vectors that put_scaled gives one scale, one after another
+    const uint8_t * x;     // activations of this block
+    const uint8_t * init;  // per group, what makes up for kOffset: int32
+    const float *   sums;  // of the activations, per kMinStep columns
     Ahead<T> ahead;
     I acc[kAccs];
+    I part[T::kCols / 4];  // sums that are not in acc yet, by their first vector
     F scale[kGroups];
-    F min[kMins];
+    F mins = Vec::zerof();  // sum of the minimums times the activations, before min_scale
+    F min_scale;
 
-    MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col, const uint8_t * next) : x(row + col), ahead{next} {
-        MOE_UNROLL
-        for (int i = 0; i < kAccs; ++i) { acc[i] = T::kOffset ? Vec::bcast32(row + l.off_init + 4 * (col / T::kGroup + i)) : Vec::zero(); }
-    }
+    MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col, const uint8_t * next)
+        : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)), sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next} {}
+
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
-        I & a = acc[kg / (kSpan / 4)];
+        I & a = sum_at(kg);
         const I b = V::bcast32(x + 4 * kg);
         if constexpr (V::kVnni) {
             a = V::dot(a, v, b);
-        } else if constexpr (T::kSigned8) {
-            a = V::widen_add(a, V::mul_u8s8(V::abs8(v), V::sign8(b, v)));
         } else {
-            a = V::widen_add(a, V::mul_u8s8(v, b));
+            I & p = part[kg / kPeriod * kPeriod];
+            const I m = T::kSigned8 ? V::mul_u8s8(V::abs8(v), V::sign8(b, v)) : V::mul_u8s8(v, b);
+            p = kg % kPeriod == 0 ? m : V::add16(p, m);
+            if (kg % kPeriod == kPeriod - 1) { a = V::widen_add(a, p); }
         }
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
+    // Weights of at most two bits; the products of four vectors are summed before their scale is applied, once.
+    template <class V = Vec> MOE_INLINE void put_scaled(int kg, I v, I s) {
+        static_assert(3 * 127 * 2 * kScaled <= 32767, "the sums before the scale fit 16 bits");
+        ahead.step(kg);
+        I & a = sum_at(kg);
+        I & p = part[kg / kScaled * kScaled];
+        const I b = V::bcast32(x + 4 * kg);
+        if constexpr (V::kVnni) {
+            p = V::dot(kg % kScaled == 0 ? V::zero() : p, v, b);
+        } else {
+            const I m = V::mul_u8s8(v, b);
+            p = kg % kScaled == 0 ? m : V::add16(p, m);
+        }
+        if (kg % kScaled == kScaled - 1) { a = V::scaled_add(a, p, s); }
+    }
     MOE_INLINE void put_scale(int g, F v) { scale[g] = v; }
-    MOE_INLINE void put_min(int g, F v) { min[g] = v; }
+    MOE_INLINE void put_min(int g, F v, F d) {
+        mins      = Vec::fma(v, Vec::bcastf(sums + g), mins);
+        min_scale = d;
+    }
 
     // f + the dot products of the block
     MOE_INLINE F finish(F f, const uint8_t * row, const ActLayout & l, int col) {
@@ -188,10 +218,18 @@ template <class T> struct DirectSink {
             p = Vec::fma(Vec::cvt(a), T::kActScale == 256 ? scale[g] : Vec::mul(scale[g], d), p);
         }
         if constexpr (T::kMinStep != 0) {
-            MOE_UNROLL
-            for (int m = 0; m < kMins; ++m) { p = Vec::fnma(min[m], Vec::bcastf(row_f32(row, l.off_sum) + col / T::kMinStep + m), p); }
+            p = Vec::fnma(min_scale, mins, p);
         }
         return T::kActScale == 256 ? Vec::fma(p, d, f) : p;
+    }
+
+private:
+    // The accumulator of the kg-th vector. A trait puts the vectors of one accumulator in ascending order.
+    MOE_INLINE I & sum_at(int kg) {
+        constexpr int kVectors = kSpan / 4;
+        I & a = acc[kg / kVectors];
+        if (kg % kVectors == 0) { a = T::kOffset ? Vec::bcast32(init + kg / kVectors * 4) : Vec::zero(); }
+        return a;
     }
 };
 

@@ -81,6 +81,7 @@ constexpr int kMaxTileRows = 64;
 
 const KernelTable & kernels_scalar();
 const KernelTable & kernels_avx2();
+const KernelTable & kernels_avxvnni();
 const KernelTable & kernels_avx512();
 
 // The table for this machine: the best one it can run, or the one GGML_MOE_ISA names.

@@ -68,12 +68,26 @@ template <class T> struct PanelSink {
         Vec::store(pn.q[kg0 + kg], v);
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
+    // v times the whole number in both halves of each lane of s, which stays within a byte.
+    MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::mul16(v, s)); }
     MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
-    MOE_INLINE void put_min(int g, F v) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], v); }
+    // The minimum is v * d; d is the same for the whole block.
+    MOE_INLINE void put_min(int g, F v, F d) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], Vec::mul(d, v)); }
 };
 
 inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
 inline I nib_hi(I v) { return Vec::and_(Vec::srl<4>(v), Vec::set8(0x0f)); }
+// bit `From` of every byte, at bit `To`
+template <int From, int To> inline I bit_to(I v) {
+    const I mask = Vec::set8(1 << To);
+    if constexpr (From > To) {
+        return Vec::and_(Vec::srl<From - To>(v), mask);
+    } else if constexpr (From < To) {
+        return Vec::and_(Vec::sll<To - From>(v), mask);
+    } else {
+        return Vec::and_(v, mask);
+    }
+}
 template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
 template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
 
@@ -113,7 +127,7 @@ struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
             o.put(4 + j, nib_hi(v[j]));
         }
         o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
-        o.put_min(0, Vec::mul(Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f)));
+        o.put_min(0, Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f));
     }
 };
 
@@ -145,7 +159,7 @@ struct Q5_1 : Traits<32, 24, 32, 32, 32, 0, 31> {
         Vec::rows16(p, 8, v);
         put_five_bits(v, head[1], o);
         o.put_scale(0, Vec::half_lo(head[0]));
-        o.put_min(0, Vec::mul(Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f)));
+        o.put_min(0, Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f));
     }
 };
 
@@ -220,10 +234,10 @@ template <class O> MOE_INLINE void put_scales4(O & o, int g, I v, F d) {
     o.put_scale(g + 3, Vec::mul(d, Vec::cvt(byte_at<3>(v))));
 }
 template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
-    o.put_min(g + 0, Vec::mul(d, Vec::cvt(byte_at<0>(v))));
-    o.put_min(g + 1, Vec::mul(d, Vec::cvt(byte_at<1>(v))));
-    o.put_min(g + 2, Vec::mul(d, Vec::cvt(byte_at<2>(v))));
-    o.put_min(g + 3, Vec::mul(d, Vec::cvt(byte_at<3>(v))));
+    o.put_min(g + 0, Vec::cvt(byte_at<0>(v)), d);
+    o.put_min(g + 1, Vec::cvt(byte_at<1>(v)), d);
+    o.put_min(g + 2, Vec::cvt(byte_at<2>(v)), d);
+    o.put_min(g + 3, Vec::cvt(byte_at<3>(v)), d);
 }
 template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v, F d) {  // signed bytes
     o.put_scale(g + 0, Vec::mul(d, Vec::cvt(sbyte_at<0>(v))));
@@ -268,12 +282,10 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
             I v[4];
             Vec::rows16(p, 48 + 32 * C + 16 * half, v);
             const int kg = 16 * C + 4 * half;
-            const I one = Vec::set8(0x01);
             MOE_UNROLL
             for (int j = 0; j < 4; ++j) {
-                const I hb = h[4 * half + j];
-                o.put(kg + j, Vec::or_(nib_lo(v[j]), Vec::sll<4>(Vec::and_(Vec::srl<2 * C>(hb), one))));
-                o.put(kg + 8 + j, Vec::or_(nib_hi(v[j]), Vec::sll<4>(Vec::and_(Vec::srl<2 * C + 1>(hb), one))));
+                o.put(kg + j, Vec::or_(nib_lo(v[j]), bit_to<2 * C, 4>(h[4 * half + j])));
+                o.put(kg + 8 + j, Vec::or_(nib_hi(v[j]), bit_to<2 * C + 1, 4>(h[4 * half + j])));
             }
         }
     }
@@ -318,46 +330,46 @@ struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
     }
 };
 
-// The 4-bit sub-block scale (at most 15) is multiplied into the 2-bit weight (at most 3): 45 fits a byte, and one
-// group spans the whole super-block.
+// The 4-bit sub-block scale (at most 15) times the 2-bit weight (at most 3) is 45 at most and fits a byte: one group
+// spans the whole super-block.
 struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
-    template <int S, class O> MOE_INLINE static void quarter(O & o, int kg, const I q[8], I scale16, I scale16b) {
-        const I three = Vec::set8(0x03);
+    template <int S, class O> MOE_INLINE static void quarter(O & o, int kg, const I q[4], I scale) {
         MOE_UNROLL
-        for (int j = 0; j < 4; ++j) {
-            o.put(kg + j, Vec::mullo(Vec::and_(Vec::srl<2 * S>(q[j]), three), scale16));
-            o.put(kg + 4 + j, Vec::mullo(Vec::and_(Vec::srl<2 * S>(q[4 + j]), three), scale16b));
-        }
+        for (int j = 0; j < 4; ++j) { o.put_scaled(kg + j, Vec::and_(Vec::srl<2 * S>(q[j]), Vec::set8(0x03)), scale); }
+    }
+    // 16 bytes: columns 16*C..16*C+15 of the four 32-column quarters of half N; lo, hi: their eight scales.
+    template <int N, int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, I lo, I hi) {
+        I q[4];
+        Vec::rows16(p, 16 + 32 * N + 16 * C, q);
+        quarter<0>(o, 32 * N + 4 * C, q, Vec::twice_byte<C>(lo));
+        quarter<1>(o, 32 * N + 4 * C + 8, q, Vec::twice_byte<2 + C>(lo));
+        quarter<2>(o, 32 * N + 4 * C + 16, q, Vec::twice_byte<C>(hi));
+        quarter<3>(o, 32 * N + 4 * C + 24, q, Vec::twice_byte<2 + C>(hi));
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        I sc[4];
+        I sc[4], end[4];
         Vec::rows16(p, 0, sc);
-        const I dd = Vec::or_(Vec::rows_u16(p, 80), Vec::sll<16>(Vec::rows_u16(p, 82)));
-        const F dmin = Vec::half_lo(Vec::srl<16>(dd));
-        o.put_scale(0, Vec::half_lo(dd));
+        Vec::rows16(p, 68, end);  // the last of the quants; then d and dmin
+        const F d = Vec::half_lo(end[3]), dmin = Vec::half_lo(Vec::srl<16>(end[3]));
+        o.put_scale(0, d);
         MOE_UNROLL
-        for (int j = 0; j < 4; ++j) { put_mins4(o, 4 * j, nib_hi(sc[j]), dmin); }
-        MOE_UNROLL
-        for (int n = 0; n < 2; ++n) {
-            I q[8];
-            Vec::rows16(p, 16 + 32 * n, q);
-            Vec::rows16(p, 32 + 32 * n, q + 4);
-            const I a = nib_lo(sc[2 * n]), b = nib_lo(sc[2 * n + 1]);
-            quarter<0>(o, 32 * n, q, byte_at<0>(a), byte_at<1>(a));
-            quarter<1>(o, 32 * n + 8, q, byte_at<2>(a), byte_at<3>(a));
-            quarter<2>(o, 32 * n + 16, q, byte_at<0>(b), byte_at<1>(b));
-            quarter<3>(o, 32 * n + 24, q, byte_at<2>(b), byte_at<3>(b));
+        for (int j = 0; j < 4; ++j) {
+            put_mins4(o, 4 * j, nib_hi(sc[j]), dmin);
+            sc[j] = nib_lo(sc[j]);
         }
+        chunk<0, 0>(p, o, sc[0], sc[1]);
+        chunk<0, 1>(p, o, sc[0], sc[1]);
+        chunk<1, 0>(p, o, sc[2], sc[3]);
+        chunk<1, 1>(p, o, sc[2], sc[3]);
     }
 };
 
 struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
     template <int N, int S, class O> MOE_INLINE static void quarter(O & o, const I q[8], const I h[8]) {
-        const I three = Vec::set8(0x03), one = Vec::set8(0x01);
         MOE_UNROLL
         for (int j = 0; j < 8; ++j) {
-            const I hi = Vec::sll<2>(Vec::and_(Vec::srl<4 * N + S>(h[j]), one));
-            o.put(32 * N + 8 * S + j, Vec::or_(Vec::and_(Vec::srl<2 * S>(q[j]), three), hi));
+            const I lo = Vec::and_(Vec::srl<2 * S>(q[j]), Vec::set8(0x03));
+            o.put(32 * N + 8 * S + j, Vec::or_(lo, bit_to<4 * N + S, 2>(h[j])));
         }
     }
     template <int N, class O> MOE_INLINE static void half(const Rows & p, O & o, const I h[8]) {

@@ -1,4 +1,4 @@
-// Vector primitives for AVX2 with FMA and F16C.
+// Vector primitives for AVX2 with FMA and F16C; with MOE_AVX_VNNI for AVX-VNNI as well.
 #pragma once
 
 #include <immintrin.h>
@@ -10,8 +10,13 @@ namespace MOE_ISA {
 struct Vec {
     static constexpr int  L     = 8;      // rows held by one vector (32-bit lanes)
     static constexpr int  R     = 2;      // vectors per tile
+#if defined(MOE_AVX_VNNI)
+    static constexpr int  NT    = 4;      // activation rows per pass: 2 x 4 sums, and no partial ones, in 16 registers
+    static constexpr bool kVnni = true;   // full-range u8 x s8 dot product
+#else
     static constexpr int  NT    = 2;      // activation rows per pass: 16 registers hold no more
     static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
+#endif
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
 
     using I = __m256i;
@@ -26,12 +31,18 @@ struct Vec {
     static I and_(I a, I b) { return _mm256_and_si256(a, b); }
     static I or_(I a, I b) { return _mm256_or_si256(a, b); }
     static I xor_(I a, I b) { return _mm256_xor_si256(a, b); }
-    static I mullo(I a, I b) { return _mm256_mullo_epi32(a, b); }
+    static I mul16(I a, I b) { return _mm256_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
     template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }
     template <int N> static I sll(I a) { return _mm256_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm256_srai_epi32(a, N); }
+
+    // byte N of each lane, as a 16-bit number in both halves of the lane
+    template <int N> static I twice_byte(I v) {
+        constexpr int o = static_cast<int>(0x80008000u) | N * 0x00010001;
+        return _mm256_shuffle_epi8(v, _mm256_set_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o, o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
+    }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
     template <int J> static I or_bit4(I v, I h) {
@@ -111,12 +122,19 @@ struct Vec {
         _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
     }
 
+#if defined(MOE_AVX_VNNI)
+    static I dot(I acc, I w, I x) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
+    // acc + p * s, s of twice_byte, p in 16 bits: one product of pairs, whose second factor's upper half is zero
+    static I scaled_add(I acc, I p, I s) { return _mm256_dpwssd_avx_epi32(acc, p, and_(s, set32(0xffff))); }
+#else
     // Pairwise 16-bit products. Safe from saturation while u8 <= 128: 128 * 127 * 2 < 2^15.
     static I mul_u8s8(I w, I x) { return _mm256_maddubs_epi16(w, x); }
     static I add16(I a, I b) { return _mm256_add_epi16(a, b); }
     static I widen_add(I acc, I p16) { return _mm256_add_epi32(acc, _mm256_madd_epi16(p16, _mm256_set1_epi16(1))); }
+    static I scaled_add(I acc, I p16, I s) { return _mm256_add_epi32(acc, _mm256_madd_epi16(p16, s)); }  // s: of twice_byte
     static I abs8(I w) { return _mm256_abs_epi8(w); }
     static I sign8(I x, I w) { return _mm256_sign_epi8(x, w); }
+#endif
     // Into L2. As assembly: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 

@@ -26,12 +26,18 @@ struct Vec {
     static I and_(I a, I b) { return _mm512_and_si512(a, b); }
     static I or_(I a, I b) { return _mm512_or_si512(a, b); }
     static I xor_(I a, I b) { return _mm512_xor_si512(a, b); }
-    static I mullo(I a, I b) { return _mm512_mullo_epi32(a, b); }
+    static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
     template <int N> static I srl(I a) { return _mm512_srli_epi32(a, N); }
     template <int N> static I sll(I a) { return _mm512_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm512_srai_epi32(a, N); }
+
+    // byte N of each lane, as a 16-bit number in both halves of the lane
+    template <int N> static I twice_byte(I v) {
+        constexpr int o = static_cast<int>(0x80008000u) | N * 0x00010001;
+        return _mm512_shuffle_epi8(v, _mm512_set4_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
+    }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
     template <int J> static I or_bit4(I v, I h) {
@@ -121,6 +127,8 @@ struct Vec {
     }
 
     static I dot(I acc, I w, I x) { return _mm512_dpbusd_epi32(acc, w, x); }
+    // acc + p * s, s of twice_byte, p in 16 bits: one product of pairs, whose second factor's upper half is zero
+    static I scaled_add(I acc, I p, I s) { return _mm512_dpwssd_epi32(acc, p, and_(s, set32(0xffff))); }
     // Into L2. As assembly: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 

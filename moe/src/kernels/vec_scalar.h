@@ -30,12 +30,17 @@ struct Vec {
     static I and_(I a, I b) { return mapi([&](int i) { return a.v[i] & b.v[i]; }); }
     static I or_(I a, I b) { return mapi([&](int i) { return a.v[i] | b.v[i]; }); }
     static I xor_(I a, I b) { return mapi([&](int i) { return a.v[i] ^ b.v[i]; }); }
-    static I mullo(I a, I b) { return mapi([&](int i) { return a.v[i] * b.v[i]; }); }
+    static I mul16(I a, I b) {  // of each half of a lane
+        return mapi([&](int i) { return ((a.v[i] >> 16) * (b.v[i] >> 16) << 16) | (((a.v[i] & 0xffffu) * (b.v[i] & 0xffffu)) & 0xffffu); });
+    }
     static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
     static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
     template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
     template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
     template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
+
+    // byte N of each lane, as a 16-bit number in both halves of the lane
+    template <int N> static I twice_byte(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) * 0x00010001u; }); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
     template <int J> static I or_bit4(I v, I h) {
@@ -137,6 +142,10 @@ struct Vec {
             }
             return uint32_t(s);
         });
+    }
+    // acc + p * s; s: of twice_byte
+    static I scaled_add(I acc, I p, I s) {
+        return mapi([&](int i) { return acc.v[i] + uint32_t(int32_t(p.v[i]) * int32_t(s.v[i] & 0xffffu)); });
     }
     static void prefetch(const void *) {}
 };

@@ -1,0 +1,19 @@
+// The AVX2 kernels with the dot products of AVX-VNNI, which processors without AVX-512 have: Intel's since Alder Lake.
+#define MOE_ISA avxvnni
+#define MOE_AVX_VNNI
+
+#include "vec_avx2.h"
+#include "unpack-inl.h"
+#include "gemm-inl.h"
+#include "float-inl.h"
+#include "rows-inl.h"
+#include "table-inl.h"
+
+namespace moe {
+
+const KernelTable & kernels_avxvnni() {
+    static const KernelTable table = avxvnni::make_table("avxvnni");
+    return table;
+}
+
+}  // namespace moe

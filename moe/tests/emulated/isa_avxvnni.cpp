@@ -1,0 +1,13 @@
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512/dpbusd.h>
+#include <simde/x86/avx512/dpwssd.h>
+
+#define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
+#define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32
+
+#define MOE_ISA emulated_avxvnni
+#define MOE_EMULATED_NAME "avxvnni"
+#define MOE_AVX_VNNI
+
+#include "kernels/vec_avx2.h"
+#include "emulated-inl.h"
