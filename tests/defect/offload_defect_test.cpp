@@ -44,7 +44,7 @@ protected:
     }
     void TearDown() override { ::unsetenv("SHIMMY_CACHE"); }
 
-    ProcessResult check(const fs::path & program, std::vector<std::string> more = {"--json"}) const {
+    ProcessResult check(const fs::path & program, std::vector<std::string> more) const {
         const std::string type = GetParam();
         const fs::path model = type == "F16" ? tiny_moe() : tiny_moe(type);
         more.insert(more.begin(), {program.string(), "quality", "--base", model.string(), "--text", EVAL, "--chunks",
@@ -57,7 +57,7 @@ protected:
 };
 
 TEST_P(OffloadDefect, SoundKernelsAreWithinTheBound) {
-    const ProcessResult result = check(installed_with(SHIMMY_SOUND_PLUGIN, tree_.path()));
+    const ProcessResult result = check(installed_with(SHIMMY_SOUND_PLUGIN, tree_.path()), {"--json"});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const Json offload = Json::parse(result.out, nullptr, /*allow_exceptions=*/false)["offload"][0];
     EXPECT_GT(offload["mean_kld"], 0.0) << "the experts were computed by other kernels";
@@ -67,18 +67,11 @@ TEST_P(OffloadDefect, SoundKernelsAreWithinTheBound) {
 }
 
 TEST_P(OffloadDefect, AWrongKernelIsReported) {
-    const fs::path program = installed_with(SHIMMY_BROKEN_PLUGIN, tree_.path());
-    const ProcessResult result = check(program);
+    const ProcessResult result = check(installed_with(SHIMMY_BROKEN_PLUGIN, tree_.path()), {});
     EXPECT_EQ(result.exit_code, 1) << result.err;
-    const Json offload = Json::parse(result.out, nullptr, /*allow_exceptions=*/false)["offload"][0];
-    EXPECT_EQ(offload["within_bound"], false) << offload;
-    EXPECT_GT(offload["mean_kld"].get<double>(), offload["mean_kld_bound"].get<double>());
-    std::printf("%s: mean KLD %.2e of %.0e\n", GetParam(), offload["mean_kld"].get<double>(),
-                offload["mean_kld_bound"].get<double>());
-    const ProcessResult said = check(program, {});
-    EXPECT_EQ(said.exit_code, 1);
-    EXPECT_NE(said.out.find("DEFECT"), std::string::npos) << said.out;
-    EXPECT_NE(said.out.find("--moe-backend off"), std::string::npos) << "the way out: " << said.out;
+    EXPECT_NE(result.out.find("DEFECT"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("--moe-backend off"), std::string::npos) << "the way out: " << result.out;
+    std::printf("%s\n", result.out.c_str());
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, OffloadDefect, ::testing::Values("F16", "Q4_K_M"),

@@ -100,7 +100,7 @@ struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
             MOE_UNROLL
             for (int j = 0; j < 4; ++j) { o.put_s8(4 * h + j, v[j]); }
         }
-        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
@@ -113,7 +113,7 @@ struct Q4_0 : Traits<32, 18, 32, 32, 0, 8, 15> {
             o.put(j, nib_lo(v[j]));
             o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
@@ -126,8 +126,8 @@ struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
             o.put(j, nib_lo(v[j]));
             o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
-        o.put_min(0, Vec::half_lo(Vec::rows_u16(p, 2)), Vec::setf(-1.0f));
+        o.put_scale(0, Vec::rows_half(p, 0));
+        o.put_min(0, Vec::rows_half(p, 2), Vec::setf(-1.0f));
     }
 };
 
@@ -176,25 +176,24 @@ struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
             o.put_s8(j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
             o.put_s8(4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
         }
-        o.put_scale(0, Vec::half_lo(Vec::rows_u16(p, 0)));
+        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
 struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        I v[4];
+        I head[4], v[4];
+        Vec::rows16(p, 0, head);  // the exponent, first quants
         Vec::rows16(p, 1, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
             o.put(j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
             o.put(4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
         }
-        // 2^(e-127), halved because the values are doubled: 2^(e/2-64) * 2^(e-e/2-64), both always normal numbers
-        const I e = Vec::rows_u8(p, 0);
-        const I hi = Vec::and_(Vec::srl<1>(e), Vec::set32(0x7f)), lo = Vec::sub(e, hi);
-        const I bias = Vec::set32(static_cast<uint32_t>(-63));
-        const F a = Vec::cast(Vec::sll<23>(Vec::sub(hi, bias))), c = Vec::cast(Vec::sll<23>(Vec::sub(lo, bias)));
-        o.put_scale(0, Vec::mul(a, c));
+        // 2^(e-127), halved because the values are doubled. From e = 2 on its bits are (e-1) << 23; of 0 and 1, which give
+        // subnormal numbers, (e+1) << 21: always the larger of the two.
+        const I e = byte_at<0>(head[0]);
+        o.put_scale(0, Vec::cast(Vec::max(Vec::sub(Vec::sll<23>(e), Vec::set32(1u << 23)), Vec::sll<21>(Vec::add(e, Vec::set32(1))))));
     }
 };
 
@@ -324,7 +323,7 @@ struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
         }
         I sc[4];
         Vec::rows16(p, 192, sc);
-        const F d = Vec::half_lo(Vec::rows_u16(p, 208));
+        const F d = Vec::rows_half(p, 208);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j], d); }
     }

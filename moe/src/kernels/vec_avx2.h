@@ -34,6 +34,7 @@ struct Vec {
     static I mul16(I a, I b) { return _mm256_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
+    static I max(I a, I b) { return _mm256_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }
     template <int N> static I sll(I a) { return _mm256_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm256_srai_epi32(a, N); }
@@ -77,17 +78,13 @@ struct Vec {
         out[2] = _mm256_unpacklo_epi64(b, d);
         out[3] = _mm256_unpackhi_epi64(b, d);
     }
-    static I rows_u16(const Rows & p, int o) {
+    static F rows_half(const Rows & p, int o) {  // the number at offset o of each row
         __m128i a = _mm_setzero_si128();
         a = ins16<0>(a, p.q[0] + o);           a = ins16<1>(a, p.q[0] + p.s + o);
         a = ins16<2>(a, p.q[0] + 2 * p.s + o); a = ins16<3>(a, p.q[0] + p.s3 + o);
         a = ins16<4>(a, p.q[1] + o);           a = ins16<5>(a, p.q[1] + p.s + o);
         a = ins16<6>(a, p.q[1] + 2 * p.s + o); a = ins16<7>(a, p.q[1] + p.s3 + o);
-        return _mm256_cvtepu16_epi32(a);
-    }
-    static I rows_u8(const Rows & p, int o) {
-        const uint8_t * a = p.q[0] + o, * b = p.q[1] + o;
-        return _mm256_setr_epi32(a[0], a[p.s], a[2 * p.s], a[p.s3], b[0], b[p.s], b[2 * p.s], b[p.s3]);
+        return _mm256_cvtph_ps(a);
     }
     static F half_lo(I a) {  // low 16 bits of each lane
         const I m = _mm256_and_si256(a, _mm256_set1_epi32(0xffff));

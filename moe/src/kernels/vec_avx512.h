@@ -29,6 +29,7 @@ struct Vec {
     static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
+    static I max(I a, I b) { return _mm512_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm512_srli_epi32(a, N); }
     template <int N> static I sll(I a) { return _mm512_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm512_srai_epi32(a, N); }
@@ -78,7 +79,7 @@ struct Vec {
         out[2] = _mm512_unpacklo_epi64(b, d);
         out[3] = _mm512_unpackhi_epi64(b, d);
     }
-    static I rows_u16(const Rows & p, int o) {
+    static F rows_half(const Rows & p, int o) {  // the number at offset o of each row
         __m128i a = _mm_setzero_si128(), b = _mm_setzero_si128();
         a = ins16<0>(a, p.q[0] + o);           b = ins16<0>(b, p.q[2] + o);
         a = ins16<1>(a, p.q[0] + p.s + o);     b = ins16<1>(b, p.q[2] + p.s + o);
@@ -88,15 +89,7 @@ struct Vec {
         a = ins16<5>(a, p.q[1] + p.s + o);     b = ins16<5>(b, p.q[3] + p.s + o);
         a = ins16<6>(a, p.q[1] + 2 * p.s + o); b = ins16<6>(b, p.q[3] + 2 * p.s + o);
         a = ins16<7>(a, p.q[1] + p.s3 + o);    b = ins16<7>(b, p.q[3] + p.s3 + o);
-        return _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1));
-    }
-    static I rows_u8(const Rows & p, int o) {
-        __m128i a = _mm_setzero_si128();
-        a = ins8x4<0>(a, p.q[0] + o, p.s, p.s3);
-        a = ins8x4<4>(a, p.q[1] + o, p.s, p.s3);
-        a = ins8x4<8>(a, p.q[2] + o, p.s, p.s3);
-        a = ins8x4<12>(a, p.q[3] + o, p.s, p.s3);
-        return _mm512_cvtepu8_epi32(a);
+        return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1));
     }
     static F half_lo(I a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }  // low 16 bits of each lane
     static F cast(I a) { return _mm512_castsi512_ps(a); }
@@ -139,12 +132,6 @@ private:
     static __m128i load128(const uint8_t * p) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)); }
     template <int N> static __m128i ins16(__m128i a, const uint8_t * p) {
         return _mm_insert_epi16(a, reinterpret_cast<const Short *>(p)->v, N);
-    }
-    template <int N> static __m128i ins8x4(__m128i a, const uint8_t * p, size_t s, size_t s3) {
-        a = _mm_insert_epi8(a, p[0], N);
-        a = _mm_insert_epi8(a, p[s], N + 1);
-        a = _mm_insert_epi8(a, p[2 * s], N + 2);
-        return _mm_insert_epi8(a, p[s3], N + 3);
     }
 };
 

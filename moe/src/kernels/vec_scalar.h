@@ -35,6 +35,7 @@ struct Vec {
     }
     static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
     static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
+    static I max(I a, I b) { return mapi([&](int i) { return int32_t(a.v[i]) > int32_t(b.v[i]) ? a.v[i] : b.v[i]; }); }
     template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
     template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
     template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
@@ -74,13 +75,6 @@ struct Vec {
             for (int r = 0; r < L; ++r) { memcpy(&out[j].v[r], p.p + size_t(r) * p.s + o + 4 * j, 4); }
         }
     }
-    static I rows_u16(const Rows & p, int o) {
-        return mapi([&](int r) { uint16_t h; memcpy(&h, p.p + size_t(r) * p.s + o, 2); return uint32_t(h); });
-    }
-    static I rows_u8(const Rows & p, int o) {
-        return mapi([&](int r) { return uint32_t(p.p[size_t(r) * p.s + size_t(o)]); });
-    }
-
     static float half(uint32_t h) {
         const uint32_t sign = (h & 0x8000u) << 16, em = h & 0x7fffu;
         uint32_t bits;
@@ -96,6 +90,9 @@ struct Vec {
         }
         memcpy(&f, &bits, 4);
         return f;
+    }
+    static F rows_half(const Rows & p, int o) {  // the number at offset o of each row
+        return mapf([&](int r) { uint16_t h; memcpy(&h, p.p + size_t(r) * p.s + o, 2); return half(h); });
     }
     static F half_lo(I a) { return mapf([&](int i) { return half(a.v[i] & 0xffffu); }); }  // low 16 bits of each lane
     static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }

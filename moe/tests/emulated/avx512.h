@@ -21,11 +21,6 @@ inline simde__m512i cvtepu16_epi32(simde__m256i a) {
     return ints([&](int i) { return x.u16[i]; });
 }
 
-inline simde__m512i cvtepu8_epi32(simde__m128i a) {
-    const simde__m128i_private x = simde__m128i_to_private(a);
-    return ints([&](int i) { return x.u8[i]; });
-}
-
 inline simde__m512i srai_epi32(simde__m512i a, unsigned n) {
     const simde__m512i_private x = simde__m512i_to_private(a);
     return ints([&](int i) { return x.i32[i] >> n; });
@@ -64,7 +59,6 @@ inline float reduce_add_ps(simde__m512 a) {
 }  // namespace emulated
 
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
-#define _mm512_cvtepu8_epi32 emulated::cvtepu8_epi32
 #define _mm512_srai_epi32 emulated::srai_epi32
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
