@@ -79,41 +79,23 @@ constexpr int64_t STEPS = 20'000'000;  // of 12 independent dot products each, w
 
 // clang-format off
 #define TWELVE(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11)
-// clang-format on
-
-__attribute__((target("avx512f,avx512vnni"))) void dots_avx512() {
-    for (int64_t i = 0; i < STEPS; ++i) {
-#define DOT(n) "vpdpbusd %%zmm13, %%zmm12, %%zmm" #n "\n"
-        __asm__ volatile(TWELVE(DOT)::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                               "xmm11");
-#undef DOT
-    }
-}
-
-__attribute__((target("avxvnni"))) void dots_avxvnni() {
-    for (int64_t i = 0; i < STEPS; ++i) {
-#define DOT(n) "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm" #n "\n"
-        __asm__ volatile(TWELVE(DOT)::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                               "xmm11");
-#undef DOT
-    }
-}
-
+#define DOT_AVX512(n) "vpdpbusd %%zmm13, %%zmm12, %%zmm" #n "\n"
+#define DOT_AVXVNNI(n) "%{vex%} vpdpbusd %%ymm13, %%ymm12, %%ymm" #n "\n"
 // Without VNNI a dot product of bytes is two multiply-adds of pairs and an addition.
-__attribute__((target("avx2"))) void dots_avx2() {
-    for (int64_t i = 0; i < STEPS; ++i) {
-#define DOT(n)                               \
+#define DOT_AVX2(n)                          \
     "vpmaddubsw %%ymm13, %%ymm12, %%ymm15\n" \
     "vpmaddwd %%ymm14, %%ymm15, %%ymm15\n"   \
     "vpaddd %%ymm15, %%ymm" #n ", %%ymm" #n "\n"
-        __asm__ volatile(TWELVE(DOT)::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                               "xmm11", "xmm15");
-#undef DOT
+#define DOTS(op)                                                                                                       \
+    for (int64_t i = 0; i < STEPS; ++i) {                                                                              \
+        __asm__ volatile(TWELVE(op) ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+                         "xmm10", "xmm11", "xmm15");                                                                   \
     }
-}
+
+__attribute__((target("avx512f,avx512vnni"))) void dots_avx512() { DOTS(DOT_AVX512) }
+__attribute__((target("avxvnni"))) void dots_avxvnni() { DOTS(DOT_AVXVNNI) }
+__attribute__((target("avx2"))) void dots_avx2() { DOTS(DOT_AVX2) }
+// clang-format on
 
 // Twelve dot products per step, of as many bytes as a vector holds.
 struct Int8Dots {
@@ -160,6 +142,5 @@ int main(int argc, char ** argv) {
     std::printf(
         "{\"threads\": %d, \"read_gbps\": %.1f, \"int8_gmacs\": %.0f, \"int8_instruction\": \"%s\", "
         "\"avx2_gmacs\": %.0f}\n",
-        n_threads, read_gbps(n_threads), int8_gmacs(n_threads, dots), dots.name,
-        int8_gmacs(n_threads, AVX2));
+        n_threads, read_gbps(n_threads), int8_gmacs(n_threads, dots), dots.name, int8_gmacs(n_threads, AVX2));
 }
