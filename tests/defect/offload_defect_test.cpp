@@ -48,7 +48,7 @@ protected:
         const std::string type = GetParam();
         const fs::path model = type == "F16" ? tiny_moe() : tiny_moe(type);
         more.insert(more.begin(), {program.string(), "quality", "--base", model.string(), "--text", EVAL, "--chunks",
-                                   "2", "--ctx", "64", "--device", "gpu", "--moe-backend", "on", "--check-offload"});
+                                   "1", "--ctx", "64", "--device", "gpu", "--moe-backend", "on", "--check-offload"});
         return run_process(more, RUN_TIMEOUT);
     }
 
