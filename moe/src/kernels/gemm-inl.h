@@ -168,7 +168,8 @@ template <class T> struct DirectSink {
     F min_scale;
 
     MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col, const uint8_t * next)
-        : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)), sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next} {}
+        : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)),
+          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next} {}
 
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);

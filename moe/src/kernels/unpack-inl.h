@@ -193,7 +193,8 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
         // 2^(e-127), halved because the values are doubled. From e = 2 on its bits are (e-1) << 23; of 0 and 1, which give
         // subnormal numbers, (e+1) << 21: always the larger of the two.
         const I e = byte_at<0>(head[0]);
-        o.put_scale(0, Vec::cast(Vec::max(Vec::sub(Vec::sll<23>(e), Vec::set32(1u << 23)), Vec::sll<21>(Vec::add(e, Vec::set32(1))))));
+        const I normal = Vec::sub(Vec::sll<23>(e), Vec::set32(1u << 23)), subnormal = Vec::sll<21>(Vec::add(e, Vec::set32(1)));
+        o.put_scale(0, Vec::cast(Vec::max(normal, subnormal)));
     }
 };
 

@@ -42,7 +42,8 @@ struct Vec {
     // byte N of each lane, as a 16-bit number in both halves of the lane
     template <int N> static I twice_byte(I v) {
         constexpr int o = static_cast<int>(0x80008000u) | N * 0x00010001;
-        return _mm256_shuffle_epi8(v, _mm256_set_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o, o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
+        const __m128i index = _mm_set_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o);
+        return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(index));
     }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
