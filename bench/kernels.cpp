@@ -1,10 +1,10 @@
 // Times the tile kernels of libggml-moe alone, without ggml and without a model.
 //
-//   moe-kernels [TYPE…] [--threads N] [--isa NAME]
+//   moe-kernels [TYPE…] [--threads N] [--isa NAME] [--columns N]
 //
 // For every weight type: GB/s of weights with one activation row, streamed from memory (decode; to be compared with
 // `machine-limits`), and GMAC/s from cache with 1, 2, 4, 8, 16 and 48 rows. The best of several passes. Weights are
-// random bytes: what they mean does not change the time.
+// random bytes: what they mean does not change the time. Rows have 2048 columns unless --columns says otherwise.
 #include "kernels/kernels.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ constexpr Type TYPES[] = {
     {"IQ4_XS", moe::WType::IQ4_XS, 256, 136}, {"MXFP4", moe::WType::MXFP4, 32, 17},
 };
 
-constexpr int K = 2048;                             // columns
+int K = 2048;                                       // columns, a multiple of every type's block
 constexpr size_t STREAM_BYTES = size_t{192} << 20;  // of weights per thread: beyond any cache
 
 using Clock = std::chrono::steady_clock;
@@ -73,7 +73,7 @@ struct Activations {
         : layout(moe::act_layout(kernel.act, K)),
           rows(size_t(layout.bytes) * size_t(n) + 64),
           out(size_t(n) * moe::kMaxTileRows) {
-        std::vector<float> x(K);
+        std::vector<float> x(static_cast<size_t>(K));
         uint8_t * base = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
         for (int i = 0; i < n; ++i) {
             for (int k = 0; k < K; ++k)
@@ -124,9 +124,10 @@ double stream_gbps(const moe::KernelTable & table, const Type & type, int n_thre
     return double(weights[0].data.size()) * n_threads / best / 1e9;
 }
 
-// One thread, weights that stay in L2.
+// One thread, weights that stay in L2, or a single tile where it is larger.
 double cached_gmacs(const moe::KernelTable & table, const Type & type, int n) {
-    const Weights w(table, type, size_t{256} << 10);
+    const size_t row = size_t(K) / size_t(type.cols) * size_t(type.bytes);
+    const Weights w(table, type, std::max(size_t{256} << 10, row * size_t(table.tile_rows)));
     Activations x(w.kernel, n);
     const double macs = double(w.tiles()) * w.tile_rows * K * n;
     const int repeats = std::max(1, static_cast<int>(1e8 / macs));
@@ -152,8 +153,10 @@ int main(int argc, char ** argv) {
             n_threads = std::max(1, std::atoi(argv[++i]));
         } else if (arg == "--isa" && i + 1 < argc) {
             table = moe::kernels_by_name(argv[++i]);
+        } else if (arg == "--columns" && i + 1 < argc) {
+            K = std::max(1, std::atoi(argv[++i]) / 256) * 256;
         } else if (arg.rfind("--", 0) == 0) {
-            std::fprintf(stderr, "usage: moe-kernels [TYPE…] [--threads N] [--isa NAME]\n");
+            std::fprintf(stderr, "usage: moe-kernels [TYPE…] [--threads N] [--isa NAME] [--columns N]\n");
             return 2;
         } else {
             wanted.push_back(arg);

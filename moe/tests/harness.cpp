@@ -114,7 +114,20 @@ double int8_bound(const std::vector<float> & x, int64_t cols, int64_t block) {
     return 2.0 * step2 / x2;
 }
 
+// Of rounding to 8 bits of mantissa: the step is 2^-7 of the power of two below.
+static double bf16_bound(const std::vector<float> & x) {
+    double step2 = 0, x2 = 0;
+    for (const float v : x) {
+        const double step = v != 0 ? std::ldexp(1.0, std::ilogb(v) - 7) : 0.0;
+        step2 += step * step / 12.0;
+        x2 += double(v) * v;
+    }
+    return 2.0 * step2 / x2;
+}
+
 double bound_for(ggml_type type, const std::vector<float> & x, int64_t cols) {
+    const bool rounds = std::strcmp(proc<ggml_moe_isa_t>("ggml_moe_isa")(), "avx512bf16") == 0;
+    if (type == GGML_TYPE_BF16 && rounds) { return bf16_bound(x) + 1e-10; }
     if (!ggml_is_quantized(type)) { return 1e-10; }
     return int8_bound(x, cols, ggml_blck_size(type) == 256 ? 256 : 32) + 1e-10;
 }

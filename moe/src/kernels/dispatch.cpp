@@ -19,8 +19,8 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
     const auto ceil = [](int32_t n, int32_t d) { return (n + d - 1) / d; };
     ActLayout l;
     l.k = k;
-    if (f.kind == ActKind::F32) {
-        l.bytes = up64(k * 4);
+    if (f.kind != ActKind::INT8) {
+        l.bytes = up64(k * (f.kind == ActKind::F32 ? 4 : 2));
         return l;
     }
     l.off_d    = up64(k);
@@ -39,14 +39,18 @@ static bool cpu_has_avx2() {
 #endif
 }
 
-static bool cpu_has_avxvnni() {
+// A bit of what the processor calls structured extended features, by hand: not every compiler's __builtin_cpu_supports
+// knows the newer names.
+static bool cpu_has_extension([[maybe_unused]] int bit) {
 #if defined(MOE_HAVE_X86)
-    unsigned a = 0, b = 0, c = 0, d = 0;  // by hand: not every compiler's __builtin_cpu_supports knows the name
-    return cpu_has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4)) != 0;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && ((a >> bit) & 1) != 0;
 #else
     return false;
 #endif
 }
+
+static bool cpu_has_avxvnni() { return cpu_has_avx2() && cpu_has_extension(4); }
 
 static bool cpu_has_avx512() {
 #if defined(MOE_HAVE_X86)
@@ -58,18 +62,25 @@ static bool cpu_has_avx512() {
 #endif
 }
 
+static bool cpu_has_avx512bf16() { return cpu_has_avx512() && cpu_has_extension(5); }
+
 const KernelTable * kernels_by_name(const char * name) {
     if (std::strcmp(name, "scalar") == 0) { return &kernels_scalar(); }
 #if defined(MOE_HAVE_X86)
     if (std::strcmp(name, "avx2") == 0 && cpu_has_avx2()) { return &kernels_avx2(); }
     if (std::strcmp(name, "avxvnni") == 0 && cpu_has_avxvnni()) { return &kernels_avxvnni(); }
     if (std::strcmp(name, "avx512") == 0 && cpu_has_avx512()) { return &kernels_avx512(); }
+    if (std::strcmp(name, "avx512bf16") == 0 && cpu_has_avx512bf16()) { return &kernels_avx512bf16(); }
 #endif
     return nullptr;
 }
 
 static const KernelTable & choose() {
-    const char * best = cpu_has_avx512() ? "avx512" : cpu_has_avxvnni() ? "avxvnni" : cpu_has_avx2() ? "avx2" : "scalar";
+    const char * best = cpu_has_avx512bf16() ? "avx512bf16"
+                        : cpu_has_avx512()   ? "avx512"
+                        : cpu_has_avxvnni()  ? "avxvnni"
+                        : cpu_has_avx2()     ? "avx2"
+                                             : "scalar";
     const char * want = std::getenv("GGML_MOE_ISA");
     if (want != nullptr && *want != '\0') {
         if (const KernelTable * t = kernels_by_name(want)) { return *t; }

@@ -1,7 +1,7 @@
 // The tile product for F32, F16 and BF16 weights. Compiled once per instruction set; include after gemm-inl.h.
 //
-// Weights stay as they lie, vectors run along the columns: a vector of weights is converted to single precision in a
-// register and multiplied with several activation rows. Turning the rows into columns first, as the quantized types
+// Weights stay as they lie, vectors run along the columns: a vector of weights is converted in a register to what the
+// activations are, if it is not that already, and multiplied with several activation rows. Turning the rows into columns first, as the quantized types
 // must, costs as much as a dozen products.
 #pragma once
 
@@ -10,15 +10,21 @@
 namespace moe {
 namespace MOE_ISA {
 
-struct WF32 {
-    static constexpr int kBytes = 4;
+// How weights and activations become vectors, and what multiplies them: activations in single precision.
+struct WFloat {
+    static constexpr int kCols = L, kActBytes = 4;  // columns of a vector, bytes of an activation
+    static F load_act(const uint8_t * p) { return Vec::loadf(reinterpret_cast<const float *>(p)); }
+    static F fma(F w, F x, F s) { return Vec::fma(w, x, s); }
+};
+struct WF32 : WFloat {
+    static constexpr int kBytes = 4;  // of a weight
     static F load(const uint8_t * p) { return Vec::loadf(reinterpret_cast<const float *>(p)); }
 };
-struct WF16 {
+struct WF16 : WFloat {
     static constexpr int kBytes = 2;
     static F load(const uint8_t * p) { return Vec::load_half(p); }
 };
-struct WBF16 {
+struct WBF16 : WFloat {
     static constexpr int kBytes = 2;
     static F load(const uint8_t * p) { return Vec::load_bf16(p); }
 };
@@ -26,16 +32,16 @@ struct WBF16 {
 constexpr int kDotRows   = 4;                // weight rows of one pass
 constexpr int kDotTokens = Vec::kDotTokens;  // activation rows of one pass, at most: the sums of both fill the registers
 
-// s[m][t] += L columns, first of them k, of weight row m and activation row t
+// s[m][t] += W::kCols columns, first of them k, of weight row m and activation row t
 template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
-    F b[N];
+    decltype(W::load_act(w)) b[N];
     MOE_UNROLL
-    for (int t = 0; t < N; ++t) { b[t] = Vec::loadf(reinterpret_cast<const float *>(x[t]) + k); }
+    for (int t = 0; t < N; ++t) { b[t] = W::load_act(x[t] + size_t(k) * W::kActBytes); }
     MOE_UNROLL
     for (int m = 0; m < M; ++m) {
-        const F v = W::load(w + size_t(m) * stride);
+        const auto v = W::load(w + size_t(m) * stride);
         MOE_UNROLL
-        for (int t = 0; t < N; ++t) { s[m][t] = Vec::fma(v, b[t], s[m][t]); }
+        for (int t = 0; t < N; ++t) { s[m][t] = W::fma(v, b[t], s[m][t]); }
     }
 }
 
@@ -53,15 +59,15 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
         MOE_UNROLL
         for (int t = 0; t < N; ++t) { s[m][t] = Vec::zerof(); }
     }
-    const int whole = a.layout.k / L * L;
-    for (int k = 0; k < whole; k += L) {
+    const int whole = a.layout.k / W::kCols * W::kCols;
+    for (int k = 0; k < whole; k += W::kCols) {
         if (ahead != nullptr && k % kBurst == 0) {
             for (int i = 0; i < M * kBurst * W::kBytes / 64; ++i, ahead += 64) { Vec::prefetch(ahead); }
         }
         dot_step<W, M, N>(w + size_t(k) * W::kBytes, a.stride, x, k, s);
     }
     if (whole < a.layout.k) {  // activation rows are padded with zeros, weight rows are not
-        uint8_t rest[M][L * W::kBytes] = {};
+        uint8_t rest[M][W::kCols * W::kBytes] = {};
         for (int m = 0; m < M; ++m) {
             memcpy(rest[m], w + size_t(m) * a.stride + size_t(whole) * W::kBytes, size_t(a.layout.k - whole) * W::kBytes);
         }

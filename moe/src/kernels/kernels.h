@@ -16,7 +16,7 @@ enum class WType : uint8_t {
 constexpr int kWTypes = static_cast<int>(WType::COUNT);
 
 // How the activations of a weight type are stored. Two types with equal formats share one quantized copy.
-enum class ActKind : uint8_t { F32, INT8 };
+enum class ActKind : uint8_t { F32, BF16, INT8 };
 
 struct ActFormat {
     ActKind kind     = ActKind::INT8;
@@ -30,7 +30,7 @@ struct ActFormat {
     }
 };
 
-// Byte layout of one quantized activation row: int8 q[k_pad], float d[], int32 init[], float sum[].
+// Byte layout of one activation row: F32 or BF16 numbers, zeros up to its end; or, quantized, int8 q[k_pad], float d[], int32 init[], float sum[].
 struct ActLayout {
     int32_t k        = 0;  // columns
     int32_t off_d    = 0;  // float[k_pad/scale]: value of one int8 step
@@ -83,6 +83,7 @@ const KernelTable & kernels_scalar();
 const KernelTable & kernels_avx2();
 const KernelTable & kernels_avxvnni();
 const KernelTable & kernels_avx512();
+const KernelTable & kernels_avx512bf16();
 
 // The table for this machine: the best one it can run, or the one GGML_MOE_ISA names.
 const KernelTable & kernels();

@@ -70,6 +70,18 @@ inline void copy_f32(const ActFormat &, const ActLayout & l, const float * x, ui
     memset(row + size_t(l.k) * sizeof(float), 0, size_t(l.bytes) - size_t(l.k) * sizeof(float));
 }
 
+// To the nearest number, ties to even; a NaN stays one.
+inline void round_bf16(const ActFormat &, const ActLayout & l, const float * x, uint8_t * row) {
+    uint16_t * out = reinterpret_cast<uint16_t *>(row);
+    for (int i = 0; i < l.k; ++i) {
+        uint32_t b;
+        memcpy(&b, x + i, 4);
+        const bool nan = (b & 0x7fffffff) > 0x7f800000;
+        out[i] = static_cast<uint16_t>(nan ? b >> 16 | 0x40 : (b + 0x7fff + (b >> 16 & 1)) >> 16);
+    }
+    memset(out + l.k, 0, size_t(l.bytes) - size_t(l.k) * sizeof *out);
+}
+
 // e^x to 1 ulp or so in [-87, 88], clamped outside
 inline float exp_f32(float x) {
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;

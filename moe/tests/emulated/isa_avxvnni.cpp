@@ -6,8 +6,9 @@
 #define _mm256_dpwssd_avx_epi32 simde_mm256_dpwssd_epi32
 
 #define MOE_ISA emulated_avxvnni
-#define MOE_EMULATED_NAME "avxvnni"
 #define MOE_AVX_VNNI
 
 #include "kernels/vec_avx2.h"
 #include "emulated-inl.h"
+
+moe::KernelTable moe::MOE_ISA::emulated_table() { return make_table("avxvnni"); }
