@@ -34,11 +34,18 @@ int64_t columns(ggml_type type, int64_t want) {
     return (want + block - 1) / block * block;
 }
 
+// Every type is tested with the same numbers, and drawing them takes longer than the products.
 std::vector<float> normals(size_t n, uint32_t seed, float scale) {
-    std::mt19937 gen(seed);
-    std::normal_distribution<float> dist(0.0f, scale);
-    std::vector<float> v(n);
-    for (float & f : v) { f = dist(gen); }
+    static std::map<std::tuple<size_t, uint32_t, float>, std::vector<float>> done;
+    static std::mutex mutex;
+    std::lock_guard<std::mutex> lock(mutex);
+    std::vector<float> & v = done[{n, seed, scale}];
+    if (v.size() < n) {
+        std::mt19937 gen(seed);
+        std::normal_distribution<float> dist(0.0f, scale);
+        v.resize(n);
+        for (float & f : v) { f = dist(gen); }
+    }
     return v;
 }
 
@@ -135,7 +142,7 @@ double bound_for(ggml_type type, const std::vector<float> & x, int64_t cols) {
 static ggml_context * new_context() { return ggml_init({16u << 20, nullptr, true}); }
 
 Graph::Graph(bool on_plugin, int threads) : weights_(new_context()), ctx_(new_context()) {
-    ggml_backend_load_all();
+    [[maybe_unused]] static const bool loaded = (ggml_backend_load_all(), true);
     backend_ = on_plugin ? ggml_backend_dev_init(ggml_backend_reg_dev_get(plugin(), 0), nullptr)
                          : ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
     ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend_));
