@@ -57,14 +57,13 @@ uint64_t chunks_in_all(const std::string & err) {
     return std::regex_search(err, match, std::regex("computing over ([0-9]+) chunks")) ? std::stoull(match[1]) : 0;
 }
 
-// The last line that llama.cpp wrote, without the time and "function: " before it. Its log has a thread of its own,
-// which may not get to write the last lines.
-std::string last_line(std::string err) {
-    while (!err.empty() && (err.back() == '\n' || err.back() == ' '))
-        err.pop_back();
-    std::string line = err.substr(err.rfind('\n') + 1);
-    if (line.empty()) return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
-    return std::regex_replace(line, std::regex("^([0-9.]+ [A-Z] )?[a-z_0-9]+ ?: "), "");
+// The first error in llama.cpp's log, a line "0.00.055.507 E function: what is wrong"; those after it follow from it. The
+// log has a thread of its own, which may not get to write it.
+std::string reason(const std::string & err) {
+    std::smatch match;
+    const std::regex error("(?:^|\n)[0-9.]+ E (?:[a-z_0-9]+ ?: )?([^\n]+)");
+    if (std::regex_search(err, match, error)) return match[1];
+    return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
 }
 
 }  // namespace
@@ -84,7 +83,7 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
         if (said && n_all > 0 && n_done < n_all) on_chunk(++n_done, n_all);
     }
     if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
-        fail("{}: no importance matrix: {}", options.load.path, last_line(child.err()));
+        fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
     part.commit();
 }
 
