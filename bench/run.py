@@ -206,18 +206,19 @@ def markdown(results):
 def plot(results, path):
     """Bars: the plugin's rate over stock's, a group per file, with the range of the pairs."""
     tests = [test for test in TESTS if any(results.ratios(file, test) for file in results.files)]
-    lines = ["$data << EOD", "file " + " ".join(f"{t} {t}_low {t}_high" for t in tests)]
+    lines = ["$data << EOD"]
     for file in results.files:
         cells = [f'"{file.replace(", ", chr(92) + "n")}"']
         for test in tests:
             ratios = results.ratios(file, test)
             cells += [f"{f(ratios):.3f}" if ratios else "NaN" for f in (statistics.median, min, max)]
         lines.append(" ".join(cells))
-    lines += ["EOD", "set terminal svg size 1280,560 font 'sans-serif,13' background '#ffffff'", f"set output '{path}'",
+    lines += ["EOD", "set terminal svg size 1280,600 noenhanced font 'sans-serif,13' background '#ffffff'", f"set output '{path}'",
               "set style data histograms", "set style histogram errorbars gap 2 lw 1", "set style fill solid 0.9 noborder",
               "set ylabel 'rate, times stock'", "set yrange [0:*]", "set grid y lc '#dddddd'", "set key top left horizontal",
-              "set xtics nomirror", "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc '#444444' dt 2 front",
-              "set bars 0.4"]
+              "set xtics nomirror font ',11'", "set bmargin 4.5", f"set xrange [-0.6:{len(results.files) - 0.4:.1f}]",
+              "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc '#444444' dt 2 front",
+              "set errorbars 0.4 front lc '#333333'"]
     colours = ["#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b", "#e6550d"]
     columns = [f"$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}{':xtic(1)' if i == 0 else ''} title '{test}' lc '{colour}'"
                for i, (test, colour) in enumerate(zip(tests, colours))]
