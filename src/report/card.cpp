@@ -67,14 +67,6 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
     return table;
 }
 
-std::string offload_text(const Json & summary, const std::string & model, const Quality & quality) {
-    const Table table = offload_table(summary, model, quality);
-    if (table.rows.empty()) return "";
-    return "\nWith the experts on the CPU a file is still the same model: measured against everything on the card, "
-           "what remains is the rounding of other kernels.\n\n" +
-           table.markdown();
-}
-
 std::string quality_text(const Json & summary, const Quality & quality, const std::string & model) {
     const Json & document = *quality.document(model);
     return fmt::format(
@@ -88,7 +80,7 @@ std::string quality_text(const Json & summary, const Quality & quality, const st
            "both and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
            "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
            "![Divergence against decode rate](quality-speed.svg)\n\n" +
-           pareto_table(summary, model, quality).markdown() + offload_text(summary, model, quality);
+           pareto_table(summary, model, quality).markdown() + offload_section(summary, model, quality);
 }
 
 std::string readme(const Json & summary, const Quality & quality, const CardRepo & repo) {

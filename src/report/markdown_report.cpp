@@ -92,15 +92,6 @@ std::string cost_section(const Json & summary, const std::string & model, const 
            (is_software(summary) ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n" : "");
 }
 
-// Is a file the same model with its experts on the CPU?
-std::string offload_section(const Json & summary, const std::string & model, const Quality & quality) {
-    const Table table = offload_table(summary, model, quality);
-    if (table.rows.empty()) return "";
-    return "\nThe experts on the CPU against everything on the device, of the same file: kernels round differently, "
-           "and what is above the bound is no rounding.\n\n" +
-           table.markdown();
-}
-
 }  // namespace
 
 std::string quality_section(const Json & summary, const std::string & model, const Quality & quality) {

@@ -38,6 +38,24 @@ std::string csv_number(const Json & value) {
     return value.is_number() ? value.dump() : "";
 }
 
+Table offload_table(const Json & summary, const std::string & model, const Quality & quality) {
+    Table table;
+    table.columns = {{"type", Align::left}, {"mean KLD", Align::right},       {"bound", Align::right},
+                     {"max KLD"},           {"same top token", Align::right}, {"verdict", Align::left}};
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != model) continue;
+        const Json * check = quality.offload_of(model, variant["quantization"]);
+        if (check == nullptr) continue;
+        table.rows.push_back({text_of(variant, "quantization"),
+                              plus_minus(number_of(*check, "mean_kld"), number_of(*check, "mean_kld_error"), 6),
+                              fmt::format("{:g}", number_of(*check, "mean_kld_bound")),
+                              fmt::format("{:.4f}", number_of(*check, "max_kld")),
+                              fmt::format("{:.2f}%", number_of(*check, "same_top_percent")),
+                              check->value("within_bound", false) ? "the same model" : "**defect**"});
+    }
+    return table;
+}
+
 }  // namespace
 
 Table comparison_table(const Json & summary, const std::string & model) {
@@ -166,22 +184,12 @@ Table quality_table(const Json & summary, const std::string & model, const Quali
     return table;
 }
 
-Table offload_table(const Json & summary, const std::string & model, const Quality & quality) {
-    Table table;
-    table.columns = {{"type", Align::left}, {"mean KLD", Align::right},       {"bound", Align::right},
-                     {"max KLD"},           {"same top token", Align::right}, {"verdict", Align::left}};
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] != model) continue;
-        const Json * check = quality.offload_of(model, variant["quantization"]);
-        if (check == nullptr) continue;
-        table.rows.push_back({text_of(variant, "quantization"),
-                              plus_minus(number_of(*check, "mean_kld"), number_of(*check, "mean_kld_error"), 6),
-                              fmt::format("{:g}", number_of(*check, "mean_kld_bound")),
-                              fmt::format("{:.4f}", number_of(*check, "max_kld")),
-                              fmt::format("{:.2f}%", number_of(*check, "same_top_percent")),
-                              check->value("within_bound", false) ? "the same model" : "**defect**"});
-    }
-    return table;
+std::string offload_section(const Json & summary, const std::string & model, const Quality & quality) {
+    const Table table = offload_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    return "\nThe same file with its experts on the CPU against everything on the device: below the bound is the rounding "
+           "of other kernels, above it a defect.\n\n" +
+           table.markdown();
 }
 
 Table file_table(const Json & summary, const std::string & model) {
