@@ -12,6 +12,7 @@
 #include "publish/record.h"
 #include "report/documents.h"
 
+#include <poll.h>
 #include <unistd.h>
 #include <cstdio>
 #include <iostream>
@@ -82,12 +83,20 @@ publish::PlanOptions plan_options(const Options & options, const Source & source
     return plan;
 }
 
+// Until there is a line, or the end, on standard input. A read alone would sleep through a Ctrl-C that comes just before it.
+void wait_for_answer() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    while (::poll(&input, 1, 100) <= 0)
+        check_interrupted();
+}
+
 // On stderr, so that it is seen where the output goes into a file. No answer is no.
 bool confirmed(const std::string & question) {
     if (isatty(STDIN_FILENO) != 1)
         fail_usage("there is no terminal to ask on: add --yes to publish, or --dry-run to see what would be done");
     std::fflush(stdout);
     fmt::print(stderr, "{} [y/N] ", question);
+    wait_for_answer();
     std::string answer;
     const bool answered = static_cast<bool>(std::getline(std::cin, answer));
     check_interrupted();
