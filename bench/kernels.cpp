@@ -1,10 +1,11 @@
 // Times the tile kernels of libggml-moe alone, without ggml and without a model.
 //
-//   moe-kernels [TYPE…] [--threads N] [--isa NAME] [--columns N]
+//   moe-kernels [TYPE…|attention] [--threads N] [--isa NAME] [--columns N]
 //
 // For every weight type: GB/s of weights with one activation row, streamed from memory (decode; to be compared with
 // `machine-limits`), and GMAC/s from cache with 1, 2, 4, 8, 16 and 48 rows. The best of several passes. Weights are
 // random bytes: what they mean does not change the time. Rows have 2048 columns unless --columns says otherwise.
+// `attention`: GMAC/s of a full pass of query rows over an F16 cache of 4 heads of 128 columns, by cached positions.
 #include "kernels/kernels.h"
 
 #include <algorithm>
@@ -141,6 +142,50 @@ double cached_gmacs(const moe::KernelTable & table, const Type & type, int n) {
     return macs / best / 1e9;
 }
 
+constexpr int HEAD = 128, KV_HEADS = 4;  // columns of a head; heads that lie side by side in the cache
+
+// One thread: the rows of one pass for each KV head in turn.
+double attention_gmacs(const moe::KernelTable & table, int n_keys) {
+    std::vector<uint16_t> k(size_t(n_keys) * KV_HEADS * HEAD), v(k.size());
+    for (size_t i = 0; i < k.size(); ++i) {
+        k[i] = static_cast<uint16_t>(0x3000 + i * 37 % 0x800);  // 0.125 to 0.5
+        v[i] = static_cast<uint16_t>(0x3000 + i * 11 % 0x800);
+    }
+    const std::vector<uint16_t> mask(size_t(n_keys), 0);
+    std::vector<float> q(size_t(moe::kAttentionRows) * HEAD, 0.1f), out(q.size());
+    std::vector<float> scratch(table.attention_scratch(HEAD, HEAD) + 16);
+    moe::AttentionArgs::Query queries[moe::kAttentionRows];
+    for (size_t r = 0; r < moe::kAttentionRows; ++r)
+        queries[r] = {q.data() + r * HEAD, mask.data(), 1.0f, nullptr, out.data() + r * HEAD};
+    moe::AttentionArgs a;
+    a.n_keys = n_keys;
+    a.queries = queries;
+    a.rows = moe::kAttentionRows;
+    a.scale = 0.1f;
+    a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / sizeof(float);
+    const double macs = 2.0 * KV_HEADS * moe::kAttentionRows * HEAD * n_keys;
+    const int repeats = std::max(1, static_cast<int>(1e9 / macs));
+    double best = 1e9;
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        const auto start = Clock::now();
+        for (int i = 0; i < repeats * KV_HEADS; ++i) {
+            const size_t head = size_t(i % KV_HEADS) * HEAD;
+            a.k = {reinterpret_cast<const uint8_t *>(k.data() + head), KV_HEADS * HEAD * 2, HEAD * 2, HEAD, table.half_to_float};
+            a.v = {reinterpret_cast<const uint8_t *>(v.data() + head), KV_HEADS * HEAD * 2, HEAD * 2, HEAD, table.half_to_float};
+            table.attention(a);
+        }
+        best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count() / repeats);
+    }
+    return macs / best / 1e9;
+}
+
+void print_attention(const moe::KernelTable & table) {
+    std::printf("attention, GMAC/s by cached positions:");
+    for (const int n_keys : {64, 512, 2048, 8192})
+        std::printf("  %d: %.1f", n_keys, attention_gmacs(table, n_keys));
+    std::printf("\n");
+}
+
 }  // namespace
 
 int main(int argc, char ** argv) {
@@ -156,7 +201,7 @@ int main(int argc, char ** argv) {
         } else if (arg == "--columns" && i + 1 < argc) {
             K = std::max(1, std::atoi(argv[++i]) / 256) * 256;
         } else if (arg.rfind("--", 0) == 0) {
-            std::fprintf(stderr, "usage: moe-kernels [TYPE…] [--threads N] [--isa NAME] [--columns N]\n");
+            std::fprintf(stderr, "usage: moe-kernels [TYPE…|attention] [--threads N] [--isa NAME] [--columns N]\n");
             return 2;
         } else {
             wanted.push_back(arg);
@@ -166,6 +211,9 @@ int main(int argc, char ** argv) {
         std::fprintf(stderr, "moe-kernels: this machine has no such instruction set\n");
         return 2;
     }
+    const auto attention = std::find(wanted.begin(), wanted.end(), "attention");
+    if (wanted.empty() || attention != wanted.end()) print_attention(*table);
+    if (attention != wanted.end() && wanted.size() == 1) return 0;
     std::printf("%s, %d thread(s) from memory, one from cache\n%-7s %9s |", table->name, n_threads, "type", "GB/s n=1");
     for (const int n : {1, 2, 4, 8, 16, 48})
         std::printf(" %7d", n);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "attention.h"
 #include "match.h"
 #include "ops.h"
 #include "stats.h"
@@ -225,6 +226,8 @@ bool graph_compute(Context & c, ggml_cgraph * graph) {
             i = run_ffn(c, f);
         } else if (match_product(n, i, p)) {
             i = run_products(c, n, i, p);
+        } else if (n.at(i)->op == GGML_OP_FLASH_ATTN_EXT) {
+            run_attention(c.team, *c.table, c.attention, n.at(i));
         } else if (!run_simple_op(c.team, *c.table, n.at(i))) {
             return false;
         }

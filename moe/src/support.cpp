@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "attention.h"
 #include "tensor.h"
 
 namespace moe {
@@ -85,6 +86,7 @@ bool supports_op(const ggml_tensor * op) {
         case GGML_OP_GLU:        return supports_glu(op);
         case GGML_OP_ADD_ID:     return supports_add_id(op);
         case GGML_OP_RMS_NORM:   return supports_rms_norm(op);
+        case GGML_OP_FLASH_ATTN_EXT: return supports_attention(op);
         case GGML_OP_ADD:
         case GGML_OP_MUL:        return supports_binary(op);
         default:                 return false;

@@ -58,6 +58,20 @@ TEST(Backend, LeavesTheRestToGgml) {
     EXPECT_FALSE(c.claims(ggml_add(c.c, c.t(GGML_TYPE_F16, 256, 4), c.t(GGML_TYPE_F16, 256, 4))));
 }
 
+// Whether llama.cpp uses flash attention is decided by a graph of one token per sequence, and only if no other device
+// than the layer's own computes it.
+TEST(Backend, ClaimsTheAttentionOfPromptsOnly) {
+    Ctx c;
+    const auto attention = [&](ggml_type type, int64_t tokens) {
+        ggml_tensor * kv = c.t(type, 64, 256, 2);
+        return ggml_flash_attn_ext(c.c, c.t(GGML_TYPE_F32, 64, tokens, 4), kv, kv, c.t(GGML_TYPE_F16, 256, tokens), 1.0f, 0.0f, 0.0f);
+    };
+    EXPECT_TRUE(c.claims(attention(GGML_TYPE_F16, 512)));
+    EXPECT_TRUE(c.claims(attention(GGML_TYPE_Q8_0, 32)));
+    EXPECT_FALSE(c.claims(attention(GGML_TYPE_F16, 31)));
+    EXPECT_FALSE(c.claims(attention(GGML_TYPE_F16, 1)));
+}
+
 TEST(Backend, BufferFromPointerUsesTheMemoryItself) {
     alignas(64) static uint8_t memory[4096];
     ggml_backend_buffer_t b = ggml_backend_dev_buffer_from_host_ptr(device(), memory, sizeof memory, sizeof memory);

@@ -9,6 +9,7 @@
 #include "gemm-inl.h"
 #include "float-inl.h"
 #include "rows-inl.h"
+#include "attention-inl.h"
 #include "table-inl.h"
 
 namespace moe {

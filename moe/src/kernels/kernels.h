@@ -67,6 +67,38 @@ struct GluParams {
     float limit = 0.0f;
 };
 
+// Attention of query rows that share their keys and values.
+constexpr int kAttentionRows = 144;  // query rows of one pass, at most: a multiple of every kernel's block of rows
+constexpr int kAttentionKeys = 64;  // keys of one step
+
+using ToFloat = void (*)(const void * x, float * y, int64_t n);  // a row of some type to single precision
+
+// Keys or values: one row per position of the KV cache.
+struct KvRows {
+    const uint8_t * data     = nullptr;
+    size_t          stride   = 0;  // bytes from row to row
+    size_t          bytes    = 0;  // of a row
+    int32_t         columns  = 0;
+    ToFloat         to_float = nullptr;
+};
+
+struct AttentionArgs {
+    struct Query {
+        const float *    q     = nullptr;  // [k.columns]
+        const uint16_t * mask  = nullptr;  // [n_keys] half precision, times slope added to the scores; or null
+        float            slope = 1.0f;
+        const float *    sink  = nullptr;  // score of a key without a value, or null
+        float *          out   = nullptr;  // [v.columns]
+    };
+    KvRows        k, v;
+    int64_t       n_keys  = 0;
+    const Query * queries = nullptr;  // [rows]; those of one token, whose masks are the same, one after another
+    int32_t       rows    = 0;        // 1..kAttentionRows
+    float         scale   = 1.0f;     // of the scores
+    float         softcap = 0.0f;     // score = softcap * tanh(score) before the mask, if not 0
+    float *       scratch = nullptr;  // attention_scratch() floats
+};
+
 struct KernelTable {
     const char * name;
     int          tile_rows;           // at most kMaxTileRows
@@ -75,6 +107,9 @@ struct KernelTable {
     void (*glu)(const GluParams & p, int n, const float * gate, const float * up, float * out);
     // y[i] += w * x[i]
     void (*axpy)(int n, float w, const float * x, float * y);
+    void (*attention)(const AttentionArgs & a);
+    size_t (*attention_scratch)(int k_columns, int v_columns);
+    ToFloat half_to_float;
 };
 
 constexpr int kMaxTileRows = 64;

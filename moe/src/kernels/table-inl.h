@@ -47,6 +47,9 @@ inline KernelTable make_table(const char * name) {
     set(WType::MXFP4, quant_kernel<MXFP4>());
     t.glu  = glu_f32;
     t.axpy = axpy_f32;
+    t.attention         = attention;
+    t.attention_scratch = AttentionScratch::floats;
+    t.half_to_float     = half_to_float;
     return t;
 }
 

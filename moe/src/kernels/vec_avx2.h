@@ -18,6 +18,7 @@ struct Vec {
     static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
 #endif
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
+    static constexpr int  kGemmRows = 6, kGemmVecs = 2;  // 6 x 2 sums, 2 vectors of one factor, a number of the other: 15
 
     using I = __m256i;
     using F = __m256;
@@ -93,6 +94,7 @@ struct Vec {
         return _mm256_cvtph_ps(_mm256_castsi256_si128(p));
     }
     static F cast(I a) { return _mm256_castsi256_ps(a); }
+    static I as_int(F a) { return _mm256_castps_si256(a); }
     static F cvt(I a) { return _mm256_cvtepi32_ps(a); }
 
     static F load_half(const void * p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
@@ -111,6 +113,7 @@ struct Vec {
     static F bcastf(const float * p) { return _mm256_broadcast_ss(p); }
     static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
     static F add(F a, F b) { return _mm256_add_ps(a, b); }
+    static F maxf(F a, F b) { return _mm256_max_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
 

@@ -13,6 +13,7 @@ struct Vec {
     static constexpr int  NT    = 6;     // activation rows per pass
     static constexpr bool kVnni = true;  // full-range u8 x s8 dot product
     static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
+    static constexpr int  kGemmRows = 12, kGemmVecs = 2;  // 12 x 2 sums, 2 vectors of one factor, a number of the other: 27
 
     using I = __m512i;
     using F = __m512;
@@ -93,6 +94,7 @@ struct Vec {
     }
     static F half_lo(I a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }  // low 16 bits of each lane
     static F cast(I a) { return _mm512_castsi512_ps(a); }
+    static I as_int(F a) { return _mm512_castps_si512(a); }
     static F cvt(I a) { return _mm512_cvtepi32_ps(a); }
 
     static F load_half(const void * p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
@@ -107,6 +109,7 @@ struct Vec {
     static F bcastf(const float * p) { return _mm512_set1_ps(*p); }
     static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
     static F add(F a, F b) { return _mm512_add_ps(a, b); }
+    static F maxf(F a, F b) { return _mm512_max_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
 

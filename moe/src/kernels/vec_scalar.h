@@ -14,6 +14,7 @@ struct Vec {
     static constexpr int  NT      = 4;      // activation rows per pass
     static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
     static constexpr int  kDotTokens = 3;
+    static constexpr int  kGemmRows = 4, kGemmVecs = 1;
 
     struct I { uint32_t v[L]; };
     struct F { float v[L]; };
@@ -96,6 +97,7 @@ struct Vec {
     }
     static F half_lo(I a) { return mapf([&](int i) { return half(a.v[i] & 0xffffu); }); }  // low 16 bits of each lane
     static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }
+    static I as_int(F a) { I r; memcpy(&r, &a, sizeof r); return r; }
     static F cvt(I a) { return mapf([&](int i) { return float(int32_t(a.v[i])); }); }
 
     static F load_half(const void * p) {
@@ -120,6 +122,7 @@ struct Vec {
     static F bcastf(const float * p) { return setf(*p); }
     static F mul(F a, F b) { return mapf([&](int i) { return a.v[i] * b.v[i]; }); }
     static F add(F a, F b) { return mapf([&](int i) { return a.v[i] + b.v[i]; }); }
+    static F maxf(F a, F b) { return mapf([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
     static F fma(F a, F b, F c) { return mapf([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
     static F fnma(F a, F b, F c) { return mapf([&](int i) { return c.v[i] - a.v[i] * b.v[i]; }); }
 

@@ -4,6 +4,7 @@
 #include "kernels/gemm-inl.h"
 #include "kernels/float-inl.h"
 #include "kernels/rows-inl.h"
+#include "kernels/attention-inl.h"
 #include "kernels/table-inl.h"
 
 namespace moe::MOE_ISA {

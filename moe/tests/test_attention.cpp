@@ -1,0 +1,186 @@
+// FLASH_ATTN_EXT of a prompt against an F64 reference: every type of cache, remainders of tokens, keys and columns,
+// masks, sinks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "harness.h"
+
+using namespace moe_test;
+
+namespace {
+
+enum class Mask { None, Causal, Holes };
+
+struct Shape {
+    ggml_type type = GGML_TYPE_F16;
+    int64_t dk = 64, dv = 64, heads = 4, kv_heads = 2, tokens = 35, keys = 96, streams = 1;
+    Mask mask = Mask::Causal;
+    bool sinks = false;
+    float max_bias = 0, softcap = 0;
+};
+
+size_t us(int64_t v) { return static_cast<size_t>(v); }
+
+constexpr float kScale = 0.3f;
+
+// mask[stream][token][key]: 0, a distance (what ALiBi multiplies) or -infinity. With holes, one token sees nothing, and
+// a whole stretch of keys is hidden from all.
+float mask_at(const Shape & s, int64_t token, int64_t key) {
+    const float hidden = -std::numeric_limits<float>::infinity();
+    const int64_t position = s.keys - s.tokens + token;
+    if (s.mask == Mask::None) { return 0; }
+    if (key > position) { return hidden; }
+    if (s.mask == Mask::Holes && (token == 5 || (key >= 64 && key < 192) || (token + key) % 7 == 3)) { return hidden; }
+    return s.max_bias > 0 ? -static_cast<float>(position - key) : 0.0f;
+}
+
+std::vector<float> mask_of(const Shape & s) {
+    std::vector<float> m;
+    for (int64_t i = 0; i < s.streams; ++i) {
+        for (int64_t t = 0; t < s.tokens; ++t) {
+            for (int64_t k = 0; k < s.keys; ++k) { m.push_back(mask_at(s, t, k)); }
+        }
+    }
+    return m;
+}
+
+double slope(const Shape & s, int64_t head) {
+    if (s.max_bias <= 0) { return 1; }
+    const double two = std::exp2(std::floor(std::log2(double(s.heads)))), h = double(head);
+    return h < two ? std::pow(std::pow(2.0, -s.max_bias / two), h + 1) : std::pow(std::pow(2.0, -s.max_bias / 2 / two), 2 * (h - two) + 1);
+}
+
+struct Values {
+    std::vector<float> q, sinks;
+    std::vector<uint8_t> k, v;
+    std::vector<double> kf, vf;
+
+    explicit Values(const Shape & s)
+        : q(normals(us(s.dk * s.tokens * s.heads * s.streams), 41)), sinks(normals(us(s.heads), 42)),
+          k(quantize(s.type, normals(us(s.dk * s.keys * s.kv_heads * s.streams), 43), s.dk)),
+          v(quantize(s.type, normals(us(s.dv * s.keys * s.kv_heads * s.streams), 44), s.dv)),
+          kf(dequantize(s.type, k, s.dk * s.keys * s.kv_heads * s.streams)),
+          vf(dequantize(s.type, v, s.dv * s.keys * s.kv_heads * s.streams)) {}
+};
+
+// out[dv] of one query, by the definition
+void reference(const Shape & s, const Values & x, int64_t token, int64_t head, int64_t stream, double * out) {
+    const int64_t kv = stream * s.kv_heads + head / (s.heads / s.kv_heads);
+    const float * q = &x.q[us(((stream * s.heads + head) * s.tokens + token) * s.dk)];
+    std::vector<double> score(us(s.keys));
+    double max = s.sinks ? double(x.sinks[us(head)]) : -std::numeric_limits<double>::infinity();
+    for (int64_t j = 0; j < s.keys; ++j) {
+        double dot = 0;
+        for (int64_t i = 0; i < s.dk; ++i) { dot += q[i] * x.kf[us((kv * s.keys + j) * s.dk + i)]; }
+        dot *= double(kScale);
+        if (s.softcap != 0) { dot = s.softcap * std::tanh(dot / s.softcap); }
+        score[us(j)] = dot + slope(s, head) * mask_at(s, token, j);
+        max = std::max(max, score[us(j)]);
+    }
+    double sum = s.sinks ? std::exp(x.sinks[us(head)] - max) : 0.0;
+    std::fill(out, out + s.dv, 0.0);
+    if (!std::isfinite(max)) { return; }
+    for (int64_t j = 0; j < s.keys; ++j) {
+        const double w = std::exp(score[us(j)] - max);
+        sum += w;
+        for (int64_t i = 0; i < s.dv; ++i) { out[i] += w * x.vf[us((kv * s.keys + j) * s.dv + i)]; }
+    }
+    for (int64_t i = 0; i < s.dv; ++i) { out[i] /= sum; }
+}
+
+ggml_tensor * build(Graph & g, const Shape & s, const Values & x) {
+    ggml_context * c = g.ctx();
+    ggml_tensor * q = g.input({s.dk, s.tokens, s.heads, s.streams}, x.q);
+    ggml_tensor * k = g.weight(s.type, {s.dk, s.keys, s.kv_heads, s.streams}, x.k);
+    ggml_tensor * v = g.weight(s.type, {s.dv, s.keys, s.kv_heads, s.streams}, x.v);
+    ggml_tensor * mask = nullptr;
+    if (s.mask != Mask::None) {
+        const auto m = mask_of(s);
+        std::vector<ggml_fp16_t> half(m.size());
+        ggml_fp32_to_fp16_row(m.data(), half.data(), static_cast<int64_t>(m.size()));
+        const auto * bytes = reinterpret_cast<const uint8_t *>(half.data());
+        mask = g.weight(GGML_TYPE_F16, {s.keys, s.tokens, 1, s.streams}, {bytes, bytes + half.size() * sizeof half[0]});
+    }
+    ggml_tensor * out = ggml_flash_attn_ext(c, q, k, v, mask, kScale, s.max_bias, s.softcap);
+    if (s.sinks) { ggml_flash_attn_ext_add_sinks(out, g.input({s.heads}, x.sinks)); }
+    return out;
+}
+
+void check(const Shape & s) {
+    SCOPED_TRACE(std::string(ggml_type_name(s.type)) + " dk=" + std::to_string(s.dk) + " dv=" + std::to_string(s.dv) + " tokens=" +
+                 std::to_string(s.tokens) + " keys=" + std::to_string(s.keys) + " heads=" + std::to_string(s.heads) + "/" + std::to_string(s.kv_heads));
+    const Values x(s);
+    std::vector<double> ref(us(s.dv * s.heads * s.tokens * s.streams));
+    for (int64_t i = 0; i < s.streams; ++i) {
+        for (int64_t t = 0; t < s.tokens; ++t) {
+            for (int64_t h = 0; h < s.heads; ++h) { reference(s, x, t, h, i, &ref[us(((i * s.tokens + t) * s.heads + h) * s.dv)]); }
+        }
+    }
+    const Pair p = run_both([&](Graph & g) { return build(g, s, x); });
+    EXPECT_TRUE(p.canary);
+    const double moe = nmse(p.moe, ref), cpu = nmse(p.cpu, ref);
+    EXPECT_LE(moe, 1e-11);  // of sums in single precision
+    EXPECT_LE(moe, cpu * 1.1 + 1e-12);
+}
+
+Shape with(const std::function<void(Shape &)> & change) {
+    Shape s;
+    change(s);
+    return s;
+}
+
+}  // namespace
+
+TEST(Attention, EveryTypeOfCache) {
+    for (ggml_type t : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_IQ4_NL}) {
+        check(with([&](Shape & s) { s.type = t; }));
+    }
+}
+TEST(Attention, ColumnRemainders) {
+    for (int64_t dk : {1, 3, 40, 72, 80, 128, 192}) {
+        check(with([&](Shape & s) { s.dk = dk; s.dv = dk; }));
+        check(with([&](Shape & s) { s.dk = dk; s.dv = 33; }));
+    }
+    check(with([](Shape & s) { s.dk = 576; s.dv = 512; s.kv_heads = 1; }));  // as in DeepSeek-V2: one head for all
+}
+TEST(Attention, KeyRemainders) {
+    for (int64_t keys : {35, 63, 64, 65, 127, 128, 129, 300}) {
+        check(with([&](Shape & s) { s.keys = keys; }));
+        check(with([&](Shape & s) { s.keys = keys; s.mask = Mask::None; }));
+    }
+}
+TEST(Attention, TokenRemainders) {
+    for (int64_t tokens : {32, 33, 47, 71, 72, 73, 144, 145}) {
+        check(with([&](Shape & s) { s.tokens = tokens; s.keys = 160; }));
+        check(with([&](Shape & s) { s.tokens = tokens; s.keys = 160; s.heads = 2; }));
+    }
+}
+TEST(Attention, HeadsShareKeys) {
+    for (int64_t kv_heads : {1, 2, 3, 6}) { check(with([&](Shape & s) { s.heads = 6; s.kv_heads = kv_heads; })); }
+}
+TEST(Attention, HiddenKeysAndTokens) {
+    check(with([](Shape & s) { s.mask = Mask::Holes; s.keys = 300; }));
+    check(with([](Shape & s) { s.mask = Mask::Holes; s.keys = 300; s.sinks = true; }));
+}
+TEST(Attention, Sinks) { check(with([](Shape & s) { s.sinks = true; })); }
+TEST(Attention, DistancesAndSoftCaps) {
+    check(with([](Shape & s) { s.max_bias = 8; s.heads = 6; }));
+    check(with([](Shape & s) { s.softcap = 2; }));
+    check(with([](Shape & s) { s.max_bias = 8; s.softcap = 2; s.sinks = true; s.mask = Mask::Holes; s.keys = 256; }));
+}
+TEST(Attention, Streams) { check(with([](Shape & s) { s.streams = 3; })); }
+
+TEST(Attention, SameBitsForAnyNumberOfThreads) {
+    const Shape s = with([](Shape & t) { t.tokens = 150; t.keys = 400; t.sinks = true; });
+    const Values x(s);
+    std::vector<float> first;
+    for (int threads : {1, 2, 3, 5}) {
+        Graph g(true, threads);
+        const auto out = g.compute(build(g, s, x), 2);
+        if (first.empty()) { first = out; }
+        EXPECT_EQ(out, first) << threads;
+    }
+}
