@@ -1,5 +1,6 @@
 #include "attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -10,39 +11,77 @@ namespace moe {
 
 namespace {
 
+// Where a range of keys was summed: the rows of one pass.
+struct Partial {
+    Seen *  seen;  // [rows]
+    float * sums;  // [rows][columns]
+};
+
 // FLASH_ATTN_EXT: q [dk, tokens, heads, streams] F32, k [dk, keys, kv heads, streams], v [dv, keys, kv heads, streams],
 // mask [keys, tokens, 1 or heads, 1 or streams] F16 or none, sinks [heads] F32 or none -> [dv, heads, tokens, streams].
+//
+// A pass is some query rows of one KV head: its heads' rows, token by token, up to kAttentionRows of them. With few
+// passes (decode) each is split into chunks of keys, whose sums are merged in a second phase. What is split depends on
+// the shapes alone, so that the bits do not depend on the number of threads.
 struct Attention {
     const KernelTable * table;
     const ggml_tensor * op, * q, * k, * v, * mask, * sinks;
-    int64_t heads_per_kv;        // query heads that share one head of keys and values
-    int64_t passes;              // of one KV head
+    int64_t heads_per_kv;    // query heads that share one head of keys and values
+    int64_t rows;            // query rows of one KV head
+    int64_t passes_per_kv;
+    int64_t passes;          // in all
+    int64_t chunks;          // of a pass
+    int64_t chunk_keys;
     float   scale, softcap;
-    float   max_bias;            // of ALiBi
-    int64_t log2_heads;          // ALiBi: the largest power of two that is not more than the heads
-    float * scratch;
-    size_t  scratch_floats;      // of one thread
-    std::atomic<int64_t> next{0};
+    float   max_bias;        // of ALiBi
+    int64_t log2_heads = 1;  // ALiBi: the largest power of two that is not more than the heads
+    float * scratch = nullptr;
+    size_t  scratch_floats;  // of one thread
+    float * partials = nullptr;
+    size_t  partial_floats;  // of one pass
+    std::atomic<int64_t> next[2] = {{0}, {0}};
 
-    Attention(const KernelTable & t, const ggml_tensor * o)
-        : table(&t), op(o), q(o->src[0]), k(o->src[1]), v(o->src[2]), mask(o->src[3]), sinks(o->src[4]),
-          heads_per_kv(q->ne[2] / k->ne[2]),
-          passes((q->ne[1] * heads_per_kv + kAttentionRows - 1) / kAttentionRows),
-          scale(op_f32(o, 0)), softcap(op_f32(o, 2)), max_bias(op_f32(o, 1)), log2_heads(1) {
-        if (softcap != 0.0f) { scale /= softcap; }
-        while (log2_heads * 2 <= q->ne[2]) { log2_heads *= 2; }
+    Attention(const KernelTable & table, const ggml_tensor * op);
+    int64_t pass_rows(int64_t pass) const { return std::min<int64_t>(rows - pass % passes_per_kv * kAttentionRows, kAttentionRows); }
+    size_t  columns() const { return attention_columns(static_cast<int>(v->ne[0])); }
+    Partial partial(int64_t i) const {
+        float * p = partials + size_t(i) * partial_floats;
+        return {reinterpret_cast<Seen *>(p), p + 2 * size_t(kAttentionRows)};
     }
-
-    // How much the mask, a distance, counts for a head (ALiBi, Press et al. 2021).
-    float slope(int64_t head) const {
-        if (max_bias <= 0.0f) { return 1.0f; }
-        const float n = static_cast<float>(log2_heads);
-        return head < log2_heads ? std::pow(std::pow(2.0f, -max_bias / n), static_cast<float>(head + 1))
-                                 : std::pow(std::pow(2.0f, -max_bias / 2.0f / n), static_cast<float>(2 * (head - log2_heads) + 1));
-    }
+    double work() const { return double(rows) * double(k->ne[2] * k->ne[3]) * double(k->ne[1]) * double(k->ne[0] + v->ne[0]); }
 };
 
-template <class T = const char> T * at(const ggml_tensor * t, int64_t i1, int64_t i2, int64_t i3) {
+constexpr int64_t kFewestItems = 64;      // work items below which passes are split: enough for dozens of threads
+constexpr int64_t kFewestKeys  = 256;     // of a chunk
+constexpr double  kMinParallelWork = 256 * 1024;  // multiply-accumulates, as for products
+
+Attention::Attention(const KernelTable & t, const ggml_tensor * o)
+    : table(&t), op(o), q(o->src[0]), k(o->src[1]), v(o->src[2]), mask(o->src[3]), sinks(o->src[4]) {
+    heads_per_kv  = q->ne[2] / k->ne[2];
+    rows          = q->ne[1] * heads_per_kv;
+    passes_per_kv = (rows + kAttentionRows - 1) / kAttentionRows;
+    passes        = passes_per_kv * k->ne[2] * k->ne[3];
+    chunks        = std::max<int64_t>(1, std::min(kFewestItems / passes, k->ne[1] / kFewestKeys));
+    chunk_keys    = ((k->ne[1] + chunks - 1) / chunks + kAttentionKeys - 1) / kAttentionKeys * kAttentionKeys;
+    chunks        = (k->ne[1] + chunk_keys - 1) / chunk_keys;
+    scale         = op_f32(o, 0);
+    max_bias      = op_f32(o, 1);
+    softcap       = op_f32(o, 2);
+    if (softcap != 0.0f) { scale /= softcap; }
+    while (log2_heads * 2 <= q->ne[2]) { log2_heads *= 2; }
+    scratch_floats = (table->attention_scratch(static_cast<int>(k->ne[0]), static_cast<int>(v->ne[0])) + 15) / 16 * 16;
+    partial_floats = size_t(std::min<int64_t>(rows, kAttentionRows)) * columns() + 2 * size_t(kAttentionRows);
+}
+
+// How much the mask, a distance, counts for a head (ALiBi, Press et al. 2021).
+float slope_of(const Attention & a, int64_t head) {
+    if (a.max_bias <= 0.0f) { return 1.0f; }
+    const float n = static_cast<float>(a.log2_heads);
+    return head < a.log2_heads ? std::pow(std::pow(2.0f, -a.max_bias / n), static_cast<float>(head + 1))
+                               : std::pow(std::pow(2.0f, -a.max_bias / 2.0f / n), static_cast<float>(2 * (head - a.log2_heads) + 1));
+}
+
+template <class T> T * at(const ggml_tensor * t, int64_t i1, int64_t i2, int64_t i3) {
     return reinterpret_cast<T *>(static_cast<char *>(t->data) + size_t(i1) * t->nb[1] + size_t(i2) * t->nb[2] + size_t(i3) * t->nb[3]);
 }
 
@@ -66,44 +105,84 @@ KvRows kv_rows(const Attention & a, const ggml_tensor * t, int64_t head, int64_t
     return r;
 }
 
-AttentionArgs::Query query_of(const Attention & a, int64_t token, int64_t head, int64_t stream) {
-    AttentionArgs::Query q;
-    q.q     = at<const float>(a.q, token, head, stream);
-    q.mask  = a.mask ? at<const uint16_t>(a.mask, token, head % a.mask->ne[2], stream % a.mask->ne[3]) : nullptr;
-    q.slope = a.slope(head);
-    q.sink  = a.sinks ? static_cast<const float *>(a.sinks->data) + head : nullptr;
-    q.out   = at<float>(a.op, head, token, stream);
-    return q;
-}
+// Query row r of a pass: which token, head and stream it is.
+struct RowOf {
+    int64_t token, head, stream;
+    RowOf(const Attention & a, int64_t pass, int64_t r) {
+        const int64_t kv = pass / a.passes_per_kv, row = pass % a.passes_per_kv * kAttentionRows + r;
+        token  = row / a.heads_per_kv;
+        head   = kv % a.k->ne[2] * a.heads_per_kv + row % a.heads_per_kv;
+        stream = kv / a.k->ne[2];
+    }
+};
 
-// Pass i: some query rows of one KV head. Rows are counted token by token, the heads of a token together. The last
-// tokens, which see most keys, come first: what ends last should be short.
-void run_pass(const Attention & a, int64_t i, float * scratch) {
-    const int64_t kv_heads = a.k->ne[2];
-    const int64_t pass = a.passes - 1 - i / kv_heads % a.passes, kv_head = i % kv_heads, stream = i / kv_heads / a.passes;
-    const int64_t first = pass * kAttentionRows, all = a.q->ne[1] * a.heads_per_kv;
+// One chunk of keys of one pass.
+void sum_chunk(const Attention & a, int64_t pass, int64_t chunk, float * scratch, const Partial & out) {
     AttentionArgs::Query queries[kAttentionRows];
     AttentionArgs args;
-    args.k       = kv_rows(a, a.k, kv_head, stream);
-    args.v       = kv_rows(a, a.v, kv_head, stream);
-    args.n_keys  = a.k->ne[1];
+    const RowOf first(a, pass, 0);
+    args.k       = kv_rows(a, a.k, first.head / a.heads_per_kv, first.stream);
+    args.v       = kv_rows(a, a.v, first.head / a.heads_per_kv, first.stream);
+    args.begin   = chunk * a.chunk_keys;
+    args.end     = std::min(args.begin + a.chunk_keys, a.k->ne[1]);
     args.queries = queries;
-    args.rows    = static_cast<int32_t>(all - first < kAttentionRows ? all - first : kAttentionRows);
+    args.rows    = static_cast<int32_t>(a.pass_rows(pass));
     args.scale   = a.scale;
     args.softcap = a.softcap;
     args.scratch = scratch;
+    args.seen    = out.seen;
+    args.sums    = out.sums;
     for (int32_t r = 0; r < args.rows; ++r) {
-        const int64_t row = first + r;
-        queries[r] = query_of(a, row / a.heads_per_kv, kv_head * a.heads_per_kv + row % a.heads_per_kv, stream);
+        const RowOf i(a, pass, r);
+        queries[r].q     = at<const float>(a.q, i.token, i.head, i.stream);
+        queries[r].mask  = a.mask ? at<const uint16_t>(a.mask, i.token, i.head % a.mask->ne[2], i.stream % a.mask->ne[3]) : nullptr;
+        queries[r].slope = slope_of(a, i.head);
     }
     a.table->attention(args);
 }
 
-void region(void * ctx, int ith, int, Barrier &) {
+// Row r of n partial sums -> the output: their sum against the largest score, over all weights. A sink is a key that
+// has a score and no value.
+void finish_row(const Attention & a, int64_t pass, int64_t r, const Partial * part, int64_t n) {
+    const RowOf i(a, pass, r);
+    const float sink = a.sinks ? static_cast<const float *>(a.sinks->data)[i.head] : -INFINITY;
+    float max = sink;
+    for (int64_t c = 0; c < n; ++c) { max = std::max(max, part[c].seen[r].max); }
+    float * out = at<float>(a.op, i.head, i.token, i.stream);
+    std::memset(out, 0, size_t(a.v->ne[0]) * sizeof(float));
+    if (max == -INFINITY) { return; }  // it sees nothing
+    float sum = std::exp(sink - max);
+    for (int64_t c = 0; c < n; ++c) { sum += part[c].seen[r].sum * std::exp(part[c].seen[r].max - max); }
+    for (int64_t c = 0; c < n; ++c) {
+        const float weight = std::exp(part[c].seen[r].max - max) / sum;
+        if (weight > 0.0f) { a.table->axpy(static_cast<int>(a.v->ne[0]), weight, part[c].sums + size_t(r) * a.columns(), out); }
+    }
+}
+
+void finish(const Attention & a, int64_t pass, const Partial * part, int64_t n) {
+    for (int64_t r = 0; r < a.pass_rows(pass); ++r) { finish_row(a, pass, r, part, n); }
+}
+
+void region(void * ctx, int ith, int, Barrier & barrier) {
     Attention & a = *static_cast<Attention *>(ctx);
-    const int64_t total = a.passes * a.k->ne[2] * a.k->ne[3];
     float * scratch = a.scratch + size_t(ith) * a.scratch_floats;
-    for (int64_t i; (i = a.next.fetch_add(1, std::memory_order_relaxed)) < total;) { run_pass(a, i, scratch); }
+    const auto take = [](std::atomic<int64_t> & counter) { return counter.fetch_add(1, std::memory_order_relaxed); };
+    if (a.chunks == 1) {
+        const Partial own = a.partial(ith);
+        for (int64_t i; (i = take(a.next[0])) < a.passes;) {
+            const int64_t pass = a.passes - 1 - i;  // later tokens see more keys: what ends last should be short
+            sum_chunk(a, pass, 0, scratch, own);
+            finish(a, pass, &own, 1);
+        }
+        return;
+    }
+    for (int64_t i; (i = take(a.next[0])) < a.passes * a.chunks;) { sum_chunk(a, i / a.chunks, i % a.chunks, scratch, a.partial(i)); }
+    barrier.wait();
+    for (int64_t pass; (pass = take(a.next[1])) < a.passes;) {
+        Partial part[kFewestItems];
+        for (int64_t c = 0; c < a.chunks; ++c) { part[c] = a.partial(pass * a.chunks + c); }
+        finish(a, pass, part, a.chunks);
+    }
 }
 
 bool is_cache(const ggml_tensor * t) {  // rows of a type that can be read
@@ -115,19 +194,20 @@ bool is_cache(const ggml_tensor * t) {  // rows of a type that can be read
 
 bool supports_attention(const ggml_tensor * op) {
     const ggml_tensor * q = op->src[0], * k = op->src[1], * v = op->src[2], * mask = op->src[3], * sinks = op->src[4];
-    const bool shapes = q->ne[1] >= kLeastAttentionTokens && k->ne[2] == v->ne[2] && k->ne[3] == v->ne[3] &&
-                        q->ne[2] % k->ne[2] == 0 && q->ne[3] == k->ne[3];
+    const bool shapes = k->ne[1] > 0 && k->ne[2] == v->ne[2] && k->ne[3] == v->ne[3] && q->ne[2] % k->ne[2] == 0 && q->ne[3] == k->ne[3];
     return shapes && q->type == GGML_TYPE_F32 && q->nb[0] == sizeof(float) && is_cache(k) && is_cache(v) &&
            op->type == GGML_TYPE_F32 && ggml_is_contiguous(op) &&
            (mask == nullptr || (mask->type == GGML_TYPE_F16 && mask->nb[0] == sizeof(uint16_t))) &&
            (sinks == nullptr || (sinks->type == GGML_TYPE_F32 && sinks->nb[0] == sizeof(float)));
 }
 
-void run_attention(Team & team, const KernelTable & table, Buffer & scratch, const ggml_tensor * op) {
+void run_attention(Team & team, const KernelTable & table, Buffer & scratch, Buffer & partials, const ggml_tensor * op) {
+    if (ggml_is_empty(op)) { return; }
     Attention a(table, op);
-    a.scratch_floats = (table.attention_scratch(static_cast<int>(a.k->ne[0]), static_cast<int>(a.v->ne[0])) + 15) / 16 * 16;
-    a.scratch = scratch.array<float>(a.scratch_floats * size_t(team.threads()));
-    team.run(team.threads(), region, &a);
+    const int threads = a.work() < kMinParallelWork ? 1 : team.threads();
+    a.scratch  = scratch.array<float>(a.scratch_floats * size_t(threads));
+    a.partials = partials.array<float>(a.partial_floats * size_t(a.chunks == 1 ? threads : a.passes * a.chunks));
+    team.run(threads, region, &a);
 }
 
 }  // namespace moe

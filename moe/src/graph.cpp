@@ -227,7 +227,7 @@ bool graph_compute(Context & c, ggml_cgraph * graph) {
         } else if (match_product(n, i, p)) {
             i = run_products(c, n, i, p);
         } else if (n.at(i)->op == GGML_OP_FLASH_ATTN_EXT) {
-            run_attention(c.team, *c.table, c.attention, n.at(i));
+            run_attention(c.team, *c.table, c.attention, c.partials, n.at(i));
         } else if (!run_simple_op(c.team, *c.table, n.at(i))) {
             return false;
         }

@@ -33,7 +33,7 @@ struct Context {
     Job    job;
     Buffer routing, counts, slot_weight, threads;
     Buffer acts[4];
-    Buffer attention;
+    Buffer attention, partials;
 };
 
 // False when the graph holds an operation the backend does not know (supports_op never lets one in).

@@ -30,7 +30,7 @@ constexpr float kScale = 0.3f;
 // a whole stretch of keys is hidden from all.
 float mask_at(const Shape & s, int64_t token, int64_t key) {
     const float hidden = -std::numeric_limits<float>::infinity();
-    const int64_t position = s.keys - s.tokens + token;
+    const int64_t position = s.keys - s.tokens + token;  // the tokens are the last ones
     if (s.mask == Mask::None) { return 0; }
     if (key > position) { return hidden; }
     if (s.mask == Mask::Holes && (token == 5 || (key >= 64 && key < 192) || (token + key) % 7 == 3)) { return hidden; }
@@ -153,13 +153,24 @@ TEST(Attention, KeyRemainders) {
     }
 }
 TEST(Attention, TokenRemainders) {
-    for (int64_t tokens : {32, 33, 47, 71, 72, 73, 144, 145}) {
+    for (int64_t tokens : {1, 2, 3, 5, 11, 12, 13, 23, 24, 25, 32, 33, 47, 71, 72, 73, 144, 145}) {
         check(with([&](Shape & s) { s.tokens = tokens; s.keys = 160; }));
         check(with([&](Shape & s) { s.tokens = tokens; s.keys = 160; s.heads = 2; }));
     }
 }
 TEST(Attention, HeadsShareKeys) {
-    for (int64_t kv_heads : {1, 2, 3, 6}) { check(with([&](Shape & s) { s.heads = 6; s.kv_heads = kv_heads; })); }
+    for (int64_t kv_heads : {1, 2, 3, 6}) {
+        check(with([&](Shape & s) { s.heads = 6; s.kv_heads = kv_heads; }));
+        check(with([&](Shape & s) { s.heads = 6; s.kv_heads = kv_heads; s.tokens = 1; }));
+    }
+}
+// One token and long contexts: chunks of keys are summed apart.
+TEST(Attention, ChunksOfKeys) {
+    for (int64_t keys : {511, 512, 513, 1000, 4100}) {
+        check(with([&](Shape & s) { s.tokens = 1; s.keys = keys; }));
+        check(with([&](Shape & s) { s.tokens = 9; s.keys = keys; s.mask = Mask::Holes; s.sinks = true; }));
+    }
+    check(with([](Shape & s) { s.tokens = 1; s.keys = 2000; s.streams = 3; s.type = GGML_TYPE_Q8_0; }));
 }
 TEST(Attention, HiddenKeysAndTokens) {
     check(with([](Shape & s) { s.mask = Mask::Holes; s.keys = 300; }));
@@ -174,13 +185,15 @@ TEST(Attention, DistancesAndSoftCaps) {
 TEST(Attention, Streams) { check(with([](Shape & s) { s.streams = 3; })); }
 
 TEST(Attention, SameBitsForAnyNumberOfThreads) {
-    const Shape s = with([](Shape & t) { t.tokens = 150; t.keys = 400; t.sinks = true; });
-    const Values x(s);
-    std::vector<float> first;
-    for (int threads : {1, 2, 3, 5}) {
-        Graph g(true, threads);
-        const auto out = g.compute(build(g, s, x), 2);
-        if (first.empty()) { first = out; }
-        EXPECT_EQ(out, first) << threads;
+    for (int64_t tokens : {1, 150}) {
+        const Shape s = with([&](Shape & t) { t.tokens = tokens; t.keys = 1300; t.sinks = true; });
+        const Values x(s);
+        std::vector<float> first;
+        for (int threads : {1, 2, 3, 5}) {
+            Graph g(true, threads);
+            const auto out = g.compute(build(g, s, x), 2);
+            if (first.empty()) { first = out; }
+            EXPECT_EQ(out, first) << threads;
+        }
     }
 }

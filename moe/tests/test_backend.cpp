@@ -58,18 +58,31 @@ TEST(Backend, LeavesTheRestToGgml) {
     EXPECT_FALSE(c.claims(ggml_add(c.c, c.t(GGML_TYPE_F16, 256, 4), c.t(GGML_TYPE_F16, 256, 4))));
 }
 
-// Whether llama.cpp uses flash attention is decided by a graph of one token per sequence, and only if no other device
-// than the layer's own computes it.
-TEST(Backend, ClaimsTheAttentionOfPromptsOnly) {
+// llama.cpp does without flash attention if the graph with which it asks, of one token per sequence, is claimed by
+// another device than the layer's own. It asks between creating a backend and computing anything.
+TEST(Backend, ClaimsNoAttentionOfFewTokensBeforeItHasComputed) {
     Ctx c;
-    const auto attention = [&](ggml_type type, int64_t tokens) {
+    const auto claimed = [&](ggml_type type, int64_t tokens) {
         ggml_tensor * kv = c.t(type, 64, 256, 2);
-        return ggml_flash_attn_ext(c.c, c.t(GGML_TYPE_F32, 64, tokens, 4), kv, kv, c.t(GGML_TYPE_F16, 256, tokens), 1.0f, 0.0f, 0.0f);
+        return c.claims(ggml_flash_attn_ext(c.c, c.t(GGML_TYPE_F32, 64, tokens, 4), kv, kv, c.t(GGML_TYPE_F16, 256, tokens), 1.0f, 0.0f, 0.0f));
     };
-    EXPECT_TRUE(c.claims(attention(GGML_TYPE_F16, 512)));
-    EXPECT_TRUE(c.claims(attention(GGML_TYPE_Q8_0, 32)));
-    EXPECT_FALSE(c.claims(attention(GGML_TYPE_F16, 31)));
-    EXPECT_FALSE(c.claims(attention(GGML_TYPE_F16, 1)));
+    const auto compute = [](Graph & g) {
+        ggml_tensor * x = g.input({8}, std::vector<float>(8, 1.0f));
+        g.compute(ggml_add(g.ctx(), x, x));
+    };
+    Graph first(true);
+    EXPECT_FALSE(claimed(GGML_TYPE_F16, 1));
+    EXPECT_FALSE(claimed(GGML_TYPE_F16, 256));  // as many sequences as there can be
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 512));
+    bool elsewhere = false;
+    std::thread([&] { elsewhere = claimed(GGML_TYPE_F16, 1); }).join();
+    EXPECT_TRUE(elsewhere);
+    compute(first);
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 1));
+    EXPECT_TRUE(claimed(GGML_TYPE_Q8_0, 1));
+    Graph second(true);
+    EXPECT_FALSE(claimed(GGML_TYPE_F16, 1));
+    compute(second);
 }
 
 TEST(Backend, BufferFromPointerUsesTheMemoryItself) {

@@ -67,9 +67,11 @@ struct GluParams {
     float limit = 0.0f;
 };
 
-// Attention of query rows that share their keys and values.
+// Attention of query rows that share their keys and values, over a range of the keys.
 constexpr int kAttentionRows = 144;  // query rows of one pass, at most: a multiple of every kernel's block of rows
-constexpr int kAttentionKeys = 64;  // keys of one step
+constexpr int kAttentionKeys = 64;   // keys of one step
+// Columns of a row of sums: those of a value, rounded up to what every kernel computes at once.
+constexpr size_t attention_columns(int v_columns) { return (size_t(v_columns) + 31) / 32 * 32; }
 
 using ToFloat = void (*)(const void * x, float * y, int64_t n);  // a row of some type to single precision
 
@@ -82,21 +84,25 @@ struct KvRows {
     ToFloat         to_float = nullptr;
 };
 
+// What a query has seen: its largest score, and the sum of its weights e^(score - max).
+struct Seen { float max, sum; };
+
 struct AttentionArgs {
     struct Query {
         const float *    q     = nullptr;  // [k.columns]
-        const uint16_t * mask  = nullptr;  // [n_keys] half precision, times slope added to the scores; or null
+        const uint16_t * mask  = nullptr;  // [keys] half precision, times slope added to the scores; or null
         float            slope = 1.0f;
-        const float *    sink  = nullptr;  // score of a key without a value, or null
-        float *          out   = nullptr;  // [v.columns]
     };
     KvRows        k, v;
-    int64_t       n_keys  = 0;
+    int64_t       begin   = 0;        // keys
+    int64_t       end     = 0;
     const Query * queries = nullptr;  // [rows]; those of one token, whose masks are the same, one after another
     int32_t       rows    = 0;        // 1..kAttentionRows
     float         scale   = 1.0f;     // of the scores
     float         softcap = 0.0f;     // score = softcap * tanh(score) before the mask, if not 0
     float *       scratch = nullptr;  // attention_scratch() floats
+    Seen *        seen    = nullptr;  // out: [rows]
+    float *       sums    = nullptr;  // out: [rows][attention_columns(v.columns)], values times weights
 };
 
 struct KernelTable {
