@@ -78,6 +78,16 @@ TEST(Answers, TheMoeBackendGivesTheSameTextAtF16) {
     }
 }
 
+// llama.cpp turns flash attention off where another device than the layer's own would compute what it asks about.
+TEST(Answers, TheMoeBackendLeavesFlashAttentionOn) {
+    const ProcessResult run = shimmy({"-vv", "generate", tiny_moe().string(), "--prompt", "x", "--max-tokens", "2", "--threads",
+                                 "1", "--gpu-backend", "cpu", "--moe-backend", "on"});
+    ASSERT_TRUE(run.ok()) << run.err;
+    EXPECT_NE(run.err.find("MoE model buffer size"), std::string::npos);
+    EXPECT_NE(run.err.find("Flash Attention enabled"), std::string::npos);
+    EXPECT_EQ(run.err.find("Flash Attention not supported"), std::string::npos);
+}
+
 TEST(Answers, TheFibonacciFunctionWorks) {
     if (!run_process({"sh", "-c", "command -v python3"}).ok()) GTEST_SKIP() << "python3 is not installed";
     const std::string text = answer(tiny_moe(), prompts().front(), {"--gpu-backend", "cpu"});
