@@ -80,8 +80,8 @@ TEST(Answers, TheMoeBackendGivesTheSameTextAtF16) {
 
 // llama.cpp turns flash attention off where another device than the layer's own would compute what it asks about.
 TEST(Answers, TheMoeBackendLeavesFlashAttentionOn) {
-    const ProcessResult run = shimmy({"-vv", "generate", tiny_moe().string(), "--prompt", "x", "--max-tokens", "2", "--threads",
-                                 "1", "--gpu-backend", "cpu", "--moe-backend", "on"});
+    const ProcessResult run = shimmy({"-vv", "generate", tiny_moe().string(), "--prompt", "x", "--max-tokens", "2",
+                                      "--threads", "1", "--gpu-backend", "cpu", "--moe-backend", "on"});
     ASSERT_TRUE(run.ok()) << run.err;
     EXPECT_NE(run.err.find("MoE model buffer size"), std::string::npos);
     EXPECT_NE(run.err.find("Flash Attention enabled"), std::string::npos);
