@@ -187,7 +187,7 @@ double attention_gmacs(const moe::KernelTable & table, int rows, int n_keys) {
 }
 
 void print_attention(const moe::KernelTable & table) {
-    std::printf("attention, GMAC/s by query rows and cached positions\n%9s |", "rows");
+    std::printf("%s, one thread: attention, GMAC/s by query rows and cached positions\n%9s |", table.name, "rows");
     for (const int n_keys : {512, 2048, 8192})
         std::printf(" %7d", n_keys);
     std::printf("\n");

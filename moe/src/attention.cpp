@@ -53,7 +53,6 @@ struct Attention {
 
 constexpr int64_t kFewestItems = 64;      // work items below which passes are split: enough for dozens of threads
 constexpr int64_t kFewestKeys  = 256;     // of a chunk
-constexpr double  kMinParallelWork = 256 * 1024;  // multiply-accumulates, as for products
 
 Attention::Attention(const KernelTable & t, const ggml_tensor * o)
     : table(&t), op(o), q(o->src[0]), k(o->src[1]), v(o->src[2]), mask(o->src[3]), sinks(o->src[4]) {
@@ -81,10 +80,6 @@ float slope_of(const Attention & a, int64_t head) {
                                : std::pow(std::pow(2.0f, -a.max_bias / 2.0f / n), static_cast<float>(2 * (head - a.log2_heads) + 1));
 }
 
-template <class T> T * at(const ggml_tensor * t, int64_t i1, int64_t i2, int64_t i3) {
-    return reinterpret_cast<T *>(static_cast<char *>(t->data) + size_t(i1) * t->nb[1] + size_t(i2) * t->nb[2] + size_t(i3) * t->nb[3]);
-}
-
 void copy_floats(const void * x, float * y, int64_t n) { std::memcpy(y, x, size_t(n) * sizeof(float)); }
 
 ToFloat to_float_of(const KernelTable & table, ggml_type type) {
@@ -97,7 +92,7 @@ ToFloat to_float_of(const KernelTable & table, ggml_type type) {
 
 KvRows kv_rows(const Attention & a, const ggml_tensor * t, int64_t head, int64_t stream) {
     KvRows r;
-    r.data     = at<const uint8_t>(t, 0, head, stream);
+    r.data     = reinterpret_cast<const uint8_t *>(row_at(t, 0, head, stream));
     r.stride   = t->nb[1];
     r.bytes    = ggml_row_size(t->type, t->ne[0]);
     r.columns  = static_cast<int32_t>(t->ne[0]);
@@ -134,8 +129,8 @@ void sum_chunk(const Attention & a, int64_t pass, int64_t chunk, float * scratch
     args.sums    = out.sums;
     for (int32_t r = 0; r < args.rows; ++r) {
         const RowOf i(a, pass, r);
-        queries[r].q     = at<const float>(a.q, i.token, i.head, i.stream);
-        queries[r].mask  = a.mask ? at<const uint16_t>(a.mask, i.token, i.head % a.mask->ne[2], i.stream % a.mask->ne[3]) : nullptr;
+        queries[r].q     = reinterpret_cast<const float *>(row_at(a.q, i.token, i.head, i.stream));
+        queries[r].mask  = a.mask ? reinterpret_cast<const uint16_t *>(row_at(a.mask, i.token, i.head % a.mask->ne[2], i.stream % a.mask->ne[3])) : nullptr;
         queries[r].slope = slope_of(a, i.head);
     }
     a.table->attention(args);
@@ -148,7 +143,7 @@ void finish_row(const Attention & a, int64_t pass, int64_t r, const Partial * pa
     const float sink = a.sinks ? static_cast<const float *>(a.sinks->data)[i.head] : -INFINITY;
     float max = sink;
     for (int64_t c = 0; c < n; ++c) { max = std::max(max, part[c].seen[r].max); }
-    float * out = at<float>(a.op, i.head, i.token, i.stream);
+    float * out = reinterpret_cast<float *>(row_at(a.op, i.head, i.token, i.stream));
     std::memset(out, 0, size_t(a.v->ne[0]) * sizeof(float));
     if (max == -INFINITY) { return; }  // it sees nothing
     float sum = std::exp(sink - max);

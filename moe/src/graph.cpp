@@ -29,9 +29,6 @@ void * Buffer::need(size_t bytes) {
 
 namespace {
 
-// Below this many multiply-accumulates waking other threads costs more than it saves (about 10 us of one core).
-constexpr double kMinParallelWork = 256 * 1024;
-
 Weights weights_of(const KernelTable & table, const ggml_tensor * w, const ggml_tensor * bias) {
     WType type;
     Weights r;

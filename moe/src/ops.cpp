@@ -18,10 +18,6 @@ struct OpCtx {
 constexpr int64_t kMinParallel = 32 * 1024;
 constexpr int64_t kRowsPerTake = 8;
 
-char * row_at(const ggml_tensor * t, int64_t i1, int64_t i2, int64_t i3) {
-    return static_cast<char *>(t->data) + size_t(i1) * t->nb[1] + size_t(i2) * t->nb[2] + size_t(i3) * t->nb[3];
-}
-
 struct RowIndex {
     int64_t i1, i2, i3;
     RowIndex(const ggml_tensor * t, int64_t r) : i1(r % t->ne[1]), i2(r / t->ne[1] % t->ne[2]), i3(r / t->ne[1] / t->ne[2]) {}

@@ -15,6 +15,11 @@ inline float   op_f32(const ggml_tensor * t, int i) {
     return f;
 }
 
+// The row at these outer indices.
+inline char * row_at(const ggml_tensor * t, int64_t i1, int64_t i2, int64_t i3) {
+    return static_cast<char *>(t->data) + size_t(i1) * t->nb[1] + size_t(i2) * t->nb[2] + size_t(i3) * t->nb[3];
+}
+
 // The rows of a tensor; outer dimensions that lie one after another become one.
 inline Rows rows_of(const ggml_tensor * t) {
     Rows r;
