@@ -5,7 +5,7 @@
 // For every weight type: GB/s of weights with one activation row, streamed from memory (decode; to be compared with
 // `machine-limits`), and GMAC/s from cache with 1, 2, 4, 8, 16 and 48 rows. The best of several passes. Weights are
 // random bytes: what they mean does not change the time. Rows have 2048 columns unless --columns says otherwise.
-// `attention`: GMAC/s over an F16 cache of 4 heads of 128 columns.
+// `attention`: GMAC/s over an F16 cache of heads of 128 columns.
 #include "kernels/kernels.h"
 
 #include <algorithm>
@@ -142,40 +142,45 @@ double cached_gmacs(const moe::KernelTable & table, const Type & type, int n) {
     return macs / best / 1e9;
 }
 
-constexpr int HEAD = 128, KV_HEADS = 4;  // columns of a head; heads that lie side by side in the cache
+constexpr int HEAD = 128;  // columns
 
-// One thread: so many query rows for each KV head in turn.
-double attention_gmacs(const moe::KernelTable & table, int rows, int n_keys) {
-    std::vector<uint16_t> k(size_t(n_keys) * KV_HEADS * HEAD), v(k.size());
+// One thread: so many query rows for each KV head, as many heads at a time as the backend takes.
+double attention_gmacs(const moe::KernelTable & table, int kv_heads, int rows, int n_keys) {
+    const int heads = std::clamp(moe::kAttentionRows / rows, 1, kv_heads), passes = kv_heads / heads;
+    std::vector<uint16_t> k(size_t(n_keys) * size_t(kv_heads) * HEAD), v(k.size());
     for (size_t i = 0; i < k.size(); ++i) {
         k[i] = static_cast<uint16_t>(0x3000 + i * 37 % 0x800);  // 0.125 to 0.5
         v[i] = static_cast<uint16_t>(0x3000 + i * 11 % 0x800);
     }
+    const size_t pass_rows = size_t(heads) * size_t(rows);
     const std::vector<uint16_t> mask(size_t(n_keys), 0);
-    const std::vector<float> q(size_t(rows) * HEAD, 0.1f);
-    std::vector<float> sums(size_t(rows) * moe::attention_columns(HEAD)), scratch(table.attention_scratch(HEAD, HEAD));
-    std::vector<moe::Seen> seen(static_cast<size_t>(rows));
-    std::vector<moe::AttentionArgs::Query> queries;
-    for (int r = 0; r < rows; ++r)
-        queries.push_back({q.data() + r * HEAD, mask.data(), 1.0f});
+    const std::vector<float> q(HEAD, 0.1f);
+    const std::vector<moe::AttentionArgs::Query> queries(pass_rows, {q.data(), mask.data(), 1.0f});
+    std::vector<float> sums(pass_rows * moe::attention_columns(HEAD)), scratch(table.attention_scratch(HEAD, HEAD));
+    std::vector<moe::Seen> seen(pass_rows);
     moe::AttentionArgs a;
     a.end = n_keys;
     a.queries = queries.data();
+    a.heads = heads;
     a.rows = rows;
     a.scale = 0.1f;
     a.scratch = scratch.data();
     a.seen = seen.data();
     a.sums = sums.data();
-    const double macs = 2.0 * KV_HEADS * rows * HEAD * n_keys;
+    const double macs = 2.0 * heads * passes * rows * HEAD * n_keys;
     const int repeats = std::max(1, static_cast<int>(3e8 / macs));
     double best = 1e9;
     for (int repeat = 0; repeat < 5; ++repeat) {
         const auto start = Clock::now();
-        for (int i = 0; i < repeats * KV_HEADS; ++i) {
-            const size_t head = size_t(i % KV_HEADS) * HEAD;
+        for (int i = 0; i < repeats * passes; ++i) {
+            const size_t first = size_t(i % passes) * size_t(heads) * HEAD;
             const auto cache = [&](const std::vector<uint16_t> & x) {
-                const auto * first = reinterpret_cast<const uint8_t *>(x.data() + head);
-                return moe::KvRows{first, KV_HEADS * HEAD * 2, HEAD * 2, HEAD, table.half_to_float};
+                return moe::KvRows{reinterpret_cast<const uint8_t *>(x.data() + first),
+                                   size_t(kv_heads) * HEAD * 2,
+                                   HEAD * 2,
+                                   HEAD * 2,
+                                   HEAD,
+                                   nullptr};
             };
             a.k = cache(k);
             a.v = cache(v);
@@ -187,14 +192,19 @@ double attention_gmacs(const moe::KernelTable & table, int rows, int n_keys) {
 }
 
 void print_attention(const moe::KernelTable & table) {
-    std::printf("%s, one thread: attention, GMAC/s by query rows and cached positions\n%9s |", table.name, "rows");
+    struct Shape {
+        int kv_heads, rows;
+    };
+    std::printf(
+        "%s, one thread: attention, GMAC/s by KV heads, query rows of each and cached positions\n    heads x rows |",
+        table.name);
     for (const int n_keys : {512, 2048, 8192})
         std::printf(" %7d", n_keys);
     std::printf("\n");
-    for (const int rows : {1, 4, 8, 16, 24, 32, moe::kAttentionRows}) {
-        std::printf("%9d |", rows);
+    for (const Shape s : {Shape{16, 1}, {8, 4}, {4, 8}, {4, 16}, {4, 24}, {4, 32}, {4, moe::kAttentionRows}}) {
+        std::printf("%9d x %4d |", s.kv_heads, s.rows);
         for (const int n_keys : {512, 2048, 8192})
-            std::printf(" %7.1f", attention_gmacs(table, rows, n_keys));
+            std::printf(" %7.1f", attention_gmacs(table, s.kv_heads, s.rows, n_keys));
         std::printf("\n");
     }
 }

@@ -18,6 +18,7 @@ struct Shape {
     ggml_type type = GGML_TYPE_F16;
     int64_t dk = 64, dv = 64, heads = 4, kv_heads = 2, tokens = 35, keys = 96, streams = 1;
     Mask mask = Mask::Causal;
+    bool side_by_side = false;  // the heads of a position, as in llama.cpp's cache; else the positions of a head
     bool sinks = false;
     float max_bias = 0, softcap = 0;
 };
@@ -91,11 +92,26 @@ void reference(const Shape & s, const Values & x, int64_t token, int64_t head, i
     for (int64_t i = 0; i < s.dv; ++i) { out[i] /= sum; }
 }
 
+// The cache [columns, keys, kv heads, streams] of rows that come in this order.
+ggml_tensor * cache(Graph & g, const Shape & s, int64_t columns, const std::vector<uint8_t> & rows) {
+    if (!s.side_by_side) { return g.weight(s.type, {columns, s.keys, s.kv_heads, s.streams}, rows); }
+    const size_t bytes = ggml_row_size(s.type, columns);
+    std::vector<uint8_t> turned;
+    for (int64_t i = 0; i < s.streams; ++i) {
+        for (int64_t key = 0; key < s.keys; ++key) {
+            for (int64_t h = 0; h < s.kv_heads; ++h) {
+                const auto row = rows.begin() + static_cast<ptrdiff_t>(us((i * s.kv_heads + h) * s.keys + key) * bytes);
+                turned.insert(turned.end(), row, row + static_cast<ptrdiff_t>(bytes));
+            }
+        }
+    }
+    return ggml_permute(g.ctx(), g.weight(s.type, {columns, s.kv_heads, s.keys, s.streams}, turned), 0, 2, 1, 3);
+}
+
 ggml_tensor * build(Graph & g, const Shape & s, const Values & x) {
     ggml_context * c = g.ctx();
     ggml_tensor * q = g.input({s.dk, s.tokens, s.heads, s.streams}, x.q);
-    ggml_tensor * k = g.weight(s.type, {s.dk, s.keys, s.kv_heads, s.streams}, x.k);
-    ggml_tensor * v = g.weight(s.type, {s.dv, s.keys, s.kv_heads, s.streams}, x.v);
+    ggml_tensor * k = cache(g, s, s.dk, x.k), * v = cache(g, s, s.dv, x.v);
     ggml_tensor * mask = nullptr;
     if (s.mask != Mask::None) {
         const auto m = mask_of(s);
@@ -111,7 +127,7 @@ ggml_tensor * build(Graph & g, const Shape & s, const Values & x) {
 
 void check(const Shape & s) {
     SCOPED_TRACE(std::string(ggml_type_name(s.type)) + " dk=" + std::to_string(s.dk) + " dv=" + std::to_string(s.dv) + " tokens=" +
-                 std::to_string(s.tokens) + " keys=" + std::to_string(s.keys) + " heads=" + std::to_string(s.heads) + "/" + std::to_string(s.kv_heads));
+                 std::to_string(s.tokens) + " keys=" + std::to_string(s.keys) + " heads=" + std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + (s.side_by_side ? " side by side" : ""));
     const Values x(s);
     std::vector<double> ref(us(s.dv * s.heads * s.tokens * s.streams));
     for (int64_t i = 0; i < s.streams; ++i) {
@@ -134,22 +150,31 @@ Shape with(const std::function<void(Shape &)> & change) {
 
 }  // namespace
 
+// Few rows and many are computed in different ways.
+constexpr int64_t kFewAndMany[] = {3, 35};
+
 TEST(Attention, EveryTypeOfCache) {
     for (ggml_type t : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_IQ4_NL}) {
-        check(with([&](Shape & s) { s.type = t; }));
+        for (int64_t tokens : kFewAndMany) {
+            check(with([&](Shape & s) { s.tokens = tokens; s.type = t; }));
+        }
     }
 }
 TEST(Attention, ColumnRemainders) {
-    for (int64_t dk : {1, 3, 40, 72, 80, 128, 192}) {
-        check(with([&](Shape & s) { s.dk = dk; s.dv = dk; }));
-        check(with([&](Shape & s) { s.dk = dk; s.dv = 33; }));
+    for (int64_t tokens : kFewAndMany) {
+        for (int64_t dk : {1, 3, 40, 72, 80, 128, 192}) {
+            check(with([&](Shape & s) { s.tokens = tokens; s.dk = dk; s.dv = dk; }));
+            check(with([&](Shape & s) { s.tokens = tokens; s.dk = dk; s.dv = 33; }));
+        }
+        check(with([&](Shape & s) { s.tokens = tokens; s.dk = 576; s.dv = 512; s.kv_heads = 1; }));  // as in DeepSeek-V2: one head for all
     }
-    check(with([](Shape & s) { s.dk = 576; s.dv = 512; s.kv_heads = 1; }));  // as in DeepSeek-V2: one head for all
 }
 TEST(Attention, KeyRemainders) {
-    for (int64_t keys : {35, 63, 64, 65, 127, 128, 129, 300}) {
-        check(with([&](Shape & s) { s.keys = keys; }));
-        check(with([&](Shape & s) { s.keys = keys; s.mask = Mask::None; }));
+    for (int64_t tokens : kFewAndMany) {
+        for (int64_t keys : {35, 61, 62, 63, 64, 65, 127, 128, 129, 300}) {
+            check(with([&](Shape & s) { s.tokens = tokens; s.keys = keys; }));
+            check(with([&](Shape & s) { s.tokens = tokens; s.keys = keys; s.mask = Mask::None; }));
+        }
     }
 }
 TEST(Attention, TokenRemainders) {
@@ -172,6 +197,28 @@ TEST(Attention, ChunksOfKeys) {
     }
     check(with([](Shape & s) { s.tokens = 1; s.keys = 2000; s.streams = 3; s.type = GGML_TYPE_Q8_0; }));
 }
+// Passes that take several heads: all of them, or as many as leave enough work to hand out, the last pass fewer.
+TEST(Attention, HeadsSideBySide) {
+    for (int64_t kv_heads : {16, 8, 4, 3, 1}) {
+        for (int64_t tokens : {1, 2, 5}) {
+            const auto shape = [&](const std::function<void(Shape &)> & change) {
+                return with([&](Shape & s) {
+                    s.side_by_side = true;
+                    s.heads = 16 / kv_heads * kv_heads;
+                    s.kv_heads = kv_heads;
+                    s.tokens = tokens;
+                    s.keys = 2047;
+                    change(s);
+                });
+            };
+            check(shape([](Shape & s) { s.sinks = true; }));
+            check(shape([](Shape & s) { s.mask = Mask::Holes; s.dk = 40; s.dv = 33; }));
+            check(shape([](Shape & s) { s.type = GGML_TYPE_Q8_0; s.max_bias = 8; }));
+        }
+    }
+    check(with([](Shape & s) { s.side_by_side = true; s.tokens = 3; s.keys = 1000; s.streams = 3; }));
+    check(with([](Shape & s) { s.side_by_side = true; s.tokens = 200; }));
+}
 TEST(Attention, HiddenKeysAndTokens) {
     check(with([](Shape & s) { s.mask = Mask::Holes; s.keys = 300; }));
     check(with([](Shape & s) { s.mask = Mask::Holes; s.keys = 300; s.sinks = true; }));
@@ -186,7 +233,7 @@ TEST(Attention, Streams) { check(with([](Shape & s) { s.streams = 3; })); }
 
 TEST(Attention, SameBitsForAnyNumberOfThreads) {
     for (int64_t tokens : {1, 150}) {
-        const Shape s = with([&](Shape & t) { t.tokens = tokens; t.keys = 1300; t.sinks = true; });
+        const Shape s = with([&](Shape & t) { t.side_by_side = true; t.tokens = tokens; t.keys = 1300; t.sinks = true; });
         const Values x(s);
         std::vector<float> first;
         for (int threads : {1, 2, 3, 5}) {

@@ -9,17 +9,17 @@ namespace moe {
 namespace MOE_ISA {
 
 constexpr int kPanel = Vec::kGemmVecs * L;  // columns of one pass of the product below
-// Up to here keys are multiplied as they lie, not turned into columns. AVX2, medians of ten to twelve pairs: one row 1.29
-// times as fast as turned, two and three rows 1.07 and 1.09, from 4 to 24 no difference beyond the noise.
+// Query rows of one head up to which keys are multiplied as they lie, not turned into columns. AVX2, F16, medians of ten
+// or twelve alternations: 8 rows 1.5 times as fast as turned, 16 rows 1.25, 24 rows equal, 48 rows 0.9, 144 rows 0.75.
 constexpr int kFewRows = 24;
 
 static_assert(kAttentionRows % Vec::kGemmRows == 0 && kAttentionKeys % kPanel == 0 && attention_columns(1) % kPanel == 0, "whole blocks only");
 static_assert(kAttentionKeys % kTileRows == 0, "whole tiles only");
 
-// c[M][kPanel] = a[M][k] * b[k][kPanel], or is added to. Leading dimensions in floats.
-template <bool Add, int M>
-void gemm_block(int k, const float * a, size_t lda, const float * b, size_t ldb, float * c, size_t ldc) {
-    constexpr int N = Vec::kGemmVecs;
+// c[M][N vectors] = a[M][k] * b[k][N vectors], or is added to. W: what b holds. Leading dimensions in floats, that of b in bytes.
+// Not inlined: between its caller's values GCC 12 keeps one of twelve sums in memory, and the loop waits for it.
+template <bool Add, class W, int M, int N>
+__attribute__((noinline)) void gemm_block(int k, const float * a, size_t lda, const uint8_t * b, size_t ldb, float * c, size_t ldc) {
     F s[M][N];  // in registers only while every loop over it is unrolled
     MOE_UNROLL
     for (int m = 0; m < M; ++m) {
@@ -29,7 +29,7 @@ void gemm_block(int k, const float * a, size_t lda, const float * b, size_t ldb,
     for (int i = 0; i < k; ++i, b += ldb) {
         F w[N];
         MOE_UNROLL
-        for (int n = 0; n < N; ++n) { w[n] = Vec::loadf(b + n * L); }
+        for (int n = 0; n < N; ++n) { w[n] = W::load(b + n * L * W::kBytes); }
         MOE_UNROLL
         for (int m = 0; m < M; ++m) {
             const F x = Vec::bcastf(a + size_t(m) * lda + i);
@@ -45,20 +45,21 @@ void gemm_block(int k, const float * a, size_t lda, const float * b, size_t ldb,
 }
 
 // The same for m <= M rows.
-template <bool Add, int M = Vec::kGemmRows>
-void gemm_rows(int m, int k, const float * a, size_t lda, const float * b, size_t ldb, float * c, size_t ldc) {
+template <bool Add, class W, int M = Vec::kGemmRows, int N = Vec::kGemmVecs>
+void gemm_rows(int m, int k, const float * a, size_t lda, const uint8_t * b, size_t ldb, float * c, size_t ldc) {
     if constexpr (M > 1) {
-        if (m < M) { return gemm_rows<Add, M - 1>(m, k, a, lda, b, ldb, c, ldc); }
+        if (m < M) { return gemm_rows<Add, W, M - 1, N>(m, k, a, lda, b, ldb, c, ldc); }
     }
-    gemm_block<Add, M>(k, a, lda, b, ldb, c, ldc);
+    gemm_block<Add, W, M, N>(k, a, lda, b, ldb, c, ldc);
 }
 
-// The rows of a product, in blocks of nearly equal size.
+// The query rows of one KV head, in blocks of nearly equal size for the products.
 struct RowBlocks {
-    int rows, count;
-    explicit RowBlocks(const AttentionArgs & a) : rows(a.rows), count((a.rows + Vec::kGemmRows - 1) / Vec::kGemmRows) {}
-    int first(int b) const { return rows * b / count; }
+    int rows, count, head;
+    RowBlocks(const AttentionArgs & a, int h) : rows(a.rows), count((a.rows + Vec::kGemmRows - 1) / Vec::kGemmRows), head(h) {}
+    int first(int b) const { return rows * head + rows * b / count; }  // among the rows of all heads
     int size(int b) const { return first(b + 1) - first(b); }
+    int index(int b) const { return head * count + b; }  // among the blocks of all heads
 };
 
 // Where the parts of a pass lie in its scratch.
@@ -105,30 +106,52 @@ inline void half_to_float(const void * x, float * y, int64_t n) {
     }
 }
 
-// Rows of keys or values from `first` on, at most a block; none past `last`.
+inline const uint8_t * bytes_of(const float * x) { return reinterpret_cast<const uint8_t *>(x); }
+
+// One block of keys or values of one head as the products read them: floats in scratch, or half-precision numbers as
+// they lie in the cache.
+struct Held {
+    const uint8_t * data;
+    size_t stride;
+    int n;
+};
+
+// Keys or values of all heads from position `first` on, at most a block; none past `last`.
 struct RowBlock {
     const KvRows & r;
     int64_t first;
     int n;
 
     RowBlock(const KvRows & rows, int64_t from, int64_t last)
-        : r(rows), first(from), n(static_cast<int>(last - from < kAttentionKeys ? last - from : kAttentionKeys)) {}
-    const uint8_t * at(int i) const { return r.data + size_t(first + i) * r.stride; }
-    void prefetch(int i) const {
-        if (i >= n) { return; }
-        for (size_t o = 0; o < r.bytes; o += 64) { Vec::prefetch(at(i) + o); }
+        : r(rows), first(from), n(static_cast<int>(last - from < 0 ? 0 : last - from < kAttentionKeys ? last - from : kAttentionKeys)) {}
+    const uint8_t * at(int head, int i) const { return r.data + size_t(first + i) * r.stride + size_t(head) * r.head_stride; }
+    Held held(int head) const { return {at(head, 0), r.stride, n}; }
+};
+
+// Prefetches a block while another one is computed, in address order: the heads of a position lie side by side.
+struct BlockAhead {
+    const RowBlock & block;
+    int heads, lines, done = 0;  // lines of a row of all heads
+
+    BlockAhead(const RowBlock & b, int n_heads) : block(b), heads(n_heads), lines(static_cast<int>((size_t(n_heads - 1) * b.r.head_stride + b.r.bytes + 63) / 64)) {}
+    // `step` of as many steps as there are heads times positions in a whole block is over.
+    void at_step(int step) {
+        const int end = static_cast<int>(int64_t(block.n) * lines * step / (heads * kAttentionKeys));
+        for (; done < end; ++done) { Vec::prefetch(block.at(0, done / lines) + size_t(done % lines) * 64); }
     }
 };
 
-// out[kAttentionKeys][ld] = the rows of a block; zeros in columns up to `padded` and in rows past the last. With each
-// row, the same one of the block that is wanted next is prefetched.
-inline void fetch_rows(const RowBlock & block, const RowBlock & next, int padded, float * out, size_t ld) {
+// out[kAttentionKeys][ld] = the rows of one head; zeros in columns up to `padded` and in rows past the last.
+inline Held fetch_rows(const RowBlock & block, int head, BlockAhead & next, int padded, float * to, size_t ld) {
+    const ToFloat to_float = block.r.to_float != nullptr ? block.r.to_float : half_to_float;
+    float * out = to;
     for (int i = 0; i < kAttentionKeys; ++i, out += ld) {
         const int columns = i < block.n ? block.r.columns : 0;
-        next.prefetch(i);
-        if (columns > 0) { block.r.to_float(block.at(i), out, columns); }
+        next.at_step(head * kAttentionKeys + i + 1);
+        if (columns > 0) { to_float(block.at(head, i), out, columns); }
         if (columns < padded) { memset(out + columns, 0, size_t(padded - columns) * sizeof *out); }
     }
+    return {bytes_of(to), ld * sizeof *to, block.n};
 }
 
 // The masks of one block of keys: kAttentionKeys values for every query row.
@@ -136,26 +159,28 @@ constexpr uint16_t kHidden = 0xfc00;  // -infinity in half precision
 
 struct BlockMask {
     const uint16_t * row[kAttentionRows];
-    bool             shown[kAttentionRows / Vec::kGemmRows];  // if any row of a block of the product sees any key
-    uint16_t         own[kAttentionRows][kAttentionKeys];     // copies, where the last block ends early or there is no mask
+    bool             shown[kAttentionRows];                // if any row of a block of the product sees any key
+    uint16_t         own[kAttentionRows][kAttentionKeys];  // copies, where the last block ends early or there is no mask
 
     // False if every row hides every key.
     bool fill(const AttentionArgs & a, int64_t first, int n) {
-        const RowBlocks blocks(a);
         bool any = false, seen = false;
-        for (int b = 0; b < blocks.count; ++b) {
-            shown[b] = false;
-            for (int r = blocks.first(b); r < blocks.first(b + 1); ++r) {
-                const uint16_t * m = a.queries[r].mask;
-                if (r > 0 && m == a.queries[r - 1].mask) {  // the heads of one token share theirs
-                    row[r] = row[r - 1];
-                } else {
-                    row[r] = m != nullptr && n == kAttentionKeys ? m + first : copy(m, first, n, own[r]);
-                    seen = visible(row[r]);
+        for (int h = 0; h < a.heads; ++h) {
+            const RowBlocks blocks(a, h);
+            for (int b = 0; b < blocks.count; ++b) {
+                bool & show = shown[blocks.index(b)] = false;
+                for (int r = blocks.first(b); r < blocks.first(b + 1); ++r) {
+                    const uint16_t * m = a.queries[r].mask;
+                    if (r > 0 && m == a.queries[r - 1].mask) {  // the heads of one token share theirs
+                        row[r] = row[r - 1];
+                    } else {
+                        row[r] = m != nullptr && n == kAttentionKeys ? m + first : copy(m, first, n, own[r]);
+                        seen = visible(row[r]);
+                    }
+                    show = show || seen;
                 }
-                shown[b] = shown[b] || seen;
+                any = any || show;
             }
-            any = any || shown[b];
         }
         return any;
     }
@@ -242,85 +267,114 @@ inline void turn_keys(const AttentionScratch & t) {
     }
 }
 
-// s = q * keys^T for the blocks of rows that see any.
-inline void score_many(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask) {
+// s = q * keys^T for the blocks of rows that see any; keys in scratch.
+inline void score_many(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask, int head) {
     turn_keys(t);
-    const RowBlocks blocks(a);
+    const RowBlocks blocks(a, head);
     for (int p = 0; p < kAttentionKeys / kPanel; ++p) {
         for (int b = 0; b < blocks.count; ++b) {
-            if (!mask.shown[b]) { continue; }
+            if (!mask.shown[blocks.index(b)]) { continue; }
             const size_t r = size_t(blocks.first(b));
-            gemm_rows<false>(blocks.size(b), t.dk, t.q + r * size_t(t.dk), size_t(t.dk),
-                             t.keys + size_t(p) * size_t(t.dk) * kPanel, kPanel,
-                             t.s + r * kAttentionKeys + p * kPanel, kAttentionKeys);
+            gemm_rows<false, WF32>(blocks.size(b), t.dk, t.q + r * size_t(t.dk), size_t(t.dk),
+                                   bytes_of(t.keys + size_t(p) * size_t(t.dk) * kPanel), kPanel * sizeof(float),
+                                   t.s + r * kAttentionKeys + p * kPanel, kAttentionKeys);
         }
     }
 }
 
 // The same for up to kFewRows rows, of keys as they lie: as if they were rows of weights.
-inline void score_few(const AttentionArgs & a, const AttentionScratch & t) {
+template <class W> void score_few(const AttentionArgs & a, const AttentionScratch & t, int head, const Held & keys, BlockAhead * next) {
     const uint8_t * x[kFewRows];
-    float acc[kFewRows * kTileRows];
-    for (int r = 0; r < a.rows; ++r) { x[r] = reinterpret_cast<const uint8_t *>(t.q + size_t(r) * size_t(t.dk)); }
+    float acc[kFewRows * kTileRows] = {};
+    float * s = t.s + size_t(a.rows * head) * kAttentionKeys;
+    for (int r = 0; r < a.rows; ++r) { x[r] = bytes_of(t.q + size_t(a.rows * head + r) * size_t(t.dk)); }
     TileArgs tile;
-    tile.stride   = t.ld * sizeof(float);
-    tile.rows     = kTileRows;
+    tile.stride   = keys.stride;
     tile.n        = a.rows;
     tile.x        = x;
-    tile.layout.k = t.dk;
+    tile.layout.k = a.k.columns;
     tile.acc      = acc;
-    for (int j = 0; j < kAttentionKeys; j += kTileRows) {
-        tile.w = reinterpret_cast<const uint8_t *>(t.rows + size_t(j) * t.ld);
-        tile_float<WF32>(tile);
-        for (int r = 0; r < a.rows; ++r) { memcpy(t.s + size_t(r) * kAttentionKeys + j, acc + r * kTileRows, kTileRows * sizeof *acc); }
+    for (int j = 0; j < kAttentionKeys; j += kDotRows) {  // few at a time, so that prefetches come evenly
+        const int rest = keys.n - j;
+        tile.w    = keys.data + size_t(j) * keys.stride;
+        tile.rows = rest < 0 ? 0 : rest < kDotRows ? rest : kDotRows;  // what is left of the scores of others is hidden by the mask
+        if (next != nullptr) { next->at_step(head * kAttentionKeys + j + kDotRows); }
+        tile_float<W>(tile);
+        for (int r = 0; r < a.rows; ++r) { memcpy(s + size_t(r) * kAttentionKeys + j, acc + r * kTileRows, kDotRows * sizeof *acc); }
     }
 }
 
-inline void weigh(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask) {
-    const RowBlocks blocks(a);
+inline void weigh(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask, int head) {
+    const RowBlocks blocks(a, head);
     for (int b = 0; b < blocks.count; ++b) {
-        if (!mask.shown[b]) { continue; }
+        if (!mask.shown[blocks.index(b)]) { continue; }
         for (int r = blocks.first(b); r < blocks.first(b + 1); ++r) {
             weigh_row(a, a.queries[r].slope, mask.row[r], t.s + size_t(r) * kAttentionKeys, a.seen[r], a.sums + size_t(r) * size_t(t.dv));
         }
     }
 }
 
-// sums += s * values
-inline void add_values(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask) {
-    const RowBlocks blocks(a);
-    for (int p = 0; p < t.dv; p += kPanel) {
+// sums += s * values, blocks of at most M rows and N vectors of columns at a time. W: what holds the values.
+template <class W, int M, int N>
+void add_panels(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask, int head, const Held & values, BlockAhead * next) {
+    const RowBlocks blocks(a, head);
+    const int panels = (a.v.columns + N * L - 1) / (N * L);
+    for (int p = 0; p < panels; ++p) {
         for (int b = 0; b < blocks.count; ++b) {
-            if (!mask.shown[b]) { continue; }
+            if (next != nullptr) { next->at_step(head * kAttentionKeys + kAttentionKeys * (p * blocks.count + b + 1) / (panels * blocks.count)); }
+            if (!mask.shown[blocks.index(b)]) { continue; }
             const size_t r = size_t(blocks.first(b));
-            gemm_rows<true>(blocks.size(b), kAttentionKeys, t.s + r * kAttentionKeys, kAttentionKeys, t.rows + p, t.ld,
-                            a.sums + r * size_t(t.dv) + p, size_t(t.dv));
+            gemm_rows<true, W, M, N>(blocks.size(b), values.n, t.s + r * kAttentionKeys, kAttentionKeys,
+                                     values.data + size_t(p) * N * L * W::kBytes, values.stride, a.sums + r * size_t(t.dv) + p * N * L, size_t(t.dv));
         }
+    }
+}
+
+// One or two rows are not enough sums to keep the multipliers busy: theirs take more columns at a time.
+template <class W>
+void add_values(const AttentionArgs & a, const AttentionScratch & t, const BlockMask & mask, int head, const Held & values, BlockAhead * next) {
+    constexpr int N = Vec::kGemmVecs;
+    if (a.rows == 1 && a.v.columns % (4 * kPanel) == 0) {
+        add_panels<W, 1, 4 * N>(a, t, mask, head, values, next);
+    } else if (a.rows <= 2 && a.v.columns % (2 * kPanel) == 0) {
+        add_panels<W, 2, 2 * N>(a, t, mask, head, values, next);
+    } else {
+        add_panels<W, Vec::kGemmRows, N>(a, t, mask, head, values, next);
     }
 }
 
 inline void attention(const AttentionArgs & a) {
     const AttentionScratch t(a.k.columns, a.v.columns, a.scratch);
-    const size_t dk = size_t(t.dk), dv = size_t(t.dv), rows = size_t(a.rows);
+    const size_t dk = size_t(t.dk), dv = size_t(t.dv), rows = size_t(a.rows) * size_t(a.heads);
     memset(t.q, 0, rows * dk * sizeof(float));
     memset(a.sums, 0, rows * dv * sizeof(float));
     for (size_t r = 0; r < rows; ++r) {
         for (int i = 0; i < a.k.columns; ++i) { t.q[r * dk + size_t(i)] = a.queries[r].q[i] * a.scale; }
         a.seen[r] = {-INFINITY, 0.0f};
     }
+    const bool few = a.rows <= kFewRows, keys_lie = few && a.k.to_float == nullptr;
+    const bool values_lie = few && a.v.to_float == nullptr && a.v.columns % kPanel == 0;
     BlockMask mask;
     for (int64_t first = a.begin; first < a.end; first += kAttentionKeys) {
         const RowBlock keys(a.k, first, a.end), values(a.v, first, a.end), next(a.k, first + kAttentionKeys, a.end);
         if (!mask.fill(a, first, keys.n)) { continue; }
-        fetch_rows(keys, values, t.dk, t.rows, t.ld);
-        if (a.rows > kFewRows) {
-            score_many(a, t, mask);
-        } else {
-            score_few(a, t);
+        BlockAhead to_values(values, a.heads), to_next(next, a.heads);
+        for (int h = 0; h < a.heads; ++h) {
+            if (keys_lie) {
+                score_few<WF16>(a, t, h, keys.held(h), &to_values);
+            } else {
+                const Held held = fetch_rows(keys, h, to_values, t.dk, t.rows, t.ld);
+                few ? score_few<WF32>(a, t, h, held, nullptr) : score_many(a, t, mask, h);
+            }
+            weigh(a, t, mask, h);
         }
-        weigh(a, t, mask);
-        fetch_rows(values, next, t.dv, t.rows, t.ld);
-        add_values(a, t, mask);
+        for (int h = 0; h < a.heads; ++h) {
+            if (values_lie) {
+                add_values<WF16>(a, t, mask, h, values.held(h), &to_next);
+            } else {
+                add_values<WF32>(a, t, mask, h, fetch_rows(values, h, to_next, t.dv, t.rows, t.ld), nullptr);
+            }
+        }
     }
 }
 

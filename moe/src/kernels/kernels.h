@@ -67,9 +67,9 @@ struct GluParams {
     float limit = 0.0f;
 };
 
-// Attention of query rows that share their keys and values, over a range of the keys.
-constexpr int kAttentionRows = 144;  // query rows of one pass, at most: a multiple of every kernel's block of rows
-constexpr int kAttentionKeys = 64;   // keys of one step
+// Attention of query rows over a range of keys: of one KV head, or of several that lie side by side.
+constexpr int kAttentionRows = 144;  // query rows of one pass, of all its heads, at most: a multiple of every kernel's block of rows
+constexpr int kAttentionKeys = 32;   // keys of one step: with 16 heads of 128 columns, those and their values take half of an L2 of 512 KiB
 // Columns of a row of sums: those of a value, rounded up to what every kernel computes at once.
 constexpr size_t attention_columns(int v_columns) { return (size_t(v_columns) + 31) / 32 * 32; }
 
@@ -77,11 +77,12 @@ using ToFloat = void (*)(const void * x, float * y, int64_t n);  // a row of som
 
 // Keys or values: one row per position of the KV cache.
 struct KvRows {
-    const uint8_t * data     = nullptr;
-    size_t          stride   = 0;  // bytes from row to row
-    size_t          bytes    = 0;  // of a row
-    int32_t         columns  = 0;
-    ToFloat         to_float = nullptr;
+    const uint8_t * data        = nullptr;
+    size_t          stride      = 0;        // bytes from row to row
+    size_t          head_stride = 0;        // bytes from a row to that of the next head
+    size_t          bytes       = 0;        // of a row
+    int32_t         columns     = 0;
+    ToFloat         to_float    = nullptr;  // of its type; null: half precision, which the kernels read themselves
 };
 
 // What a query has seen: its largest score, and the sum of its weights e^(score - max).
@@ -96,13 +97,14 @@ struct AttentionArgs {
     KvRows        k, v;
     int64_t       begin   = 0;        // keys
     int64_t       end     = 0;
-    const Query * queries = nullptr;  // [rows]; those of one token, whose masks are the same, one after another
-    int32_t       rows    = 0;        // 1..kAttentionRows
+    int32_t       heads   = 1;        // KV heads
+    int32_t       rows    = 0;        // query rows of each
+    const Query * queries = nullptr;  // [heads][rows]; those of one token, whose masks are the same, one after another
     float         scale   = 1.0f;     // of the scores
     float         softcap = 0.0f;     // score = softcap * tanh(score) before the mask, if not 0
     float *       scratch = nullptr;  // attention_scratch() floats
-    Seen *        seen    = nullptr;  // out: [rows]
-    float *       sums    = nullptr;  // out: [rows][attention_columns(v.columns)], values times weights
+    Seen *        seen    = nullptr;  // out: [heads][rows]
+    float *       sums    = nullptr;  // out: [heads][rows][attention_columns(v.columns)], values times weights
 };
 
 struct KernelTable {
@@ -115,7 +117,6 @@ struct KernelTable {
     void (*axpy)(int n, float w, const float * x, float * y);
     void (*attention)(const AttentionArgs & a);
     size_t (*attention_scratch)(int k_columns, int v_columns);
-    ToFloat half_to_float;
 };
 
 constexpr int kMaxTileRows = 64;

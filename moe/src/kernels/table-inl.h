@@ -49,7 +49,6 @@ inline KernelTable make_table(const char * name) {
     t.axpy = axpy_f32;
     t.attention         = attention;
     t.attention_scratch = AttentionScratch::floats;
-    t.half_to_float     = half_to_float;
     return t;
 }
 
