@@ -64,7 +64,7 @@ fuzz: build
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 format:
-	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'moe/*.cpp' 'moe/*.h' | xargs clang-format -i
+	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' | xargs clang-format -i
 
 lint: configure
 	@git ls-files 'src/*.cpp' | xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet

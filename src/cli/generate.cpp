@@ -150,7 +150,9 @@ void add_generate(Commands & commands) {
     auto options = std::make_shared<Options>();
     CLI::App * command = commands.add("generate", "generate text from a prompt",
                                       [options, &commands] { return run_generate(*options, commands.globals()); });
-    command->add_option("name", options->name, "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
+    command
+        ->add_option("name", options->name,
+                     "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME");
     command->add_option("--model", options->model, "the same, as an option")->type_name("FILE|NAME");
     auto * prompt = command->add_option("--prompt,-p", options->prompt, "what to say to the model")->type_name("TEXT");

@@ -83,7 +83,8 @@ publish::PlanOptions plan_options(const Options & options, const Source & source
     return plan;
 }
 
-// Until there is a line, or the end, on standard input. A read alone would sleep through a Ctrl-C that comes just before it.
+// Until there is a line, or the end, on standard input. A read alone would sleep through a Ctrl-C that comes just
+// before it.
 void wait_for_answer() {
     pollfd input{STDIN_FILENO, POLLIN, 0};
     while (::poll(&input, 1, 100) <= 0)

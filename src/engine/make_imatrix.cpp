@@ -57,8 +57,8 @@ uint64_t chunks_in_all(const std::string & err) {
     return std::regex_search(err, match, std::regex("computing over ([0-9]+) chunks")) ? std::stoull(match[1]) : 0;
 }
 
-// The first error in llama.cpp's log, a line "0.00.055.507 E function: what is wrong"; those after it follow from it. The
-// log has a thread of its own, which may not get to write it.
+// The first error in llama.cpp's log, a line "0.00.055.507 E function: what is wrong"; those after it follow from it.
+// The log has a thread of its own, which may not get to write it.
 std::string reason(const std::string & err) {
     std::smatch match;
     const std::regex error("(?:^|\n)[0-9.]+ E (?:[a-z_0-9]+ ?: )?([^\n]+)");

@@ -21,7 +21,8 @@ Table load_table(const Json & summary, const std::string & model);
 // Perplexity and divergence from the base; only the quantizations that have figures.
 Table quality_table(const Json & summary, const std::string & model, const Quality & quality);
 
-// Is a file the same model with its experts on the CPU? A table of the quantizations that were checked, under a sentence;
+// Is a file the same model with its experts on the CPU? A table of the quantizations that were checked, under a
+// sentence;
 // "" where none was.
 std::string offload_section(const Json & summary, const std::string & model, const Quality & quality);
 

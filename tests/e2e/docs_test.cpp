@@ -14,8 +14,8 @@ TEST(Docs, TheReferencePageIsWhatTheProgramSays) {
 
 TEST(Docs, EveryCommandHasHelp) {
     const std::string page = shimmy({"reference"}).out;
-    for (const std::string command : {"generate", "inspect", "plan", "verify", "synth", "quantize", "publish", "pull", "list", "discover", "probe",
-                                      "gpu-info", "lab", "completion", "reference"}) {
+    for (const std::string command : {"generate", "inspect", "plan", "verify", "synth", "quantize", "publish", "pull",
+                                      "list", "discover", "probe", "gpu-info", "lab", "completion", "reference"}) {
         const ProcessResult help = shimmy({command, "--help"});
         EXPECT_EQ(help.exit_code, 0) << command;
         EXPECT_NE(help.out.find("--help"), std::string::npos) << command;
