@@ -122,18 +122,13 @@ TEST_F(SplitTest, LlamaCppLoadsTheParts) {
     expect_published(publish_split());
     const auto perplexity = [&](const fs::path & model) {
         static const std::regex figure(R"(\[1\]([0-9.]+),\[2\]([0-9.]+))");
-        std::string out;
-        // llama.cpp writes its log from a thread that now and then does not get to the end before the program exits.
-        for (int i = 0; i < 5; ++i) {
-            const ProcessResult result =
-                run_process({llama_program("llama-perplexity"), "-m", model.string(), "-f",
-                             std::string(SHIMMY_SOURCE_DIR) + "/README.md", "-c", "128", "--chunks", "2", "-ngl", "0"});
-            EXPECT_TRUE(result.ok()) << result.err;
-            out = result.out + result.err;
-            std::smatch match;
-            if (std::regex_search(out, match, figure)) return match.str();
-        }
-        return "no figure in " + out;
+        const ProcessResult result =
+            run_process({llama_program("perplexity"), "-m", model.string(), "-f",
+                         std::string(SHIMMY_SOURCE_DIR) + "/README.md", "-c", "128", "--chunks", "2", "-ngl", "0"});
+        EXPECT_TRUE(result.ok()) << result.err;
+        const std::string out = result.out + result.err;
+        std::smatch match;
+        return std::regex_search(out, match, figure) ? match.str() : "no figure in " + out;
     };
     const std::string of_parts = perplexity(pulled().front());
     EXPECT_EQ(of_parts, perplexity(campaign_.model("Q4_K_M")));
