@@ -144,7 +144,7 @@ double cached_gmacs(const moe::KernelTable & table, const Type & type, int n) {
 
 constexpr int HEAD = 128;  // columns
 
-// One thread: so many query rows for each KV head, as many heads at a time as the backend takes.
+// One thread: so many query rows for each KV head, as many heads at a time as a pass holds.
 double attention_gmacs(const moe::KernelTable & table, int kv_heads, int rows, int n_keys) {
     const int heads = std::clamp(moe::kAttentionRows / rows, 1, kv_heads), passes = kv_heads / heads;
     std::vector<uint16_t> k(size_t(n_keys) * size_t(kv_heads) * HEAD), v(k.size());

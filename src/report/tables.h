@@ -22,8 +22,7 @@ Table load_table(const Json & summary, const std::string & model);
 Table quality_table(const Json & summary, const std::string & model, const Quality & quality);
 
 // Is a file the same model with its experts on the CPU? A table of the quantizations that were checked, under a
-// sentence;
-// "" where none was.
+// sentence; "" where none was.
 std::string offload_section(const Json & summary, const std::string & model, const Quality & quality);
 
 Table file_table(const Json & summary, const std::string & model);

@@ -9,12 +9,13 @@ namespace moe {
 namespace MOE_ISA {
 
 constexpr int kPanel = Vec::kGemmVecs * L;  // columns of one pass of the product below
-// Query rows of one head up to which keys are multiplied as they lie, not turned into columns. AVX2, F16, medians of ten
-// or twelve alternations: 8 rows 1.5 times as fast as turned, 16 rows 1.25, 24 rows equal, 48 rows 0.9, 144 rows 0.75.
+// Query rows of one head up to which keys are multiplied as they lie, not turned into columns. AVX2, F16, blocks of 64
+// keys, medians of ten or twelve alternations: 8 rows 1.5 times as fast as turned, 16 rows 1.25, 144 rows 0.75; of 24 and
+// 48 rows two series disagree (0.8 to 1.3).
 constexpr int kFewRows = 24;
 
 static_assert(kAttentionRows % Vec::kGemmRows == 0 && kAttentionKeys % kPanel == 0 && attention_columns(1) % kPanel == 0, "whole blocks only");
-static_assert(kAttentionKeys % kTileRows == 0, "whole tiles only");
+static_assert(kAttentionKeys % kDotRows == 0 && kDotRows <= kTileRows, "whole groups of keys only");
 
 // c[M][N vectors] = a[M][k] * b[k][N vectors], or is added to. W: what b holds. Leading dimensions in floats, that of b in bytes.
 // Not inlined: between its caller's values GCC 12 keeps one of twelve sums in memory, and the loop waits for it.
