@@ -101,15 +101,21 @@ void backend_free(ggml_backend_t b) {
 }
 
 // llama.cpp decides while it creates a context whether to use flash attention: it lays out a graph of one token per
-// sequence, and if any device but the layer's own would compute the attention, does without. A thread that has created a
-// backend therefore claims no attention of so few tokens until it has computed something.
-thread_local bool probe_to_come = false;
+// sequence, and if any device but the layer's own would compute the attention, does without. The graph of a whole batch,
+// and the one of a token that it will reuse, come after. A thread that has created a backend therefore claims no attention
+// until it is asked for one of more tokens than the first, or has computed something.
+thread_local int64_t probe_tokens = 0;  // of the attention that is not to be claimed, at most
 constexpr int64_t kMostSequences = 256;  // of a context (LLAMA_MAX_SEQ)
 
-bool may_be_probe(const ggml_tensor * op) { return op->op == GGML_OP_FLASH_ATTN_EXT && probe_to_come && op->src[0]->ne[1] <= kMostSequences; }
+bool may_be_probe(const ggml_tensor * op) {
+    if (op->op != GGML_OP_FLASH_ATTN_EXT) { return false; }
+    const int64_t tokens = op->src[0]->ne[1];
+    probe_tokens = tokens <= probe_tokens ? tokens : 0;
+    return probe_tokens > 0;
+}
 
 ggml_status backend_compute(ggml_backend_t b, ggml_cgraph * graph) {
-    probe_to_come = false;
+    probe_tokens = 0;
     try {
         return moe::graph_compute(*static_cast<moe::Context *>(b->context), graph) ? GGML_STATUS_SUCCESS : GGML_STATUS_FAILED;
     } catch (const std::bad_alloc &) {
@@ -129,7 +135,7 @@ ggml_guid_t backend_guid() {
 }
 
 ggml_backend_t device_init(ggml_backend_dev_t dev, const char *) {
-    probe_to_come = true;
+    probe_tokens = kMostSequences;
     try {
         auto * c = new moe::Context;
         c->table = &moe::kernels();

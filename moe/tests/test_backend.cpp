@@ -59,8 +59,8 @@ TEST(Backend, LeavesTheRestToGgml) {
 }
 
 // llama.cpp does without flash attention if the graph with which it asks, of one token per sequence, is claimed by
-// another device than the layer's own. It asks between creating a backend and computing anything.
-TEST(Backend, ClaimsNoAttentionOfFewTokensBeforeItHasComputed) {
+// another device than the layer's own. It asks after creating a backend, before it lays out anything else.
+TEST(Backend, ClaimsNoAttentionWhileLlamaCppDecidesWhetherToUseIt) {
     Ctx c;
     const auto claimed = [&](ggml_type type, int64_t tokens) {
         ggml_tensor * kv = c.t(type, 64, 256, 2);
@@ -72,8 +72,7 @@ TEST(Backend, ClaimsNoAttentionOfFewTokensBeforeItHasComputed) {
     };
     Graph first(true);
     EXPECT_FALSE(claimed(GGML_TYPE_F16, 1));
-    EXPECT_FALSE(claimed(GGML_TYPE_F16, 256));  // as many sequences as there can be
-    EXPECT_TRUE(claimed(GGML_TYPE_F16, 512));
+    EXPECT_FALSE(claimed(GGML_TYPE_F16, 1));  // of the next layer
     bool elsewhere = false;
     std::thread([&] { elsewhere = claimed(GGML_TYPE_F16, 1); }).join();
     EXPECT_TRUE(elsewhere);
@@ -82,7 +81,13 @@ TEST(Backend, ClaimsNoAttentionOfFewTokensBeforeItHasComputed) {
     EXPECT_TRUE(claimed(GGML_TYPE_Q8_0, 1));
     Graph second(true);
     EXPECT_FALSE(claimed(GGML_TYPE_F16, 1));
-    compute(second);
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 64));  // of a whole batch: the decision has been made
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 1));
+    Graph third(true);
+    EXPECT_FALSE(claimed(GGML_TYPE_F16, 256));  // as many sequences as there can be
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 512));
+    Graph fourth(true);
+    EXPECT_TRUE(claimed(GGML_TYPE_F16, 512));
 }
 
 TEST(Backend, BufferFromPointerUsesTheMemoryItself) {
