@@ -149,27 +149,33 @@ template <int Bytes> struct TailRows {
     }
 };
 
-// Multiplies what a trait unpacks with one activation row at once, without storing it.
+// Multiplies what a trait unpacks with one activation row at once, without storing it. A group's sum gets its scale with
+// the group's last vector, so that few sums are alive at a time and stay in registers.
 template <class T> struct DirectSink {
-    static constexpr int kGroups = T::kCols / T::kGroup;
-    static constexpr int kSpan   = T::kGroup == 256 ? 128 : T::kGroup < 32 ? T::kGroup : 32;  // columns per accumulator
-    static constexpr int kAccs   = T::kCols / kSpan;
-    static constexpr int kPeriod = widen_period<T>(kSpan / 4);
+    static constexpr int kGroupVectors = T::kGroup / 4;
+    static constexpr int kSpan    = T::kGroup == 256 ? 128 : T::kGroup < 32 ? T::kGroup : 32;  // columns per accumulator
+    static constexpr int kAccs    = T::kCols / kSpan;
+    static constexpr int kPeriod  = widen_period<T>(kSpan / 4);
     static constexpr int kMinCols = T::kMinStep ? T::kMinStep : T::kCols;
-    static constexpr int kScaled = 4;  // vectors that put_scaled gives one scale, one after another
+    static constexpr int kScaled  = 4;  // vectors that put_scaled gives one scale, one after another
+    static constexpr bool kOneActScale = T::kActScale == 256;
     const uint8_t * x;     // activations of this block
     const uint8_t * init;  // per group, what makes up for kOffset: int32
     const float *   sums;  // of the activations, per kMinStep columns
     Ahead<T> ahead;
-    I acc[kAccs];
-    I part[T::kCols / 4];  // sums that are not in acc yet, by their first vector
-    F scale[kGroups];
+    F act_scale;
+    F dots;                 // products of the complete groups, before act_scale if the block has one
     F mins = Vec::zerof();  // sum of the minimums times the activations, before min_scale
     F min_scale;
+    F scale[T::kCols / T::kGroup];
+    I acc[kAccs];
+    I part[T::kCols / 4];  // sums that are not in acc yet, by their first vector
 
-    MOE_INLINE DirectSink(const uint8_t * row, const ActLayout & l, int col, const uint8_t * next)
+    // f: the dot products of the blocks before this one
+    MOE_INLINE DirectSink(F f, const uint8_t * row, const ActLayout & l, int col, const uint8_t * next)
         : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)),
-          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next} {}
+          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next},
+          act_scale(Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale)), dots(kOneActScale ? Vec::zerof() : f) {}
 
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
@@ -183,6 +189,7 @@ template <class T> struct DirectSink {
             p = kg % kPeriod == 0 ? m : V::add16(p, m);
             if (kg % kPeriod == kPeriod - 1) { a = V::widen_add(a, p); }
         }
+        scale_if_last(kg);
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
     // Weights of at most two bits; the products of four vectors are summed before their scale is applied, once.
@@ -199,38 +206,36 @@ template <class T> struct DirectSink {
             p = kg % kScaled == 0 ? m : V::add16(p, m);
         }
         if (kg % kScaled == kScaled - 1) { a = V::scaled_add(a, p, s); }
+        scale_if_last(kg);
     }
-    MOE_INLINE void put_scale(int g, F v) { scale[g] = v; }
+    MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale); }
     MOE_INLINE void put_min(int g, F v, F d) {
         mins      = Vec::fma(v, Vec::bcastf(sums + g), mins);
         min_scale = d;
     }
 
-    // f + the dot products of the block
-    MOE_INLINE F finish(F f, const uint8_t * row, const ActLayout & l, int col) {
-        const F d = Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale);
-        constexpr int kPer = kAccs / kGroups;
-        F p = T::kActScale == 256 ? Vec::zerof() : f;
-        MOE_UNROLL
-        for (int g = 0; g < kGroups; ++g) {
-            I a = acc[g * kPer];
-            MOE_UNROLL
-            for (int i = 1; i < kPer; ++i) { a = Vec::add(a, acc[g * kPer + i]); }
-            p = Vec::fma(Vec::cvt(a), T::kActScale == 256 ? scale[g] : Vec::mul(scale[g], d), p);
-        }
-        if constexpr (T::kMinStep != 0) {
-            p = Vec::fnma(min_scale, mins, p);
-        }
-        return T::kActScale == 256 ? Vec::fma(p, d, f) : p;
+    // f, that of the constructor, plus the dot products of the block
+    MOE_INLINE F finish(F f) const {
+        const F p = T::kMinStep != 0 ? Vec::fnma(min_scale, mins, dots) : dots;
+        return kOneActScale ? Vec::fma(p, act_scale, f) : p;
     }
 
 private:
-    // The accumulator of the kg-th vector. A trait puts the vectors of one accumulator in ascending order.
+    // The accumulator of the kg-th vector.
     MOE_INLINE I & sum_at(int kg) {
         constexpr int kVectors = kSpan / 4;
         I & a = acc[kg / kVectors];
         if (kg % kVectors == 0) { a = T::kOffset ? Vec::bcast32(init + kg / kVectors * 4) : Vec::zero(); }
         return a;
+    }
+    MOE_INLINE void scale_if_last(int kg) {
+        if (kg % kGroupVectors != kGroupVectors - 1) { return; }
+        constexpr int kPer = T::kGroup / kSpan;
+        const int g = kg / kGroupVectors;
+        I a = acc[g * kPer];
+        MOE_UNROLL
+        for (int i = 1; i < kPer; ++i) { a = Vec::add(a, acc[g * kPer + i]); }
+        dots = Vec::fma(Vec::cvt(a), scale[g], dots);
     }
 };
 
@@ -245,9 +250,9 @@ template <class T> void tile_quant_1(const TileArgs & a) {
         for (int r = 0; r < R; ++r) {
             const uint8_t * w = a.w + size_t(r * L) * a.stride + size_t(k0 / T::kCols) * T::kBytes;
             for (int col = k0; col < end; col += T::kCols, w += T::kBytes, ahead += Ahead<T>::kBytes) {
-                DirectSink<T> sink(row, a.layout, col, ahead);
+                DirectSink<T> sink(f[r], row, a.layout, col, ahead);
                 T::block(Rows(w, a.stride), sink);
-                f[r] = sink.finish(f[r], row, a.layout, col);
+                f[r] = sink.finish(f[r]);
             }
         }
     }

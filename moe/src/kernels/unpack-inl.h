@@ -31,6 +31,9 @@ struct Panel {
 // A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
 MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80)) : v; }
 
+// A trait's `block` gives a sink (`o`) a group's scale before the group's vectors. Of a group, and of each aligned run of
+// 2, 4, 8 or 32 vectors within it, the first vector comes before the others and the last after them: sinks sum such runs.
+//
 // What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
 // kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
 // kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8.
@@ -93,6 +96,7 @@ template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * 
 
 struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        o.put_scale(0, Vec::rows_half(p, 0));
         I v[4];
         MOE_UNROLL
         for (int h = 0; h < 2; ++h) {
@@ -100,12 +104,12 @@ struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
             MOE_UNROLL
             for (int j = 0; j < 4; ++j) { o.put_s8(4 * h + j, v[j]); }
         }
-        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
 struct Q4_0 : Traits<32, 18, 32, 32, 0, 8, 15> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        o.put_scale(0, Vec::rows_half(p, 0));
         I v[4];
         Vec::rows16(p, 2, v);
         MOE_UNROLL
@@ -113,12 +117,13 @@ struct Q4_0 : Traits<32, 18, 32, 32, 0, 8, 15> {
             o.put(j, nib_lo(v[j]));
             o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
 struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        o.put_scale(0, Vec::rows_half(p, 0));
+        o.put_min(0, Vec::rows_half(p, 2), Vec::setf(-1.0f));
         I v[4];
         Vec::rows16(p, 4, v);
         MOE_UNROLL
@@ -126,8 +131,6 @@ struct Q4_1 : Traits<32, 20, 32, 32, 32, 0, 15> {
             o.put(j, nib_lo(v[j]));
             o.put(4 + j, nib_hi(v[j]));
         }
-        o.put_scale(0, Vec::rows_half(p, 0));
-        o.put_min(0, Vec::rows_half(p, 2), Vec::setf(-1.0f));
     }
 };
 
@@ -146,9 +149,9 @@ struct Q5_0 : Traits<32, 22, 32, 32, 0, 16, 31> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4], v[4];
         Vec::rows16(p, 0, head);  // d, qh, first quants
+        o.put_scale(0, Vec::half_lo(head[0]));
         Vec::rows16(p, 6, v);
         put_five_bits(v, Vec::or_(Vec::srl<16>(head[0]), Vec::sll<16>(head[1])), o);
-        o.put_scale(0, Vec::half_lo(head[0]));
     }
 };
 
@@ -156,10 +159,10 @@ struct Q5_1 : Traits<32, 24, 32, 32, 32, 0, 31> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4], v[4];
         Vec::rows16(p, 0, head);  // d and m, qh, first quants
-        Vec::rows16(p, 8, v);
-        put_five_bits(v, head[1], o);
         o.put_scale(0, Vec::half_lo(head[0]));
         o.put_min(0, Vec::half_lo(Vec::srl<16>(head[0])), Vec::setf(-1.0f));
+        Vec::rows16(p, 8, v);
+        put_five_bits(v, head[1], o);
     }
 };
 
@@ -169,6 +172,7 @@ alignas(16) static constexpr int8_t kFp4Values[16] = {12, 13, 14, 15, 16, 18, 20
 
 struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        o.put_scale(0, Vec::rows_half(p, 0));
         I v[4];
         Vec::rows16(p, 2, v);
         MOE_UNROLL
@@ -176,7 +180,6 @@ struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
             o.put_s8(j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
             o.put_s8(4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
         }
-        o.put_scale(0, Vec::rows_half(p, 0));
     }
 };
 
@@ -184,22 +187,26 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4], v[4];
         Vec::rows16(p, 0, head);  // the exponent, first quants
+        // 2^(e-127), halved because the values are doubled. From e = 2 on its bits are (e-1) << 23; of 0 and 1, which give
+        // subnormal numbers, (e+1) << 21: always the larger of the two.
+        const I e = byte_at<0>(head[0]);
+        const I normal = Vec::sub(Vec::sll<23>(e), Vec::set32(1u << 23)), subnormal = Vec::sll<21>(Vec::add(e, Vec::set32(1)));
+        o.put_scale(0, Vec::cast(Vec::max(normal, subnormal)));
         Vec::rows16(p, 1, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
             o.put(j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
             o.put(4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
         }
-        // 2^(e-127), halved because the values are doubled. From e = 2 on its bits are (e-1) << 23; of 0 and 1, which give
-        // subnormal numbers, (e+1) << 21: always the larger of the two.
-        const I e = byte_at<0>(head[0]);
-        const I normal = Vec::sub(Vec::sll<23>(e), Vec::set32(1u << 23)), subnormal = Vec::sll<21>(Vec::add(e, Vec::set32(1)));
-        o.put_scale(0, Vec::cast(Vec::max(normal, subnormal)));
     }
 };
 
 struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
     template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I head, I sl, F d) {
+        const I lo = Vec::and_(Vec::srl<4 * B>(sl), Vec::set32(0x0f));
+        const I hi = Vec::and_(Vec::srl<16 + 2 * B>(head), Vec::set32(0x03));
+        const I ls = Vec::sub(Vec::or_(lo, Vec::sll<4>(hi)), Vec::set32(32));
+        o.put_scale(B, Vec::mul(d, Vec::cvt(ls)));
         I v[4];
         Vec::rows16(p, 8 + 16 * B, v);
         MOE_UNROLL
@@ -207,10 +214,6 @@ struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
             o.put_s8(8 * B + j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
             o.put_s8(8 * B + 4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
         }
-        const I lo = Vec::and_(Vec::srl<4 * B>(sl), Vec::set32(0x0f));
-        const I hi = Vec::and_(Vec::srl<16 + 2 * B>(head), Vec::set32(0x03));
-        const I ls = Vec::sub(Vec::or_(lo, Vec::sll<4>(hi)), Vec::set32(32));
-        o.put_scale(B, Vec::mul(d, Vec::cvt(ls)));
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4];
@@ -303,6 +306,11 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
 
 struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        I sc[4];
+        Vec::rows16(p, 192, sc);
+        const F d = Vec::rows_half(p, 208);
+        MOE_UNROLL
+        for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j], d); }
         const I two = Vec::set8(0x30);
         MOE_UNROLL
         for (int n = 0; n < 2; ++n) {
@@ -322,11 +330,6 @@ struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
                 }
             }
         }
-        I sc[4];
-        Vec::rows16(p, 192, sc);
-        const F d = Vec::rows_half(p, 208);
-        MOE_UNROLL
-        for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j], d); }
     }
 };
 
@@ -382,11 +385,7 @@ struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
         quarter<N, 3>(o, q, h);
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        I h[8], t[4];
-        Vec::rows16(p, 0, h);
-        Vec::rows16(p, 16, h + 4);
-        half<0>(p, o, h);
-        half<1>(p, o, h);
+        I t[4];
         // scales at 96..107, d at 108: read from 94 so as not to pass the end of the block
         Vec::rows16(p, 94, t);
         const I a = Vec::or_(Vec::srl<16>(t[0]), Vec::sll<16>(t[1]));
@@ -404,6 +403,11 @@ struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
             o.put_scale(4 * j + 2, Vec::fma(d, Vec::cvt(byte_at<2>(six[j])), off));
             o.put_scale(4 * j + 3, Vec::fma(d, Vec::cvt(byte_at<3>(six[j])), off));
         }
+        I h[8];
+        Vec::rows16(p, 0, h);
+        Vec::rows16(p, 16, h + 4);
+        half<0>(p, o, h);
+        half<1>(p, o, h);
     }
 };
 
