@@ -35,6 +35,7 @@ FILES = [
 ]
 TESTS = ["pp1", "pp8", "pp16", "pp128", "pp512", "pp2048", "tg"]
 N_GENERATED = 64
+N_SHORT, SHORT_REPEATS = 16, 10  # prompts of up to 16 tokens take a tenth of a second: the mean of ten
 LONG = "pp2048"  # takes most of the time: measured in the first --long-pairs pairs only
 FIELDS = ["file", "engine", "test", "pair", "value"]
 
@@ -65,21 +66,26 @@ class Bench:
     def limits(self):
         return json.loads(run([self.tool("machine-limits"), self.args.threads]))
 
-    def llama_bench(self, engine, model, prompts, n_generated):
-        """{test: tokens/s} of one process."""
+    def llama_bench(self, engine, model, prompts, n_generated, repeats):
+        """{test: tokens/s} of one process, means of `repeats` runs."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("GGML_")}
         folder = self.args.stock_bin if engine == "stock" and self.args.stock_bin else self.args.bin
         if engine == "moe":
             env["GGML_BACKEND_PATH"] = str(self.tool("libggml-moe.so").resolve())
             if self.args.isa:
                 env["GGML_MOE_ISA"] = self.args.isa
-        out = run([Path(folder) / "llama-bench", "-m", model, "-dev", "none", "-ngl", 0, "-t", self.args.threads, "-r", 1,
+        out = run([Path(folder) / "llama-bench", "-m", model, "-dev", "none", "-ngl", 0, "-t", self.args.threads, "-r", repeats,
                    "-p", ",".join(str(n) for n in prompts), "-n", n_generated, "-o", "jsonl"], env)
         rates = {}
         for line in out.splitlines():
             one = json.loads(line)
             rates["tg" if one["n_prompt"] == 0 else f"pp{one['n_prompt']}"] = one["avg_ts"]
         return rates
+
+    def rates(self, engine, model, prompts):
+        """{test: tokens/s} of these prompts and of decode."""
+        return (self.llama_bench(engine, model, [n for n in prompts if n <= N_SHORT], 0, SHORT_REPEATS) |
+                self.llama_bench(engine, model, [n for n in prompts if n > N_SHORT], N_GENERATED, 1))
 
     def add(self, file, engine, test, pair, value):
         self.rows.append(dict(zip(FIELDS, (file, engine, test, pair, f"{value:.6g}"))))
@@ -105,7 +111,7 @@ class Bench:
             prompts = [int(t[2:]) for t in TESTS if t != "tg" and (t != LONG or pair <= self.args.long_pairs)]
             line = []
             for engine in ("stock", "moe"):
-                for test, rate in self.llama_bench(engine, model, prompts, N_GENERATED).items():
+                for test, rate in self.rates(engine, model, prompts).items():
                     self.add(name, engine, test, pair, rate)
                     line.append(f"{engine} {test} {rate:.1f}")
             print(f"{name}, pair {pair}: {', '.join(line)}", file=sys.stderr, flush=True)
@@ -256,7 +262,8 @@ def main():
         if args.again or not table.exists():
             table.write_text(
                 f"# {cpu_name()}, {args.threads} threads. {version}. Plugin: {args.isa or 'its own choice of'} kernels.\n"
-                f"# Synthetic files, batch 512, {N_GENERATED} tokens generated; {args.pairs} pairs, {LONG} in "
+                f"# Synthetic files, batch 512, {N_GENERATED} tokens generated, prompts of up to {N_SHORT} tokens the mean of "
+                f"{SHORT_REPEATS}; {args.pairs} pairs, {LONG} in "
                 f"{min(args.long_pairs, args.pairs)} of them.\n{','.join(FIELDS)}\n")
         done = Results(table).files
         for file in FILES:
