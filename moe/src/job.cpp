@@ -15,7 +15,8 @@ class Work {
 public:
     // rows: activation rows that an item multiplies, on average
     Work(std::atomic<int64_t> & counter, int64_t total, int threads, int64_t rows)
-        : counter_(counter), total_(total), threads_(threads), max_run_(std::max(kMaxRunRows / rows, int64_t{1})), ahead_(claim()) {}
+        : counter_(counter), total_(total), threads_(threads),
+          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})), ahead_(claim()) {}
 
     // item: what to do now; next: what this thread does after it, or -1
     bool take(int64_t & item, int64_t & next) {
@@ -155,7 +156,7 @@ void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, 
     const int n_mats = p.glu ? 1 : p.n_mats;
     int64_t total = 0;
     for (int m = 0; m < n_mats; ++m) { total += int64_t(tiles_of(job, p.mats[m].w)) * job.routing.groups; }
-    Work work(counter, total, threads, std::max(slots_of(job.routing) / std::max(job.routing.groups, 1), 1));
+    Work work(counter, total, threads, slots_of(job.routing) / std::max(job.routing.groups, 1));
     for (int64_t i, next; work.take(i, next);) {
         const uint8_t * ahead = nullptr;
         if (next >= 0) {
@@ -193,7 +194,7 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
 }
 
 void sum_phase(const Job & job, std::atomic<int64_t> & counter, Thread & t, int threads) {
-    Work work(counter, tiles_of(job, job.down.mats[0].w), threads, std::max(slots_of(job.routing), 1));
+    Work work(counter, tiles_of(job, job.down.mats[0].w), threads, slots_of(job.routing));
     for (int64_t i, next; work.take(i, next);) { run_sum_item(job, static_cast<int>(i), t, static_cast<int>(next)); }
 }
 
