@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <utility>
+
 #include "kernels.h"
 
 namespace moe {
@@ -13,24 +15,32 @@ namespace MOE_ISA {
 constexpr int L = Vec::L, R = Vec::R, NT = Vec::NT;
 constexpr int kTileRows = L * R;
 
-// p = (first) or += the products of four columns, in pairs of 16 bits: R vectors of rows times N activation rows.
-// Without VNNI only.
-template <class T, int N, class V>
-MOE_INLINE void pairs_step(bool first, const Panel * pn, int kg, const uint8_t * const * x, int col, I (&p)[R][N]) {
-    I b[N];
-    MOE_UNROLL
-    for (int t = 0; t < N; ++t) { b[t] = V::bcast32(x[t] + col); }
-    MOE_UNROLL
-    for (int r = 0; r < R; ++r) {
-        const I w = V::load(pn[r].q[kg]);
-        const I a = T::kSigned8 ? V::abs8(w) : w;
-        MOE_UNROLL
-        for (int t = 0; t < N; ++t) {
-            const I m = V::mul_u8s8(a, T::kSigned8 ? V::sign8(b[t], w) : b[t]);
-            p[r][t] = first ? m : V::add16(p[r][t], m);
-        }
+// A number for each of R vectors of rows times N activation rows.
+template <int N> using Ints   = I[R][N];
+template <int N> using Floats = F[R][N];
+
+// fn(0), fn(1), ... fn(N - 1). Written out where it matters: GCC 12 unrolls loops only after it has decided what may live in
+// registers.
+template <class Fn, int... i> MOE_INLINE void written_out(Fn fn, std::integer_sequence<int, i...>) { (fn(i), ...); }
+template <int N, class Fn> MOE_INLINE void times(Fn fn) {
+    if constexpr (Vec::kInRegisters) {
+        written_out(fn, std::make_integer_sequence<int, N>());
+    } else {
+        for (int i = 0; i < N; ++i) { fn(i); }
     }
 }
+
+// v in a register, computed here. Left alone, GCC 12 puts sums of products off until they spill, or copies them.
+template <class V> MOE_INLINE void keep(V & v) {
+    if constexpr (Vec::kInRegisters) { __asm__("" : "+v"(v)); }
+}
+
+template <class Sums, class Fn> MOE_INLINE void each(Sums & sums, Fn value) {
+    constexpr int N = sizeof sums[0] / sizeof sums[0][0];
+    times<R * N>([&](int i) MOE_INLINED { sums[i / N][i % N] = value(i / N, i % N); });
+}
+
+inline const float * row_f32(const uint8_t * row, int32_t off) { return reinterpret_cast<const float *>(row + off); }
 
 // Without VNNI: how many vectors' 16-bit sums of pairs of products fit 16 bits; a power of two that divides `vectors`.
 template <class T> constexpr int widen_period(int vectors) {
@@ -40,88 +50,129 @@ template <class T> constexpr int widen_period(int vectors) {
     return period;
 }
 
-// acc + sum over one group of w * x for R vectors of rows and N activation rows.
-template <class T, int N, class V = Vec>
-inline void group_dot(const Panel * pn, int kg0, const uint8_t * const * x, int col, I (&acc)[R][N]) {
-    if constexpr (V::kVnni) {
-        for (int s = 0; s < T::kGroup / 4; ++s) {
-            I w[R];
-            for (int r = 0; r < R; ++r) { w[r] = V::load(pn[r].q[kg0 + s]); }
-            for (int t = 0; t < N; ++t) {
-                const I b = V::bcast32(x[t] + col + 4 * s);
-                for (int r = 0; r < R; ++r) { acc[r][t] = V::dot(acc[r][t], w[r], b); }
-            }
-        }
-    } else {
-        constexpr int steps  = T::kGroup / 4;
-        constexpr int period = widen_period<T>(steps);
-        for (int s = 0; s < steps; s += period) {
-            I p[R][N] = {};  // zeros
-            // Eight steps unrolled whole make GCC 12 load ahead and spill: 65 against 92 GMAC/s for Q4_K (Zen 3). Four
-            // steps in pairs are slower than whole: 73 against 81.
-            if constexpr (period == 8) {
-                _Pragma("GCC unroll 2")
-                for (int u = 0; u < period; ++u) { pairs_step<T, N, V>(false, pn, kg0 + s + u, x, col + 4 * (s + u), p); }
+// Without VNNI: acc += the products of four columns, times the group's factor if it has one. p: sums of pairs of products in 16
+// bits, which go to acc with the last that fits; u: the step's number in an aligned run of them.
+template <class T, int N, class V>
+MOE_INLINE void pairs_step(const Panel * pn, int g, int kg, const uint8_t * const * x, int col, int u, Ints<N> & p, Ints<N> & acc) {
+    constexpr int period = widen_period<T>(T::kGroup / 4);
+    I b[N];
+    times<N>([&](int t) MOE_INLINED { b[t] = V::bcast32(x[t] + col); });
+    times<R>([&](int r) MOE_INLINED {
+        const I w = V::load(pn[r].q[kg]);
+        const I a = T::kSigned8 ? V::abs8(w) : w;
+        times<N>([&](int t) MOE_INLINED {
+            const I m = V::mul_u8s8(a, T::kSigned8 ? V::sign8(b[t], w) : b[t]);
+            p[r][t] = u % period == 0 ? m : V::add16(p[r][t], m);
+            if (u % period < period - 1) {
+                keep(p[r][t]);
             } else {
-                MOE_UNROLL
-                for (int u = 0; u < period; ++u) { pairs_step<T, N, V>(u == 0, pn, kg0 + s + u, x, col + 4 * (s + u), p); }
+                acc[r][t] = whole_scales<T>() ? V::scaled_add(acc[r][t], p[r][t], V::load(pn[r].factor[g])) : V::widen_add(acc[r][t], p[r][t]);
+                keep(acc[r][t]);
             }
-            MOE_UNROLL
-            for (int r = 0; r < R; ++r) {
-                MOE_UNROLL
-                for (int t = 0; t < N; ++t) { acc[r][t] = V::widen_add(acc[r][t], p[r][t]); }
+        });
+    });
+}
+
+// With VNNI: acc += the products of four columns.
+template <class T, int N, class V>
+MOE_INLINE void dot_step(const Panel * pn, int kg, const uint8_t * const * x, int col, Ints<N> & acc) {
+    I w[R];
+    times<R>([&](int r) MOE_INLINED { w[r] = V::load(pn[r].q[kg]); });
+    times<N>([&](int t) MOE_INLINED {
+        const I b = V::bcast32(x[t] + col);
+        times<R>([&](int r) MOE_INLINED {
+            acc[r][t] = V::dot(acc[r][t], w[r], b);
+            keep(acc[r][t]);
+        });
+    });
+}
+
+// acc += the products of group g; without VNNI times its factor, if it has one.
+template <class T, int N, class V = Vec>
+MOE_INLINE void group_dot(const Panel * pn, int g, const uint8_t * const * x, int col, Ints<N> & acc) {
+    constexpr int steps = T::kGroup / 4, run = steps < 8 ? steps : 8;
+    for (int s = 0; s < steps; s += run) {
+        Ints<N> p;  // sums of pairs, in 16 bits
+        times<run>([&](int u) MOE_INLINED {
+            const int kg = g * steps + s + u, at = col + 4 * (s + u);
+            if constexpr (V::kVnni) {
+                dot_step<T, N, V>(pn, kg, x, at, acc);
+            } else {
+                pairs_step<T, N, V>(pn, g, kg, x, at, u, p, acc);
             }
-        }
+        });
     }
 }
 
-inline const float * row_f32(const uint8_t * row, int32_t off) { return reinterpret_cast<const float *>(row + off); }
+// What the products of a group are added to: zero, or what makes up for the offset.
+template <class T, int N> MOE_INLINE void group_start(const uint8_t * const * x, int col, const ActLayout & l, Ints<N> & a) {
+    each(a, [&](int, int t) MOE_INLINED { return T::kOffset ? Vec::bcast32(x[t] + l.off_init + 4 * (col / T::kGroup)) : Vec::zero(); });
+}
+
+// f = the products of a panel whose groups have scales of their own; without minimums
+template <class T, int N>
+MOE_INLINE void float_dots(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, Floats<N> & f) {
+    each(f, [](int, int) MOE_INLINED { return Vec::zerof(); });
+    for (int g = 0; g < cols / T::kGroup; ++g) {
+        const int col = k0 + g * T::kGroup;
+        Ints<N> a;
+        group_start<T, N>(x, col, l, a);
+        group_dot<T, N>(pn, g, x, col, a);
+        each(f, [&](int r, int t) MOE_INLINED {
+            const F ws = Vec::loadf(pn[r].scale[g]);
+            const F s  = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::bcastf(row_f32(x[t], l.off_d) + col / 32));
+            return Vec::fma(Vec::cvt(a[r][t]), s, f[r][t]);
+        });
+    }
+}
+
+// The same where the scales of groups are whole numbers times that of the block.
+template <class T, int N>
+MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, Floats<N> & f) {
+    Ints<N> sum;
+    each(sum, [](int, int) MOE_INLINED { return Vec::zero(); });
+    for (int g = 0; g < cols / T::kGroup; ++g) {
+        const int col = k0 + g * T::kGroup;
+        if constexpr (Vec::kVnni) {
+            Ints<N> a;
+            group_start<T, N>(x, col, l, a);
+            group_dot<T, N>(pn, g, x, col, a);
+            each(sum, [&](int r, int t) MOE_INLINED {
+                I s = Vec::scaled_add(sum[r][t], a[r][t], Vec::load(pn[r].factor[g]));
+                keep(s);
+                return s;
+            });
+        } else {
+            group_dot<T, N>(pn, g, x, col, sum);
+        }
+    }
+    each(f, [&](int r, int t) MOE_INLINED { return Vec::mul(Vec::cvt(sum[r][t]), Vec::loadf(pn[r].block_scale)); });
+}
 
 // acc[N][kTileRows] += panel (cols columns, first of them k0) * N activation rows
 template <class T, int N>
 void panel_mul(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, float * acc) {
-    constexpr int G = T::kGroup;
-    F f[R][N];
-    for (int t = 0; t < N; ++t) {
-        for (int r = 0; r < R; ++r) {
-            f[r][t] = T::kActScale == 256 ? Vec::zerof() : Vec::loadf(acc + t * kTileRows + r * L);
+    Floats<N> f;
+    if constexpr (whole_scales<T>()) {
+        whole_dots<T, N>(pn, k0, cols, x, l, f);
+    } else {
+        float_dots<T, N>(pn, k0, cols, x, l, f);
+    }
+    if constexpr (T::kMinStep != 0) {
+        for (int m = 0; m < cols / T::kMinStep; ++m) {
+            each(f, [&](int r, int t) MOE_INLINED {
+                const F sum = Vec::bcastf(row_f32(x[t], l.off_sum) + k0 / T::kMinStep + m);
+                return Vec::fnma(Vec::loadf(pn[r].min[m]), sum, f[r][t]);
+            });
         }
     }
-    for (int g = 0; g < cols / G; ++g) {
-        const int col = k0 + g * G;
-        I a[R][N];
-        for (int t = 0; t < N; ++t) {
-            const I init = T::kOffset ? Vec::bcast32(x[t] + l.off_init + 4 * (col / G)) : Vec::zero();
-            for (int r = 0; r < R; ++r) { a[r][t] = init; }
-        }
-        group_dot<T, N>(pn, g * (G / 4), x, col, a);
-        for (int r = 0; r < R; ++r) {
-            const F ws = Vec::loadf(pn[r].scale[g]);
-            for (int t = 0; t < N; ++t) {
-                const F s = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::bcastf(row_f32(x[t], l.off_d) + col / 32));
-                f[r][t] = Vec::fma(Vec::cvt(a[r][t]), s, f[r][t]);
-            }
-        }
-        if constexpr (T::kMinStep != 0) {
-            constexpr int M = T::kMinStep;
-            for (int m = 0; m < G / M; ++m) {
-                for (int r = 0; r < R; ++r) {
-                    const F wm = Vec::loadf(pn[r].min[g * (G / M) + m]);
-                    for (int t = 0; t < N; ++t) {
-                        f[r][t] = Vec::fnma(wm, Vec::bcastf(row_f32(x[t], l.off_sum) + col / M + m), f[r][t]);
-                    }
-                }
-            }
-        }
-    }
-    for (int t = 0; t < N; ++t) {
-        for (int r = 0; r < R; ++r) {
-            float * p = acc + t * kTileRows + r * L;
-            F out = f[r][t];
-            if (T::kActScale == 256) { out = Vec::fma(out, Vec::bcastf(row_f32(x[t], l.off_d) + k0 / 256), Vec::loadf(p)); }
-            Vec::storef(p, out);
-        }
-    }
+    each(f, [&](int r, int t) MOE_INLINED {
+        const F before = Vec::loadf(acc + t * kTileRows + r * L);
+        const F sum    = T::kActScale == 256 ? Vec::fma(f[r][t], Vec::bcastf(row_f32(x[t], l.off_d) + k0 / 256), before)
+                                             : Vec::add(f[r][t], before);
+        Vec::storef(acc + t * kTileRows + r * L, sum);
+        return sum;
+    });
 }
 
 template <class T, int N>
@@ -168,6 +219,9 @@ template <class T> struct DirectSink {
     F mins = Vec::zerof();  // sum of the minimums times the activations, before min_scale
     F min_scale;
     F scale[T::kCols / T::kGroup];
+    I factor[T::kCols / T::kGroup];
+    F block_scale;
+    I total = Vec::zero();  // products times factors, before block_scale
     I acc[kAccs];
     I part[T::kCols / 4];  // sums that are not in acc yet, by their first vector
 
@@ -187,7 +241,15 @@ template <class T> struct DirectSink {
             I & p = part[kg / kPeriod * kPeriod];
             const I m = T::kSigned8 ? V::mul_u8s8(V::abs8(v), V::sign8(b, v)) : V::mul_u8s8(v, b);
             p = kg % kPeriod == 0 ? m : V::add16(p, m);
-            if (kg % kPeriod == kPeriod - 1) { a = V::widen_add(a, p); }
+            if (kg % kPeriod < kPeriod - 1) {
+                keep(p);
+            } else if constexpr (whole_scales<T>()) {
+                total = V::scaled_add(total, p, factor[kg / kGroupVectors]);
+                keep(total);
+            } else {
+                a = V::widen_add(a, p);
+                keep(a);
+            }
         }
         scale_if_last(kg);
     }
@@ -204,11 +266,20 @@ template <class T> struct DirectSink {
         } else {
             const I m = V::mul_u8s8(v, b);
             p = kg % kScaled == 0 ? m : V::add16(p, m);
+            keep(p);
         }
         if (kg % kScaled == kScaled - 1) { a = V::scaled_add(a, p, s); }
         scale_if_last(kg);
     }
     MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale); }
+    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v, F d) {
+        if constexpr (whole_scales<T>()) {
+            factor[g]   = byte_factor<N, Bias>(v);
+            block_scale = d;
+        } else {
+            put_scale(g, byte_scale<N, Bias>(v, d));
+        }
+    }
     MOE_INLINE void put_min(int g, F v, F d) {
         mins      = Vec::fma(v, Vec::bcastf(sums + g), mins);
         min_scale = d;
@@ -216,7 +287,8 @@ template <class T> struct DirectSink {
 
     // f, that of the constructor, plus the dot products of the block
     MOE_INLINE F finish(F f) const {
-        const F p = T::kMinStep != 0 ? Vec::fnma(min_scale, mins, dots) : dots;
+        const F d = whole_scales<T>() ? Vec::fma(Vec::cvt(total), block_scale, dots) : dots;
+        const F p = T::kMinStep != 0 ? Vec::fnma(min_scale, mins, d) : d;
         return kOneActScale ? Vec::fma(p, act_scale, f) : p;
     }
 
@@ -232,6 +304,10 @@ private:
         if (kg % kGroupVectors != kGroupVectors - 1) { return; }
         constexpr int kPer = T::kGroup / kSpan;
         const int g = kg / kGroupVectors;
+        if constexpr (whole_scales<T>()) {
+            if constexpr (Vec::kVnni) { total = Vec::scaled_add(total, acc[g], factor[g]); }
+            return;
+        }
         I a = acc[g * kPer];
         MOE_UNROLL
         for (int i = 1; i < kPer; ++i) { a = Vec::add(a, acc[g * kPer + i]); }

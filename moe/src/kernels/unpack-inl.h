@@ -9,6 +9,7 @@
 
 // The traits are written once and inlined into two users: the panel, and the one-row product.
 #define MOE_INLINE __attribute__((always_inline)) inline
+#define MOE_INLINED __attribute__((always_inline))  // of a lambda
 // Loops over vectors held in registers must disappear.
 #define MOE_UNROLL _Pragma("GCC unroll 16")
 
@@ -21,11 +22,14 @@ using Rows = Vec::Rows;
 
 constexpr int kPanelCols = 256;
 
-// L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub].
+// L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub], where the scale of types with whole
+// scales (see whole_scales) is block_scale * factor[group].
 struct Panel {
     alignas(64) uint8_t q[kPanelCols / 4][Vec::L * 4];  // [column/4][row][4]
-    alignas(64) float scale[16][Vec::L];                // [group][row]
-    alignas(64) float min[16][Vec::L];                  // [sub][row]
+    alignas(64) float   scale[16][Vec::L];              // [group][row]
+    alignas(64) uint8_t factor[16][Vec::L * 4];         // [group][row], as Vec::scaled_add takes it
+    alignas(64) float   block_scale[Vec::L];            // [row]
+    alignas(64) float   min[16][Vec::L];                // [sub][row]
 };
 
 // A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
@@ -36,14 +40,36 @@ MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80
 //
 // What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
 // kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
-// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8.
+// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8; kByteScales: every group's scale is the
+// block's times a byte less a constant.
 template <int Cols, int Bytes, int Group, int ActScale, int MinStep, int Offset, int MaxU, bool Signed8 = false>
 struct Traits {
     static constexpr int  kCols = Cols, kBytes = Bytes, kGroup = Group, kActScale = ActScale, kMinStep = MinStep;
     static constexpr bool kSigned8 = Signed8;
     static constexpr int  kOffset  = Signed8 ? (Vec::kVnni ? 128 : 0) : Offset;
     static constexpr int  kMaxU    = MaxU;
+    static constexpr bool kByteScales = false;
 };
+
+// Whether the sum of a group's products is multiplied by its scale as a whole number, so that a block's groups have one sum
+// and become a float once. What is multiplied must fit 16 bits: with VNNI that is a group's sum, and without, where sums of
+// pairs do anyway, the offset would not be in it.
+template <class T> constexpr bool whole_scales() {
+    const int largest = T::kMaxU - T::kOffset > T::kOffset ? T::kMaxU - T::kOffset : T::kOffset;
+    return T::kByteScales && (Vec::kVnni ? largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
+}
+
+template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
+template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
+// A group's scale: byte N of each lane of v less Bias, times d; or the byte less Bias alone, as Vec::scaled_add takes it.
+template <int N, int Bias> MOE_INLINE F byte_scale(I v, F d) {
+    const F byte = Vec::cvt(byte_at<N>(v));
+    return Bias == 0 ? Vec::mul(d, byte) : Vec::fma(d, byte, Vec::mul(d, Vec::setf(-Bias)));
+}
+template <int N, int Bias> MOE_INLINE I byte_factor(I v) {
+    const I byte = Vec::twice_byte<N>(v);
+    return Bias == 0 ? byte : Vec::sub16(byte, Vec::set32(Bias * 0x00010001));
+}
 
 // Prefetches as many bytes of the next tile as a block of L rows has, evenly between the vectors that the block yields:
 // a burst would fill the core's miss buffers and hold up the loads behind it. A tile's rows lie one after another, so
@@ -74,6 +100,16 @@ template <class T> struct PanelSink {
     // v times the whole number in both halves of each lane of s, which stays within a byte.
     MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::mul16(v, s)); }
     MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
+    // The scale of group g is d times (byte N of each lane of v less Bias); d is the same for the whole block.
+    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v, F d) {
+        static_assert(T::kCols == kPanelCols);
+        if constexpr (whole_scales<T>()) {
+            Vec::store(pn.factor[g], byte_factor<N, Bias>(v));
+            Vec::storef(pn.block_scale, d);
+        } else {
+            put_scale(g, byte_scale<N, Bias>(v, d));
+        }
+    }
     // The minimum is v * d; d is the same for the whole block.
     MOE_INLINE void put_min(int g, F v, F d) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], Vec::mul(d, v)); }
 };
@@ -91,8 +127,6 @@ template <int From, int To> inline I bit_to(I v) {
         return Vec::and_(v, mask);
     }
 }
-template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
-template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
 
 struct Q8_0 : Traits<32, 34, 32, 32, 0, 0, 128, true> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
@@ -202,11 +236,15 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
 };
 
 struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
-    template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I head, I sl, F d) {
-        const I lo = Vec::and_(Vec::srl<4 * B>(sl), Vec::set32(0x0f));
-        const I hi = Vec::and_(Vec::srl<16 + 2 * B>(head), Vec::set32(0x03));
-        const I ls = Vec::sub(Vec::or_(lo, Vec::sll<4>(hi)), Vec::set32(32));
-        o.put_scale(B, Vec::mul(d, Vec::cvt(ls)));
+    static constexpr bool kByteScales = true;
+    // byte j: bits 4j + S and the next of the lane's upper half, at bits 4 and 5
+    template <int S> MOE_INLINE static I high_bits(I v) {
+        const I low  = Vec::or_(Vec::and_(Vec::srl<12 + S>(v), Vec::set32(0x30)), Vec::and_(Vec::srl<8 + S>(v), Vec::set32(0x3000)));
+        const I high = Vec::or_(Vec::and_(Vec::srl<4 + S>(v), Vec::set32(0x300000)), Vec::and_(S == 0 ? v : Vec::srl<S>(v), Vec::set32(0x30000000)));
+        return Vec::or_(low, high);
+    }
+    template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I scales, F d) {
+        o.template put_byte_scale<B / 2, 32>(B, scales, d);
         I v[4];
         Vec::rows16(p, 8 + 16 * B, v);
         MOE_UNROLL
@@ -219,28 +257,24 @@ struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
         I head[4];
         Vec::rows16(p, 0, head);  // d and scales_h, scales_l, first quants
         const F d = Vec::half_lo(head[0]);
-        sub_block<0>(p, o, head[0], head[1], d);
-        sub_block<1>(p, o, head[0], head[1], d);
-        sub_block<2>(p, o, head[0], head[1], d);
-        sub_block<3>(p, o, head[0], head[1], d);
-        sub_block<4>(p, o, head[0], head[1], d);
-        sub_block<5>(p, o, head[0], head[1], d);
-        sub_block<6>(p, o, head[0], head[1], d);
-        sub_block<7>(p, o, head[0], head[1], d);
+        const I even = Vec::or_(nib_lo(head[1]), high_bits<0>(head[0]));  // scales of sub-blocks 0, 2, 4 and 6, plus 32
+        const I odd  = Vec::or_(nib_hi(head[1]), high_bits<2>(head[0]));
+        sub_block<0>(p, o, even, d);
+        sub_block<1>(p, o, odd, d);
+        sub_block<2>(p, o, even, d);
+        sub_block<3>(p, o, odd, d);
+        sub_block<4>(p, o, even, d);
+        sub_block<5>(p, o, odd, d);
+        sub_block<6>(p, o, even, d);
+        sub_block<7>(p, o, odd, d);
     }
 };
 
-template <class O> MOE_INLINE void put_scales4(O & o, int g, I v, F d) {
-    o.put_scale(g + 0, Vec::mul(d, Vec::cvt(byte_at<0>(v))));
-    o.put_scale(g + 1, Vec::mul(d, Vec::cvt(byte_at<1>(v))));
-    o.put_scale(g + 2, Vec::mul(d, Vec::cvt(byte_at<2>(v))));
-    o.put_scale(g + 3, Vec::mul(d, Vec::cvt(byte_at<3>(v))));
-}
-template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
-    o.put_min(g + 0, Vec::cvt(byte_at<0>(v)), d);
-    o.put_min(g + 1, Vec::cvt(byte_at<1>(v)), d);
-    o.put_min(g + 2, Vec::cvt(byte_at<2>(v)), d);
-    o.put_min(g + 3, Vec::cvt(byte_at<3>(v)), d);
+template <int Bias, class O> MOE_INLINE void put_scales4(O & o, int g, I v, F d) {
+    o.template put_byte_scale<0, Bias>(g + 0, v, d);
+    o.template put_byte_scale<1, Bias>(g + 1, v, d);
+    o.template put_byte_scale<2, Bias>(g + 2, v, d);
+    o.template put_byte_scale<3, Bias>(g + 3, v, d);
 }
 template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v, F d) {  // signed bytes
     o.put_scale(g + 0, Vec::mul(d, Vec::cvt(sbyte_at<0>(v))));
@@ -248,22 +282,42 @@ template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v, F d) {  // si
     o.put_scale(g + 2, Vec::mul(d, Vec::cvt(sbyte_at<2>(v))));
     o.put_scale(g + 3, Vec::mul(d, Vec::cvt(sbyte_at<3>(v))));
 }
+template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
+    o.put_min(g + 0, Vec::cvt(byte_at<0>(v)), d);
+    o.put_min(g + 1, Vec::cvt(byte_at<1>(v)), d);
+    o.put_min(g + 2, Vec::cvt(byte_at<2>(v)), d);
+    o.put_min(g + 3, Vec::cvt(byte_at<3>(v)), d);
+}
+// The minimum of groups g..g+3 where the weights are stored with an offset: d * scale * offset less than the block's own.
+template <int Offset, class O> MOE_INLINE void put_mins4(O & o, int g, I mins, F dmin, I scales, F d) {
+    if constexpr (Offset == 0) { return put_mins4(o, g, mins, dmin); }
+    const F one = Vec::setf(1.0f), off = Vec::mul(d, Vec::setf(Offset));
+    o.put_min(g + 0, Vec::fnma(off, Vec::cvt(byte_at<0>(scales)), Vec::mul(dmin, Vec::cvt(byte_at<0>(mins)))), one);
+    o.put_min(g + 1, Vec::fnma(off, Vec::cvt(byte_at<1>(scales)), Vec::mul(dmin, Vec::cvt(byte_at<1>(mins)))), one);
+    o.put_min(g + 2, Vec::fnma(off, Vec::cvt(byte_at<2>(scales)), Vec::mul(dmin, Vec::cvt(byte_at<2>(mins)))), one);
+    o.put_min(g + 3, Vec::fnma(off, Vec::cvt(byte_at<3>(scales)), Vec::mul(dmin, Vec::cvt(byte_at<3>(mins)))), one);
+}
 
 // The 16-byte head of Q4_K and Q5_K: d, dmin, and eight 6-bit (scale, minimum) pairs.
-template <class O> MOE_INLINE void put_k_head(const Rows & p, O & o) {
+template <int Offset, class O> MOE_INLINE void put_k_head(const Rows & p, O & o) {
     I h[4];
     Vec::rows16(p, 0, h);
     const F d = Vec::half_lo(h[0]), dmin = Vec::half_lo(Vec::srl<16>(h[0]));
     const I six = Vec::set8(0x3f), top = Vec::set8(0x30);
-    put_scales4(o, 0, Vec::and_(h[1], six), d);
-    put_mins4(o, 0, Vec::and_(h[2], six), dmin);
-    put_scales4(o, 4, Vec::or_(nib_lo(h[3]), Vec::and_(Vec::srl<2>(h[1]), top)), d);
-    put_mins4(o, 4, Vec::or_(nib_hi(h[3]), Vec::and_(Vec::srl<2>(h[2]), top)), dmin);
+    const I scales[2] = {Vec::and_(h[1], six), Vec::or_(nib_lo(h[3]), Vec::and_(Vec::srl<2>(h[1]), top))};
+    const I mins[2]   = {Vec::and_(h[2], six), Vec::or_(nib_hi(h[3]), Vec::and_(Vec::srl<2>(h[2]), top))};
+    MOE_UNROLL
+    for (int i = 0; i < 2; ++i) {
+        put_scales4<0>(o, 4 * i, scales[i], d);
+        put_mins4<Offset>(o, 4 * i, mins[i], dmin, scales[i], d);
+    }
 }
 
-struct Q4_K : Traits<256, 144, 32, 256, 32, 0, 15> {
+// With VNNI less eight: the sum of a group's products fits 16 bits then, and can be multiplied by the whole scale.
+struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kVnni ? 8 : 0, 15> {
+    static constexpr bool kByteScales = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        put_k_head(p, o);
+        put_k_head<kOffset>(p, o);
         MOE_UNROLL
         for (int c = 0; c < 8; ++c) {  // 16 bytes: half of sub-block 2*(c/2) in the low nibbles, of the next in the high
             I v[4];
@@ -279,6 +333,7 @@ struct Q4_K : Traits<256, 144, 32, 256, 32, 0, 15> {
 };
 
 struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
+    static constexpr bool kByteScales = true;
     template <int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, const I h[8]) {
         MOE_UNROLL
         for (int half = 0; half < 2; ++half) {
@@ -293,7 +348,7 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
         }
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        put_k_head(p, o);
+        put_k_head<kOffset>(p, o);
         I h[8];
         Vec::rows16(p, 16, h);
         Vec::rows16(p, 32, h + 4);
@@ -368,6 +423,7 @@ struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
 };
 
 struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
+    static constexpr bool kByteScales = true;
     template <int N, int S, class O> MOE_INLINE static void quarter(O & o, const I q[8], const I h[8]) {
         MOE_UNROLL
         for (int j = 0; j < 8; ++j) {
@@ -395,14 +451,8 @@ struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
         const I top = Vec::set8(0x30);
         const I six[4] = {Vec::or_(nib_lo(a), Vec::and_(Vec::sll<4>(c), top)), Vec::or_(nib_lo(b), Vec::and_(Vec::sll<2>(c), top)),
                           Vec::or_(nib_hi(a), Vec::and_(c, top)), Vec::or_(nib_hi(b), Vec::and_(Vec::srl<2>(c), top))};
-        const F off = Vec::mul(d, Vec::setf(-32.0f));  // the six bits hold scale + 32
         MOE_UNROLL
-        for (int j = 0; j < 4; ++j) {
-            o.put_scale(4 * j + 0, Vec::fma(d, Vec::cvt(byte_at<0>(six[j])), off));
-            o.put_scale(4 * j + 1, Vec::fma(d, Vec::cvt(byte_at<1>(six[j])), off));
-            o.put_scale(4 * j + 2, Vec::fma(d, Vec::cvt(byte_at<2>(six[j])), off));
-            o.put_scale(4 * j + 3, Vec::fma(d, Vec::cvt(byte_at<3>(six[j])), off));
-        }
+        for (int j = 0; j < 4; ++j) { put_scales4<32>(o, 4 * j, six[j], d); }
         I h[8];
         Vec::rows16(p, 0, h);
         Vec::rows16(p, 16, h + 4);

@@ -14,9 +14,10 @@ struct Vec {
     static constexpr int  NT    = 4;      // activation rows per pass: 2 x 4 sums, and no partial ones, in 16 registers
     static constexpr bool kVnni = true;   // full-range u8 x s8 dot product
 #else
-    static constexpr int  NT    = 2;      // activation rows per pass: 16 registers hold no more
+    static constexpr int  NT    = 3;      // activation rows per pass: 2 x 3 sums, and as many of 16 bits, in 16 registers
     static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
 #endif
+    static constexpr bool kInRegisters = true;  // a register holds a vector
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
     static constexpr int  kGemmRows = 6, kGemmVecs = 2;  // 6 x 2 sums, 2 vectors of one factor, a number of the other: 15
 
@@ -34,6 +35,7 @@ struct Vec {
     static I xor_(I a, I b) { return _mm256_xor_si256(a, b); }
     static I mul16(I a, I b) { return _mm256_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
+    static I sub16(I a, I b) { return _mm256_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
     static I max(I a, I b) { return _mm256_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }

@@ -12,6 +12,11 @@ struct Vec {
     static constexpr int  R     = 2;     // vectors per tile: 2 x 6 accumulators and as many partial sums fill 32 registers
     static constexpr int  NT    = 6;     // activation rows per pass
     static constexpr bool kVnni = true;  // full-range u8 x s8 dot product
+#if defined(__AVX512F__)
+    static constexpr bool kInRegisters = true;  // a register holds a vector
+#else
+    static constexpr bool kInRegisters = false;  // these instructions are emulated
+#endif
     static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
     static constexpr int  kGemmRows = 12, kGemmVecs = 2;  // 12 x 2 sums, 2 vectors of one factor, a number of the other: 27
 
@@ -29,6 +34,7 @@ struct Vec {
     static I xor_(I a, I b) { return _mm512_xor_si512(a, b); }
     static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
+    static I sub16(I a, I b) { return _mm512_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
     static I max(I a, I b) { return _mm512_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm512_srli_epi32(a, N); }

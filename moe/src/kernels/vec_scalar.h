@@ -13,6 +13,7 @@ struct Vec {
     static constexpr int  R       = 1;      // vectors per tile
     static constexpr int  NT      = 4;      // activation rows per pass
     static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
+    static constexpr bool kInRegisters = false;  // vectors lie in memory
     static constexpr int  kDotTokens = 3;
     static constexpr int  kGemmRows = 4, kGemmVecs = 1;
 
@@ -36,6 +37,9 @@ struct Vec {
     }
     static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
     static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
+    static I sub16(I a, I b) {  // of each half of a lane
+        return mapi([&](int i) { return (((a.v[i] >> 16) - (b.v[i] >> 16)) << 16) | ((a.v[i] - b.v[i]) & 0xffffu); });
+    }
     static I max(I a, I b) { return mapi([&](int i) { return int32_t(a.v[i]) > int32_t(b.v[i]) ? a.v[i] : b.v[i]; }); }
     template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
     template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
@@ -145,7 +149,7 @@ struct Vec {
     }
     // acc + p * s; s: of twice_byte
     static I scaled_add(I acc, I p, I s) {
-        return mapi([&](int i) { return acc.v[i] + uint32_t(int32_t(p.v[i]) * int32_t(s.v[i] & 0xffffu)); });
+        return mapi([&](int i) { return acc.v[i] + uint32_t(int32_t(p.v[i]) * int32_t(int16_t(s.v[i] & 0xffffu))); });
     }
     static void prefetch(const void *) {}
 };
