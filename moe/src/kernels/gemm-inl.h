@@ -109,7 +109,7 @@ template <class T, int N> MOE_INLINE void group_start(const uint8_t * const * x,
     each(a, [&](int, int t) MOE_INLINED { return T::kOffset ? Vec::bcast32(x[t] + l.off_init + 4 * (col / T::kGroup)) : Vec::zero(); });
 }
 
-// f = the products of a panel whose groups have scales of their own; without minimums
+// f = the products of a panel, before its block's scale and minimums
 template <class T, int N>
 MOE_INLINE void float_dots(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, Floats<N> & f) {
     each(f, [](int, int) MOE_INLINED { return Vec::zerof(); });
@@ -126,7 +126,7 @@ MOE_INLINE void float_dots(const Panel * pn, int k0, int cols, const uint8_t * c
     }
 }
 
-// The same where the scales of groups are whole numbers times that of the block.
+// The same with whole scales.
 template <class T, int N>
 MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, Floats<N> & f) {
     Ints<N> sum;
@@ -146,7 +146,7 @@ MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * c
             group_dot<T, N>(pn, g, x, col, sum);
         }
     }
-    each(f, [&](int r, int t) MOE_INLINED { return Vec::mul(Vec::cvt(sum[r][t]), Vec::loadf(pn[r].block_scale)); });
+    each(f, [&](int r, int t) MOE_INLINED { return Vec::cvt(sum[r][t]); });
 }
 
 // acc[N][kTileRows] += panel (cols columns, first of them k0) * N activation rows
@@ -157,6 +157,9 @@ void panel_mul(const Panel * pn, int k0, int cols, const uint8_t * const * x, co
         whole_dots<T, N>(pn, k0, cols, x, l, f);
     } else {
         float_dots<T, N>(pn, k0, cols, x, l, f);
+    }
+    if constexpr (T::kBlockScale) {
+        each(f, [&](int r, int t) MOE_INLINED { return Vec::mul(f[r][t], Vec::loadf(pn[r].block_scale)); });
     }
     if constexpr (T::kMinStep != 0) {
         for (int m = 0; m < cols / T::kMinStep; ++m) {
@@ -272,14 +275,14 @@ template <class T> struct DirectSink {
         scale_if_last(kg);
     }
     MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale); }
-    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v, F d) {
+    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
-            factor[g]   = byte_factor<N, Bias>(v);
-            block_scale = d;
+            factor[g] = byte_factor<N, Bias>(v);
         } else {
-            put_scale(g, byte_scale<N, Bias>(v, d));
+            put_scale(g, byte_scale<N, Bias>(v));
         }
     }
+    MOE_INLINE void put_block_scale(F d) { block_scale = d; }
     MOE_INLINE void put_min(int g, F v, F d) {
         mins      = Vec::fma(v, Vec::bcastf(sums + g), mins);
         min_scale = d;
@@ -287,8 +290,9 @@ template <class T> struct DirectSink {
 
     // f, that of the constructor, plus the dot products of the block
     MOE_INLINE F finish(F f) const {
-        const F d = whole_scales<T>() ? Vec::fma(Vec::cvt(total), block_scale, dots) : dots;
-        const F p = T::kMinStep != 0 ? Vec::fnma(min_scale, mins, d) : d;
+        const F sum = whole_scales<T>() ? Vec::cvt(total) : dots;
+        F p = T::kBlockScale ? Vec::mul(sum, block_scale) : sum;
+        if constexpr (T::kMinStep != 0) { p = Vec::fnma(min_scale, mins, p); }
         return kOneActScale ? Vec::fma(p, act_scale, f) : p;
     }
 

@@ -22,8 +22,8 @@ using Rows = Vec::Rows;
 
 constexpr int kPanelCols = 256;
 
-// L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub], where the scale of types with whole
-// scales (see whole_scales) is block_scale * factor[group].
+// L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub]; where a block has a scale of its own
+// (kBlockScale), block_scale * scale[group], or with whole scales (see whole_scales) block_scale * factor[group].
 struct Panel {
     alignas(64) uint8_t q[kPanelCols / 4][Vec::L * 4];  // [column/4][row][4]
     alignas(64) float   scale[16][Vec::L];              // [group][row]
@@ -40,15 +40,15 @@ MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80
 //
 // What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
 // kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
-// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8; kByteScales: every group's scale is the
-// block's times a byte less a constant.
+// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8; kBlockScale: scales
+// of groups are whole numbers times that of the block, which a block gives with put_block_scale.
 template <int Cols, int Bytes, int Group, int ActScale, int MinStep, int Offset, int MaxU, bool Signed8 = false>
 struct Traits {
     static constexpr int  kCols = Cols, kBytes = Bytes, kGroup = Group, kActScale = ActScale, kMinStep = MinStep;
     static constexpr bool kSigned8 = Signed8;
     static constexpr int  kOffset  = Signed8 ? (Vec::kVnni ? 128 : 0) : Offset;
     static constexpr int  kMaxU    = MaxU;
-    static constexpr bool kByteScales = false;
+    static constexpr bool kBlockScale = false;
 };
 
 // Whether the sum of a group's products is multiplied by its scale as a whole number, so that a block's groups have one sum
@@ -56,15 +56,15 @@ struct Traits {
 // pairs do anyway, the offset would not be in it.
 template <class T> constexpr bool whole_scales() {
     const int largest = T::kMaxU - T::kOffset > T::kOffset ? T::kMaxU - T::kOffset : T::kOffset;
-    return T::kByteScales && (Vec::kVnni ? largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
+    return T::kBlockScale && (Vec::kVnni ? largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
 }
 
 template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
 template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
-// A group's scale: byte N of each lane of v less Bias, times d; or the byte less Bias alone, as Vec::scaled_add takes it.
-template <int N, int Bias> MOE_INLINE F byte_scale(I v, F d) {
+// byte N of each lane less Bias: as a float, and as Vec::scaled_add takes it
+template <int N, int Bias> MOE_INLINE F byte_scale(I v) {
     const F byte = Vec::cvt(byte_at<N>(v));
-    return Bias == 0 ? Vec::mul(d, byte) : Vec::fma(d, byte, Vec::mul(d, Vec::setf(-Bias)));
+    return Bias == 0 ? byte : Vec::add(byte, Vec::setf(-Bias));
 }
 template <int N, int Bias> MOE_INLINE I byte_factor(I v) {
     const I byte = Vec::twice_byte<N>(v);
@@ -100,15 +100,17 @@ template <class T> struct PanelSink {
     // v times the whole number in both halves of each lane of s, which stays within a byte.
     MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::mul16(v, s)); }
     MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
-    // The scale of group g is d times (byte N of each lane of v less Bias); d is the same for the whole block.
-    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v, F d) {
-        static_assert(T::kCols == kPanelCols);
+    // The scale of group g: byte N of each lane of v less Bias.
+    template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
             Vec::store(pn.factor[g], byte_factor<N, Bias>(v));
-            Vec::storef(pn.block_scale, d);
         } else {
-            put_scale(g, byte_scale<N, Bias>(v, d));
+            put_scale(g, byte_scale<N, Bias>(v));
         }
+    }
+    MOE_INLINE void put_block_scale(F d) {
+        static_assert(T::kCols == kPanelCols, "one per panel");
+        Vec::storef(pn.block_scale, d);
     }
     // The minimum is v * d; d is the same for the whole block.
     MOE_INLINE void put_min(int g, F v, F d) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], Vec::mul(d, v)); }
@@ -236,15 +238,15 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
 };
 
 struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
-    static constexpr bool kByteScales = true;
+    static constexpr bool kBlockScale = true;
     // byte j: bits 4j + S and the next of the lane's upper half, at bits 4 and 5
     template <int S> MOE_INLINE static I high_bits(I v) {
         const I low  = Vec::or_(Vec::and_(Vec::srl<12 + S>(v), Vec::set32(0x30)), Vec::and_(Vec::srl<8 + S>(v), Vec::set32(0x3000)));
         const I high = Vec::or_(Vec::and_(Vec::srl<4 + S>(v), Vec::set32(0x300000)), Vec::and_(S == 0 ? v : Vec::srl<S>(v), Vec::set32(0x30000000)));
         return Vec::or_(low, high);
     }
-    template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I scales, F d) {
-        o.template put_byte_scale<B / 2, 32>(B, scales, d);
+    template <int B, class O> MOE_INLINE static void sub_block(const Rows & p, O & o, I scales) {
+        o.template put_byte_scale<B / 2, 32>(B, scales);
         I v[4];
         Vec::rows16(p, 8 + 16 * B, v);
         MOE_UNROLL
@@ -256,31 +258,31 @@ struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I head[4];
         Vec::rows16(p, 0, head);  // d and scales_h, scales_l, first quants
-        const F d = Vec::half_lo(head[0]);
+        o.put_block_scale(Vec::half_lo(head[0]));
         const I even = Vec::or_(nib_lo(head[1]), high_bits<0>(head[0]));  // scales of sub-blocks 0, 2, 4 and 6, plus 32
         const I odd  = Vec::or_(nib_hi(head[1]), high_bits<2>(head[0]));
-        sub_block<0>(p, o, even, d);
-        sub_block<1>(p, o, odd, d);
-        sub_block<2>(p, o, even, d);
-        sub_block<3>(p, o, odd, d);
-        sub_block<4>(p, o, even, d);
-        sub_block<5>(p, o, odd, d);
-        sub_block<6>(p, o, even, d);
-        sub_block<7>(p, o, odd, d);
+        sub_block<0>(p, o, even);
+        sub_block<1>(p, o, odd);
+        sub_block<2>(p, o, even);
+        sub_block<3>(p, o, odd);
+        sub_block<4>(p, o, even);
+        sub_block<5>(p, o, odd);
+        sub_block<6>(p, o, even);
+        sub_block<7>(p, o, odd);
     }
 };
 
-template <int Bias, class O> MOE_INLINE void put_scales4(O & o, int g, I v, F d) {
-    o.template put_byte_scale<0, Bias>(g + 0, v, d);
-    o.template put_byte_scale<1, Bias>(g + 1, v, d);
-    o.template put_byte_scale<2, Bias>(g + 2, v, d);
-    o.template put_byte_scale<3, Bias>(g + 3, v, d);
+template <int Bias, class O> MOE_INLINE void put_scales4(O & o, int g, I v) {
+    o.template put_byte_scale<0, Bias>(g + 0, v);
+    o.template put_byte_scale<1, Bias>(g + 1, v);
+    o.template put_byte_scale<2, Bias>(g + 2, v);
+    o.template put_byte_scale<3, Bias>(g + 3, v);
 }
-template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v, F d) {  // signed bytes
-    o.put_scale(g + 0, Vec::mul(d, Vec::cvt(sbyte_at<0>(v))));
-    o.put_scale(g + 1, Vec::mul(d, Vec::cvt(sbyte_at<1>(v))));
-    o.put_scale(g + 2, Vec::mul(d, Vec::cvt(sbyte_at<2>(v))));
-    o.put_scale(g + 3, Vec::mul(d, Vec::cvt(sbyte_at<3>(v))));
+template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v) {  // signed bytes
+    o.put_scale(g + 0, Vec::cvt(sbyte_at<0>(v)));
+    o.put_scale(g + 1, Vec::cvt(sbyte_at<1>(v)));
+    o.put_scale(g + 2, Vec::cvt(sbyte_at<2>(v)));
+    o.put_scale(g + 3, Vec::cvt(sbyte_at<3>(v)));
 }
 template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
     o.put_min(g + 0, Vec::cvt(byte_at<0>(v)), d);
@@ -306,16 +308,17 @@ template <int Offset, class O> MOE_INLINE void put_k_head(const Rows & p, O & o)
     const I six = Vec::set8(0x3f), top = Vec::set8(0x30);
     const I scales[2] = {Vec::and_(h[1], six), Vec::or_(nib_lo(h[3]), Vec::and_(Vec::srl<2>(h[1]), top))};
     const I mins[2]   = {Vec::and_(h[2], six), Vec::or_(nib_hi(h[3]), Vec::and_(Vec::srl<2>(h[2]), top))};
+    o.put_block_scale(d);
     MOE_UNROLL
     for (int i = 0; i < 2; ++i) {
-        put_scales4<0>(o, 4 * i, scales[i], d);
+        put_scales4<0>(o, 4 * i, scales[i]);
         put_mins4<Offset>(o, 4 * i, mins[i], dmin, scales[i], d);
     }
 }
 
 // With VNNI less eight: the sum of a group's products fits 16 bits then, and can be multiplied by the whole scale.
 struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kVnni ? 8 : 0, 15> {
-    static constexpr bool kByteScales = true;
+    static constexpr bool kBlockScale = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         put_k_head<kOffset>(p, o);
         MOE_UNROLL
@@ -333,7 +336,7 @@ struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kVnni ? 8 : 0, 15> {
 };
 
 struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
-    static constexpr bool kByteScales = true;
+    static constexpr bool kBlockScale = true;
     template <int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, const I h[8]) {
         MOE_UNROLL
         for (int half = 0; half < 2; ++half) {
@@ -360,12 +363,13 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
 };
 
 struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
+    static constexpr bool kBlockScale = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I sc[4];
         Vec::rows16(p, 192, sc);
-        const F d = Vec::rows_half(p, 208);
+        o.put_block_scale(Vec::rows_half(p, 208));
         MOE_UNROLL
-        for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j], d); }
+        for (int j = 0; j < 4; ++j) { put_sscales4(o, 4 * j, sc[j]); }
         const I two = Vec::set8(0x30);
         MOE_UNROLL
         for (int n = 0; n < 2; ++n) {
@@ -423,7 +427,7 @@ struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
 };
 
 struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
-    static constexpr bool kByteScales = true;
+    static constexpr bool kBlockScale = true;
     template <int N, int S, class O> MOE_INLINE static void quarter(O & o, const I q[8], const I h[8]) {
         MOE_UNROLL
         for (int j = 0; j < 8; ++j) {
@@ -447,12 +451,12 @@ struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
         const I a = Vec::or_(Vec::srl<16>(t[0]), Vec::sll<16>(t[1]));
         const I b = Vec::or_(Vec::srl<16>(t[1]), Vec::sll<16>(t[2]));
         const I c = Vec::or_(Vec::srl<16>(t[2]), Vec::sll<16>(t[3]));
-        const F d = Vec::half_lo(Vec::srl<16>(t[3]));
+        o.put_block_scale(Vec::half_lo(Vec::srl<16>(t[3])));
         const I top = Vec::set8(0x30);
         const I six[4] = {Vec::or_(nib_lo(a), Vec::and_(Vec::sll<4>(c), top)), Vec::or_(nib_lo(b), Vec::and_(Vec::sll<2>(c), top)),
                           Vec::or_(nib_hi(a), Vec::and_(c, top)), Vec::or_(nib_hi(b), Vec::and_(Vec::srl<2>(c), top))};
         MOE_UNROLL
-        for (int j = 0; j < 4; ++j) { put_scales4<32>(o, 4 * j, six[j], d); }
+        for (int j = 0; j < 4; ++j) { put_scales4<32>(o, 4 * j, six[j]); }
         I h[8];
         Vec::rows16(p, 0, h);
         Vec::rows16(p, 16, h + 4);
