@@ -33,6 +33,54 @@ void check(ggml_type type, int64_t k, int64_t n, int64_t m) {
     if (n * m >= 1024) { EXPECT_LE(moe, cpu * 1.1 + 1e-12); }
 }
 
+// Where a block's half-precision numbers (of MXFP4: its exponent) lie.
+struct Header { size_t at, bytes; };
+Header header_of(ggml_type type) {
+    switch (type) {
+        case GGML_TYPE_Q2_K:  return {80, 4};
+        case GGML_TYPE_Q3_K:  return {108, 2};
+        case GGML_TYPE_Q6_K:  return {208, 2};
+        case GGML_TYPE_Q4_1:
+        case GGML_TYPE_Q5_1:
+        case GGML_TYPE_Q4_K:
+        case GGML_TYPE_Q5_K:  return {0, 4};
+        case GGML_TYPE_MXFP4: return {0, 1};
+        default:              return {0, 2};
+    }
+}
+
+// Weights and scales of all ones and zeros times the largest activations of either sign: every sum that a kernel keeps in
+// few bits is as large as it can be. Such activations are whole numbers of steps, so nothing is lost by quantizing them.
+void check_largest_sums(ggml_type type) {
+    const int64_t k = columns(type, 512), rows = 48, batch = 7;
+    const size_t block = ggml_type_size(type);
+    const Header header = header_of(type);
+    std::vector<float> x(static_cast<size_t>(k * batch));
+    for (size_t i = 0; i < x.size(); ++i) {
+        const size_t t = i / static_cast<size_t>(k);
+        x[i] = t == 0 || (t > 1 && i / (t - 1) % 2 == 0) ? 1.0f : -1.0f;  // all of one sign, or runs of 1 to 5 of each
+    }
+    for (int fill : {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80}) {
+        SCOPED_TRACE(std::string(ggml_type_name(type)) + ", bytes " + std::to_string(fill));
+        auto w = quantize(type, normals(static_cast<size_t>(k * rows), 15), k);
+        for (size_t i = 0; i < w.size(); ++i) {
+            const size_t at = i % block;
+            if (at < header.at || at >= header.at + header.bytes) { w[i] = static_cast<uint8_t>(fill); }
+        }
+        const auto wf = dequantize(type, w, k * rows);
+        const Pair p = run_both([&](Graph & g) { return ggml_mul_mat(g.ctx(), g.weight(type, {k, rows}, w), g.input({k, batch}, x)); });
+        for (int64_t i = 0; i < rows * batch; ++i) {
+            double sum = 0, size = 0;
+            for (int64_t c = 0; c < k; ++c) {
+                const double product = wf[static_cast<size_t>(i % rows * k + c)] * x[static_cast<size_t>(i / rows * k + c)];
+                sum += product;
+                size += std::abs(product);
+            }
+            ASSERT_NEAR(p.moe[static_cast<size_t>(i)], sum, 1e-5 * size + 1e-30) << "row " << i % rows << ", batch row " << i / rows;
+        }
+    }
+}
+
 }  // namespace
 
 class Products : public testing::TestWithParam<ggml_type> {};
@@ -60,56 +108,6 @@ TEST_P(Products, SlowSweep) {
     }
 }
 
-// Where a block's half-precision numbers (of MXFP4: its exponent) lie.
-struct Header { size_t at, bytes; };
-Header header_of(ggml_type type) {
-    switch (type) {
-        case GGML_TYPE_Q2_K:  return {80, 4};
-        case GGML_TYPE_Q3_K:  return {108, 2};
-        case GGML_TYPE_Q6_K:  return {208, 2};
-        case GGML_TYPE_Q4_1:
-        case GGML_TYPE_Q5_1:
-        case GGML_TYPE_Q4_K:
-        case GGML_TYPE_Q5_K:  return {0, 4};
-        case GGML_TYPE_MXFP4: return {0, 1};
-        default:              return {0, 2};
-    }
-}
-
-// Weights and scales of all ones and zeros times the largest activations of either sign: every sum that a kernel keeps in
-// few bits is as large as it can be. Such activations are whole numbers of steps, so nothing is lost by quantizing them.
-TEST_P(Products, LargestSums) {
-    const ggml_type type = GetParam();
-    if (!ggml_is_quantized(type)) { GTEST_SKIP() << "float weights have no sums in few bits"; }
-    const int64_t k = columns(type, 512), rows = 48, batch = 7;
-    const size_t block = ggml_type_size(type);
-    const Header header = header_of(type);
-    std::vector<float> x(static_cast<size_t>(k * batch));
-    for (size_t i = 0; i < x.size(); ++i) {
-        const size_t t = i / static_cast<size_t>(k);
-        x[i] = t == 0 || (t > 1 && i / (t - 1) % 2 == 0) ? 1.0f : -1.0f;  // all of one sign, or runs of 1 to 5 of each
-    }
-    for (int fill : {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80}) {
-        SCOPED_TRACE("bytes " + std::to_string(fill));
-        auto w = quantize(type, normals(static_cast<size_t>(k * rows), 15), k);
-        for (size_t i = 0; i < w.size(); ++i) {
-            const size_t at = i % block;
-            if (at < header.at || at >= header.at + header.bytes) { w[i] = static_cast<uint8_t>(fill); }
-        }
-        const auto wf = dequantize(type, w, k * rows);
-        const Pair p = run_both([&](Graph & g) { return ggml_mul_mat(g.ctx(), g.weight(type, {k, rows}, w), g.input({k, batch}, x)); });
-        for (int64_t i = 0; i < rows * batch; ++i) {
-            double sum = 0, size = 0;
-            for (int64_t c = 0; c < k; ++c) {
-                const double product = wf[static_cast<size_t>(i % rows * k + c)] * x[static_cast<size_t>(i / rows * k + c)];
-                sum += product;
-                size += std::abs(product);
-            }
-            ASSERT_NEAR(p.moe[static_cast<size_t>(i)], sum, 1e-5 * size + 1e-30) << "row " << i % rows << ", batch row " << i / rows;
-        }
-    }
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, Products, testing::ValuesIn(weight_types()),
                          [](const auto & i) { return std::string(ggml_type_name(i.param)); });
 
@@ -117,5 +115,11 @@ INSTANTIATE_TEST_SUITE_P(Types, Products, testing::ValuesIn(weight_types()),
 TEST(Products, OddColumnsOfFloatWeights) {
     for (ggml_type t : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16}) {
         for (int64_t k : {1, 2, 3, 5, 8, 15, 17, 63, 65, 100, 129}) { check(t, k, 19, 5); }
+    }
+}
+
+TEST(Products, LargestSumsOfQuantizedWeights) {
+    for (ggml_type t : weight_types()) {
+        if (ggml_is_quantized(t)) { check_largest_sums(t); }
     }
 }
