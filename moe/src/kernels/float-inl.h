@@ -45,11 +45,10 @@ template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, siz
     }
 }
 
-// M weight rows from `row` on, N activation rows from t0 on. Of the first activation rows, the same place of the next
-// tile is prefetched on the way, a burst per kBurst columns: so memory is read in address order. Past the last row the
-// address may be unmapped: a prefetch never faults.
+// M weight rows from `row` on, N activation rows from t0 on. With the first activation rows the same place of the next tile
+// is prefetched on the way, line by line of each row or all in address order (see Ahead). Past the last row the address may be unmapped: a prefetch
+// never faults.
 template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int t0) {
-    constexpr int kBurst = 256;
     const uint8_t * ahead = a.next != nullptr && t0 == 0 ? a.next + size_t(row) * a.stride : nullptr;
     const uint8_t * w = a.w + size_t(row) * a.stride;
     const uint8_t * const * x = a.x + t0;
@@ -61,8 +60,12 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
     }
     const int whole = a.layout.k / W::kCols * W::kCols;
     for (int k = 0; k < whole; k += W::kCols) {
-        if (ahead != nullptr && k % kBurst == 0) {
-            for (int i = 0; i < M * kBurst * W::kBytes / 64; ++i, ahead += 64) { Vec::prefetch(ahead); }
+        if (ahead != nullptr && size_t(k) * W::kBytes % 64 == 0) {
+            MOE_UNROLL
+            for (int m = 0; m < M; ++m) {
+                const size_t in_rows = size_t(m) * a.stride + size_t(k) * W::kBytes, in_order = size_t(k) * W::kBytes * M + size_t(m) * 64;
+                Vec::prefetch(ahead + (Vec::kAheadStreams == 1 ? in_order : in_rows));
+            }
         }
         dot_step<W, M, N>(w + size_t(k) * W::kBytes, a.stride, x, k, s);
     }

@@ -229,9 +229,9 @@ template <class T> struct DirectSink {
     I part[T::kCols / 4];  // sums that are not in acc yet, by their first vector
 
     // f: the dot products of the blocks before this one
-    MOE_INLINE DirectSink(F f, const uint8_t * row, const ActLayout & l, int col, const uint8_t * next)
+    MOE_INLINE DirectSink(F f, const uint8_t * row, const ActLayout & l, int col, const Ahead<T> & tile_ahead)
         : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)),
-          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead{next},
+          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead(tile_ahead),
           act_scale(Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale)), dots(kOneActScale ? Vec::zerof() : f) {}
 
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
@@ -319,17 +319,21 @@ private:
     }
 };
 
+template <class T> Ahead<T> tile_ahead(const TileArgs & a) {
+    return Ahead<T>(a.next != nullptr ? a.next : a.w, a.stride * kTileRows);
+}
+
 // One activation row: bound by memory, so nothing is stored on the way.
 template <class T> void tile_quant_1(const TileArgs & a) {
-    const uint8_t * row   = a.x[0];
-    const uint8_t * ahead = a.next != nullptr ? a.next : a.w;
+    const uint8_t * row = a.x[0];
+    Ahead<T> ahead = tile_ahead<T>(a);
     F f[R];
     for (int r = 0; r < R; ++r) { f[r] = Vec::zerof(); }
     for (int k0 = 0; k0 < a.layout.k; k0 += kPanelCols) {
         const int end = a.layout.k - k0 < kPanelCols ? a.layout.k : k0 + kPanelCols;
         for (int r = 0; r < R; ++r) {
             const uint8_t * w = a.w + size_t(r * L) * a.stride + size_t(k0 / T::kCols) * T::kBytes;
-            for (int col = k0; col < end; col += T::kCols, w += T::kBytes, ahead += Ahead<T>::kBytes) {
+            for (int col = k0; col < end; col += T::kCols, w += T::kBytes, ahead.next_block()) {
                 DirectSink<T> sink(f[r], row, a.layout, col, ahead);
                 T::block(Rows(w, a.stride), sink);
                 f[r] = sink.finish(f[r]);
@@ -345,7 +349,7 @@ template <class T> void tile_quant(const TileArgs & a) {
     if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
     Panel pn[R];
     TailRows<kBytes> tail;
-    const uint8_t * ahead = a.next != nullptr ? a.next : a.w;
+    Ahead<T> ahead = tile_ahead<T>(a);
     memset(a.acc, 0, size_t(a.n) * kTileRows * sizeof(float));
     for (int k0 = 0; k0 < a.layout.k; k0 += kPanelCols) {
         const int       cols   = a.layout.k - k0 < kPanelCols ? a.layout.k - k0 : kPanelCols;
@@ -358,8 +362,8 @@ template <class T> void tile_quant(const TileArgs & a) {
             stride = tail.kStride;
         }
         for (int r = 0; r < R; ++r) {
-            for (int b = 0; b < blocks; ++b, ahead += Ahead<T>::kBytes) {
-                PanelSink<T> sink{pn[r], b * (T::kCols / 4), {ahead}};
+            for (int b = 0; b < blocks; ++b, ahead.next_block()) {
+                PanelSink<T> sink{pn[r], b * (T::kCols / 4), ahead};
                 T::block(Rows(w + size_t(r * L) * stride + size_t(b) * T::kBytes, stride), sink);
             }
         }

@@ -72,19 +72,25 @@ template <int N, int Bias> MOE_INLINE I byte_factor(I v) {
 }
 
 // Prefetches as many bytes of the next tile as a block of L rows has, evenly between the vectors that the block yields:
-// a burst would fill the core's miss buffers and hold up the loads behind it. A tile's rows lie one after another, so
-// memory is read in address order. Past the last row the address may be unmapped: a prefetch never faults.
+// a burst would fill the core's miss buffers and hold up the loads behind it. A tile's rows lie one after another; it is
+// read from Vec::kAheadStreams places at once, at each in address order, because the hardware's own prefetcher runs ahead in
+// every page that is read so. Past the last row the address may be unmapped: a prefetch never faults.
 template <class T> struct Ahead {
-    static constexpr int kBytes = T::kBytes * Vec::L;  // of one block of L rows
-    static constexpr int kLines = (kBytes + 63) / 64;
+    static constexpr int kBytes = T::kBytes * Vec::L / Vec::kAheadStreams;  // of each stream, for a block of L rows
+    static constexpr int kLines = (T::kBytes * Vec::L + 63) / 64;
     static constexpr int kPuts  = T::kCols / 4;
-    const uint8_t * next;
+    const uint8_t * next;   // of the first stream
+    size_t          apart;  // bytes from stream to stream
 
+    Ahead(const uint8_t * tile, size_t bytes) : next(tile), apart(bytes / Vec::kAheadStreams) {}
     // The kg-th vector of the block is ready.
     MOE_INLINE void step(int kg) const {
         MOE_UNROLL
-        for (int i = kg * kLines / kPuts; i < (kg + 1) * kLines / kPuts; ++i) { Vec::prefetch(next + 64 * i); }
+        for (int i = kg * kLines / kPuts; i < (kg + 1) * kLines / kPuts; ++i) {
+            Vec::prefetch(next + size_t(i % Vec::kAheadStreams) * apart + i / Vec::kAheadStreams * 64);
+        }
     }
+    void next_block() { next += kBytes; }
 };
 
 // Receives what a trait unpacks and stores it in a panel; kg0: the block's first vector in it.

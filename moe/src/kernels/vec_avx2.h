@@ -13,9 +13,11 @@ struct Vec {
 #if defined(MOE_AVX_VNNI)
     static constexpr int  NT    = 4;      // activation rows per pass: 2 x 4 sums, and no partial ones, in 16 registers
     static constexpr bool kVnni = true;   // full-range u8 x s8 dot product
+    static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
 #else
     static constexpr int  NT    = 3;      // activation rows per pass: 2 x 3 sums, and as many of 16 bits, in 16 registers
     static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
+    static constexpr int  kAheadStreams = 1;  // on an AMD EPYC of the third generation
 #endif
     static constexpr bool kInRegisters = true;  // a register holds a vector
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers

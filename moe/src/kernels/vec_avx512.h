@@ -17,6 +17,7 @@ struct Vec {
 #else
     static constexpr bool kInRegisters = false;  // these instructions are emulated
 #endif
+    static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
     static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
     static constexpr int  kGemmRows = 12, kGemmVecs = 2;  // 12 x 2 sums, 2 vectors of one factor, a number of the other: 27
 

@@ -14,6 +14,7 @@ struct Vec {
     static constexpr int  NT      = 4;      // activation rows per pass
     static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
     static constexpr bool kInRegisters = false;  // vectors lie in memory
+    static constexpr int  kAheadStreams = 1;
     static constexpr int  kDotTokens = 3;
     static constexpr int  kGemmRows = 4, kGemmVecs = 1;
 
