@@ -1,5 +1,5 @@
-// Row-wise kernels: activation quantization, gated activations, scaled addition. Plain loops with fixed inner
-// trip counts, which the compiler vectorizes for the instruction set of the file that includes them.
+// Row-wise kernels: activation quantization, gated activations, scaled addition. What the compiler vectorizes for the
+// instruction set of the file that includes them is plain loops. Include after gemm-inl.h.
 #pragma once
 
 #include <math.h>
@@ -11,35 +11,32 @@
 namespace moe {
 namespace MOE_ISA {
 
-inline float amax_of(const float * x, int n) {  // n is a multiple of 16
-    float m[16] = {0};
-    for (int i = 0; i < n; i += 16) {
-        for (int j = 0; j < 16; ++j) {
-            const float a = fabsf(x[i + j]);
-            m[j] = a > m[j] ? a : m[j];
-        }
-    }
-    float r = 0.0f;
-    for (int j = 0; j < 16; ++j) { r = m[j] > r ? m[j] : r; }
-    return r;
+// The largest magnitude of n numbers, n a multiple of L; no NaN.
+inline float amax_of(const float * x, int n) {
+    F m = Vec::zerof();
+    for (int i = 0; i < n; i += L) { m = Vec::maxf(Vec::abs(Vec::loadf(x + i)), m); }
+    return Vec::hmax(m);
 }
 
-// q[i] = round-to-nearest-even(x[i] * inv), |x[i] * inv| <= 127: adding 1.5 * 2^23 leaves the integer in the low bits
+// q[i] = x[i] * inv rounded to nearest, ties to even, |x[i] * inv| <= 127; n is a multiple of L
 inline void round_s8(const float * x, float inv, int n, int8_t * q) {
-    for (int i = 0; i < n; i += 16) {
-        for (int j = 0; j < 16; ++j) {
-            const float f = x[i + j] * inv + 12582912.0f;
-            int32_t b;
-            memcpy(&b, &f, 4);
-            q[i + j] = static_cast<int8_t>(b - 0x4b400000);
-        }
-    }
+    for (int i = 0; i < n; i += L) { Vec::store_s8(q + i, Vec::round(Vec::mul(Vec::loadf(x + i), Vec::setf(inv)))); }
 }
 
-inline int32_t sum_s8(const int8_t * q, int n) {
-    int32_t s = 0;
-    for (int i = 0; i < n; ++i) { s += q[i]; }
-    return s;
+// out(g, the sum of the g-th `group` numbers of q), a whole number, for all groups of n; `group` is a multiple of L.
+template <class Out> MOE_INLINE void group_sums(const int8_t * q, int n, int group, Out out) {
+    const auto lanes = [&](int g) MOE_INLINED {
+        F s = Vec::zerof();
+        for (int i = 0; i < group; i += L) { s = Vec::add(s, Vec::cvt(Vec::load_s8(q + g * group + i))); }
+        return s;
+    };
+    int g = 0;
+    for (; (g + 4) * group <= n; g += 4) {
+        float s[4];
+        Vec::hsum4(lanes(g), lanes(g + 1), lanes(g + 2), lanes(g + 3), s);
+        for (int i = 0; i < 4; ++i) { out(g + i, s[i]); }
+    }
+    for (; g * group < n; ++g) { out(g, Vec::hsum(lanes(g))); }
 }
 
 // x[l.k] -> q, d, init, sum as ActLayout describes them. l.k is a multiple of the weight type's block.
@@ -55,13 +52,10 @@ inline void quantize_int8(const ActFormat & f, const ActLayout & l, const float 
         round_s8(x + k, inv < 3.0e38f ? inv : 0.0f, f.scale, q + k);
     }
     if (f.offset != 0) {
-        for (int k = 0; k < l.k; k += f.group) { init[k / f.group] = -int32_t(f.offset) * sum_s8(q + k, f.group); }
+        group_sums(q, l.k, f.group, [&](int g, float s) { init[g] = -int32_t(f.offset) * static_cast<int32_t>(s); });
     }
     if (f.min_step != 0) {
-        for (int k = 0; k < l.k; k += f.min_step) {
-            const float s = static_cast<float>(sum_s8(q + k, f.min_step));
-            sum[k / f.min_step] = f.scale == 256 ? s : s * d[k / f.scale];
-        }
+        group_sums(q, l.k, f.min_step, [&](int g, float s) { sum[g] = f.scale == 256 ? s : s * d[g * f.min_step / f.scale]; });
     }
 }
 

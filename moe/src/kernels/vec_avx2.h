@@ -100,6 +100,12 @@ struct Vec {
     static F cast(I a) { return _mm256_castsi256_ps(a); }
     static I as_int(F a) { return _mm256_castps_si256(a); }
     static F cvt(I a) { return _mm256_cvtepi32_ps(a); }
+    static I round(F a) { return _mm256_cvtps_epi32(a); }  // to nearest, ties to even
+    static I load_s8(const int8_t * p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))); }
+    static void store_s8(int8_t * p, I a) {  // the low byte of each lane
+        const I v = _mm256_shuffle_epi8(a, _mm256_set1_epi32(0x0c080400));
+        _mm_storel_epi64(reinterpret_cast<__m128i *>(p), _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+    }
 
     static F load_half(const void * p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     static F load_bf16(const void * p) {
@@ -110,6 +116,11 @@ struct Vec {
         s = _mm_add_ps(s, _mm_movehl_ps(s, s));
         return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
     }
+    static float hmax(F a) {
+        __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+        return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+    }
     static F loadf(const float * p) { return _mm256_loadu_ps(p); }
     static void storef(float * p, F a) { _mm256_storeu_ps(p, a); }
     static F zerof() { return _mm256_setzero_ps(); }
@@ -117,7 +128,8 @@ struct Vec {
     static F bcastf(const float * p) { return _mm256_broadcast_ss(p); }
     static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
     static F add(F a, F b) { return _mm256_add_ps(a, b); }
-    static F maxf(F a, F b) { return _mm256_max_ps(a, b); }
+    static F maxf(F a, F b) { return _mm256_max_ps(a, b); }  // b where one is no number
+    static F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
 

@@ -103,12 +103,16 @@ struct Vec {
     static F cast(I a) { return _mm512_castsi512_ps(a); }
     static I as_int(F a) { return _mm512_castps_si512(a); }
     static F cvt(I a) { return _mm512_cvtepi32_ps(a); }
+    static I round(F a) { return _mm512_cvtps_epi32(a); }  // to nearest, ties to even
+    static I load_s8(const int8_t * p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))); }
+    static void store_s8(int8_t * p, I a) { _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm512_cvtepi32_epi8(a)); }  // the low byte of each lane
 
     static F load_half(const void * p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     static F load_bf16(const void * p) {
         return cast(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i *>(p))), 16));
     }
     static float hsum(F a) { return _mm512_reduce_add_ps(a); }
+    static float hmax(F a) { return _mm512_reduce_max_ps(a); }
     static F loadf(const float * p) { return _mm512_loadu_ps(p); }
     static void storef(float * p, F a) { _mm512_storeu_ps(p, a); }
     static F zerof() { return _mm512_setzero_ps(); }
@@ -116,7 +120,8 @@ struct Vec {
     static F bcastf(const float * p) { return _mm512_set1_ps(*p); }
     static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
     static F add(F a, F b) { return _mm512_add_ps(a, b); }
-    static F maxf(F a, F b) { return _mm512_max_ps(a, b); }
+    static F maxf(F a, F b) { return _mm512_max_ps(a, b); }  // b where one is no number
+    static F abs(F a) { return _mm512_abs_ps(a); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
 

@@ -104,6 +104,10 @@ struct Vec {
     static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }
     static I as_int(F a) { I r; memcpy(&r, &a, sizeof r); return r; }
     static F cvt(I a) { return mapf([&](int i) { return float(int32_t(a.v[i])); }); }
+    // To nearest, ties to even, up to 2^22: the sum has the whole number in its low bits.
+    static I round(F a) { return mapi([&](int i) { const float f = a.v[i] + 12582912.0f; uint32_t b; memcpy(&b, &f, 4); return b - 0x4b400000u; }); }
+    static I load_s8(const int8_t * p) { return mapi([&](int i) { return uint32_t(int32_t(p[i])); }); }
+    static void store_s8(int8_t * p, I a) { for (int i = 0; i < L; ++i) { p[i] = static_cast<int8_t>(a.v[i] & 0xffu); } }
 
     static F load_half(const void * p) {
         uint16_t h[L];
@@ -120,6 +124,11 @@ struct Vec {
         for (int i = 0; i < L; ++i) { s += a.v[i]; }
         return s;
     }
+    static float hmax(F a) {
+        float m = a.v[0];
+        for (int i = 1; i < L; ++i) { m = a.v[i] > m ? a.v[i] : m; }
+        return m;
+    }
     static F loadf(const float * p) { F r; memcpy(&r, p, sizeof r); return r; }
     static void storef(float * p, F a) { memcpy(p, &a, sizeof a); }
     static F zerof() { return setf(0.0f); }
@@ -128,6 +137,7 @@ struct Vec {
     static F mul(F a, F b) { return mapf([&](int i) { return a.v[i] * b.v[i]; }); }
     static F add(F a, F b) { return mapf([&](int i) { return a.v[i] + b.v[i]; }); }
     static F maxf(F a, F b) { return mapf([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
+    static F abs(F a) { return mapf([&](int i) { return fabsf(a.v[i]); }); }
     static F fma(F a, F b, F c) { return mapf([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
     static F fnma(F a, F b, F c) { return mapf([&](int i) { return c.v[i] - a.v[i] * b.v[i]; }); }
 
