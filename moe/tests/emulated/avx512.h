@@ -7,6 +7,9 @@
 #include <simde/x86/fma.h>
 #include <stdint.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace emulated {
 
 // Lane by lane: `each(lane)` of `from` is the lane of the result.
@@ -40,6 +43,23 @@ inline simde__m512 cvtepi32_ps(simde__m512i a) {
     return simde__m512_from_private(to);
 }
 
+inline simde__m512i cvtps_epi32(simde__m512 a) {
+    const simde__m512_private x = simde__m512_to_private(a);
+    return ints([&](int i) { return static_cast<int32_t>(std::lrint(x.f32[i])); });
+}
+
+inline simde__m512i cvtepi8_epi32(simde__m128i a) {
+    const simde__m128i_private x = simde__m128i_to_private(a);
+    return ints([&](int i) { return x.i8[i]; });
+}
+
+inline simde__m128i cvtepi32_epi8(simde__m512i a) {
+    const simde__m512i_private x = simde__m512i_to_private(a);
+    simde__m128i_private       to;
+    for (int i = 0; i < 16; ++i) { to.i8[i] = static_cast<int8_t>(x.i32[i]); }
+    return simde__m128i_from_private(to);
+}
+
 inline simde__m512 cvtph_ps(simde__m256i a) {
     simde__m512_private to;
     to.m256[0] = simde_mm256_cvtph_ps(simde_mm256_extracti128_si256(a, 0));
@@ -56,15 +76,26 @@ inline float reduce_add_ps(simde__m512 a) {
     return sum;
 }
 
+inline float reduce_max_ps(simde__m512 a) {
+    const simde__m512_private x    = simde__m512_to_private(a);
+    float                     most = x.f32[0];
+    for (int i = 1; i < 16; ++i) { most = std::max(most, x.f32[i]); }
+    return most;
+}
+
 }  // namespace emulated
 
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_srai_epi32 emulated::srai_epi32
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
+#define _mm512_cvtps_epi32 emulated::cvtps_epi32
+#define _mm512_cvtepi8_epi32 emulated::cvtepi8_epi32
+#define _mm512_cvtepi32_epi8 emulated::cvtepi32_epi8
 #define _mm512_cvtph_ps emulated::cvtph_ps
 #define _mm512_extractf32x8_ps emulated::extractf32x8_ps
 #define _mm512_reduce_add_ps emulated::reduce_add_ps
+#define _mm512_reduce_max_ps emulated::reduce_max_ps
 
 #undef _mm512_set4_epi32  // a macro of four arguments, which splits a template's
 #define _mm512_set4_epi32(...) simde_mm512_set4_epi32(__VA_ARGS__)
