@@ -86,14 +86,17 @@ void check_largest_sums(ggml_type type) {
 class Products : public testing::TestWithParam<ggml_type> {};
 
 TEST_P(Products, RowRemainders) {
-    for (int64_t n : {1, 7, 8, 15, 16, 17, 31, 32, 33, 65}) { check(GetParam(), columns(GetParam(), 256), n, 3); }
+    for (int64_t n : {1, 7, 8, 15, 16, 17, 31, 32, 33, 65}) {
+        for (int64_t m : {3, 15}) { check(GetParam(), columns(GetParam(), 256), n, m); }
+    }
 }
 TEST_P(Products, BatchRemainders) {
-    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 13, 17}) { check(GetParam(), columns(GetParam(), 512), 48, m); }
+    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 16, 17, 30}) { check(GetParam(), columns(GetParam(), 512), 48, m); }
 }
 TEST_P(Products, ColumnRemainders) {
     for (int64_t k : {1, 32, 224, 256, 288, 544, 800}) {
-        if (k % ggml_blck_size(GetParam()) == 0) { check(GetParam(), k, 40, 2); }
+        if (k % ggml_blck_size(GetParam()) != 0) { continue; }
+        for (int64_t m : {2, 16}) { check(GetParam(), k, 40, m); }
     }
 }
 TEST_P(Products, NeverWorseThanGgml) {
@@ -104,7 +107,7 @@ TEST_P(Products, MoreRowsThanOnePass) { check(GetParam(), columns(GetParam(), 25
 
 TEST_P(Products, SlowSweep) {
     for (int64_t n = 1; n <= 70; n += 3) {
-        for (int64_t m = 1; m <= 14; ++m) { check(GetParam(), columns(GetParam(), 256 * (1 + n % 3)), n, m); }
+        for (int64_t m = 1; m <= 18; ++m) { check(GetParam(), columns(GetParam(), 256 * (1 + n % 3)), n, m); }
     }
 }
 

@@ -35,9 +35,8 @@ template <class V> MOE_INLINE void keep(V & v) {
     if constexpr (Vec::kInRegisters) { __asm__("" : "+v"(v)); }
 }
 
-template <class Sums, class Fn> MOE_INLINE void each(Sums & sums, Fn value) {
-    constexpr int N = sizeof sums[0] / sizeof sums[0][0];
-    times<R * N>([&](int i) MOE_INLINED { sums[i / N][i % N] = value(i / N, i % N); });
+template <class V, int M, int N, class Fn> MOE_INLINE void each(V (&sums)[M][N], Fn value) {
+    times<M * N>([&](int i) MOE_INLINED { sums[i / N][i % N] = value(i / N, i % N); });
 }
 
 inline const float * row_f32(const uint8_t * row, int32_t off) { return reinterpret_cast<const float *>(row + off); }
@@ -149,15 +148,10 @@ MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * c
     each(f, [&](int r, int t) MOE_INLINED { return Vec::cvt(sum[r][t]); });
 }
 
-// acc[N][kTileRows] += panel (cols columns, first of them k0) * N activation rows
-template <class T, int N>
-void panel_mul(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, float * acc) {
-    Floats<N> f;
-    if constexpr (whole_scales<T>()) {
-        whole_dots<T, N>(pn, k0, cols, x, l, f);
-    } else {
-        float_dots<T, N>(pn, k0, cols, x, l, f);
-    }
+// acc[n][kTileRows] += f, the products of M panels (cols columns, first of them k0) with n <= N activation rows, with what all
+// groups of a block share: its scale, that of the activations, and the minimums
+template <class T, int M, int N>
+MOE_INLINE void add_blocks(const Panel * pn, int k0, int cols, const uint8_t * const * x, int n, const ActLayout & l, F (&f)[M][N], float * acc) {
     if constexpr (T::kBlockScale) {
         each(f, [&](int r, int t) MOE_INLINED { return Vec::mul(f[r][t], Vec::loadf(pn[r].block_scale)); });
     }
@@ -169,13 +163,26 @@ void panel_mul(const Panel * pn, int k0, int cols, const uint8_t * const * x, co
             });
         }
     }
-    each(f, [&](int r, int t) MOE_INLINED {
+    times<M * N>([&](int i) MOE_INLINED {
+        const int r = i / N, t = i % N;
+        if (t >= n) { return; }
         const F before = Vec::loadf(acc + t * kTileRows + r * L);
         const F sum    = T::kActScale == 256 ? Vec::fma(f[r][t], Vec::bcastf(row_f32(x[t], l.off_d) + k0 / 256), before)
                                              : Vec::add(f[r][t], before);
         Vec::storef(acc + t * kTileRows + r * L, sum);
-        return sum;
     });
+}
+
+// acc[N][kTileRows] += panel (cols columns, first of them k0) * N activation rows
+template <class T, int N>
+void panel_mul(const Panel * pn, int k0, int cols, const uint8_t * const * x, const ActLayout & l, float * acc) {
+    Floats<N> f;
+    if constexpr (whole_scales<T>()) {
+        whole_dots<T, N>(pn, k0, cols, x, l, f);
+    } else {
+        float_dots<T, N>(pn, k0, cols, x, l, f);
+    }
+    add_blocks<T>(pn, k0, cols, x, N, l, f, acc);
 }
 
 template <class T, int N>
@@ -343,10 +350,10 @@ template <class T> void tile_quant_1(const TileArgs & a) {
     for (int r = 0; r < R; ++r) { Vec::storef(a.acc + r * L, f[r]); }
 }
 
-template <class T> void tile_quant(const TileArgs & a) {
+// Unpacks a tile into panels with a Sink, and has mul(panels, first column, columns) add each one's products to a.acc.
+template <class T, template <class> class Sink, class Mul> MOE_INLINE void each_panel(const TileArgs & a, Mul mul) {
     constexpr int kBlocks = kPanelCols / T::kCols;   // blocks in a full panel
     constexpr int kBytes  = kBlocks * T::kBytes;     // of one row
-    if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
     Panel pn[R];
     TailRows<kBytes> tail;
     Ahead<T> ahead = tile_ahead<T>(a);
@@ -363,14 +370,21 @@ template <class T> void tile_quant(const TileArgs & a) {
         }
         for (int r = 0; r < R; ++r) {
             for (int b = 0; b < blocks; ++b, ahead.next_block()) {
-                PanelSink<T> sink{pn[r], b * (T::kCols / 4), ahead};
+                Sink<T> sink{pn[r], b * (T::kCols / 4), ahead};
                 T::block(Rows(w + size_t(r * L) * stride + size_t(b) * T::kBytes, stride), sink);
             }
         }
+        mul(pn, k0, cols);
+    }
+}
+
+template <class T> void tile_quant(const TileArgs & a) {
+    if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
+    each_panel<T, PanelSink>(a, [&](const Panel * pn, int k0, int cols) MOE_INLINED {
         int t = 0;
         for (; t + NT <= a.n; t += NT) { panel_mul<T, NT>(pn, k0, cols, a.x + t, a.layout, a.acc + size_t(t) * kTileRows); }
         panel_rest<T, NT - 1>(pn, k0, cols, a.x + t, a.n - t, a.layout, a.acc + size_t(t) * kTileRows);
-    }
+    });
 }
 
 }  // namespace MOE_ISA

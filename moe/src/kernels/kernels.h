@@ -126,6 +126,7 @@ const KernelTable & kernels_avx2();
 const KernelTable & kernels_avxvnni();
 const KernelTable & kernels_avx512();
 const KernelTable & kernels_avx512bf16();
+const KernelTable & kernels_amx();
 
 // The table for this machine: the best one it can run, or the one GGML_MOE_ISA names.
 const KernelTable & kernels();

@@ -35,6 +35,7 @@ struct Vec {
     static I xor_(I a, I b) { return _mm512_xor_si512(a, b); }
     static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
+    static I sub8(I a, I b) { return _mm512_sub_epi8(a, b); }
     static I sub16(I a, I b) { return _mm512_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
     static I max(I a, I b) { return _mm512_max_epi32(a, b); }  // signed
