@@ -45,13 +45,17 @@ template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, siz
     }
 }
 
-// M weight rows from `row` on, N activation rows from t0 on. With the first activation rows the same place of the next tile
-// is prefetched on the way, line by line of each row or all in address order (see Ahead). Past the last row the address may be unmapped: a prefetch
-// never faults.
-template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int t0) {
-    const uint8_t * ahead = a.next != nullptr && t0 == 0 ? a.next + size_t(row) * a.stride : nullptr;
+// A pass over a tile: some activation rows, from t0 on, with all weight rows. Of the next tile it prefetches its share, the
+// rows first..last - 1 of every kDotRows: memory should never wait for the products.
+struct Pass { int t0, first, last; };
+
+// M weight rows from `row` on, N activation rows. The next tile is prefetched on the way, at the same place of each row or
+// in address order (see Ahead). Past the last row the address may be unmapped: a prefetch never faults.
+template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, Pass pass) {
+    const uint8_t * ahead = a.next != nullptr ? a.next + size_t(row) * a.stride : nullptr;
+    const int last = pass.last < M ? pass.last : M;
     const uint8_t * w = a.w + size_t(row) * a.stride;
-    const uint8_t * const * x = a.x + t0;
+    const uint8_t * const * x = a.x + pass.t0;
     F s[M][N];  // in registers only while every loop over it is unrolled: else each step stores all of them
     MOE_UNROLL
     for (int m = 0; m < M; ++m) {
@@ -61,8 +65,7 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
     const int whole = a.layout.k / W::kCols * W::kCols;
     for (int k = 0; k < whole; k += W::kCols) {
         if (ahead != nullptr && size_t(k) * W::kBytes % 64 == 0) {
-            MOE_UNROLL
-            for (int m = 0; m < M; ++m) {
+            for (int m = pass.first; m < last; ++m) {
                 const size_t in_rows = size_t(m) * a.stride + size_t(k) * W::kBytes, in_order = size_t(k) * W::kBytes * M + size_t(m) * 64;
                 Vec::prefetch(ahead + (Vec::kAheadStreams == 1 ? in_order : in_rows));
             }
@@ -78,7 +81,7 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
     }
     MOE_UNROLL
     for (int t = 0; t < N; ++t) {
-        float * out = a.acc + size_t(t0 + t) * kTileRows + row;
+        float * out = a.acc + size_t(pass.t0 + t) * kTileRows + row;
         if constexpr (M == 4) {
             Vec::hsum4(s[0][t], s[1][t], s[2][t], s[3][t], out);
         } else {
@@ -88,21 +91,21 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, int 
     }
 }
 
-// `n` <= N activation rows from t0 on, all rows of the tile.
-template <class W, int N> void dot_tile(const TileArgs & a, int t0, int n) {
+// `n` <= N activation rows, all rows of the tile.
+template <class W, int N> void dot_tile(const TileArgs & a, Pass pass, int n) {
     if constexpr (N > 1) {
-        if (n < N) { return dot_tile<W, N - 1>(a, t0, n); }
+        if (n < N) { return dot_tile<W, N - 1>(a, pass, n); }
     }
     int row = 0;
-    for (; row + kDotRows <= a.rows; row += kDotRows) { dot_rows<W, kDotRows, N>(a, row, t0); }
-    for (; row < a.rows; ++row) { dot_rows<W, 1, N>(a, row, t0); }
+    for (; row + kDotRows <= a.rows; row += kDotRows) { dot_rows<W, kDotRows, N>(a, row, pass); }
+    for (; row < a.rows; ++row) { dot_rows<W, 1, N>(a, row, pass); }
 }
 
 template <class W> void tile_float(const TileArgs & a) {
     const int passes = (a.n + kDotTokens - 1) / kDotTokens;  // of nearly equal size
     for (int p = 0; p < passes; ++p) {
-        const int t0 = a.n * p / passes;
-        dot_tile<W, kDotTokens>(a, t0, a.n * (p + 1) / passes - t0);
+        const Pass pass{a.n * p / passes, kDotRows * p / passes, kDotRows * (p + 1) / passes};
+        dot_tile<W, kDotTokens>(a, pass, a.n * (p + 1) / passes - pass.t0);
     }
 }
 
