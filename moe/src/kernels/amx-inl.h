@@ -93,7 +93,7 @@ template <class T> void amx_mul(Tiles & tiles, const Panel & p, int cols, const 
 // Whether n rows fill the products well enough: those of fewer than 16 rows take as long.
 inline bool fills_amx(int n) {
     const int room = (n + kAmxRows - 1) / kAmxRows * kAmxRows;
-    return n * 20 >= room * 17;
+    return n * 5 >= room * 4;
 }
 
 template <class T> void tile_amx(const TileArgs & a) {
