@@ -112,6 +112,7 @@ template <class T> void tile_amx(const TileArgs & a) {
     });
 }
 
+// Types whose groups have 16 columns (Q3_K, Q6_K) stay with the vectors: twice the sums go through memory.
 inline void use_amx(KernelTable & t) {
     const auto set = [&](WType w, void (*tile)(const TileArgs &)) { t.types[static_cast<int>(w)].tile = tile; };
     set(WType::Q8_0, tile_amx<Q8_0>);
@@ -120,10 +121,8 @@ inline void use_amx(KernelTable & t) {
     set(WType::Q5_0, tile_amx<Q5_0>);
     set(WType::Q5_1, tile_amx<Q5_1>);
     set(WType::Q2_K, tile_amx<Q2_K>);
-    set(WType::Q3_K, tile_amx<Q3_K>);
     set(WType::Q4_K, tile_amx<Q4_K>);
     set(WType::Q5_K, tile_amx<Q5_K>);
-    set(WType::Q6_K, tile_amx<Q6_K>);
     set(WType::IQ4_NL, tile_amx<IQ4_NL>);
     set(WType::IQ4_XS, tile_amx<IQ4_XS>);
     set(WType::MXFP4, tile_amx<MXFP4>);
