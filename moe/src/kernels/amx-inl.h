@@ -19,8 +19,8 @@ template <class T> struct SignedSink : PanelSink<T> {
     MOE_INLINE void put_s8(int kg, I v) { PanelSink<T>::put(kg, v); }
 };
 
-// Up to 16 activation rows, as far as one panel needs them, at equal distances: tiles want that, and addresses become constants.
-// Rows that are not there compute nothing that anyone reads.
+// Up to 16 activation rows, as far as one panel needs them, at equal distances: tiles want that, and addresses become
+// constants. Rows that are not there compute nothing that anyone reads.
 template <class T> struct AmxRows {
     static constexpr int kD = kPanelCols, kSum = kD + 64, kBytes = kSum + 64;
     alignas(64) uint8_t row[kAmxRows][kBytes] = {};
@@ -54,12 +54,15 @@ using AmxSums = int32_t[kAmxRows][L];
 template <class T> MOE_INLINE void amx_group(Tiles & tiles, const Panel & p, const AmxRows<T> & rows, int g, AmxSums & sums) {
     constexpr int kBytes = T::kGroup < 64 ? T::kGroup : 64;
     tiles.clear();
-    for (int col = g * T::kGroup; col < (g + 1) * T::kGroup; col += kBytes) { tiles.multiply(rows.row[0] + col, sizeof rows.row[0], p.q[col / 4]); }
+    for (int col = g * T::kGroup; col < (g + 1) * T::kGroup; col += kBytes) {
+        tiles.multiply(rows.row[0] + col, AmxRows<T>::kBytes, p.q[col / 4]);
+    }
     tiles.store(sums);
 }
 
 // acc[n][kTileRows] += panel p (cols columns) * n activation rows; sums: scratch
-template <class T> void amx_mul(Tiles & tiles, const Panel & p, int cols, const AmxRows<T> & rows, int n, AmxSums (&sums)[2], float * acc) {
+template <class T>
+void amx_mul(Tiles & tiles, const Panel & p, int cols, const AmxRows<T> & rows, int n, AmxSums (&sums)[2], float * acc) {
     const uint8_t * x[kAmxRows];
     times<kAmxRows>([&](int t) MOE_INLINED { x[t] = rows.row[t]; });
     F f[1][kAmxRows];
@@ -78,7 +81,8 @@ template <class T> void amx_mul(Tiles & tiles, const Panel & p, int cols, const 
         } else {
             const F ws = Vec::loadf(p.scale[g]);
             times<kAmxRows>([&](int t) MOE_INLINED {
-                const F scale = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::bcastf(row_f32(x[t], AmxRows<T>::kD) + g * T::kGroup / 32));
+                const float * d = row_f32(x[t], AmxRows<T>::kD) + g * T::kGroup / 32;
+                const F scale = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::bcastf(d));
                 f[0][t] = Vec::fma(Vec::cvt(Vec::load(s[t])), scale, f[0][t]);
                 keep(f[0][t]);
             });

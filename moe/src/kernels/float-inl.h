@@ -1,8 +1,8 @@
 // The tile product for F32, F16 and BF16 weights. Compiled once per instruction set; include after gemm-inl.h.
 //
 // Weights stay as they lie, vectors run along the columns: a vector of weights is converted in a register to what the
-// activations are, if it is not that already, and multiplied with several activation rows. Turning the rows into columns first, as the quantized types
-// must, costs as much as a dozen products.
+// activations are, if it is not that already, and multiplied with several activation rows. Turning the rows into columns
+// first, as the quantized types must, costs as much as a dozen products.
 #pragma once
 
 #include "kernels.h"
@@ -66,7 +66,8 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, Pass
     for (int k = 0; k < whole; k += W::kCols) {
         if (ahead != nullptr && size_t(k) * W::kBytes % 64 == 0) {
             for (int m = pass.first; m < last; ++m) {
-                const size_t in_rows = size_t(m) * a.stride + size_t(k) * W::kBytes, in_order = size_t(k) * W::kBytes * M + size_t(m) * 64;
+                const size_t in_rows  = size_t(m) * a.stride + size_t(k) * W::kBytes;
+                const size_t in_order = size_t(k) * W::kBytes * M + size_t(m) * 64;
                 Vec::prefetch(ahead + (Vec::kAheadStreams == 1 ? in_order : in_rows));
             }
         }

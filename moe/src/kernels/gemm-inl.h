@@ -151,7 +151,8 @@ MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * c
 // acc[n][kTileRows] += f, the products of M panels (cols columns, first of them k0) with n <= N activation rows, with what all
 // groups of a block share: its scale, that of the activations, and the minimums
 template <class T, int M, int N>
-MOE_INLINE void add_blocks(const Panel * pn, int k0, int cols, const uint8_t * const * x, int n, const ActLayout & l, F (&f)[M][N], float * acc) {
+MOE_INLINE void add_blocks(const Panel * pn, int k0, int cols, const uint8_t * const * x, int n, const ActLayout & l,
+                           F (&f)[M][N], float * acc) {
     if constexpr (T::kBlockScale) {
         each(f, [&](int r, int t) MOE_INLINED { return Vec::mul(f[r][t], Vec::loadf(pn[r].block_scale)); });
     }

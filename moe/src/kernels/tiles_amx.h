@@ -38,7 +38,9 @@ public:
             "tdpbssd %%tmm2, %%tmm1, %%tmm0"
             : : "r"(a), "r"(stride), "r"(b), "r"(size_t{64}) : "memory");
     }
-    void store(int32_t (*sums)[16]) { __asm__ volatile("tilestored %%tmm0, (%0,%1,1)" : : "r"(sums), "r"(size_t{64}) : "memory"); }
+    void store(int32_t (*sums)[16]) {
+        __asm__ volatile("tilestored %%tmm0, (%0,%1,1)" : : "r"(sums), "r"(size_t{64}) : "memory");
+    }
 
 private:
     static constexpr int kSums = 0, kA = 1, kB = 2;

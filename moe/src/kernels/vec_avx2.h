@@ -104,7 +104,8 @@ struct Vec {
     static I load_s8(const int8_t * p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))); }
     static void store_s8(int8_t * p, I a) {  // the low byte of each lane
         const I v = _mm256_shuffle_epi8(a, _mm256_set1_epi32(0x0c080400));
-        _mm_storel_epi64(reinterpret_cast<__m128i *>(p), _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+        const __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i *>(p), bytes);
     }
 
     static F load_half(const void * p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }

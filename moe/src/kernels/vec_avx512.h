@@ -106,7 +106,9 @@ struct Vec {
     static F cvt(I a) { return _mm512_cvtepi32_ps(a); }
     static I round(F a) { return _mm512_cvtps_epi32(a); }  // to nearest, ties to even
     static I load_s8(const int8_t * p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))); }
-    static void store_s8(int8_t * p, I a) { _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm512_cvtepi32_epi8(a)); }  // the low byte of each lane
+    static void store_s8(int8_t * p, I a) {  // the low byte of each lane
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm512_cvtepi32_epi8(a));
+    }
 
     static F load_half(const void * p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     static F load_bf16(const void * p) {

@@ -104,8 +104,9 @@ struct Vec {
     static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }
     static I as_int(F a) { I r; memcpy(&r, &a, sizeof r); return r; }
     static F cvt(I a) { return mapf([&](int i) { return float(int32_t(a.v[i])); }); }
-    // To nearest, ties to even, up to 2^22: the sum has the whole number in its low bits.
-    static I round(F a) { return mapi([&](int i) { const float f = a.v[i] + 12582912.0f; uint32_t b; memcpy(&b, &f, 4); return b - 0x4b400000u; }); }
+    static I round(F a) {  // to nearest, ties to even, up to 2^22: the sum has the whole number in its low bits
+        return mapi([&](int i) { const float f = a.v[i] + 12582912.0f; uint32_t b; memcpy(&b, &f, 4); return b - 0x4b400000u; });
+    }
     static I load_s8(const int8_t * p) { return mapi([&](int i) { return uint32_t(int32_t(p[i])); }); }
     static void store_s8(int8_t * p, I a) { for (int i = 0; i < L; ++i) { p[i] = static_cast<int8_t>(a.v[i] & 0xffu); } }
 
