@@ -52,13 +52,13 @@ Header header_of(ggml_type type) {
 // Weights and scales of all ones and zeros times the largest activations of either sign: every sum that a kernel keeps in
 // few bits is as large as it can be. Such activations are whole numbers of steps, so nothing is lost by quantizing them.
 void check_largest_sums(ggml_type type) {
-    const int64_t k = columns(type, 512), rows = 48, batch = 7;
+    const int64_t k = columns(type, 512), rows = 48, batch = 16;
     const size_t block = ggml_type_size(type);
     const Header header = header_of(type);
     std::vector<float> x(static_cast<size_t>(k * batch));
     for (size_t i = 0; i < x.size(); ++i) {
         const size_t t = i / static_cast<size_t>(k);
-        x[i] = t == 0 || (t > 1 && i / (t - 1) % 2 == 0) ? 1.0f : -1.0f;  // all of one sign, or runs of 1 to 5 of each
+        x[i] = t == 0 || (t > 1 && i / (t - 1) % 2 == 0) ? 1.0f : -1.0f;  // all of one sign, or runs of 1 to 14 of each
     }
     for (int fill : {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80}) {
         SCOPED_TRACE(std::string(ggml_type_name(type)) + ", bytes " + std::to_string(fill));

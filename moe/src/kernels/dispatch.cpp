@@ -69,7 +69,7 @@ static bool cpu_has_avx512() {
 static bool cpu_has_avx512bf16() { return cpu_has_avx512() && cpu_has_extension(5); }
 
 // VDPBF16PS takes twice as long as a multiply-add on an Intel Xeon with AMX: the kernels that convert BF16 are faster there.
-// AMD's processors start both as often.
+// AMD's are said to start both as often.
 static bool cpu_is_amd() {
 #if defined(MOE_HAVE_X86)
     unsigned a = 0, b = 0, c = 0, d = 0;
