@@ -20,6 +20,8 @@ macro(shimmy_sanitize)
     endforeach()
 endmacro()
 
+option(SHIMMY_COVERAGE "count the lines that run, without optimization (scripts/mutants.py)" OFF)
+
 # Warnings of a target of ours. llama.cpp's headers are included as SYSTEM, so they stay out of it.
 function(shimmy_warnings target)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual)
@@ -28,5 +30,9 @@ function(shimmy_warnings target)
     endif()
     if(SHIMMY_WERROR AND NOT SHIMMY_SANITIZE)  # GCC warns falsely of instrumented code
         target_compile_options(${target} PRIVATE -Werror)
+    endif()
+    if(SHIMMY_COVERAGE)
+        target_compile_options(${target} PRIVATE -O0 --coverage -Werror=return-type)
+        target_link_options(${target} PUBLIC --coverage)
     endif()
 endfunction()

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Puts small faults into the code, one at a time, and reports those that no test notices.
+
+usage: mutants.py [--paths src/lab moe/src] [--count 40] [--seed 1] [--show]
+
+Everything happens in a copy under build/mutants, built without optimization and with coverage. Every fast test runs
+there once by itself, so that it is known which lines it runs; that is done again only when a source or a test changed.
+A fault is put into a line that some test runs. Of the programs whose tests run that line, the quickest goes first,
+and a fault counts as noticed when a test fails, crashes or hangs. `tests/mutants-equal.txt` lists faults that change
+nothing, each with its reason; they are not put in.
+"""
+import argparse, collections, concurrent.futures, functools, gzip, hashlib, json, os, pathlib, random, re, shutil
+import signal, subprocess, sys, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / "build/mutants"
+TREE, BUILD, COVERAGE = WORK / "tree", WORK / "build", WORK / "coverage"
+MOST_TEST_S = 120  # of tests per fault and program; beyond it the fault counts as not noticed
+
+
+# ---- faults: (kind, pattern, replacement); one match in one line is one fault ----
+
+OPERAND = r"[\w.\->:\[\]*!&]+(?:\([^()]*\))?(?: (?:[<>]=?|[!=]=|[+*/-]) [\w.\->:\[\]\"'*!]+(?:\([^()]*\))?)?"
+FAULTS = [
+    ("comparison turned", r" < ", " <= "), ("comparison turned", r" <= ", " < "),
+    ("comparison turned", r" > ", " >= "), ("comparison turned", r" >= ", " > "),
+    ("comparison turned", r" == ", " != "), ("comparison turned", r" != ", " == "),
+    ("condition dropped", OPERAND + r" (?:&&|\|\|) ", ""), ("condition dropped", r" (?:&&|\|\|) " + OPERAND, ""),
+    ("condition dropped", r"!(?=[\w(])", ""),
+    ("constant off by one", r"(?<![\w.\"'])\d+(?=[;,)\]} u])", lambda m: str(int(m[0]) + 1)),
+    ("sign", r" \+ ", " - "), ("sign", r" - ", " + "), ("sign", r" \+= ", " -= "), ("sign", r" -= ", " += "),
+    ("sign", r"\+\+(?=\w)", "--"),
+    ("early return gone", r"^\s*(?:if \(.*\) (?:return|continue|break|throw|fail)\b|return;|continue;|break;)[^{}]*;?$", "{}"),
+    ("arguments swapped", r"(?<=[\w>]\()([\w.]+), ([\w.]+)(?=[,)])", r"\2, \1"),
+    ("true for false", r"\btrue\b", "false"), ("true for false", r"\bfalse\b", "true"),
+    ("statement removed", r"^\s*[a-z_][\w.\->\[\]]*(?:\(.*\)| [-+|&*/]?= [^=].*);$", "{}"),
+    ("lock removed", r"^\s*(?:const )?std::(?:lock_guard|scoped_lock|unique_lock)\b.*;$", "{}"),
+]
+
+
+def faults_of_line(text):
+    """All faults that can be put into a line, as (kind, new text). Strings and comments stay as they are."""
+    code = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: '"' + "\0" * (len(m[0]) - 2) + '"', text.rstrip("\n"))
+    code = re.sub(r"\s*//.*$", "", code)
+    if not code.strip() or code.lstrip().startswith(("#", "using ", "static_assert", "template", "*")):
+        return
+    for kind, pattern, replacement in FAULTS:
+        for match in re.finditer(pattern, code):
+            new = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
+            start, end = match.span()
+            indent = text[: len(text) - len(text.lstrip())] if new == "{}" else ""
+            yield kind, text[:start] + indent + new + text[end:]
+
+
+# ---- the copy, its build, its tests ----
+
+def copy_sources():
+    """Brings the copy up to date; files that did not change keep their time. Returns a digest of all of them."""
+    digest = hashlib.sha256()
+    names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).splitlines()
+    present = set()
+    for name in sorted(names):
+        source, target = ROOT / name, TREE / name
+        if not source.is_file():
+            continue
+        data = source.read_bytes()
+        present.add(target)
+        if name.startswith(("src/", "moe/", "tests/", "CMake", "cmake/")):
+            digest.update(name.encode() + data)
+        if not target.is_file() or target.read_bytes() != data:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            shutil.copymode(source, target)
+    for stale in [f for f in TREE.rglob("*") if f.is_file() and f not in present]:
+        stale.unlink()
+    return digest.hexdigest()
+
+
+def build(targets, quiet=True):
+    return subprocess.run(["ninja", "-C", BUILD, *targets], stdout=subprocess.DEVNULL if quiet else None,
+                          stderr=subprocess.DEVNULL if quiet else None).returncode == 0
+
+
+class Test:
+    def __init__(self, entry):
+        properties = {p["name"]: p["value"] for p in entry.get("properties", [])}
+        self.name = entry["name"]
+        self.command = entry.get("command", [])
+        self.environment = tuple(properties.get("ENVIRONMENT", []))
+        self.directory = properties.get("WORKING_DIRECTORY", str(BUILD))
+        self.labels = properties.get("LABELS", [])
+        self.filter = next((a.split("=", 1)[1] for a in self.command if a.startswith("--gtest_filter=")), None)
+        self.alone = self.filter is None or "*" in self.filter or ":" in self.filter  # a whole run, not one test
+        self.program = self.command[0] if self.command else ""
+        self.coverage = COVERAGE / re.sub(r"\W", "_", self.name)
+        self.seconds = 1.0
+
+    def env(self, **more):
+        return {**os.environ, **dict(e.split("=", 1) for e in self.environment), **more}
+
+
+def run(command, directory, env, limit_s):
+    """The exit code, or None if it took too long. Ends all that the command started."""
+    process = subprocess.Popen(command, cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def read_tests():
+    listing = json.loads(subprocess.check_output(["ctest", "--test-dir", BUILD, "--show-only=json-v1"]))
+    return [t for t in map(Test, listing["tests"]) if t.command and "slow" not in t.labels]
+
+
+def cover(tests, digest):
+    """Runs every test by itself, with counters of its own. Tests that fail without a fault are left out."""
+    seconds_file = COVERAGE / "seconds.json"
+    known = json.loads(seconds_file.read_text()) if seconds_file.exists() else {}
+    if known.get("digest") != digest:
+        shutil.rmtree(COVERAGE, ignore_errors=True)
+        COVERAGE.mkdir(parents=True)
+
+        def one(test):
+            start = time.monotonic()
+            code = run(test.command, test.directory, test.env(GCOV_PREFIX=str(test.coverage)), 600)
+            return test.name, time.monotonic() - start if code == 0 else None
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            known = {"digest": digest, "seconds": dict(pool.map(one, tests))}
+        seconds_file.write_text(json.dumps(known))
+    for test in tests:
+        test.seconds = known["seconds"].get(test.name)
+    failed = [t.name for t in tests if t.seconds is None]
+    if failed:
+        print(f"mutants: left out, since they fail without a fault: {', '.join(failed)}")
+    return [t for t in tests if t.seconds is not None]
+
+
+@functools.cache
+def objects_of(path):
+    """The objects that a source file is compiled into; of a header, those of the sources that include it."""
+    dependencies = subprocess.check_output(["ninja", "-C", BUILD, "-t", "deps"], text=True)
+    objects, current = [], None
+    for line in dependencies.splitlines():
+        if line and not line.startswith(" "):
+            current = line.split(":")[0]
+        elif line.strip().endswith("tree/" + path):
+            objects.append(current)
+    return objects
+
+
+def lines_run(test, path):
+    """The lines of a file that a test runs."""
+    lines = set()
+    for object_file in objects_of(path):
+        counters = pathlib.Path(str(test.coverage) + str(BUILD / object_file)).with_suffix(".gcda")
+        if not counters.exists():
+            continue
+        notes = (BUILD / object_file).with_suffix(".gcno")
+        shutil.copyfile(notes, counters.with_suffix(".gcno"))
+        output = subprocess.run(["gcov", "--json-format", "--stdout", counters.name], cwd=counters.parent,
+                                capture_output=True, text=True).stdout
+        for document in output.splitlines():
+            for file in json.loads(document)["files"]:
+                if file["file"].endswith("tree/" + path):
+                    lines |= {l["line_number"] for l in file["lines"] if l["count"] > 0}
+    return lines
+
+
+@functools.cache
+def tests_by_line(path):
+    result = collections.defaultdict(list)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for test, lines in zip(ALL_TESTS, pool.map(lambda t: lines_run(t, path), ALL_TESTS)):
+            for line in lines:
+                result[line].append(test)
+    return result
+
+
+# ---- one fault ----
+
+def noticed(path, tests):
+    """True or False; None if the program does not build with the fault."""
+    programs = collections.defaultdict(list)
+    for test in tests:
+        programs[(test.program, test.environment, test.name if test.alone else "")].append(test)
+    folder = path.split("/")[1 if path.startswith("src/") else 0]
+    order = sorted(programs.items(), key=lambda p: (pathlib.Path(p[0][0]).name != f"{folder}_tests",
+                                                    sum(t.seconds for t in p[1])))
+    for (program, _, _), group in order:
+        target = os.path.relpath(program, BUILD)
+        needs = [target] if pathlib.Path(program).name.endswith("_tests") else ["all"]
+        if pathlib.Path(program).name in ("e2e_tests", "publish_tests", "cli_tests", "lab_tests"):
+            needs.append("bin/shimmy")
+        if not build(needs):
+            return None
+        group.sort(key=lambda t: t.seconds)
+        expected_s = sum(t.seconds for t in group)
+        command = group[0].command
+        if not group[0].alone:
+            command = [program, "--gtest_fail_fast", "--gtest_filter=" + ":".join(t.filter for t in group)]
+        code = run(command, group[0].directory, group[0].env(GCOV_PREFIX="/dev/null"), min(3 * expected_s + 10, MOST_TEST_S))
+        if code != 0 and not (code is None and 3 * expected_s + 10 > MOST_TEST_S):
+            return True
+    return False
+
+
+def read_equal():
+    """The faults that change nothing, as patterns of `path: line as it is => line with its fault`."""
+    file = ROOT / "tests/mutants-equal.txt"
+    entries = [l.split(" ## ") for l in file.read_text().splitlines() if l and l[0] != "#"]
+    for entry in entries:
+        if len(entry) != 2:
+            sys.exit(f"mutants: {file}: a line is `pattern ## reason`, got: {' ## '.join(entry)}")
+    return [re.compile(pattern) for pattern, _ in entries]
+
+
+def candidates(paths):
+    files = subprocess.check_output(["git", "ls-files", *paths], cwd=ROOT, text=True).splitlines()
+    equal = read_equal()
+    for path in files:
+        if path.endswith((".cpp", ".h")) and "/tests/" not in path:
+            for number, text in enumerate((ROOT / path).read_text().splitlines(), 1):
+                for kind, new in faults_of_line(text):
+                    if not any(e.search(f"{path}: {text.strip()} => {new.strip()}") for e in equal):
+                        yield path, number, kind, text, new
+
+
+def try_fault(path, number, new):
+    file = TREE / path
+    original = file.read_text()
+    lines = original.splitlines()
+    lines[number - 1] = new
+    file.write_text("\n".join(lines) + "\n")
+    try:
+        return noticed(path, tests_by_line(path)[number])
+    finally:
+        file.write_text(original)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--paths", nargs="+", default=["src", "moe/src"], help="folders or files")
+    parser.add_argument("--count", type=int, default=40, help="faults per folder")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--show", action="store_true", help="list every fault that could be put in, and end")
+    options = parser.parse_args()
+
+    by_folder = collections.defaultdict(list)
+    for candidate in candidates(options.paths):
+        by_folder[str(pathlib.Path(candidate[0]).parent)].append(candidate)
+    if options.show:
+        for path, number, kind, text, new in sum(by_folder.values(), []):
+            print(f"{path}:{number}: {kind}\n  - {text.strip()}\n  + {new.strip()}")
+        return
+
+    digest = copy_sources()
+    subprocess.run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DSHIMMY_COVERAGE=ON",
+                    "-DSHIMMY_WERROR=OFF", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"],
+                   check=True, stdout=subprocess.DEVNULL)
+    print("mutants: building the copy", flush=True)
+    if not build(["all"], quiet=False):
+        sys.exit("mutants: the copy does not build")
+    global ALL_TESTS
+    ALL_TESTS = read_tests()
+    print(f"mutants: running {len(ALL_TESTS)} tests for the lines they run", flush=True)
+    ALL_TESTS = cover(ALL_TESTS, digest)
+
+    scores = {}
+    for folder, found in sorted(by_folder.items()):
+        random.Random(options.seed).shuffle(found)
+        n_noticed, survivors = 0, []
+        for path, number, kind, text, new in found:
+            if n_noticed + len(survivors) == options.count:
+                break
+            if not tests_by_line(path)[number]:
+                continue
+            result = try_fault(path, number, new)
+            if result is None:
+                continue
+            n_noticed += result
+            if not result:
+                survivors.append(path)
+                print(f"\nnot noticed: {path}:{number}: {kind}\n  - {text.strip()}\n  + {new.strip()}", flush=True)
+        if n_noticed + len(survivors):
+            scores[folder] = (n_noticed, n_noticed + len(survivors))
+            print(f"\n{folder}: {n_noticed} of {scores[folder][1]} noticed", flush=True)
+    print("\n" + "\n".join(f"{100 * n // total:4d}%  {n:3d} of {total:3d}  {folder}" for folder, (n, total) in scores.items()))
+
+
+if __name__ == "__main__":
+    main()
