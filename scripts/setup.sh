@@ -6,7 +6,6 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache curl git ca-certificates pkg-config
   libcli11-dev libcurl4-openssl-dev libfmt-dev libgtest-dev libseccomp-dev libssl-dev libtomlplusplus-dev
-  nlohmann-json3-dev
   libsimde-dev                     # instructions with VNNI in the tests, on machines without them
   gnuplot-nox                      # the charts of model cards
   cmark-gfm                        # renders documents in the tests

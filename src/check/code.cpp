@@ -1,7 +1,7 @@
 #include "check/code.h"
 
 #include "base/error.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "check/sandbox.h"
 #include "check/words.h"
 

@@ -1,8 +1,8 @@
 #include "check/sandbox.h"
 
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "base/spawn.h"
+#include "base/process/interrupt.h"
+#include "base/process/spawn.h"
 #include "check/read_only_view.h"
 #include "check/seccomp_filter.h"
 

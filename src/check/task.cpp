@@ -1,8 +1,8 @@
 #include "check/task.h"
 
-#include "base/data_dir.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/host/data_dir.h"
 #include "base/toml_reader.h"
 #include "base/units.h"
 

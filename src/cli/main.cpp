@@ -1,10 +1,10 @@
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/json.h"
+#include "base/process/interrupt.h"
 #include "base/version.h"
 #include "cli/command.h"
-#include "engine/log.h"
-#include "engine/version.h"
+#include "engine/load/log.h"
+#include "engine/load/version.h"
 
 #include <cstdio>
 

@@ -1,6 +1,6 @@
 #include "cli/model_name.h"
 
-#include "base/progress.h"
+#include "base/process/progress.h"
 #include "library/resolve.h"
 
 namespace shimmy::cli {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/command.h"
-#include "hub/pull.h"
+#include "hub/download/pull.h"
 
 #include <string>
 

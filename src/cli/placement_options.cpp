@@ -1,6 +1,7 @@
 #include "cli/placement_options.h"
 
-#include "engine/rpc.h"
+#include "engine/load/device.h"
+#include "engine/load/rpc.h"
 
 namespace shimmy::cli {
 

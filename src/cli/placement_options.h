@@ -2,7 +2,8 @@
 #pragma once
 
 #include "cli/command.h"
-#include "engine/model.h"
+#include "engine/load/load_options.h"
+#include "engine/load/placement.h"
 
 namespace shimmy::cli {
 

@@ -1,8 +1,8 @@
 #include "gguf/shape.h"
 
-#include "base/data_dir.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/host/data_dir.h"
 
 #include <toml++/toml.h>
 

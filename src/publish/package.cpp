@@ -1,10 +1,10 @@
 #include "publish/package.h"
 
 #include "base/error.h"
-#include "base/progress.h"
-#include "engine/split.h"
-#include "lab/hash_cache.h"
-#include "report/card_text.h"
+#include "base/process/progress.h"
+#include "engine/make/split.h"
+#include "lab/campaign/hash_cache.h"
+#include "report/documents/card_text.h"
 
 #include <algorithm>
 #include <optional>

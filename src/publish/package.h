@@ -2,7 +2,7 @@
 // be.
 #pragma once
 
-#include "hub/changes.h"
+#include "hub/upload/changes.h"
 #include "publish/publication_plan.h"
 
 #include <string>

@@ -1,16 +1,17 @@
 #include "publish/publication_plan.h"
 
 #include "base/error.h"
-#include "engine/quantization.h"
-#include "engine/split.h"
-#include "hub/api.h"
-#include "hub/model_files.h"
-#include "lab/hasher.h"
-#include "lab/summary.h"
+#include "engine/make/split.h"
+#include "engine/predict/quantization.h"
+#include "hub/api/api.h"
+#include "hub/api/model_files.h"
+#include "lab/campaign/hasher.h"
+#include "lab/measure/summary.h"
+#include "lab/measure/summary_json.h"
 #include "library/names.h"
-#include "report/card_text.h"
-#include "report/licenses.h"
-#include "report/text.h"
+#include "report/documents/card_text.h"
+#include "report/documents/licenses.h"
+#include "report/text/text.h"
 
 #include <algorithm>
 #include <set>

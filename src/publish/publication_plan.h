@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/json.h"
-#include "lab/campaign_plan.h"
-#include "report/card.h"
-#include "report/quality.h"
+#include "lab/campaign/campaign_plan.h"
+#include "report/documents/card.h"
+#include "report/figures/quality.h"
 
 #include <cstdint>
 #include <string>

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
-#include "hub/lfs_upload.h"
+#include "hub/upload/lfs_upload.h"
 
 #include <algorithm>
 

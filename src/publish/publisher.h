@@ -1,7 +1,7 @@
 // Brings a repository on the Hub to hold a package, and looks whether it does.
 #pragma once
 
-#include "hub/verification.h"
+#include "hub/upload/verification.h"
 #include "publish/package.h"
 #include "publish/reporter.h"
 

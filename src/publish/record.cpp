@@ -1,6 +1,6 @@
 #include "publish/record.h"
 
-#include "report/publication.h"
+#include "report/documents/publication.h"
 
 namespace shimmy::publish {
 

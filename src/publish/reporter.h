@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/files.h"
-#include "base/progress.h"
+#include "base/process/progress.h"
 
 #include <mutex>
 #include <optional>

@@ -1,6 +1,7 @@
 #include "quality/evaluate.h"
 
 #include "base/error.h"
+#include "engine/run/model.h"
 #include "gguf/model_info.h"
 #include "quality/row_codec.h"
 

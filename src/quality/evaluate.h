@@ -3,7 +3,7 @@
 // chunk's tokens is predicted from what stands before them in the chunk.
 #pragma once
 
-#include "engine/model.h"
+#include "engine/load/load_options.h"
 #include "quality/divergence.h"
 #include "quality/reference_cache.h"
 #include "quality/routing.h"

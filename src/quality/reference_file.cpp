@@ -1,7 +1,7 @@
 #include "quality/reference_file.h"
 
 #include "base/error.h"
-#include "base/interrupt.h"
+#include "base/process/interrupt.h"
 
 #include <cerrno>
 #include <cstring>

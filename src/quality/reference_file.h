@@ -3,7 +3,7 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "engine/routing.h"
+#include "engine/load/routing.h"
 
 #include <cstdint>
 #include <cstdio>

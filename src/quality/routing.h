@@ -1,7 +1,7 @@
 // How evenly a model uses its experts, and how often its router picks others than the base's does.
 #pragma once
 
-#include "engine/routing.h"
+#include "engine/load/routing.h"
 
 #include <cstdint>
 #include <map>

@@ -1,8 +1,8 @@
 #include "quality/sensitivity.h"
 
 #include "base/error.h"
-#include "engine/quantize.h"
-#include "engine/tensor_plan.h"
+#include "engine/make/quantize.h"
+#include "engine/predict/tensor_plan.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/model_info.h"
 

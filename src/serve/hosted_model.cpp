@@ -1,9 +1,9 @@
 #include "serve/hosted_model.h"
 
-#include "base/interrupt.h"
-#include "engine/fit.h"
-#include "engine/log.h"
-#include "engine/placement_plan.h"
+#include "base/process/interrupt.h"
+#include "engine/load/log.h"
+#include "engine/predict/fit.h"
+#include "engine/predict/placement_plan.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/model_info.h"
 

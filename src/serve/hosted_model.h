@@ -2,10 +2,10 @@
 // chat templates, streaming) with its thread.
 #pragma once
 
-#include "engine/device.h"
-#include "engine/expert_use.h"
-#include "engine/load_params.h"
-#include "engine/memory.h"
+#include "engine/load/device.h"
+#include "engine/load/load_params.h"
+#include "engine/load/memory.h"
+#include "engine/run/expert_use.h"
 #include "serve/http.h"
 #include "serve/request_watch.h"
 #include "serve/server.h"

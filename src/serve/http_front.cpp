@@ -1,7 +1,7 @@
 #include "serve/http_front.h"
 
 #include "base/files.h"
-#include "base/interrupt.h"
+#include "base/process/interrupt.h"
 #include "serve/port_owner.h"
 
 #include <cpp-httplib/httplib.h>

@@ -1,9 +1,10 @@
 #include "serve/model_pool.h"
 
-#include "base/host.h"
-#include "base/interrupt.h"
+#include "base/host/host.h"
+#include "base/process/interrupt.h"
 #include "base/units.h"
-#include "engine/fit.h"
+#include "engine/load/placement.h"
+#include "engine/predict/fit.h"
 #include "library/names.h"
 #include "library/resolve.h"
 

@@ -2,7 +2,7 @@
 // is first asked for; where memory is short, the one that was not used for longest goes.
 #pragma once
 
-#include "engine/model.h"
+#include "engine/load/load_options.h"
 #include "serve/hosted_model.h"
 #include "serve/server.h"
 

@@ -1,9 +1,11 @@
 #include "serve/moe_api.h"
 
-#include "base/bandwidth.h"
-#include "base/host.h"
+#include "base/host/bandwidth.h"
+#include "base/host/host.h"
 #include "base/version.h"
-#include "engine/version.h"
+#include "engine/load/device.h"
+#include "engine/load/memory.h"
+#include "engine/load/version.h"
 #include "gguf/expert_tensors.h"
 #include "serve/shimmy_api.h"
 

@@ -1,7 +1,7 @@
 #include "serve/server.h"
 
 #include "base/error.h"
-#include "base/interrupt.h"
+#include "base/process/interrupt.h"
 #include "serve/http_front.h"
 #include "serve/model_pool.h"
 #include "serve/moe_api.h"

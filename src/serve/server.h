@@ -4,8 +4,9 @@
 #pragma once
 
 #include "base/files.h"
-#include "engine/memory.h"
-#include "engine/model.h"
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
 
 #include <functional>
 #include <optional>
@@ -62,7 +63,7 @@ struct ModelOptions {
     bool embeddings = false;    // for /v1/embeddings
     std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
     std::string chat_template;  // Jinja; empty: the model's own
-    int verbosity = 0;          // of llama.cpp's log, as in engine/log.h
+    int verbosity = 0;          // of llama.cpp's log, as in engine/load/log.h
 };
 
 struct ServerOptions {

@@ -1,5 +1,5 @@
 // Limits of control groups, read from folders that are laid out as the kernel lays out its own.
-#include "base/cgroup.h"
+#include "base/host/cgroup.h"
 
 #include "base/error.h"
 #include "temp_dir.h"

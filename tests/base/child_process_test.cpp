@@ -1,8 +1,8 @@
-#include "base/child_process.h"
+#include "base/process/child_process.h"
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/spawn.h"
+#include "base/process/spawn.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 #include "check/sandbox.h"
 
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "check/read_only_view.h"
 #include "temp_dir.h"
 

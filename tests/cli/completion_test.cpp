@@ -1,8 +1,8 @@
 #include "cli/command.h"
-#include "cli/completion_scripts.h"
+#include "cli/print/completion_scripts.h"
 
 #include "base/files.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>

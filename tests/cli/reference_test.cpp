@@ -1,4 +1,4 @@
-#include "cli/reference_page.h"
+#include "cli/print/reference_page.h"
 
 #include "cli/command.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 
 #include <gtest/gtest.h>
 #include <algorithm>

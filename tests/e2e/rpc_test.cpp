@@ -1,6 +1,6 @@
 // A model spread over two other machines, played by two of llama.cpp's ggml-rpc-server on loopback.
-#include "base/child_process.h"
 #include "base/error.h"
+#include "base/process/child_process.h"
 #include "program.h"
 
 #include <thread>

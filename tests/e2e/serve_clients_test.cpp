@@ -1,6 +1,6 @@
 // shimmy serve and clients that misbehave: those that go away, read slowly, or send what is no HTTP.
-#include "lab/http_client.h"
-#include "lab/request.h"
+#include "lab/http/http_client.h"
+#include "lab/http/request.h"
 #include "server_process.h"
 
 #include <httplib.h>

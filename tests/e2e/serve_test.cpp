@@ -1,6 +1,6 @@
 // shimmy serve through its OpenAI API: answers, errors, addresses and keys, clients that go away.
-#include "lab/http_client.h"
-#include "lab/request.h"
+#include "lab/http/http_client.h"
+#include "lab/http/request.h"
 #include "server_process.h"
 
 #include <httplib.h>

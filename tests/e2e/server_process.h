@@ -1,8 +1,8 @@
 // `shimmy serve` running beside a test, and what curl gets from it.
 #pragma once
 
-#include "base/child_process.h"
 #include "base/error.h"
+#include "base/process/child_process.h"
 #include "program.h"
 
 namespace shimmy::e2e {

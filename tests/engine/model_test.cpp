@@ -1,9 +1,9 @@
 // The embedded model through the facade: placements agree, tensors lie where they should, templates and tokens work.
-#include "engine/model.h"
+#include "engine/run/model.h"
 
 #include "base/error.h"
-#include "engine/device.h"
-#include "engine/fit.h"
+#include "engine/load/device.h"
+#include "engine/predict/fit.h"
 #include "tiny_moe.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // The bytes that a token reads, by placement, beside what the file says of itself.
-#include "engine/placement_plan.h"
+#include "engine/predict/placement_plan.h"
 
 #include "tiny_moe.h"
 

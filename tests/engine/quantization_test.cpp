@@ -1,7 +1,7 @@
-#include "engine/quantization.h"
+#include "engine/predict/quantization.h"
 
 #include "base/error.h"
-#include "engine/placement.h"
+#include "engine/load/placement.h"
 
 #include "llama.h"
 

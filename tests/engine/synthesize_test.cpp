@@ -1,9 +1,9 @@
-#include "engine/synthesize.h"
+#include "engine/make/synthesize.h"
 
 #include "base/error.h"
-#include "engine/log.h"
-#include "engine/model.h"
-#include "engine/tensor_plan.h"
+#include "engine/load/log.h"
+#include "engine/predict/tensor_plan.h"
+#include "engine/run/model.h"
 #include "gguf/gguf_bytes.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/files.h"
-#include "engine/device.h"
-#include "engine/model.h"
+#include "engine/load/device.h"
+#include "engine/run/model.h"
 
 #include <algorithm>
 #include <cmath>

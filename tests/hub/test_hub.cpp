@@ -1,7 +1,7 @@
 #include "test_hub.h"
 
 #include "base/error.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 
 #include "httplib.h"
 

@@ -2,8 +2,8 @@
 // came.
 #pragma once
 
-#include "base/child_process.h"
 #include "base/json.h"
+#include "base/process/child_process.h"
 
 #include "temp_dir.h"
 

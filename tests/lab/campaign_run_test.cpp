@@ -1,7 +1,9 @@
-#include "lab/campaign_run.h"
+#include "lab/run/campaign_run.h"
 
 #include "base/error.h"
 #include "fabricated_document.h"
+#include "lab/campaign/plan_file.h"
+#include "lab/measure/summary_json.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

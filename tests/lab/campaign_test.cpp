@@ -1,4 +1,4 @@
-#include "lab/campaign.h"
+#include "lab/campaign/campaign.h"
 
 #include "base/error.h"
 #include "temp_dir.h"

@@ -1,9 +1,9 @@
 // Result documents as `shimmy generate --json` would print them, with figures chosen by the test.
 #pragma once
 
-#include "base/host.h"
+#include "base/host/host.h"
 #include "base/json.h"
-#include "lab/plan.h"
+#include "lab/campaign/plan.h"
 
 #include <string>
 

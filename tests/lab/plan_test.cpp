@@ -1,4 +1,4 @@
-#include "lab/plan.h"
+#include "lab/campaign/plan.h"
 
 #include "base/error.h"
 

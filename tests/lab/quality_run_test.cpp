@@ -1,9 +1,9 @@
 // When `lab run` measures quality, and what it then starts. The program is a stand-in that answers at once.
-#include "lab/quality_run.h"
+#include "lab/run/quality_run.h"
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign_run.h"
+#include "lab/run/campaign_run.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "lab/result.h"
+#include "lab/campaign/result.h"
 
 #include "fabricated_document.h"
 #include "temp_dir.h"

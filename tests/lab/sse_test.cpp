@@ -1,4 +1,4 @@
-#include "lab/sse.h"
+#include "lab/http/sse.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,8 @@
-#include "lab/summary.h"
+#include "lab/measure/summary.h"
 
 #include "base/error.h"
 #include "fabricated_document.h"
+#include "lab/measure/summary_json.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

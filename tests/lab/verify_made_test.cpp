@@ -1,8 +1,8 @@
 // Files that a campaign made, right and wrong ones.
-#include "lab/verify_made.h"
+#include "lab/run/verify_made.h"
 
 #include "base/error.h"
-#include "engine/quantize.h"
+#include "engine/make/quantize.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

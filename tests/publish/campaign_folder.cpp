@@ -2,9 +2,10 @@
 
 #include "base/error.h"
 #include "e2e/program.h"
-#include "lab/campaign_plan.h"
-#include "lab/summary.h"
+#include "lab/campaign/campaign_plan.h"
+#include "lab/measure/summary.h"
 
+#include "lab/campaign/plan_file.h"
 #include "lab/fabricated_document.h"
 
 namespace shimmy::e2e {

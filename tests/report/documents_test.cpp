@@ -1,14 +1,15 @@
 // The documents of a campaign whose figures are known by hand.
-#include "report/documents.h"
+#include "report/documents/documents.h"
 
 #include "base/error.h"
-#include "base/subprocess.h"
+#include "base/process/subprocess.h"
 #include "fabricated_document.h"
-#include "lab/summary.h"
-#include "report/findings.h"
-#include "report/quality.h"
-#include "report/tables.h"
-#include "report/text_report.h"
+#include "lab/measure/summary.h"
+#include "lab/measure/summary_json.h"
+#include "report/documents/text_report.h"
+#include "report/figures/findings.h"
+#include "report/figures/quality.h"
+#include "report/figures/tables.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

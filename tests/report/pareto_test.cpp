@@ -1,5 +1,5 @@
 // Fronts and recommendations of figures that are known by hand.
-#include "report/pareto.h"
+#include "report/figures/pareto.h"
 
 #include "base/files.h"
 #include "temp_dir.h"

@@ -1,7 +1,7 @@
 // The 36-run campaign on two synthetic models of real shapes, killed twice and resumed.
-#include "base/child_process.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process/child_process.h"
 #include "e2e/program.h"
 #include "temp_dir.h"
 

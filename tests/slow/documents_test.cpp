@@ -1,7 +1,7 @@
 // The documents of a real campaign on the embedded model: the page in a browser, and every command of a card run.
-#include "base/child_process.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process/child_process.h"
 #include "e2e/program.h"
 #include "temp_dir.h"
 

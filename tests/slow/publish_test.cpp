@@ -1,6 +1,6 @@
 // Large files: memory does not grow with them.
-#include "base/child_process.h"
 #include "base/files.h"
+#include "base/process/child_process.h"
 #include "base/units.h"
 #include "e2e/program.h"
 #include "hub/test_hub.h"

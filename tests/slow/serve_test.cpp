@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "e2e/server_process.h"
-#include "lab/http_client.h"
-#include "lab/request.h"
+#include "lab/http/http_client.h"
+#include "lab/http/request.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,8 +1,8 @@
 // --executor slurm on a real cluster of one node: a slurmctld and a slurmd that the test starts.
-#include "base/child_process.h"
 #include "base/error.h"
 #include "base/files.h"
-#include "base/host.h"
+#include "base/host/host.h"
+#include "base/process/child_process.h"
 #include "e2e/program.h"
 #include "temp_dir.h"
 

@@ -1,0 +1,53 @@
+// shimmy discover: every GGUF in the folders that are searched, and the folders themselves.
+#include "cli/command.h"
+#include "cli/print/model_list.h"
+#include "library/search_dirs.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+int run_discover(bool llm_only, const Globals & globals) {
+    const auto dirs = library::search_dirs(library::read_environment(), globals.model_dirs);
+    library::Catalog catalog = library::read_catalog(dirs);
+    if (llm_only) keep_llms(catalog);
+    if (globals.json) {
+        Json document = model_list_document(catalog);
+        Json searched = Json::array();
+        for (const library::SearchDir & dir : dirs) {
+            searched.push_back(
+                {{"path", dir.path.string()}, {"source", dir.source}, {"exists", fs::is_directory(dir.path)}});
+        }
+        document["searched"] = std::move(searched);
+        fmt::print("{}\n", document.dump(2));
+        return 0;
+    }
+    print_warnings(catalog);
+    fmt::print("Searched:\n");
+    for (const library::SearchDir & dir : dirs) {
+        fmt::print("  {:<12} {}{}\n", dir.source, dir.path.string(), fs::is_directory(dir.path) ? "" : " (not there)");
+    }
+    fmt::print("\n{} model(s) found\n{}", catalog.models.size(), model_list_text(catalog));
+    return 0;
+}
+
+}  // namespace
+
+void add_discover(Commands & commands) {
+    auto llm_only = std::make_shared<bool>(false);
+    CLI::App * command = commands.add("discover", "search this machine for models and say where",
+                                      [llm_only, &commands] { return run_discover(*llm_only, commands.globals()); });
+    command->add_flag("--llm-only", *llm_only, "leave out projectors, adapters, vocabularies and embedding models");
+    command->footer(
+        "Searched, four folders deep: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "
+        "`SHIMMY_MODEL_PATHS` (separated by `;`), `OLLAMA_MODELS`, `HF_HUB_CACHE`, `HF_HOME/hub`, "
+        "`~/.cache/huggingface/hub`, `~/.ollama/models`, `~/.lmstudio/models`, `~/models` and "
+        "`~/.local/share/shimmy/models`. Folders that cannot be read and files that are not whole are warnings on "
+        "stderr. A split model is one entry; a file that several links lead to is listed once.");
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,96 @@
+// shimmy imatrix: what a text makes of a model's weights, for better quantization.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/process/progress.h"
+#include "cli/command.h"
+#include "cli/placement_options.h"
+#include "engine/load/device.h"
+#include "engine/make/imatrix_coverage.h"
+#include "engine/make/make_imatrix.h"
+#include "gguf/model_info.h"
+
+#include <map>
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+struct Options {
+    std::string output;
+    engine::ImatrixOptions imatrix;
+};
+
+fs::path default_output(const std::string & model) {
+    const fs::path path = model;
+    return path.parent_path() / (path.stem().string() + ".imatrix.gguf");
+}
+
+void warn(const engine::ImatrixCoverage & coverage) {
+    std::map<int, std::vector<int>> by_layer;
+    for (const engine::UnreachedExpert & one : coverage.unreached)
+        by_layer[one.layer].push_back(one.expert);
+    for (const auto & [layer, experts] : by_layer)
+        fmt::print(stderr,
+                   "shimmy: warning: layer {}: the text never reaches expert {}: the matrix knows nothing of its "
+                   "weights, use a longer or more varied text\n",
+                   layer, fmt::join(experts, ", "));
+}
+
+int run_imatrix(Options options, const Globals & globals) {
+    engine::ImatrixOptions & imatrix = options.imatrix;
+    gguf::read_model_info(imatrix.load.path);
+    imatrix.output = options.output.empty() ? default_output(imatrix.load.path) : fs::path(options.output);
+    imatrix.load.placement = placement_option(globals);
+    engine::load_backends(globals.gpu_backend);
+    {
+        Progress progress("imatrix of " + imatrix.load.path, globals.json);
+        engine::make_imatrix(imatrix, [&](uint64_t done, uint64_t total) { progress.update(done, total); });
+    }
+    const engine::ImatrixCoverage coverage = engine::read_imatrix_coverage(imatrix.output);
+    warn(coverage);
+    if (globals.json) {
+        Json unreached = Json::array();
+        for (const engine::UnreachedExpert & one : coverage.unreached)
+            unreached.push_back({{"layer", one.layer}, {"expert", one.expert}});
+        const Json document{{"path", imatrix.output.string()},
+                            {"n_tensors", coverage.n_tensors},
+                            {"n_chunks", coverage.n_chunks},
+                            {"n_experts", coverage.n_experts},
+                            {"unreached_experts", unreached}};
+        fmt::print("{}\n", document.dump(2));
+    } else {
+        fmt::print("{}: {} tensors over {} chunks of {} tokens; {} of {} experts reached\n", imatrix.output.string(),
+                   coverage.n_tensors, coverage.n_chunks, imatrix.load.n_ctx,
+                   coverage.n_experts - static_cast<int>(coverage.unreached.size()), coverage.n_experts);
+    }
+    return 0;
+}
+
+}  // namespace
+
+void add_imatrix(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    options->imatrix.load.n_ctx = 512;
+    CLI::App * command = commands.add("imatrix", "importance matrix of a model on a text, for quantize --imatrix",
+                                      [options, &commands] { return run_imatrix(*options, commands.globals()); });
+    command->add_option("--model", options->imatrix.load.path, "F16, BF16 or F32 model")->type_name("FILE")->required();
+    command
+        ->add_option("--text", options->imatrix.text,
+                     "text like what the model is for, UTF-8; not the one that quality is measured on")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("--out", options->output, "GGUF file to write (default: beside the model, .imatrix.gguf)")
+        ->type_name("FILE");
+    command->add_option("--chunks", options->imatrix.n_chunks, "chunks of --ctx tokens at most; 0: all of the text")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    add_load_options(*command, options->imatrix.load);
+    command->footer(
+        "Computed by llama.cpp's llama-imatrix, which comes with the program. An expert that no token reaches is named "
+        "in a warning: its weights are quantized as if all mattered alike.");
+}
+
+}  // namespace shimmy::cli

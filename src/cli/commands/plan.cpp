@@ -1,0 +1,264 @@
+// shimmy plan: what a model would take, before it is downloaded or quantized.
+#include "base/error.h"
+#include "base/host/bandwidth.h"
+#include "base/host/host.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/commands/plan_hardware.h"
+#include "cli/placement_options.h"
+#include "cli/print/plan_document.h"
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/predict/fit.h"
+#include "engine/predict/quantization.h"
+#include "engine/predict/stand_in.h"
+#include "hub/api/model_files.h"
+#include "hub/download/pull.h"
+#include "hub/download/remote_gguf.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+// From what an old card reads to what an H100 does.
+constexpr double VRAM_BANDWIDTH_LOW = 200e9;
+constexpr double VRAM_BANDWIDTH_HIGH = 3350e9;
+
+// Of these the minimum VRAM is shown, where the model can be quantized to them.
+constexpr std::array QUANTIZATIONS{"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"};
+
+struct Options {
+    std::string file;
+    std::string shape;
+    std::string repo;
+    std::string quantization;
+    std::string vram;
+    std::string ram;
+    std::string ram_bandwidth;
+    std::string vram_bandwidth;
+    bool hardware = false;
+    engine::LoadOptions load;
+};
+
+// Where the model comes from; the objects keep its files until the plan is made.
+struct Source {
+    std::string text;
+    std::string file;  // empty: a shape
+    gguf::Shape shape;
+    std::unique_ptr<hub::RemoteGguf> remote;
+    uint64_t file_bytes = 0;  // of the file as it is
+    std::string file_quantization;
+    bool can_quantize = false;
+
+    std::unique_ptr<engine::StandIn> stand_in(const std::string & quantization) const {
+        const bool as_is = !file.empty() && (quantization.empty() || quantization == file_quantization);
+        if (!file.empty()) return std::make_unique<engine::StandIn>(file, as_is ? "" : quantization);
+        return std::make_unique<engine::StandIn>(shape, quantization);
+    }
+};
+
+bool is_unquantized(const std::string & type) {
+    return type == "F32" || type == "F16" || type == "BF16";
+}
+
+Source file_source(const std::string & file, const std::string & text) {
+    const gguf::ModelInfo info = gguf::read_model_info(file);
+    if (info.n_tensors == 0) fail("{}: holds a vocabulary and no weights", text);
+    Source source;
+    source.text = text;
+    source.file = file;
+    source.file_bytes = info.size_bytes;
+    source.file_quantization = info.quantization;
+    source.can_quantize = is_unquantized(info.quantization);
+    return source;
+}
+
+// A model that was pulled as the Hub has it now; otherwise its header is fetched.
+Source repo_source(const std::string & repo, const std::string & quantization) {
+    hub::check_repo_id(repo, "--repo");
+    const hub::Environment environment = hub::read_environment();
+    const auto note = [](const std::string & line) { fmt::print(stderr, "{}\n", line); };
+    const auto cached = hub::find_in_cache(environment, {repo, quantization});
+    const auto from_cache = [&] {
+        const std::string path = cached->files.front().string();
+        return file_source(path, fmt::format("{}/{}", repo, cached->files.front().filename().string()));
+    };
+    if (environment.offline && cached) return from_cache();
+    const hub::Api api(environment, note);
+    if (cached && hub::find_commit(api, repo, hub::MAIN) == cached->commit) return from_cache();
+    const std::string file = hub::choose_model(hub::list_models(api, repo), quantization, repo);
+    auto remote = std::make_unique<hub::RemoteGguf>(api, repo, file);
+    Source source = file_source(remote->path().string(), fmt::format("{}/{}", repo, file));
+    source.remote = std::move(remote);
+    return source;
+}
+
+Source find_source(const Options & options) {
+    const int n_given =
+        (options.file.empty() ? 0 : 1) + (options.shape.empty() ? 0 : 1) + (options.repo.empty() ? 0 : 1);
+    if (n_given != 1) fail_usage("give one of FILE, --shape NAME and --repo USER/NAME");
+    if (!options.file.empty()) return file_source(options.file, options.file);
+    if (!options.repo.empty()) {
+        return hub::checking_answers([&] { return repo_source(options.repo, options.quantization); });
+    }
+    Source source;
+    source.shape = gguf::load_shape(options.shape);
+    source.text = source.shape.name;
+    source.can_quantize = source.shape.quantization != "MXFP4_MOE";  // its makers publish it quantized
+    return source;
+}
+
+void check_quantization(const Source & source, const std::string & quantization) {
+    const std::string own = source.file.empty() ? source.shape.quantization : source.file_quantization;
+    if (source.can_quantize || quantization.empty() || quantization == own) return;
+    fail("{}: is already quantized ({}), so {} cannot be made from it: leave out --quant", source.text, own,
+         quantization);
+}
+
+engine::BandwidthRange bandwidth_option(const std::string & text, const char * option) {
+    std::string bytes = text;
+    if (bytes.ends_with("/s")) bytes.resize(bytes.size() - 2);
+    const auto value = static_cast<double>(parse_bytes(bytes, option));
+    if (value <= 0.0) fail_usage("{}: must be above 0", option);
+    return {value, value, "given"};
+}
+
+void set_limits(const Options & options, const engine::Device & device, Plan & plan) {
+    const bool exact = device.is_gpu();
+    plan.exact = exact;
+    plan.device_name = device.name;
+    plan.software_device = device.software;
+    if (!options.vram.empty()) {
+        plan.vram_limit_bytes = parse_bytes(options.vram, "--vram");
+        plan.vram_limit_source = "--vram";
+    } else if (exact) {
+        uint64_t free_bytes = 0;
+        for (const engine::Device & gpu : engine::devices()) {
+            const bool in_use = options.load.device.empty() ? gpu.kind == engine::DeviceKind::gpu && !gpu.software
+                                                            : gpu.name == device.name;
+            if (in_use) free_bytes += gpu.memory_free_bytes;
+        }
+        plan.vram_limit_bytes = free_bytes;
+        plan.vram_limit_source = fmt::format("free on {} now", device.name);
+    }
+    plan.ram_limit_bytes = options.ram.empty() ? host().ram_bytes : parse_bytes(options.ram, "--ram");
+    plan.ram_limit_source = options.ram.empty() ? "of this machine" : "--ram";
+    if (options.ram_bandwidth.empty()) {
+        const double measured = measure_ram_bandwidth(default_threads());
+        plan.ram = {measured, measured, "measured"};
+    } else {
+        plan.ram = bandwidth_option(options.ram_bandwidth, "--bandwidth");
+    }
+    plan.vram = options.vram_bandwidth.empty()
+                    ? engine::BandwidthRange{VRAM_BANDWIDTH_LOW, VRAM_BANDWIDTH_HIGH, "assumed"}
+                    : bandwidth_option(options.vram_bandwidth, "--vram-bandwidth");
+}
+
+QuantizationNeed need_of(const engine::StandIn & model, engine::LoadOptions load, const Plan & plan) {
+    load.path = model.path().string();
+    const auto extremes = engine::estimate_extremes(load, plan.ram, plan.vram);
+    return {model.quantization(), model.size_bytes(), extremes.front().vram.total_bytes(),
+            extremes.back().vram.total_bytes(), extremes.back().host.total_bytes()};
+}
+
+void plan_quantizations(const Source & source, const engine::LoadOptions & load, Plan & plan) {
+    std::vector<std::string> types{plan.quantization};
+    if (source.can_quantize) {
+        types.assign(QUANTIZATIONS.begin(), QUANTIZATIONS.end());
+        if (std::find(types.begin(), types.end(), plan.quantization) == types.end()) types.push_back(plan.quantization);
+    }
+    for (const std::string & type : types)
+        plan.quantizations.push_back(need_of(*source.stand_in(type), load, plan));
+    std::stable_sort(
+        plan.quantizations.begin(), plan.quantizations.end(),
+        [](const QuantizationNeed & a, const QuantizationNeed & b) { return a.disk_bytes < b.disk_bytes; });
+}
+
+Plan make_plan(const Options & options, const engine::Device & device) {
+    const Source source = find_source(options);
+    const std::string quantization =
+        options.quantization.empty() ? "" : engine::canonical_quantization(options.quantization);
+    check_quantization(source, quantization);
+    const auto model = source.stand_in(quantization);
+    Plan plan;
+    set_limits(options, device, plan);
+    plan.source = source.text;
+    plan.info = gguf::read_model_info(model->path());
+    plan.quantization = model->quantization();
+    const bool as_is = !source.file.empty() && plan.quantization == source.file_quantization;
+    plan.disk_bytes = as_is ? source.file_bytes : model->size_bytes();
+    plan.fetched_bytes = source.remote ? source.remote->fetched_bytes() : 0;
+
+    engine::LoadOptions load = options.load;
+    load.path = model->path().string();
+    if (!plan.exact) load.device = engine::MODELLED_CUDA;
+    plan.n_ctx = static_cast<int>(engine::context_size(load, static_cast<uint32_t>(plan.info.n_ctx_train)));
+    plan.placements = engine::estimate_placements(load, plan.ram, plan.vram);
+    plan_quantizations(source, load, plan);
+    return plan;
+}
+
+int run_plan(const Options & options, const Globals & globals) {
+    if (globals.cpu_moe || globals.n_cpu_moe)
+        fail_usage("plan shows every placement: leave out --cpu-moe and --n-cpu-moe");
+    load_backends(globals, options.load.device);
+    const engine::Device device = engine::find_device(options.load.device);
+    if (options.hardware) {
+        if (!options.file.empty() || !options.repo.empty() || !options.vram.empty() || !options.quantization.empty())
+            fail_usage(
+                "--hardware shows the reference models on several cards: it takes no FILE, --repo, --quant or --vram");
+        HardwareOptions guide;
+        guide.load = options.load;
+        if (!device.is_gpu()) guide.load.device = engine::MODELLED_CUDA;
+        guide.exact = device.is_gpu();
+        guide.device_name = device.name;
+        if (!options.shape.empty()) guide.shapes = {options.shape};
+        if (!options.ram.empty()) guide.ram_limit_bytes = parse_bytes(options.ram, "--ram");
+        return print_hardware_guide(guide, globals.json);
+    }
+    const Plan plan = make_plan(options, device);
+    if (globals.json) {
+        fmt::print("{}\n", to_json(plan).dump(2, ' ', false, Json::error_handler_t::replace));
+    } else {
+        fmt::print("{}", to_text(plan));
+    }
+    return 0;
+}
+
+}  // namespace
+
+void add_plan(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    CLI::App * command =
+        commands.add("plan", "predict VRAM, RAM, disk and decode rate of every placement, before downloading anything",
+                     [options, &commands] { return run_plan(*options, commands.globals()); });
+    command->add_option("file", options->file, "GGUF file; of a split model, its first part")->type_name("FILE");
+    command->add_option("--shape", options->shape, "reference shape or a TOML file instead of a file")
+        ->type_name("NAME|SPEC.toml");
+    command->add_option("--repo", options->repo, "repository on the Hugging Face Hub; only the file's header is read")
+        ->type_name("USER/NAME");
+    command->add_option("--quant", options->quantization, "quantization (default: the file's or the shape's own)")
+        ->type_name("TYPE");
+    command->add_option("--vram", options->vram, "memory of the card (default: what is free on the one that is there)")
+        ->type_name("SIZE");
+    command->add_option("--ram", options->ram, "RAM (default: this machine's)")->type_name("SIZE");
+    command
+        ->add_option("--bandwidth", options->ram_bandwidth, "read bandwidth of the RAM, as 60GB/s (default: measured)")
+        ->type_name("RATE");
+    command
+        ->add_option("--vram-bandwidth", options->vram_bandwidth,
+                     "read bandwidth of the VRAM (default: the range of cards, 200 to 3350 GB/s)")
+        ->type_name("RATE");
+    command->add_flag("--hardware", options->hardware,
+                      "which placement of each reference model and quantization fits cards of 8 to 80 GiB");
+    add_load_options(*command, options->load);
+    command->footer(
+        "VRAM is exact where a GPU is there (llama.cpp's own load, without allocating), otherwise modelled, and the "
+        "output says which. Decode rates are predicted from bytes and bandwidth, never measured. HF_ENDPOINT and "
+        "HF_TOKEN are read for --repo.");
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,22 @@
+// `shimmy plan --hardware`: which placement of each reference model fits which card.
+#pragma once
+
+#include "engine/load/load_options.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace shimmy::cli {
+
+struct HardwareOptions {
+    engine::LoadOptions load;  // device and context
+    bool exact = false;
+    std::string device_name;
+    std::vector<std::string> shapes{"phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b"};
+    uint64_t ram_limit_bytes = 0;  // 0: the guide says what RAM is needed and limits nothing
+};
+
+int print_hardware_guide(const HardwareOptions & options, bool json);
+
+}  // namespace shimmy::cli

@@ -1,0 +1,81 @@
+// shimmy probe: does a model load.
+#include "base/error.h"
+#include "base/json.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
+#include "engine/run/model.h"
+#include "gguf/model_info.h"
+
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr uint32_t PROBE_N_CTX = 64;  // the weights are what is probed: the smallest KV cache will do
+
+struct Options {
+    std::string name;
+    engine::LoadOptions load;
+};
+
+int probe(Options options, const Globals & globals) {
+    options.load.path = model_file(options.name, globals).string();
+    options.load.placement = placement_option(globals);
+    const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
+    load_backends(globals, options.load.device);
+    const engine::Model model(options.load);
+    const engine::MemoryUse memory = model.memory();
+    if (globals.json) {
+        const Json document{{"name", options.name},
+                            {"path", options.load.path},
+                            {"ok", true},
+                            {"arch", info.arch},
+                            {"quantization", info.quantization},
+                            {"n_params", info.n_params},
+                            {"n_expert", info.n_expert},
+                            {"size_bytes", info.size_bytes},
+                            {"device", model.device().name},
+                            {"placement", engine::to_string(options.load.placement)},
+                            {"load_ms", model.load_ms()},
+                            {"vram_bytes", memory.vram().total_bytes()},
+                            {"host_bytes", memory.host().total_bytes()}};
+        fmt::print("{}\n", document.dump(2));
+    } else {
+        fmt::print("{}: ok: {} {}, {} parameters, loaded on {} in {:.0f} ms, VRAM {}\n", options.name, info.arch,
+                   info.quantization, format_count(info.n_params), model.device().name, model.load_ms(),
+                   format_bytes(memory.vram().total_bytes()));
+    }
+    return 0;
+}
+
+// Whatever keeps the model from running is exit code 2 here, as scripts that call `probe` expect.
+int run_probe(const Options & options, const Globals & globals) {
+    try {
+        return probe(options, globals);
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const std::exception & error) {
+        throw UsageError(error.what());
+    }
+}
+
+}  // namespace
+
+void add_probe(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    options->load.n_ctx = PROBE_N_CTX;
+    CLI::App * command = commands.add("probe", "load a model and say whether it works",
+                                      [options, &commands] { return run_probe(*options, commands.globals()); });
+    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
+        ->type_name("FILE|NAME")
+        ->required();
+    add_load_options(*command, options->load);
+    command->footer("Exit codes: 0 the model loads; 2 it does not, with the reason.");
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,271 @@
+// shimmy quality: what a quantization costs, as perplexity and KL divergence to the model it was made from.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/host/cache_dir.h"
+#include "base/json.h"
+#include "base/process/progress.h"
+#include "base/units.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/placement_options.h"
+#include "cli/print/quality_document.h"
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/load/placement.h"
+#include "engine/load/version.h"
+#include "engine/run/describe.h"
+#include "lab/campaign/hash_cache.h"
+#include "quality/evaluate.h"
+#include "quality/offload_check.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr int EXIT_CODE_DEFECT = 1;
+// From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
+// decoding, take the CPU's kernels.
+constexpr uint32_t N_UBATCH_ON_CPU = 16;
+// Of --check-offload, whose small batches read all experts again and again: a wrong kernel shows in some hundred
+// tokens.
+constexpr int MAX_OFFLOAD_CHUNKS = 8;
+constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
+
+struct Options {
+    std::string base;
+    std::vector<std::string> models;
+    std::string text;
+    int n_chunks = 0;
+    bool check_offload = false;
+    std::string cache_size = "20GiB";
+    engine::LoadOptions load;
+};
+
+// How a file is run.
+struct RunAs {
+    engine::Placement placement;
+    int n_chunks = 0;  // at most; 0: all
+    uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
+};
+
+// One command's work: what all of its runs share.
+class Measurement {
+public:
+    Measurement(const Options & options, const Globals & globals)
+        : options_(options),
+          globals_(globals),
+          text_(read_file(options.text)),
+          cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
+          hashes_(cache_folder().empty() ? fs::path() : cache_folder() / "hashes.json") {
+        if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
+        uses_moe_backend_ = load_backends(globals, options.load.device);
+    }
+
+    const std::string & text() const { return text_; }
+
+    std::string sha256(const std::string & file) {
+        const std::string hash = hashes_.model_sha256(file, [this](const fs::path & part) -> ByteProgress {
+            const bool quick = fs::file_size(part) < GIB;  // a second or so
+            auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), globals_.json || quick);
+            return [progress](uint64_t done, uint64_t total) { progress->update(done, total); };
+        });
+        save_hashes();
+        return hash;
+    }
+
+    quality::Reference reference(const std::string & base, RunAs as) {
+        quality::ReferenceOptions reference;
+        reference.load = load_options(base, as);
+        reference.text = text_;
+        reference.n_chunks = static_cast<size_t>(as.n_chunks);
+        reference.settings = settings(reference.load, as.n_chunks);
+        quality::Reference result(reference, cache_, progress("base " + base));
+        if (!cache_.note().empty()) fmt::print(stderr, "shimmy: {}\n", cache_.note());
+        return result;
+    }
+
+    quality::Comparison compare(const quality::Reference & reference, const std::string & file, RunAs as) {
+        return reference.compare(load_options(file, as), progress(file));
+    }
+
+private:
+    fs::path cache_folder() const {
+        const fs::path dir = cache_dir();
+        const bool keeps = parse_bytes(options_.cache_size, "--cache-size") > 0;
+        return dir.empty() || !keeps ? fs::path() : dir / "quality";
+    }
+
+    engine::LoadOptions load_options(const std::string & file, RunAs as) const {
+        engine::LoadOptions load = options_.load;
+        load.path = file;
+        load.placement = as.placement;
+        load.n_ubatch = as.n_ubatch;
+        return load;
+    }
+
+    Json settings(const engine::LoadOptions & load, int n_chunks) {
+        const engine::Device device = engine::find_device(load.device);
+        return {{"model_sha256", sha256(load.path)},
+                {"text_sha256", sha256_hex(text_)},
+                {"n_ctx", load.n_ctx},
+                {"n_chunks", n_chunks},
+                {"n_ubatch", load.n_ubatch},
+                {"n_threads", load.n_threads},
+                {"placement", engine::to_string(load.placement)},
+                {"device", device.backend + " " + device.description},
+                {"moe_backend", uses_moe_backend_},
+                {"llama_cpp_version", engine::llama_cpp_version()}};
+    }
+
+    void save_hashes() {
+        if (cache_folder().empty()) return;
+        try {
+            fs::create_directories(cache_folder());
+            hashes_.save();
+        } catch (const std::exception &) {  // a cache that cannot be written only costs time
+        }
+    }
+
+    quality::OnChunk progress(const std::string & label) const {
+        auto shown = std::make_shared<Progress>(label, globals_.json);
+        return [shown](size_t done, size_t total) { shown->update(done, total); };
+    }
+
+    const Options & options_;
+    const Globals & globals_;
+    std::string text_;
+    quality::ReferenceCache cache_;
+    lab::HashCache hashes_;
+    bool uses_moe_backend_ = false;
+};
+
+// The base is there to be compared with, and may be larger than the card: it is checked where it stands alone.
+std::span<const MeasuredModel> offload_candidates(const std::vector<MeasuredModel> & models) {
+    return std::span(models).subspan(models.size() > 1 ? 1 : 0);
+}
+
+std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::vector<MeasuredModel> & models,
+                                        const Options & options) {
+    std::vector<OffloadCheck> checks;
+    if (!options.check_offload) return checks;
+    const int n_chunks = options.n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(options.n_chunks, MAX_OFFLOAD_CHUNKS);
+    for (const MeasuredModel & model : offload_candidates(models)) {
+        const quality::Reference baseline =
+            measurement.reference(model.file, {engine::Placement::baseline(), n_chunks, N_UBATCH_ON_CPU});
+        const quality::Comparison offload =
+            measurement.compare(baseline, model.file, {engine::Placement::offload(), n_chunks, N_UBATCH_ON_CPU});
+        checks.push_back(
+            {model.file, model.info.quantization, offload.figures, quality::offload_kld_bound(model.info)});
+    }
+    return checks;
+}
+
+void require_offload_checkable(const std::vector<MeasuredModel> & models, const Globals & globals,
+                               const Options & options) {
+    if (!options.check_offload) return;
+    for (const MeasuredModel & model : offload_candidates(models)) {
+        if (!model.info.cpu_moe_applies())
+            fail_usage("--check-offload: {} has no expert tensors: there is nothing to offload", model.file);
+    }
+    engine::load_backends(globals.gpu_backend);
+    if (!engine::find_device(options.load.device).is_gpu())
+        fail_usage("--check-offload needs a GPU to take the experts from (a software one: --device gpu)");
+}
+
+Json document(const Options & options, engine::Placement placement, const std::string & text,
+              const quality::Reference & reference, const std::vector<MeasuredModel> & models,
+              const std::vector<OffloadCheck> & checks) {
+    Json entries = Json::array();
+    for (const MeasuredModel & model : models)
+        entries.push_back(to_json(model));
+    Json offload = Json::array();
+    for (const OffloadCheck & check : checks)
+        offload.push_back(to_json(check));
+    Json result = {{"base", {{"file", options.base}, {"sha256", models.front().sha256}}},
+                   {"text", {{"file", options.text}, {"sha256", sha256_hex(text)}}},
+                   {"shimmy_version", shimmy_version()},
+                   {"llama_cpp_version", engine::llama_cpp_version()},
+                   {"placement", engine::to_string(placement)},
+                   {"device", engine::device_json(engine::find_device(options.load.device))},
+                   {"n_ctx", options.load.n_ctx},
+                   {"max_chunks", options.n_chunks},
+                   {"n_chunks", reference.n_chunks()},
+                   {"base_from_cache", reference.from_cache()},
+                   {"models", entries}};
+    if (options.check_offload) result["offload"] = offload;
+    return result;
+}
+
+int run_quality(const Options & options, const Globals & globals) {
+    std::vector<std::string> files{options.base};  // the figure 0 that all others stand beside
+    files.insert(files.end(), options.models.begin(), options.models.end());
+    std::vector<MeasuredModel> models;
+    for (const std::string & file : files)
+        models.push_back({gguf::read_model_info(file), file, {}, {}});
+    require_offload_checkable(models, globals, options);
+
+    Measurement measurement(options, globals);
+    const engine::Placement placement = placement_option(globals);
+    const quality::Reference reference = measurement.reference(options.base, {placement, options.n_chunks});
+    for (MeasuredModel & model : models) {
+        model.sha256 = measurement.sha256(model.file);
+        model.result = &model == &models.front()
+                           ? reference.base()
+                           : measurement.compare(reference, model.file, {placement, options.n_chunks});
+    }
+    const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
+    if (globals.json) {
+        fmt::print("{}\n", document(options, placement, measurement.text(), reference, models, checks).dump(2));
+    } else {
+        fmt::print("{}\n{} chunks of {} tokens of {}; KL divergence to {} in nats, ± one standard error.\n{}",
+                   quality_text(models), reference.n_chunks(), options.load.n_ctx, options.text, options.base,
+                   offload_text(checks));
+    }
+    const bool sound =
+        std::all_of(checks.begin(), checks.end(), [](const OffloadCheck & check) { return check.within_bound(); });
+    return sound ? 0 : EXIT_CODE_DEFECT;
+}
+
+}  // namespace
+
+void add_quality(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    options->load.n_ctx = 512;
+    CLI::App * command = commands.add("quality", "perplexity of quantized models, and how far they are from their base",
+                                      [options, &commands] { return run_quality(*options, commands.globals()); });
+    command->add_option("--base", options->base, "the model that the others were quantized from")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("models,--model", options->models, "quantized models (the base itself is always a line)")
+        ->type_name("FILE");
+    command
+        ->add_option("--text", options->text, "evaluation text, UTF-8: natural, and not what the models were tuned on")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("--chunks", options->n_chunks, "chunks of --ctx tokens at most; 0: all of the text")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_flag("--check-offload", options->check_offload,
+                      "also run every model (the base, if it stands alone) with all experts on the GPU and with "
+                      "--cpu-moe, on 8 chunks at most, and report as a defect what the kernels' rounding does not "
+                      "explain");
+    command
+        ->add_option("--cache-size", options->cache_size,
+                     "keep the base's predictions for later commands, of this size at most, the longest unused going "
+                     "first; 0: keep nothing")
+        ->type_name("SIZE")
+        ->capture_default_str();
+    add_load_options(*command, options->load);
+    command->footer(
+        "The second half of every chunk is predicted, as llama-perplexity does it. The base's predictions are kept in "
+        "the cache folder (SHIMMY_CACHE, else shimmy in XDG_CACHE_HOME or ~/.cache): 2 bytes x vocabulary x half of "
+        "--ctx per chunk, for the same file, text and settings. Exit codes: 0 measured; 1 failed, or --check-offload "
+        "found a defect.");
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,120 @@
+// shimmy quantize: every wanted quantization of a model, whole files or none.
+#include "engine/make/quantize.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/process/progress.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/commands/quantize_target.h"
+#include "engine/predict/quantization.h"
+#include "gguf/model_info.h"
+
+#include <chrono>
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+struct Options {
+    std::string input;
+    std::vector<std::string> types;
+    std::string out_dir;
+    std::string imatrix;
+    std::vector<std::string> tensor_types;
+    TargetOptions target;
+};
+
+// "phi-3.5-moe-f16.gguf" and Q4_K_M: "phi-3.5-moe-Q4_K_M.gguf". The input's own type is dropped from the name.
+std::string output_stem(const Options & options) {
+    std::string stem = fs::path(options.input).stem().string();
+    for (const std::string suffix : {"-f16", "-F16", "-bf16", "-BF16", "-f32", "-F32", ".f16", ".F16"}) {
+        if (stem.ends_with(suffix)) stem.resize(stem.size() - suffix.size());
+    }
+    return stem;
+}
+
+fs::path output_dir(const Options & options) {
+    const fs::path dir = options.out_dir.empty() ? fs::path(options.input).parent_path() : fs::path(options.out_dir);
+    return dir.empty() ? "." : dir;
+}
+
+std::vector<engine::TensorOverride> tensor_types(const Options & options) {
+    std::vector<engine::TensorOverride> result;
+    for (const std::string & text : options.tensor_types)
+        result.push_back(engine::parse_tensor_override(text));
+    return result;
+}
+
+Json quantize_one(const Options & options, const std::string & type, const Globals & globals) {
+    const fs::path output = output_dir(options) / fmt::format("{}-{}.gguf", output_stem(options), type);
+    if (fs::exists(output) && fs::equivalent(output, options.input))
+        fail_usage("{}: the output would replace the input", output.string());
+    const auto start = std::chrono::steady_clock::now();
+    {
+        Progress progress(fmt::format("{} -> {}", fs::path(options.input).filename().string(), type), globals.json);
+        engine::quantize(
+            {options.input, output, type, options.imatrix, options.target.load.n_threads, tensor_types(options)},
+            [&](uint64_t done, uint64_t total) { progress.update(done, total); });
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const gguf::ModelInfo info = gguf::read_model_info(output);
+    if (!globals.json) {
+        fmt::print("{:<8} {:>10}  {:5.2f} bits/weight  {:7.1f} s  {}\n", type, format_bytes(info.size_bytes),
+                   info.bits_per_weight, seconds, output.string());
+    }
+    return {{"quantization", type},
+            {"path", output.string()},
+            {"size_bytes", info.size_bytes},
+            {"bits_per_weight", info.bits_per_weight},
+            {"elapsed_ms", seconds * 1000.0}};
+}
+
+int run_quantize(const Options & options, const Globals & globals) {
+    if (options.types.empty() && !options.target.is_set())
+        fail_usage("give --types, or --target-size or --target-vram with --text");
+    if (options.target.is_set() && !options.tensor_types.empty())
+        fail_usage("--tensor-type says what --target-size and --target-vram are to find out: give one or the other");
+    std::vector<std::string> types;
+    for (const std::string & type : options.types)
+        types.push_back(engine::canonical_quantization(type));
+    (void)tensor_types(options);  // mistakes are said before work begins
+    engine::require_quantizable(options.input);
+    const fs::path dir = output_dir(options);
+    ensure_writable_dir(dir);
+    remove_stale_part_files(dir);
+    Json files = Json::array();
+    for (const std::string & type : types)
+        files.push_back(quantize_one(options, type, globals));
+    if (options.target.is_set())
+        files.push_back(
+            quantize_to_target(options.target, options.input, output_stem(options), dir, options.imatrix, globals));
+    if (globals.json) fmt::print("{}\n", Json{{"input", options.input}, {"files", files}}.dump(2));
+    return 0;
+}
+
+}  // namespace
+
+void add_quantize(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    CLI::App * command = commands.add("quantize", "write quantized copies of an F16, BF16 or F32 model",
+                                      [options, &commands] { return run_quantize(*options, commands.globals()); });
+    command->add_option("input", options->input, "GGUF file to quantize")->type_name("FILE")->required();
+    command->add_option("--types", options->types, "quantizations, separated by ',': Q2_K,Q4_K_M,Q8_0")
+        ->type_name("TYPES")
+        ->delimiter(',');
+    command->add_option("--out-dir", options->out_dir, "folder for the results (default: beside the input)")
+        ->type_name("DIR");
+    command->add_option("--imatrix", options->imatrix, "importance matrix made by shimmy imatrix or llama-imatrix")
+        ->type_name("FILE");
+    command
+        ->add_option("--tensor-type", options->tensor_types,
+                     "type of the tensors whose names hold a match of the regular expression, as in "
+                     "ffn_down_exps=Q6_K; may be given several times, and the first that matches decides")
+        ->type_name("PATTERN=TYPE")
+        ->allow_extra_args(false);
+    add_target_options(*command, options->target);
+}
+
+}  // namespace shimmy::cli

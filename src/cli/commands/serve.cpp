@@ -1,0 +1,256 @@
+// shimmy serve: models behind an HTTP server.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/units.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/load/version.h"
+#include "engine/run/describe.h"
+#include "gguf/model_info.h"
+#include "library/catalog.h"
+#include "library/names.h"
+#include "serve/server.h"
+
+#include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr uint32_t MAX_PARALLEL = 1024;
+constexpr uint32_t MAX_BATCH = 1U << 20;
+constexpr const char * ANY_FREE_PORT = "auto";
+
+struct Options {
+    std::vector<std::string> models;
+    std::string bind;
+    std::string ollama_bind;
+    std::string api_key;
+    std::string api_key_file;
+    bool insecure = false;
+    int max_loaded = 0;
+    bool embeddings = false;
+    std::string pooling;
+    std::string chat_template_file;
+    engine::LoadOptions load;
+};
+
+// The first line of the file.
+std::string read_key(const std::string & file) {
+    const std::string text = read_file(file);
+    const std::string key = text.substr(0, text.find_first_of("\r\n"));
+    if (key.empty()) fail_usage("{}: the first line holds no key", file);
+    return key;
+}
+
+serve::Address bind_address(const std::string & option) {
+    const char * variable = std::getenv("SHIMMY_BIND_ADDRESS");
+    const std::string text = !option.empty() ? option : variable != nullptr ? variable : "";
+    if (text == ANY_FREE_PORT) return serve::free_address();
+    return text.empty() ? serve::Address{} : serve::parse_address(text);
+}
+
+serve::ServedModel named_model(const std::string & name_or_path, const Globals & globals) {
+    const fs::path path = model_file(name_or_path, globals);
+    const gguf::ModelInfo info = gguf::read_model_info(path);
+    return {library::normalized_name(library::name_stem(path)),
+            path,
+            "argument",
+            info.arch,
+            info.quantization,
+            info.size_bytes,
+            info.n_params,
+            info.cpu_moe_applies()};
+}
+
+// Every model of this machine that generates text; with `embeddings` also those that do nothing else.
+std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs, bool embeddings) {
+    std::vector<serve::ServedModel> models;
+    const library::Catalog catalog =
+        library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
+    for (const library::CatalogModel & model : catalog.models) {
+        const bool wanted = library::is_llm(model.type) || (embeddings && model.type == library::ModelType::embedding);
+        if (!wanted) continue;
+        models.push_back({model.name, model.path, model.source, model.arch, model.quantization, model.size_bytes,
+                          model.n_params, model.n_expert > 0});
+    }
+    return models;
+}
+
+void set_models(serve::ServerOptions & server, const Options & options, const Globals & globals) {
+    if (options.models.empty()) {
+        server.discover = [model_dirs = globals.model_dirs, embeddings = options.embeddings] {
+            return discovered_models(model_dirs, embeddings);
+        };
+        server.models = server.discover();
+        server.load_at_start = false;
+        return;
+    }
+    for (const std::string & name : options.models)
+        server.models.push_back(named_model(name, globals));
+}
+
+Json model_document(const serve::ServedModel & model) {
+    return {{"path", model.path.string()},
+            {"name", gguf::read_model_info(model.path).name},
+            {"arch", model.arch},
+            {"quantization", model.quantization},
+            {"size_bytes", model.size_bytes}};
+}
+
+// One line, so that a program that starts the server can read it while the server runs.
+Json started_document(const serve::ServerOptions & server, const serve::Started & started,
+                      const std::vector<engine::Device> & devices_before, bool moe_backend) {
+    Json names = Json::array();
+    for (const serve::ServedModel & model : server.models)
+        names.push_back(model.name);
+    Json document{{"address", started.address.text()},
+                  {"ollama_address", started.ollama_address ? Json(started.ollama_address->text()) : Json(nullptr)},
+                  {"pid", ::getpid()},
+                  {"shimmy_version", shimmy_version()},
+                  {"llama_cpp_version", engine::llama_cpp_version()},
+                  {"host", engine::host_json()},
+                  {"placement", engine::to_string(server.model.load.placement)},
+                  {"moe_backend", moe_backend},
+                  {"models", names}};
+    if (!started.loaded) return document;
+    const serve::Loaded & loaded = *started.loaded;
+    document["model"] = model_document(server.models.front());
+    document["device"] = engine::device_json(loaded.device);
+    document["n_threads"] = loaded.n_threads;
+    document["n_ctx"] = loaded.n_ctx;
+    document["n_parallel"] = loaded.n_parallel;
+    document["has_chat_template"] = loaded.has_chat_template;
+    document["load_ms"] = loaded.load_ms;
+    document["memory"] = engine::memory_json(loaded.memory, loaded.expert_ram_bytes, devices_before);
+    return document;
+}
+
+void print_started(const serve::ServerOptions & server, const serve::Started & started) {
+    fmt::print(stderr, "http://{}\n", started.address.text());
+    if (started.ollama_address) fmt::print(stderr, "http://{} (Ollama's API)\n", started.ollama_address->text());
+    if (!started.loaded) {
+        fmt::print(stderr, "{} model(s), each loaded when it is first asked for (shimmy list shows them)\n",
+                   server.models.size());
+        return;
+    }
+    const serve::Loaded & loaded = *started.loaded;
+    fmt::print(stderr, "{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)\n",
+               server.models.front().path.filename().string(), loaded.device.name,
+               format_bytes(loaded.memory.vram().total_bytes()), loaded.n_parallel, loaded.n_ctx);
+    if (loaded.device.software)
+        fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", loaded.device.name);
+}
+
+int run_serve(const Options & options, const Globals & globals) {
+    serve::ServerOptions server;
+    server.model.load = options.load;
+    server.model.load.placement = placement_option(globals);
+    server.model.embeddings = options.embeddings;
+    server.model.pooling = options.pooling;
+    if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
+    server.model.verbosity = globals.verbosity;
+    server.address = bind_address(options.bind);
+    if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
+    server.api_key = options.api_key_file.empty() ? options.api_key : read_key(options.api_key_file);
+    server.insecure = options.insecure;
+    server.max_loaded = options.max_loaded;
+    set_models(server, options, globals);
+    const bool moe_backend = load_backends(globals, options.load.device);
+    const std::vector<engine::Device> devices_before = engine::devices();
+    serve::serve(server, [&](const serve::Started & started) {
+        if (globals.json) {
+            fmt::print("{}\n", started_document(server, started, devices_before, moe_backend).dump());
+            std::fflush(stdout);
+        } else {
+            print_started(server, started);
+        }
+    });
+    return 0;
+}
+
+// How models are loaded, beside what every command that loads one takes.
+void add_model_options(CLI::App & command, Options & options) {
+    auto * embeddings =
+        command.add_flag("--embeddings", options.embeddings,
+                         "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
+    command
+        .add_option("--pooling", options.pooling,
+                    "how the embeddings of a text's tokens become one (default: as the model says, else mean)")
+        ->type_name("mean|cls|last|none")
+        ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
+        ->needs(embeddings);
+    command
+        .add_option("--chat-template-file", options.chat_template_file,
+                    "a chat template (Jinja) in place of the one that is in the model")
+        ->type_name("FILE");
+    command.add_option("--batch", options.load.n_batch, "tokens of prompts that are taken at a time")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
+    command
+        .add_option("--ubatch", options.load.n_ubatch,
+                    "tokens that are computed at a time, at most those of --batch: larger is faster for long prompts, "
+                    "and needs more memory")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
+}
+
+}  // namespace
+
+void add_serve(Commands & commands) {
+    auto options = std::make_shared<Options>();
+    CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
+                                      [options, &commands] { return run_serve(*options, commands.globals()); });
+    command
+        ->add_option("--model,--model-path", options->models,
+                     "model to load at start, a GGUF file or a name from `shimmy list`; may be given several times. "
+                     "None: every model that `shimmy list` shows, each loaded when it is first asked for")
+        ->type_name("FILE|NAME")
+        ->allow_extra_args(false);
+    command
+        ->add_option("--bind", options->bind,
+                     fmt::format("HOST:PORT to listen on (default: {}); port 0: any free one; auto: the first free one "
+                                 "from {} on",
+                                 serve::Address{}.text(), serve::DEFAULT_PORT))
+        ->type_name("ADDRESS|auto");
+    command
+        ->add_option(
+            "--ollama-bind", options->ollama_bind,
+            fmt::format("a second HOST:PORT, for Ollama's API; its clients expect 127.0.0.1:{}", serve::OLLAMA_PORT))
+        ->type_name("ADDRESS");
+    auto * key = command->add_option("--api-key", options->api_key, "key that requests must carry")->type_name("KEY");
+    command->add_option("--api-key-file", options->api_key_file, "read the key from a file")
+        ->type_name("FILE")
+        ->excludes(key);
+    command->add_flag("--insecure", options->insecure, "take requests from other machines without a key");
+    command
+        ->add_option("--parallel", options->load.n_parallel,
+                     "requests that a model computes at once, each with a context of its own")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_PARALLEL))
+        ->capture_default_str();
+    command
+        ->add_option("--max-loaded", options->max_loaded,
+                     "models loaded at once; 0: as many as fit. The one not used for longest makes room")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    add_model_options(*command, *options);
+    add_load_options(*command, options->load);
+    command->footer(
+        "docs/API.md has every path, with examples. Ctrl-C or SIGTERM ends it. An address that other machines can "
+        "reach needs a key, or `--insecure`. `SHIMMY_BIND_ADDRESS` is read where `--bind` is not given. With --json, "
+        "one line on stdout says where it listens and what was loaded.");
+}
+
+}  // namespace shimmy::cli

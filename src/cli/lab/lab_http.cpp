@@ -1,0 +1,111 @@
+// shimmy lab http: one measurement through a server on loopback.
+#include "base/error.h"
+#include "base/process/subprocess.h"
+#include "cli/lab/lab_commands.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
+#include "engine/load/load_options.h"
+#include "lab/http/http_run.h"
+
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr int MAX_CLIENTS = 1024;
+
+struct Options {
+    std::string model;
+    lab::HttpRunOptions run;
+    engine::LoadOptions load;
+};
+
+std::vector<std::string> server_command(const Options & options, const Globals & globals) {
+    std::vector<std::string> argv{self_path(), "serve", "--model", model_file(options.model, globals).string()};
+    const auto add = [&](std::initializer_list<std::string> more) { argv.insert(argv.end(), more); };
+    add({"--ctx", fmt::format("{}", options.load.n_ctx), "--threads", fmt::format("{}", options.load.n_threads)});
+    if (!options.load.device.empty()) add({"--device", options.load.device});
+    if (!options.load.warm_up) add({"--no-warmup"});
+    add({"--gpu-backend", globals.gpu_backend, "--moe-backend", globals.moe_backend});
+    if (globals.cpu_moe) add({"--cpu-moe"});
+    if (globals.n_cpu_moe) add({"--n-cpu-moe", fmt::format("{}", *globals.n_cpu_moe)});
+    return argv;
+}
+
+void print_figures(const Json & document) {
+    if (document.contains("load")) {
+        const Json & load = document["load"];
+        fmt::print(
+            "{} clients for {:.1f} s: {:.1f} tokens/s in all; TTFT {:.1f} ms (90%: {:.1f}, 99%: {:.1f}); between "
+            "tokens {:.1f} ms (90%: {:.1f}, 99%: {:.1f}); {} of {} requests failed\n",
+            load["n_clients"].get<int>(), load["duration_ms"].get<double>() / 1000.0, load["total_tps"].get<double>(),
+            load["ttft_ms"]["p50"].get<double>(), load["ttft_ms"]["p90"].get<double>(),
+            load["ttft_ms"]["p99"].get<double>(), load["gap_ms"]["p50"].get<double>(),
+            load["gap_ms"]["p90"].get<double>(), load["gap_ms"]["p99"].get<double>(),
+            load["n_failed_requests"].get<int>(), load["n_requests"].get<int>());
+    } else {
+        fmt::print("{}\n{} output tokens; TTFT {:.1f} ms, {:.1f} ms in all\n", document["text"].get<std::string>(),
+                   document["n_output_tokens"].get<int>(), document["ttft_ms"].get<double>(),
+                   document["total_ms"].get<double>());
+    }
+    if (document["device"]["software"].get<bool>()) fmt::print(stderr, "a software device: its speed is not a GPU's\n");
+}
+
+int run_http(Options options, const Globals & globals) {
+    if (options.run.n_clients == 0 && options.run.prompts.size() > 1)
+        fail_usage("one --prompt without --clients: only clients ask several in turn");
+    options.run.server_command = server_command(options, globals);
+    const Json document = lab::measure_http(options.run);
+    if (globals.json) {
+        fmt::print("{}\n", document.dump(2));
+    } else {
+        print_figures(document);
+    }
+    return 0;
+}
+
+}  // namespace
+
+void add_lab_http(Commands & commands, CLI::App * lab) {
+    auto options = std::make_shared<Options>();
+    CLI::App * http = commands.add(
+        "http", "measure one request, or many clients, through a server on loopback",
+        [options, &commands] { return run_http(*options, commands.globals()); }, lab);
+    http->add_option("--model", options->model, "model: a GGUF file or a name from `shimmy list`")
+        ->type_name("FILE|NAME")
+        ->required();
+    http->add_option("--prompt,-p", options->run.prompts, "what to say to the model; with --clients also several")
+        ->allow_extra_args(false)
+        ->type_name("TEXT")
+        ->required();
+    auto * no_stream = http->add_flag("--no-stream{false}", options->run.stream, "ask for the whole answer at once");
+    auto * clients =
+        http->add_option("--clients", options->run.n_clients, "clients at once, each asking again when it is answered")
+            ->type_name("N")
+            ->check(CLI::Range(1, MAX_CLIENTS))
+            ->excludes(no_stream);
+    http->add_option("--duration", options->run.duration_s, "seconds that the clients ask for")
+        ->type_name("S")
+        ->check(CLI::PositiveNumber)
+        ->needs(clients)
+        ->capture_default_str();
+    http->add_option("--max-tokens,-n", options->run.max_tokens, "tokens of an answer at most")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    http->add_option("--temperature", options->run.sampling.temperature, "0 is greedy: always the likeliest token")
+        ->type_name("T")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str();
+    http->add_option("--seed", options->run.sampling.seed, "same seed, same device: same text")
+        ->type_name("N")
+        ->capture_default_str();
+    add_load_options(*http, options->load);
+    http->footer(
+        "What a campaign does for its modes stream and no-stream and for its [load]: starts `shimmy serve` on a free "
+        "port of 127.0.0.1, asks once cold and once warm (or with many clients for a while), checks every event of a "
+        "stream, and stops the server. docs/RESULTS.md describes the document of --json.");
+}
+
+}  // namespace shimmy::cli

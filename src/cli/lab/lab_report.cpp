@@ -1,0 +1,55 @@
+// shimmy lab report: the documents of a campaign, from its result files alone.
+#include "base/json.h"
+#include "cli/lab/lab_commands.h"
+#include "lab/campaign/campaign_plan.h"
+#include "lab/campaign/plan_file.h"
+#include "lab/measure/summary.h"
+#include "lab/measure/summary_json.h"
+#include "report/documents/documents.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr int EXIT_CODE_FAILED = 1;
+
+int run_lab_report(const LabCampaign & options, const Globals & globals) {
+    const lab::Campaign campaign = options.read();
+    lab::CampaignPlan plan = lab::read_plan(campaign.out_dir);
+    lab::look_up_results(plan);
+    const lab::Summary summary = lab::summarize_campaign(plan);
+    const report::Documents documents = report::write_documents(lab::to_json(summary), campaign.out_dir, options.file,
+                                                                lab::rerun_command(summary, options.command("run")));
+    if (globals.json) {
+        Json written = Json::array();
+        for (const fs::path & file : documents.written)
+            written.push_back(file.string());
+        fmt::print("{}\n", Json{{"written", written}, {"refused", documents.refused}}.dump(2));
+    } else {
+        for (const fs::path & file : documents.written)
+            fmt::print("{}\n", file.string());
+    }
+    for (const std::string & reason : documents.refused)
+        fmt::print(stderr, "shimmy: {}\n", reason);
+    return documents.refused.empty() ? 0 : EXIT_CODE_FAILED;
+}
+
+}  // namespace
+
+void add_lab_report(Commands & commands, CLI::App * lab) {
+    auto options = std::make_shared<LabCampaign>();
+    CLI::App * command = commands.add(
+        "report", "write the documents of a campaign from its result files: tables, charts, white paper, model cards",
+        [options, &commands] { return run_lab_report(*options, commands.globals()); }, lab);
+    add_campaign_options(*command, *options);
+    command->footer(
+        "Writes summary.json, results.csv, report.md, report.html, whitepaper.md, checklist.md and cards/ into the "
+        "campaign's folder; the same results give the same bytes. Exit codes: 0 all written; 1 a document was refused "
+        "because figures are missing, and the reason names the run to do.");
+}
+
+}  // namespace shimmy::cli

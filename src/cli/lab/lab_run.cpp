@@ -1,0 +1,247 @@
+// shimmy lab run: makes the runs of a campaign that are missing.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/process/subprocess.h"
+#include "base/units.h"
+#include "cli/lab/lab_commands.h"
+#include "engine/load/placement.h"
+#include "lab/measure/summary_json.h"
+#include "lab/run/campaign_run.h"
+#include "lab/run/estimate.h"
+#include "lab/run/real_hooks.h"
+#include "lab/run/slurm.h"
+#include "report/documents/documents.h"
+#include "report/documents/text_report.h"
+#include "report/text/table.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr int EXIT_CODE_FAILED = 1;
+
+struct Options {
+    LabCampaign campaign;
+    std::string only;
+    bool retry_failed = false;
+    bool dry_run = false;
+    std::string executor = "local";
+    std::vector<std::string> sbatch_args;
+};
+
+const char * state_word(lab::ResultState state, bool to_make) {
+    switch (state) {
+        case lab::ResultState::absent:
+            return to_make ? "to do" : "not chosen";
+        case lab::ResultState::invalid:
+            return to_make ? "to do again (not a whole result)" : "not a whole result";
+        case lab::ResultState::stale:
+            return to_make ? "to do again (other settings or model file)" : "of other settings or another model file";
+        case lab::ResultState::failed:
+            return to_make ? "to do again (failed)" : "failed (--retry-failed makes it again)";
+        case lab::ResultState::valid:
+            return "done";
+    }
+    return "";
+}
+
+// What there is to do, in words and numbers.
+struct DryRun {
+    lab::CampaignPlan plan;
+    std::vector<size_t> variants;
+    std::vector<size_t> runs;
+    lab::Estimate estimate;
+
+    bool is_to_do(size_t run) const { return std::find(runs.begin(), runs.end(), run) != runs.end(); }
+    const char * state(size_t run) const { return state_word(plan.results[run].state, is_to_do(run)); }
+};
+
+DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
+    const lab::Hooks hooks = lab::real_hooks();
+    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}};
+    dry.variants = lab::variants_to_make(dry.plan, options);
+    dry.runs = lab::runs_to_make(dry.plan, options);
+    dry.estimate = lab::estimate(dry.plan, dry.variants, dry.runs, hooks);
+    return dry;
+}
+
+Json dry_run_document(const DryRun & dry) {
+    const lab::CampaignPlan & plan = dry.plan;
+    Json quantize = Json::array();
+    for (const size_t i : dry.variants)
+        quantize.push_back({{"input", plan.variants[i].input.string()}, {"output", plan.variants[i].path.string()}});
+    Json runs = Json::array();
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        runs.push_back(
+            {{"run", plan.describe_run(i)}, {"file", plan.result_path_of(i).string()}, {"state", dry.state(i)}});
+    }
+    return {{"campaign", plan.campaign.name},
+            {"out_dir", plan.campaign.out_dir.string()},
+            {"quantize", quantize},
+            {"runs", runs},
+            {"n_runs_to_do", dry.runs.size()},
+            {"estimate",
+             {{"time_ms", dry.estimate.time_s * 1000.0},
+              {"disk_bytes", dry.estimate.disk_bytes},
+              {"n_runs_from_measured_times", dry.estimate.n_measured},
+              {"n_runs_predicted", dry.estimate.n_predicted},
+              {"assumptions", lab::ESTIMATE_ASSUMPTIONS}}}};
+}
+
+std::string format_duration(double seconds) {
+    const auto minutes = static_cast<long>(std::ceil(seconds / 60.0));
+    return minutes < 60 ? fmt::format("{} min", minutes) : fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+}
+
+// "baseline, offload"
+template <typename T, typename Name>
+std::string names(const std::vector<T> & items, Name name) {
+    std::string text;
+    for (const T & item : items)
+        text += (text.empty() ? "" : ", ") + std::string(name(item));
+    return text;
+}
+
+// What every model file is measured in.
+std::string matrix_text(const lab::Campaign & campaign) {
+    std::string text = fmt::format(
+        "placements  {}\nmodes       {}\nprompts     {}\nrepeats     {}\n",
+        names(campaign.placements, [](engine::Placement placement) { return engine::to_string(placement); }),
+        names(campaign.modes, [](lab::Mode mode) { return lab::to_string(mode); }),
+        names(campaign.prompts, [](const lab::Prompt & prompt) { return prompt.id; }), campaign.repeats);
+    if (!campaign.load.clients.empty())
+        text += fmt::format("load        {} clients, {} s each, {} repeat(s)\n", fmt::join(campaign.load.clients, ", "),
+                            campaign.load.duration_s, campaign.load.repeats);
+    return text + (campaign.quality.text.empty()
+                       ? "quality     not measured: the campaign has no [quality]\n"
+                       : fmt::format("quality     on {}, at the end\n", campaign.quality.text.string()));
+}
+
+// A line per model file.
+report::Table runs_table(const DryRun & dry) {
+    using Align = report::Table::Align;
+    const lab::CampaignPlan & plan = dry.plan;
+    report::Table table;
+    table.columns = {{"model", Align::left},
+                     {"type", Align::left},
+                     {"file", Align::left},
+                     {"runs"},
+                     {"done"},
+                     {"failed"},
+                     {"to do"}};
+    for (size_t variant = 0; variant < plan.variants.size(); ++variant) {
+        std::array<size_t, 4> counts{};  // runs, done, failed, to do
+        for (size_t i = 0; i < plan.runs.size(); ++i) {
+            if (plan.runs[i].variant != variant) continue;
+            const lab::ResultState state = plan.results[i].state;
+            counts[0] += 1;
+            counts[1] += state == lab::ResultState::valid ? 1 : 0;
+            counts[2] += state == lab::ResultState::failed ? 1 : 0;
+            counts[3] += dry.is_to_do(i) ? 1 : 0;
+        }
+        const bool to_make = std::find(dry.variants.begin(), dry.variants.end(), variant) != dry.variants.end();
+        const char * file = to_make                         ? "to make"
+                            : !plan.sha256[variant].empty() ? "there"
+                            : plan.errors[variant].empty()  ? "not chosen"
+                                                            : "failed";
+        table.rows.push_back({plan.variants[variant].model, plan.variants[variant].quantization, file,
+                              fmt::format("{}", counts[0]), fmt::format("{}", counts[1]), fmt::format("{}", counts[2]),
+                              fmt::format("{}", counts[3])});
+    }
+    return table;
+}
+
+void print_dry_run(const DryRun & dry, bool every_run) {
+    const lab::CampaignPlan & plan = dry.plan;
+    fmt::print("campaign {} into {}\n\n{}\n{}\n", plan.campaign.name, plan.campaign.out_dir.string(),
+               matrix_text(plan.campaign), runs_table(dry).text());
+    for (size_t i = 0; every_run && i < plan.runs.size(); ++i)
+        fmt::print("{}: {}\n", plan.describe_run(i), dry.state(i));
+    fmt::print("{} file(s) to make, {} of {} runs to do{}\n", dry.variants.size(), dry.runs.size(), plan.runs.size(),
+               every_run ? "" : " (-v lists them)");
+    fmt::print("disk: {} more; time: about {}{}", format_bytes(dry.estimate.disk_bytes),
+               format_duration(dry.estimate.time_s), plan.campaign.quality.text.empty() ? "" : " and the quality");
+    if (dry.estimate.n_predicted > 0) {
+        fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted, lab::ESTIMATE_ASSUMPTIONS);
+    } else {
+        fmt::print(", from the runs that are done\n");
+    }
+}
+
+int run_lab(const Options & options, const Globals & globals) {
+    refuse_placement_options(globals);
+    const lab::Campaign campaign = options.campaign.read();
+    lab::CampaignOptions run_options;
+    run_options.program = self_path();
+    run_options.backends = {globals.gpu_backend, globals.moe_backend};
+    run_options.command = options.campaign.command("run");
+    run_options.quiet = globals.json;
+    run_options.only = options.only;
+    run_options.retry_failed = options.retry_failed;
+    run_options.dry_run = options.dry_run;
+
+    if (options.dry_run) {
+        const DryRun dry = plan_dry_run(campaign, run_options);
+        if (globals.json) {
+            fmt::print("{}\n", dry_run_document(dry).dump(2));
+        } else {
+            print_dry_run(dry, globals.verbosity > 0);
+        }
+        return 0;
+    }
+    const lab::Hooks hooks = lab::real_hooks();
+    const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
+                                                               : lab::local_executor(run_options, hooks);
+    const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
+    const Json document = lab::to_json(summary);
+    const std::string rerun = lab::rerun_command(summary, run_options.command);
+    const report::Documents documents =
+        report::write_documents(document, campaign.out_dir, options.campaign.file, rerun);
+    if (globals.json) {
+        fmt::print("{}\n", document.dump(2));
+    } else {
+        fmt::print("{}\n{}", report::text_report(document, rerun), report::describe(documents, campaign.out_dir));
+    }
+    return summary.complete() ? 0 : EXIT_CODE_FAILED;
+}
+
+}  // namespace
+
+void add_lab_run(Commands & commands, CLI::App * lab) {
+    auto options = std::make_shared<Options>();
+    CLI::App * run = commands.add(
+        "run", "run a campaign: quantize, measure every combination, print the table",
+        [options, &commands] { return run_lab(*options, commands.globals()); }, lab);
+    add_campaign_options(*run, options->campaign);
+    run->add_option("--device", options->campaign.device, "device of every run, instead of the campaign's")
+        ->type_name("NAME");
+    run->add_option("--only", options->only,
+                    "make only runs whose <model>/<type>/<placement>/<mode>/<prompt>-<repeat> holds this shell pattern")
+        ->type_name("PATTERN");
+    run->add_flag("--retry-failed", options->retry_failed,
+                  "make runs and files again that failed; they stay failed otherwise");
+    run->add_option("--executor", options->executor,
+                    "where the runs are made: one after the other here, or as one Slurm job array")
+        ->check(CLI::IsMember({"local", "slurm"}))
+        ->capture_default_str();
+    run->add_option("--sbatch-arg", options->sbatch_args,
+                    "passed on to sbatch, as in --sbatch-arg=--gres=gpu:1; may be given several times")
+        ->type_name("ARG")
+        ->allow_extra_args(false);
+    run->add_flag("--dry-run", options->dry_run,
+                  "say what would be done, with time and disk (-v: every run), and do nothing");
+    run->footer(
+        "Can be stopped and killed at any time: the same command goes on where it was. Runs that are finished are not "
+        "repeated, as long as the campaign's settings, the model files and the program are the same. A run that fails "
+        "or takes longer than the campaign's timeout_s is recorded with its reason and does not stop the others. Exit "
+        "codes: 0 every figure is there; 1 runs failed or are missing, and what depends on them is left out of the "
+        "table.");
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,56 @@
+// What `shimmy plan` found, as a JSON document and as text.
+#pragma once
+
+#include "base/json.h"
+#include "engine/predict/placement_plan.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::cli {
+
+// One quantization of the model at its two ends.
+struct QuantizationNeed {
+    std::string quantization;
+    uint64_t disk_bytes = 0;
+    uint64_t baseline_vram_bytes = 0;
+    uint64_t min_vram_bytes = 0;  // with every layer's experts on the CPU
+    uint64_t min_vram_host_bytes = 0;
+};
+
+struct Plan {
+    std::string source;  // file, shape or repository with file
+    gguf::ModelInfo info;
+    std::string quantization;
+    uint64_t disk_bytes = 0;
+    uint64_t fetched_bytes = 0;  // of a remote file's header
+    int n_ctx = 0;
+
+    bool exact = false;       // by the no-allocation load of a device that is there; otherwise modelled
+    std::string device_name;  // that device
+    bool software_device = false;
+
+    std::optional<uint64_t> vram_limit_bytes;  // none: no card is there or named, so nothing can be said to fit
+    std::string vram_limit_source;
+    uint64_t ram_limit_bytes = 0;
+    std::string ram_limit_source;
+    engine::BandwidthRange ram;
+    engine::BandwidthRange vram;
+
+    std::vector<engine::PlacementEstimate> placements;
+    std::vector<QuantizationNeed> quantizations;
+
+    std::optional<bool> fits(const engine::PlacementEstimate & estimate) const;
+    // Points into `placements`; null if nothing fits or no card is known.
+    const engine::PlacementEstimate * best() const;
+    std::string why() const;  // of best(), or of there being none
+};
+
+Json to_json(const Plan & plan);
+std::string to_text(const Plan & plan);
+
+// "exact for Vulkan0, …" or what the model of CUDA leaves out.
+std::string method_note(bool exact, const std::string & device_name);
+
+}  // namespace shimmy::cli

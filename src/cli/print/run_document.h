@@ -1,0 +1,32 @@
+// The JSON document of one generation: what `generate --json` prints and the lab stores.
+#pragma once
+
+#include "base/json.h"
+#include "engine/load/device.h"
+#include "engine/load/placement.h"
+#include "engine/run/model.h"
+#include "engine/run/sampling_options.h"
+#include "gguf/model_info.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::cli {
+
+struct RunSettings {
+    std::string path;    // model file
+    std::string prompt;  // as the user wrote it
+    int max_tokens = 0;
+    engine::Placement placement;
+    engine::SamplingOptions sampling;
+    bool moe_backend = false;                    // libggml-moe computed the weights on the CPU
+    std::vector<engine::Device> devices_before;  // before the model was loaded
+    std::optional<engine::GenerateResult> cold;  // the first answer after loading, where one was asked for
+};
+
+// docs/RESULTS.md describes the fields.
+Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, const engine::Model & model,
+                  const engine::GenerateResult & result);
+
+}  // namespace shimmy::cli

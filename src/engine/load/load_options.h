@@ -1,0 +1,29 @@
+// What a user chooses when a model is loaded.
+#pragma once
+
+#include "engine/load/placement.h"
+
+#include <cstdint>
+#include <string>
+
+namespace shimmy::engine {
+
+// As LoadOptions::device, for loads that allocate nothing: a CUDA card that need not be there
+// (engine/load/modelled_device.h says what is modelled and what is left out).
+inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
+
+struct LoadOptions {
+    std::string path;  // GGUF file; of a split model, its first part
+    Placement placement;
+    std::string device;       // as find_device takes it
+    int n_threads = 0;        // 0: one per physical core
+    uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
+    uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
+    uint32_t n_batch = 2048;
+    uint32_t n_ubatch = 512;
+    bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
+    bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
+    bool record_routing = false;  // for take_routing(); slows decoding
+};
+
+}  // namespace shimmy::engine

@@ -1,0 +1,170 @@
+#include "engine/load/load_params.h"
+
+#include "base/error.h"
+#include "base/host/host.h"
+#include "base/process/interrupt.h"
+#include "engine/load/llama_internal.h"
+#include "engine/load/log.h"
+#include "engine/load/modelled_device.h"
+#include "gguf/expert_tensors.h"
+
+#include "common.h"
+#include "llama-ext.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr uint32_t DEFAULT_N_CTX = 4096;
+
+// Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
+std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const Device & first) {
+    if (wanted == MODELLED_CUDA) return {modelled_cuda_device(), nullptr};
+    std::vector<ggml_backend_dev_t> picked;
+    for (const Device & device : devices()) {
+        const bool all_gpus = wanted.empty() && device.kind == DeviceKind::gpu && !device.software;
+        const bool chosen = device.is_gpu() && device.name == first.name;
+        if (all_gpus || chosen) picked.push_back(ggml_backend_dev_by_name(device.name.c_str()));
+    }
+    picked.push_back(nullptr);
+    return picked;
+}
+
+Device resolve_device(const std::string & wanted, bool no_alloc) {
+    if (wanted != MODELLED_CUDA) return find_device(wanted);
+    if (!no_alloc) fail_usage("device '{}' exists for estimates only", wanted);
+    Device device;
+    device.name = ggml_backend_dev_name(modelled_cuda_device());
+    device.description = ggml_backend_dev_description(modelled_cuda_device());
+    device.backend = "CUDA";
+    device.kind = DeviceKind::gpu;
+    return device;
+}
+
+bool on_progress(float /*progress*/, void * /*user_data*/) {
+    return !interrupted();
+}
+
+bool on_abort(void * /*user_data*/) {
+    return interrupted();
+}
+
+}  // namespace
+
+LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
+    : options_(options),
+      no_alloc_(no_alloc),
+      device_(resolve_device(options.device, no_alloc)),
+      n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
+      devices_(pick_devices(options.device, device_)) {
+    const Placement placement = options.placement;
+    if (placement == Placement::offload()) {
+        patterns_.emplace_back(LLM_FFN_EXPS_REGEX);
+    } else {
+        for (int layer = 0; layer < placement.n_cpu_moe; ++layer) {
+            patterns_.push_back(llm_ffn_block_regex(layer, LLM_FFN_EXPS_REGEX));
+        }
+    }
+    for (const std::string & pattern : patterns_) {
+        overrides_.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});
+    }
+    overrides_.push_back({nullptr, nullptr});
+}
+
+llama_model_params LoadParams::model_params() const {
+    llama_model_params params = llama_model_default_params();
+    params.devices = const_cast<ggml_backend_dev_t *>(devices_.data());  // llama.cpp reads it only
+    params.tensor_buft_overrides = patterns_.empty() ? nullptr : overrides_.data();
+    params.n_gpu_layers = device_.is_gpu() ? -1 : 0;
+    params.no_alloc = no_alloc_;
+    if (no_alloc_) params.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapping would be an allocation
+    params.progress_callback = on_progress;
+    return params;
+}
+
+llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
+    if (options_.n_ctx > n_ctx_trained) {
+        fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)",
+                   options_.path, options_.n_ctx, n_ctx_trained, n_ctx_trained);
+    }
+    llama_context_params params = llama_context_default_params();
+    const uint32_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
+    params.n_ctx = n_ctx * options_.n_parallel;
+    params.n_seq_max = options_.n_parallel;
+    params.n_batch = std::min(options_.n_batch, params.n_ctx);
+    params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
+    params.n_threads = n_threads_;
+    params.n_threads_batch = n_threads_;
+    params.abort_callback = on_abort;
+    params.no_perf = true;
+    return params;
+}
+
+llama_model_ptr LoadParams::load_model() const {
+    const LogCapture log;
+    llama_model_ptr model(llama_model_load_from_file(options_.path.c_str(), model_params()));
+    check_interrupted();
+    if (!model) fail("{}: {}", options_.path, log.reason("llama.cpp could not load it (try -vv)"));
+    return model;
+}
+
+llama_context_ptr LoadParams::make_context(llama_model * model, RoutingRecorder * routing) const {
+    const LogCapture log;
+    llama_context_params params = context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)));
+    if (routing != nullptr) {
+        params.cb_eval = routing->callback();
+        params.cb_eval_user_data = routing;
+    }
+    llama_context_ptr context(llama_init_from_model(model, params));
+    if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
+    return context;
+}
+
+bool is_in_ram(ggml_backend_buffer_type_t buffer_type) {
+    if (ggml_backend_buft_is_host(buffer_type)) return true;
+    const ggml_backend_dev_t device = ggml_backend_buft_get_device(buffer_type);
+    if (device == nullptr) return true;  // the plain CPU buffer type belongs to no device
+    const auto type = ggml_backend_dev_type(device);
+    return type == GGML_BACKEND_DEVICE_TYPE_CPU || type == GGML_BACKEND_DEVICE_TYPE_ACCEL;
+}
+
+MemoryUse read_memory(const llama_context * context) {
+    MemoryUse use;
+    for (const auto & [buffer_type, bytes] : llama_get_memory_breakdown(context)) {
+        if (bytes.total() == 0) continue;
+        BufferMemory memory;
+        memory.host = is_in_ram(buffer_type);
+        memory.device = memory.host ? "CPU" : ggml_backend_dev_name(ggml_backend_buft_get_device(buffer_type));
+        memory.buffer_type = ggml_backend_buft_name(buffer_type);
+        memory.model_bytes = bytes.model;
+        memory.context_bytes = bytes.context;
+        memory.compute_bytes = bytes.compute;
+        use.buffers.push_back(memory);
+    }
+    // llama.cpp's map is ordered by address: give the buffers an order that is the same in every run.
+    std::sort(use.buffers.begin(), use.buffers.end(), [](const BufferMemory & a, const BufferMemory & b) {
+        return std::tie(a.host, a.device, a.buffer_type) < std::tie(b.host, b.device, b.buffer_type);
+    });
+    return use;
+}
+
+std::vector<TensorPlacement> read_tensors(const llama_model * model) {
+    std::vector<TensorPlacement> result;
+    for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
+        const ggml_backend_buffer_type_t buffer_type = ggml_backend_buffer_get_type(tensor->buffer);
+        TensorPlacement placement;
+        placement.name = name;
+        placement.type = ggml_type_name(tensor->type);
+        placement.buffer_type = ggml_backend_buft_name(buffer_type);
+        placement.host = is_in_ram(buffer_type);
+        placement.bytes = ggml_nbytes(tensor);
+        placement.is_expert = gguf::is_expert_tensor(name);
+        result.push_back(std::move(placement));
+    }
+    return result;
+}
+
+}  // namespace shimmy::engine

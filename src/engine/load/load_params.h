@@ -1,0 +1,60 @@
+// Internal to the engine: LoadOptions as llama.cpp's parameter structs, with the storage they point into.
+#pragma once
+
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
+#include "engine/load/routing_recorder.h"
+
+#include "ggml-backend.h"
+#include "llama-cpp.h"
+
+#include <string>
+#include <vector>
+
+namespace shimmy::engine {
+
+class LoadParams {
+public:
+    // Resolves the device. `no_alloc`: everything is computed and nothing allocated.
+    LoadParams(const LoadOptions & options, bool no_alloc);
+    LoadParams(const LoadParams &) = delete;
+    LoadParams & operator=(const LoadParams &) = delete;
+
+    // The device that holds what is not on the CPU; the CPU itself if there is no GPU in use.
+    const Device & device() const { return device_; }
+    int n_threads() const { return n_threads_; }
+
+    // Null-terminated; nothing else in it: the CPU only.
+    const std::vector<ggml_backend_dev_t> & backend_devices() const { return devices_; }
+    // Ended by {nullptr, nullptr}; they point into this object.
+    const std::vector<llama_model_tensor_buft_override> & overrides() const { return overrides_; }
+
+    llama_model_params model_params() const;
+
+    // `n_ctx_trained` is what the loaded model says. Throws UsageError for a context beyond it.
+    llama_context_params context_params(uint32_t n_ctx_trained) const;
+
+    // Throws Error with llama.cpp's reason.
+    llama_model_ptr load_model() const;
+    // `routing`, if any, must outlive the context.
+    llama_context_ptr make_context(llama_model * model, RoutingRecorder * routing = nullptr) const;
+
+private:
+    LoadOptions options_;
+    bool no_alloc_;
+    Device device_;
+    int n_threads_;
+    std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only
+    std::vector<std::string> patterns_;
+    std::vector<llama_model_tensor_buft_override> overrides_;  // {nullptr, nullptr}-terminated
+};
+
+MemoryUse read_memory(const llama_context * context);
+std::vector<TensorPlacement> read_tensors(const llama_model * model);
+
+// True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM
+// in a layout of its own.
+bool is_in_ram(ggml_backend_buffer_type_t buffer_type);
+
+}  // namespace shimmy::engine

@@ -1,0 +1,84 @@
+#include "engine/load/log.h"
+
+#include "llama.h"
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <vector>
+
+namespace shimmy::engine {
+
+namespace {
+
+std::atomic<int> shown_verbosity{0};
+
+// llama.cpp logs from several threads, so what is captured has one lock. Captures nest: every open one gets the line.
+struct Captured {
+    std::mutex mutex;
+    std::vector<std::vector<std::string> *> open;
+};
+
+Captured & captured() {
+    static Captured instance;
+    return instance;
+}
+
+void on_log(ggml_log_level level, const char * text, void * /*user_data*/) {
+    thread_local ggml_log_level line_level = GGML_LOG_LEVEL_NONE;  // GGML_LOG_LEVEL_CONT continues the last line
+    if (level != GGML_LOG_LEVEL_CONT) line_level = level;
+    if (line_level == GGML_LOG_LEVEL_ERROR) {
+        const std::lock_guard lock(captured().mutex);
+        for (auto * lines : captured().open)
+            lines->emplace_back(text);
+    }
+    const int needed = line_level == GGML_LOG_LEVEL_ERROR || line_level == GGML_LOG_LEVEL_WARN ? 1 : 2;
+    if (shown_verbosity.load(std::memory_order_relaxed) >= needed) std::fputs(text, stderr);
+}
+
+// "llama_model_load: error loading model: unknown model architecture: 'x'\n" -> "unknown model architecture: 'x'"
+std::string without_prefixes(std::string line) {
+    while (!line.empty() && line.back() == '\n')
+        line.pop_back();
+    const size_t function_end = line.find(": ");
+    const bool is_function = function_end != std::string::npos && line.find(' ') > function_end;
+    if (is_function) line = line.substr(function_end + 2);
+    for (const std::string prefix : {"error loading model: ", "error loading model hyperparameters: ",
+                                     "error loading model vocabulary: ", "failed to quantize: "}) {
+        if (line.compare(0, prefix.size(), prefix) == 0) line = line.substr(prefix.size());
+    }
+    return line;
+}
+
+}  // namespace
+
+void set_log_verbosity(int verbosity) {
+    shown_verbosity = verbosity;
+    llama_log_set(on_log, nullptr);
+}
+
+struct LogCapture::Lines {
+    std::vector<std::string> lines;
+};
+
+LogCapture::LogCapture() : lines_(std::make_unique<Lines>()) {
+    llama_log_set(on_log, nullptr);
+    const std::lock_guard lock(captured().mutex);
+    captured().open.push_back(&lines_->lines);
+}
+
+LogCapture::~LogCapture() {
+    const std::lock_guard lock(captured().mutex);
+    std::erase(captured().open, &lines_->lines);
+}
+
+std::string LogCapture::reason(const std::string & fallback) const {
+    const std::lock_guard lock(captured().mutex);
+    for (const std::string & line : lines_->lines) {
+        const std::string text = without_prefixes(line);
+        if (!text.empty()) return text;
+    }
+    return fallback;
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,168 @@
+#include "engine/load/modelled_device.h"
+
+#include "ggml-backend-impl.h"
+#include "ggml.h"
+
+#include <limits>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr const char * NAME = "CUDA-modelled";
+constexpr size_t ALIGNMENT_BYTES = 128;
+constexpr int64_t ROW_PADDING = 512;            // MATRIX_ROW_PADDING
+constexpr int64_t OFFLOAD_MIN_BATCH_SIZE = 32;  // GGML_OP_OFFLOAD_MIN_BATCH's default
+
+ggml_backend_buffer_type_t buffer_type();
+
+const char * buffer_type_name(ggml_backend_buffer_type_t /*type*/) {
+    return NAME;
+}
+
+// Only asked for real memory if someone loads for real: the answer is that there is none.
+ggml_backend_buffer_t alloc_buffer(ggml_backend_buffer_type_t /*type*/, size_t /*n_bytes*/) {
+    return nullptr;
+}
+
+size_t alignment(ggml_backend_buffer_type_t /*type*/) {
+    return ALIGNMENT_BYTES;
+}
+
+size_t alloc_size(ggml_backend_buffer_type_t /*type*/, const ggml_tensor * tensor) {
+    const int64_t rest = tensor->ne[0] % ROW_PADDING;
+    const bool padded = ggml_is_quantized(tensor->type) && rest != 0;
+    return ggml_nbytes(tensor) + (padded ? ggml_row_size(tensor->type, ROW_PADDING - rest) : 0);
+}
+
+const char * backend_name(ggml_backend_t /*backend*/) {
+    return NAME;
+}
+
+void free_backend(ggml_backend_t backend) {
+    delete backend;
+}
+
+ggml_status compute(ggml_backend_t /*backend*/, ggml_cgraph * /*graph*/) {
+    return GGML_STATUS_FAILED;
+}
+
+const char * device_name(ggml_backend_dev_t /*device*/) {
+    return NAME;
+}
+
+const char * device_description(ggml_backend_dev_t /*device*/) {
+    return "a CUDA card as llama.cpp would use it, modelled";
+}
+
+void device_memory(ggml_backend_dev_t /*device*/, size_t * free_bytes, size_t * total_bytes) {
+    *free_bytes = *total_bytes = std::numeric_limits<size_t>::max() / 2;
+}
+
+enum ggml_backend_dev_type device_type(ggml_backend_dev_t /*device*/) {
+    return GGML_BACKEND_DEVICE_TYPE_GPU;
+}
+
+void device_props(ggml_backend_dev_t device, ggml_backend_dev_props * props) {
+    *props = {};
+    props->name = NAME;
+    props->description = device_description(device);
+    props->type = GGML_BACKEND_DEVICE_TYPE_GPU;
+    device_memory(device, &props->memory_free, &props->memory_total);
+    props->caps.async = true;
+    props->caps.events = true;
+    props->caps.mmap_support = true;
+}
+
+ggml_backend_t init_backend(ggml_backend_dev_t device, const char * /*params*/) {
+    static ggml_guid guid{'s', 'h', 'i', 'm', 'm', 'y', '-', 'c', 'u', 'd', 'a', 'm', 'o', 'd', 'e', 'l'};
+    ggml_backend_i interface {};
+    interface.get_name = backend_name;
+    interface.free = free_backend;
+    interface.graph_compute = compute;
+    return new ggml_backend{&guid, interface, device, nullptr};
+}
+
+ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t /*device*/) {
+    return buffer_type();
+}
+
+bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor * /*op*/) {
+    return true;
+}
+
+bool supports_buffer_type(ggml_backend_dev_t /*device*/, ggml_backend_buffer_type_t type) {
+    return type == buffer_type();
+}
+
+int64_t batch_size(const ggml_tensor * op) {
+    switch (op->op) {
+        case GGML_OP_GET_ROWS:
+            return 0;
+        case GGML_OP_MUL_MAT:
+            return op->ne[1];
+        case GGML_OP_MUL_MAT_ID:
+        case GGML_OP_ROPE:
+            return op->ne[2];
+        default:
+            return ggml_nrows(op);
+    }
+}
+
+bool offload_op(ggml_backend_dev_t /*device*/, const ggml_tensor * op) {
+    return batch_size(op) >= OFFLOAD_MIN_BATCH_SIZE;
+}
+
+size_t device_count(ggml_backend_reg_t /*registry*/) {
+    return 1;
+}
+
+ggml_backend_dev_t device_at(ggml_backend_reg_t /*registry*/, size_t /*index*/) {
+    return modelled_cuda_device();
+}
+
+const char * registry_name(ggml_backend_reg_t /*registry*/) {
+    return NAME;
+}
+
+void * no_extensions(ggml_backend_reg_t /*registry*/, const char * /*name*/) {
+    return nullptr;
+}
+
+ggml_backend_buffer_type_t buffer_type() {
+    static ggml_backend_buffer_type type = [] {
+        ggml_backend_buffer_type result{};
+        result.iface.get_name = buffer_type_name;
+        result.iface.alloc_buffer = alloc_buffer;
+        result.iface.get_alignment = alignment;
+        result.iface.get_alloc_size = alloc_size;
+        result.device = modelled_cuda_device();
+        return result;
+    }();
+    return &type;
+}
+
+}  // namespace
+
+ggml_backend_dev_t modelled_cuda_device() {
+    static ggml_backend_reg registry{
+        GGML_BACKEND_API_VERSION, {registry_name, device_count, device_at, no_extensions}, nullptr};
+    static ggml_backend_device device = [] {
+        ggml_backend_device result{};
+        result.iface.get_name = device_name;
+        result.iface.get_description = device_description;
+        result.iface.get_memory = device_memory;
+        result.iface.get_type = device_type;
+        result.iface.get_props = device_props;
+        result.iface.init_backend = init_backend;
+        result.iface.get_buffer_type = device_buffer_type;
+        result.iface.supports_op = supports_op;
+        result.iface.supports_buft = supports_buffer_type;
+        result.iface.offload_op = offload_op;
+        result.reg = &registry;
+        return result;
+    }();
+    return &device;
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,90 @@
+#include "engine/make/make_imatrix.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/host/host.h"
+#include "base/process/child_process.h"
+#include "base/process/subprocess.h"
+#include "engine/load/device.h"
+
+#include <regex>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr std::chrono::milliseconds POLL{500};
+
+// Beside the program in a build tree, with its libraries when installed.
+fs::path imatrix_program() {
+    const fs::path folder = fs::path(self_path()).parent_path();
+    for (const fs::path & candidate : {folder / "llama-imatrix", folder / SHIMMY_LIBRARY_FOLDER / "llama-imatrix"}) {
+        if (fs::exists(candidate)) return candidate.lexically_normal();
+    }
+    fail("llama-imatrix is missing beside {}: install the program again", self_path());
+}
+
+std::vector<std::string> command_line(const ImatrixOptions & options, const fs::path & output) {
+    const LoadOptions & load = options.load;
+    const Device device = find_device(load.device);
+    std::vector<std::string> argv{imatrix_program().string(),
+                                  "--model",
+                                  load.path,
+                                  "--file",
+                                  options.text.string(),
+                                  "--output",
+                                  output.string(),
+                                  "--output-format",
+                                  "gguf",
+                                  "--ctx-size",
+                                  std::to_string(load.n_ctx),
+                                  "--threads",
+                                  std::to_string(load.n_threads > 0 ? load.n_threads : default_threads()),
+                                  "--device",
+                                  device.is_gpu() ? device.name : "none"};
+    if (options.n_chunks > 0) argv.insert(argv.end(), {"--chunks", std::to_string(options.n_chunks)});
+    if (load.placement == Placement::offload()) {
+        argv.emplace_back("--cpu-moe");
+    } else if (load.placement.offloads()) {
+        argv.insert(argv.end(), {"--n-cpu-moe", std::to_string(load.placement.n_cpu_moe)});
+    }
+    return argv;
+}
+
+// "compute_imatrix: computing over 12 chunks, …" on stderr; 0 before it is there.
+uint64_t chunks_in_all(const std::string & err) {
+    std::smatch match;
+    return std::regex_search(err, match, std::regex("computing over ([0-9]+) chunks")) ? std::stoull(match[1]) : 0;
+}
+
+// The first error in llama.cpp's log, a line "0.00.055.507 E function: what is wrong"; those after it follow from it.
+// The log has a thread of its own, which may not get to write it.
+std::string reason(const std::string & err) {
+    std::smatch match;
+    const std::regex error("(?:^|\n)[0-9.]+ E (?:[a-z_0-9]+ ?: )?([^\n]+)");
+    if (std::regex_search(err, match, error)) return match[1];
+    return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
+}
+
+}  // namespace
+
+void make_imatrix(const ImatrixOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_chunk) {
+    require_readable_file(options.text);
+    ensure_writable_dir(fs::absolute(options.output).parent_path());
+    PartFile part(options.output);
+    ChildProcess child(command_line(options, part.path()));
+    uint64_t n_done = 0;
+    uint64_t n_all = 0;
+    // A perplexity ends in a comma after every chunk.
+    while (true) {
+        const auto said = child.read_until(',', POLL);
+        if (!said && child.has_ended()) break;
+        if (n_all == 0) n_all = chunks_in_all(child.err());
+        if (said && n_all > 0 && n_done < n_all) on_chunk(++n_done, n_all);
+    }
+    if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
+        fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
+    part.commit();
+}
+
+}  // namespace shimmy::engine

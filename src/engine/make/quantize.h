@@ -1,0 +1,32 @@
+// Quantization through llama.cpp's own quantizer.
+#pragma once
+
+#include "engine/predict/tensor_override.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace shimmy::engine {
+
+struct QuantizeOptions {
+    std::filesystem::path input;                    // F32, F16 or BF16 GGUF; of a split model, its first part
+    std::filesystem::path output;                   // one file, whatever the input
+    std::string type;                               // "Q4_K_M": a name of engine/predict/quantization.h
+    std::filesystem::path imatrix;                  // importance matrix (GGUF or the older .dat); empty: none
+    int n_threads = 0;                              // 0: one per physical core
+    std::vector<TensorOverride> tensor_types = {};  // the first whose pattern matches decides
+};
+
+// Throws Error if `input` is not a model that may be quantized: already quantized tensors would lose twice.
+void require_quantizable(const std::filesystem::path & input);
+
+// Writes the output whole or not at all; checks free disk first. `on_tensor(done, total)` is called after each tensor
+// and may throw to stop (Ctrl-C is looked at there). Throws Error with llama.cpp's reason, UsageError for a pattern
+// that no tensor's name matches.
+void quantize(const QuantizeOptions & options,
+              const std::function<void(uint64_t done, uint64_t total)> & on_tensor = {});
+
+}  // namespace shimmy::engine

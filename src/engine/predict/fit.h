@@ -1,0 +1,29 @@
+// Does a model fit the memory of its device, and which placement would.
+#pragma once
+
+#include "base/error.h"
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
+
+namespace shimmy::engine {
+
+// What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
+MemoryUse estimate_memory(const LoadOptions & options);
+
+// Tokens of context that a load with these options gets.
+uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
+
+// Less of it would fit, or with less else in memory.
+class DoesNotFit : public Error {
+public:
+    using Error::Error;
+};
+
+// Throws DoesNotFit that says how much is missing on which device, and which --n-cpu-moe would fit.
+void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
+
+// What loading would find out too late: throws Error for --cpu-moe without experts, a context beyond the model's and,
+// with options.check_fit, what does not fit.
+void require_loadable(const LoadOptions & options);
+
+}  // namespace shimmy::engine

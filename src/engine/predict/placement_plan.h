@@ -1,0 +1,65 @@
+// What every placement of a model would take and how fast it could decode, without loading it.
+#pragma once
+
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
+#include "gguf/model_info.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::engine {
+
+// Read bandwidth in bytes/s. The two bounds are equal where it was measured or given.
+struct BandwidthRange {
+    double low = 0.0;
+    double high = 0.0;
+    std::string source;  // "measured", "given", "assumed"
+};
+
+// Bounds of the decode rate, tokens/s. A bandwidth bound, and no more than that:
+//   high: every byte a token needs is read once at full bandwidth, with an empty context;
+//   low: at half of it (DECODE_EFFICIENCY_LOW), with a full context, and SYNC_MS lost per layer that goes to the CPU.
+struct RateRange {
+    double low_tps = 0.0;
+    double high_tps = 0.0;
+};
+inline constexpr double DECODE_EFFICIENCY_LOW = 0.5;
+inline constexpr double SYNC_MS = 0.1;
+
+// Bytes of weights that one token's pass reads.
+struct TokenBytes {
+    uint64_t host = 0;    // chosen experts of the layers whose experts are in RAM
+    uint64_t device = 0;  // all the rest: other experts' share, attention, output; one row of the token embedding
+    int n_host_layers = 0;
+};
+
+TokenBytes token_bytes(const gguf::GgufFile & file, int n_cpu_moe);
+RateRange decode_rate(const TokenBytes & bytes, uint64_t context_bytes, const BandwidthRange & ram,
+                      const BandwidthRange & vram);
+
+struct PlacementEstimate {
+    Placement placement;
+    int n_cpu_moe = 0;  // layers whose experts are on the CPU: 0 for the baseline, all of them for offload
+    BufferMemory vram;  // model, context and compute bytes on GPUs
+    BufferMemory host;  // the same in RAM, mapped weights included
+    RateRange decode;
+};
+
+// Of the baseline, of every n_cpu_moe from 1 and, last, of offload; only the baseline for a model without experts.
+// `load` names the file (real, or a StandIn's), device (MODELLED_CUDA included) and context; its placement is not used.
+std::vector<PlacementEstimate> estimate_placements(const LoadOptions & load, const BandwidthRange & ram,
+                                                   const BandwidthRange & vram);
+
+// The same for the two ends only: baseline and offload.
+std::vector<PlacementEstimate> estimate_extremes(const LoadOptions & load, const BandwidthRange & ram,
+                                                 const BandwidthRange & vram);
+
+// The fastest of `estimates` within the limits: the one that keeps the most experts on the device. None if even the
+// last does not fit.
+const PlacementEstimate * best_fit(const std::vector<PlacementEstimate> & estimates, uint64_t vram_bytes,
+                                   uint64_t ram_bytes);
+
+}  // namespace shimmy::engine

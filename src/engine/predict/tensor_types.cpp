@@ -1,0 +1,15 @@
+#include "engine/predict/tensor_types.h"
+
+#include "base/error.h"
+
+namespace shimmy::engine {
+
+ggml_type tensor_type_named(const std::string & name) {
+    for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
+        const auto type = static_cast<ggml_type>(i);
+        if (ggml_type_size(type) > 0 && name == ggml_type_name(type)) return type;
+    }
+    fail("unknown tensor type '{}'", name);
+}
+
+}  // namespace shimmy::engine

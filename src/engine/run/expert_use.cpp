@@ -1,0 +1,67 @@
+#include "engine/run/expert_use.h"
+
+#include "engine/load/llama_internal.h"
+#include "gguf/expert_tensors.h"
+
+#include "ggml-backend.h"
+#include "ggml-moe.h"
+#include "ggml.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace shimmy::engine {
+
+namespace {
+
+// nullptr if the plugin is not loaded.
+template <typename Function>
+Function moe_function(const char * name) {
+    ggml_backend_reg_t moe = ggml_backend_reg_by_name("MoE");
+    return moe == nullptr ? nullptr : reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(moe, name));
+}
+
+}  // namespace
+
+std::optional<std::vector<ExpertUse>> expert_use() {
+    const auto read = moe_function<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+    if (read == nullptr) return std::nullopt;
+    std::vector<ggml_moe_expert_stat> stats(read(nullptr, 0));
+    if (stats.empty()) return std::nullopt;
+    read(stats.data(), stats.size());
+    std::vector<ExpertUse> result;
+    for (const ggml_moe_expert_stat & stat : stats)
+        result.push_back({stat.layer, stat.expert, stat.hits, stat.bytes});
+    return result;
+}
+
+std::vector<ExpertUse> expert_use(const llama_model * model) {
+    const auto read = moe_function<ggml_moe_expert_stats_of_t>("ggml_moe_expert_stats_of");
+    if (read == nullptr) return {};
+    std::set<ggml_backend_buffer_t> buffers;  // several, of a model in several files
+    for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
+        if (gguf::is_expert_tensor(name)) buffers.insert(tensor->buffer);
+    }
+    std::map<std::pair<int, int>, ExpertUse> sum;  // by layer and expert
+    for (ggml_backend_buffer_t buffer : buffers) {
+        std::vector<ggml_moe_expert_stat> stats(read(buffer, nullptr, 0));
+        stats.resize(std::min(stats.size(), read(buffer, stats.data(), stats.size())));
+        for (const ggml_moe_expert_stat & stat : stats) {
+            ExpertUse & use = sum[{stat.layer, stat.expert}];
+            use = {stat.layer, stat.expert, use.hits + stat.hits, use.bytes + stat.bytes};
+        }
+    }
+    std::vector<ExpertUse> result;
+    for (const auto & [key, use] : sum)
+        result.push_back(use);
+    return result;
+}
+
+void reset_expert_use() {
+    const auto reset = moe_function<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset");
+    if (reset != nullptr) reset();
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,321 @@
+#include "engine/run/model.h"
+
+#include "base/error.h"
+#include "base/process/interrupt.h"
+#include "engine/load/load_params.h"
+#include "engine/load/log.h"
+#include "engine/load/routing_recorder.h"
+#include "engine/predict/fit.h"
+#include "engine/run/utf8.h"
+
+#include "chat.h"
+#include "ggml-backend.h"
+#include "llama-ext.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+namespace shimmy::engine {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int PENALTY_WINDOW = 64;   // tokens the repeat penalty looks back on; llama.cpp's default
+constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
+
+double ms_since(Clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// llama.cpp's own order of samplers: penalties, top-k, top-p, min-p, temperature, draw.
+llama_sampler_ptr make_sampler(const SamplingOptions & options, int n_vocab) {
+    llama_sampler * chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
+    if (options.repeat_penalty != 1.0F) {
+        llama_sampler_chain_add(
+            chain, llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0F, 0.0F));
+    }
+    if (options.temperature <= 0.0F) {
+        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
+        return llama_sampler_ptr(chain);
+    }
+    llama_sampler_chain_add(chain, llama_sampler_init_top_k(options.top_k));
+    llama_sampler_chain_add(chain, llama_sampler_init_top_p(options.top_p, 1));
+    llama_sampler_chain_add(chain, llama_sampler_init_min_p(options.min_p, 1));
+    llama_sampler_chain_add(chain, llama_sampler_init_temp(options.temperature));
+    llama_sampler_chain_add(chain, llama_sampler_init_dist(options.seed));
+    return llama_sampler_ptr(chain);
+}
+
+std::string token_text(const llama_vocab * vocab, llama_token token) {
+    std::string text(32, '\0');
+    int n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, /*special=*/false);
+    if (n < 0) {
+        text.resize(static_cast<size_t>(-n));
+        n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, false);
+    }
+    text.resize(static_cast<size_t>(std::max(0, n)));
+    return text;
+}
+
+// In place: logits to natural-log probabilities.
+void log_softmax(float * logits, int n) {
+    const float max = *std::max_element(logits, logits + n);
+    double sum = 0.0;
+    for (int i = 0; i < n; ++i)
+        sum += std::exp(static_cast<double>(logits[i] - max));
+    const float log_sum = max + static_cast<float>(std::log(sum));
+    for (int i = 0; i < n; ++i)
+        logits[i] -= log_sum;
+}
+
+}  // namespace
+
+const char * to_string(StopReason reason) {
+    switch (reason) {
+        case StopReason::end_of_text:
+            return "end_of_text";
+        case StopReason::max_tokens:
+            return "max_tokens";
+        case StopReason::context_full:
+            return "context_full";
+        case StopReason::stopped:
+            break;
+    }
+    return "stopped";
+}
+
+double GenerateResult::prefill_tps() const {
+    return prefill_ms > 0.0 ? n_prompt_tokens * 1000.0 / prefill_ms : 0.0;
+}
+
+std::optional<double> GenerateResult::decode_tps() const {
+    if (n_output_tokens < 2 || decode_ms <= 0.0) return std::nullopt;
+    return (n_output_tokens - 1) * 1000.0 / decode_ms;
+}
+
+struct Model::Impl {
+    std::unique_ptr<LoadParams> params;
+    std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
+    llama_model_ptr model;
+    llama_context_ptr context;
+    common_chat_templates_ptr templates;  // null: the model has none
+    double load_ms = 0.0;
+
+    const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
+
+    void decode(const llama_token * tokens, int n_tokens);
+    void prefill(const std::vector<llama_token> & tokens);
+    void warm_up();
+    void load_chat_template();
+};
+
+void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
+    const LogCapture log;
+    const int rc = llama_decode(context.get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
+    check_interrupted();  // an aborted decode returns an error of its own
+    if (rc != 0)
+        fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+void Model::Impl::prefill(const std::vector<llama_token> & tokens) {
+    const size_t n_batch = llama_n_batch(context.get());
+    for (size_t start = 0; start < tokens.size(); start += n_batch) {
+        decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)));
+    }
+    llama_synchronize(context.get());
+}
+
+// A GPU backend compiles its kernels at first use, and mapped weights are read from disk: neither belongs into the
+// first request's time. A batch and a single token take both paths.
+void Model::Impl::warm_up() {
+    const int n_tokens = std::min(N_WARMUP_TOKENS, static_cast<int>(llama_n_batch(context.get())));
+    std::vector<llama_token> tokens(static_cast<size_t>(n_tokens));
+    std::iota(tokens.begin(), tokens.end(), 0);
+    for (llama_token & token : tokens)
+        token %= llama_vocab_n_tokens(vocab());
+    prefill(tokens);
+    decode(tokens.data(), 1);
+    llama_synchronize(context.get());
+    llama_memory_clear(llama_get_memory(context.get()), true);
+}
+
+void Model::Impl::load_chat_template() {
+    if (llama_model_chat_template(model.get(), nullptr) == nullptr) return;
+    try {
+        templates = common_chat_templates_init(model.get(), "");
+    } catch (const std::exception & error) {
+        fail("the model's chat template cannot be read: {} (use --raw)", error.what());
+    }
+}
+
+Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
+    require_loadable(options);
+    impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
+    const auto start = Clock::now();
+    impl_->model = impl_->params->load_model();
+    if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
+    impl_->context = impl_->params->make_context(impl_->model.get(), impl_->routing.get());
+    impl_->load_chat_template();
+    if (options.warm_up) impl_->warm_up();
+    take_routing();  // the warm-up's tokens are nobody's
+    impl_->load_ms = ms_since(start);
+}
+
+Model::~Model() = default;
+
+const Device & Model::device() const {
+    return impl_->params->device();
+}
+
+int Model::n_threads() const {
+    return impl_->params->n_threads();
+}
+
+uint32_t Model::n_ctx() const {
+    return llama_n_ctx(impl_->context.get());
+}
+
+double Model::load_ms() const {
+    return impl_->load_ms;
+}
+
+int Model::n_vocab() const {
+    return llama_vocab_n_tokens(impl_->vocab());
+}
+
+MemoryUse Model::memory() const {
+    return read_memory(impl_->context.get());
+}
+
+std::vector<TensorPlacement> Model::tensors() const {
+    return read_tensors(impl_->model.get());
+}
+
+uint64_t Model::expert_ram_bytes() const {
+    return engine::expert_ram_bytes(tensors());
+}
+
+bool Model::has_chat_template() const {
+    return impl_->templates != nullptr;
+}
+
+std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
+    if (!impl_->templates) fail("the model has no chat template: give the whole prompt with --raw");
+    common_chat_templates_inputs inputs;
+    for (const Message & message : messages) {
+        common_chat_msg & msg = inputs.messages.emplace_back();
+        msg.role = message.role;
+        msg.content = message.content;
+    }
+    try {
+        return common_chat_templates_apply(impl_->templates.get(), inputs).prompt;
+    } catch (const std::exception & error) {
+        fail("the model's chat template failed: {} (use --raw)", error.what());
+    }
+}
+
+std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
+    const auto n_bytes = static_cast<int>(text.size());
+    std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
+    const int n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
+                                 /*add_special=*/true, parse_special);
+    if (n < 0) fail("the prompt could not be tokenized ({} tokens needed)", -n);
+    tokens.resize(static_cast<size_t>(n));
+    return tokens;
+}
+
+std::optional<int32_t> Model::bos_token() const {
+    if (!llama_vocab_get_add_bos(impl_->vocab())) return std::nullopt;
+    return llama_vocab_bos(impl_->vocab());
+}
+
+GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                               const OnText & on_text) {
+    const auto start = Clock::now();
+    const std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
+    if (tokens.empty()) fail_usage("the prompt is empty");
+    if (tokens.size() >= n_ctx()) {
+        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
+             tokens.size(), n_ctx());
+    }
+    GenerateResult result;
+    result.n_prompt_tokens = static_cast<int>(tokens.size());
+    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    const llama_sampler_ptr sampler = make_sampler(sampling, n_vocab());
+
+    const auto prefill_start = Clock::now();
+    impl_->prefill(tokens);
+    result.prefill_ms = ms_since(prefill_start);
+
+    Utf8Stream utf8;
+    const auto emit = [&](const std::string & text) {
+        result.text += text;
+        return text.empty() || !on_text || on_text(text);
+    };
+    result.stop_reason = StopReason::max_tokens;
+    while (result.n_output_tokens < max_tokens) {
+        const llama_token token = llama_sampler_sample(sampler.get(), impl_->context.get(), -1);
+        if (llama_vocab_is_eog(impl_->vocab(), token)) {
+            result.stop_reason = StopReason::end_of_text;
+            break;
+        }
+        const bool go_on = emit(utf8.push(token_text(impl_->vocab(), token)));
+        result.token_ms.push_back(ms_since(start));
+        ++result.n_output_tokens;
+        if (!go_on || interrupted()) {
+            result.stop_reason = StopReason::stopped;
+            break;
+        }
+        if (tokens.size() + result.token_ms.size() >= n_ctx()) {
+            result.stop_reason = StopReason::context_full;
+            break;
+        }
+        if (result.n_output_tokens < max_tokens) impl_->decode(&token, 1);
+    }
+    emit(utf8.finish());
+    result.total_ms = ms_since(start);
+    result.ttft_ms = result.token_ms.empty() ? result.total_ms : result.token_ms.front();
+    result.decode_ms = result.token_ms.empty() ? 0.0 : result.token_ms.back() - result.token_ms.front();
+    return result;
+}
+
+std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens, size_t first) {
+    if (tokens.size() > n_ctx()) fail("{} tokens do not fit into a context of {}", tokens.size(), n_ctx());
+    const auto width = static_cast<size_t>(n_vocab());
+    std::vector<float> rows;  // (n_tokens - first) x n_vocab
+    rows.reserve((tokens.size() - std::min(first, tokens.size())) * width);
+    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    const size_t n_batch = llama_n_batch(impl_->context.get());
+    llama_batch batch = llama_batch_init(static_cast<int>(n_batch), 0, 1);
+    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
+                                                                      [](llama_batch * b) { llama_batch_free(*b); });
+    for (size_t start = 0; start < tokens.size(); start += n_batch) {
+        batch.n_tokens = static_cast<int>(std::min(n_batch, tokens.size() - start));
+        for (int i = 0; i < batch.n_tokens; ++i) {
+            batch.token[i] = tokens[start + static_cast<size_t>(i)];
+            batch.pos[i] = static_cast<llama_pos>(start) + i;
+            batch.n_seq_id[i] = 1;
+            batch.seq_id[i][0] = 0;
+            batch.logits[i] = start + static_cast<size_t>(i) >= first ? 1 : 0;
+        }
+        const int rc = llama_decode(impl_->context.get(), batch);
+        check_interrupted();
+        if (rc != 0) fail("decoding failed at token {}", start);
+        for (int i = 0; i < batch.n_tokens; ++i) {
+            if (batch.logits[i] == 0) continue;
+            float * logits = llama_get_logits_ith(impl_->context.get(), i);
+            log_softmax(logits, n_vocab());
+            rows.insert(rows.end(), logits, logits + width);
+        }
+    }
+    return rows;
+}
+
+std::vector<LayerRouting> Model::take_routing() {
+    return impl_->routing ? impl_->routing->take() : std::vector<LayerRouting>();
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,98 @@
+// A model loaded with a placement, and text generated from it. The only way from the program to libllama's
+// inference: no llama.cpp or ggml type appears here.
+#pragma once
+
+#include "engine/load/device.h"
+#include "engine/load/load_options.h"
+#include "engine/load/memory.h"
+#include "engine/load/routing.h"
+#include "engine/run/sampling_options.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shimmy::engine {
+
+struct Message {
+    std::string role;  // "system", "user", "assistant"
+    std::string content;
+};
+
+enum class StopReason { end_of_text, max_tokens, context_full, stopped };
+const char * to_string(StopReason reason);
+
+// Times are wall-clock ms. TTFT runs from the call of generate() (request accepted; the model is already loaded) to
+// the first token handed out, so it holds tokenization, prefill and the first sample.
+struct GenerateResult {
+    std::string text;
+    StopReason stop_reason = StopReason::end_of_text;
+    int n_prompt_tokens = 0;
+    int n_output_tokens = 0;
+    double ttft_ms = 0.0;
+    double prefill_ms = 0.0;
+    double decode_ms = 0.0;  // first token to last
+    double total_ms = 0.0;
+    std::vector<double> token_ms;  // time of each output token since the call
+
+    double prefill_tps() const;                // prompt tokens per second of prefill
+    std::optional<double> decode_tps() const;  // (n_output - 1) / decode time; none for fewer than two tokens
+};
+
+// Called with each piece of text, always whole UTF-8 sequences. Returning false stops the generation.
+using OnText = std::function<bool(std::string_view text)>;
+
+class Model {
+public:
+    // Throws Error with the reason (missing, not a GGUF, truncated, unknown architecture, does not fit, a context
+    // beyond the model's, --cpu-moe without experts).
+    explicit Model(const LoadOptions & options);
+    ~Model();
+    Model(const Model &) = delete;
+    Model & operator=(const Model &) = delete;
+
+    const Device & device() const;
+    int n_threads() const;
+    uint32_t n_ctx() const;
+    double load_ms() const;
+
+    MemoryUse memory() const;
+    std::vector<TensorPlacement> tensors() const;
+    // Bytes of routed experts in RAM. Above 0 in a baseline on a GPU means that it is none: llama.cpp leaves a tensor
+    // that the device cannot hold or compute on the CPU without a word.
+    uint64_t expert_ram_bytes() const;
+
+    // The messages as the model's own chat template renders them, ready for a reply. Throws Error if the model has
+    // none.
+    std::string apply_chat_template(const std::vector<Message> & messages) const;
+    bool has_chat_template() const;
+
+    std::vector<int32_t> tokenize(const std::string & text, bool parse_special) const;
+    // The token that begins a text; none where the model was trained without one.
+    std::optional<int32_t> bos_token() const;
+
+    // Starts from an empty context. `prompt` is complete text: rendered by the template, or raw. The same seed on
+    // the same device gives the same text.
+    GenerateResult generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                            const OnText & on_text = {});
+
+    // Natural-log probabilities over the vocabulary after each token of `tokens` from `first` on: row i predicts token
+    // first + i + 1. `tokens.size() - first` rows of n_vocab floats, row-major. For comparing placements and
+    // quantizations.
+    std::vector<float> log_probabilities(const std::vector<int32_t> & tokens, size_t first = 0);
+    int n_vocab() const;
+
+    // The router's choices in all that was computed since the last call, by layer; empty without
+    // LoadOptions::record_routing, and for a model without experts.
+    std::vector<LayerRouting> take_routing();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace shimmy::engine

@@ -1,0 +1,336 @@
+#include "lab/campaign/campaign.h"
+
+#include "base/toml_reader.h"
+#include "engine/predict/quantization.h"
+#include "lab/campaign/languages.h"
+#include "library/names.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+
+namespace shimmy::lab {
+
+namespace {
+
+constexpr int MAX_REPEATS = 1000;
+constexpr int MAX_TIMEOUT_S = 7 * 24 * 3600;
+constexpr int MAX_CLIENTS = 1024;
+constexpr int MIN_MAX_TOKENS = 2;  // a decode rate needs two tokens
+
+// Names become folders and files.
+bool is_file_name_safe(const std::string & name) {
+    const auto safe = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+    return !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), safe);
+}
+
+void check_name(const TomlReader & reader, const toml::node & node, const std::string & kind,
+                const std::string & name) {
+    if (!is_file_name_safe(name)) {
+        reader.fail_at(node, fmt::format("{} '{}': letters, digits, '-', '_' and '.' only, as it becomes a file name",
+                                         kind, name));
+    }
+}
+
+template <typename T, typename Key>
+void check_new(const TomlReader & reader, const toml::node & node, const std::vector<T> & seen, const T & item, Key key,
+               const std::string & kind) {
+    for (const T & other : seen) {
+        if (key(other) == key(item)) reader.fail_at(node, fmt::format("{} '{}' is listed twice", kind, key(item)));
+    }
+}
+
+// `parse` turns the text of an element into a value and throws UsageError, to which file:line is added here.
+template <typename Parse>
+auto parse_element(const TomlReader & reader, const toml::node & node, const std::string & key, const Parse & parse) {
+    const std::string text = reader.element_string(node, key);
+    try {
+        return parse(text);
+    } catch (const UsageError & error) {
+        reader.fail_at(node, error.what());
+    }
+}
+
+// The modes of the campaign's list: a load run has a table of its own.
+Mode parse_mode(const std::string & text) {
+    for (const Mode mode : {Mode::generate, Mode::stream, Mode::no_stream}) {
+        if (text == to_string(mode)) return mode;
+    }
+    fail_usage("unknown mode '{}': generate, stream or no-stream", text);
+}
+
+std::string parse_quantization(const std::string & text) {
+    std::string lower = text;
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    return lower == INPUT_AS_IS ? lower : engine::canonical_quantization(text);
+}
+
+std::vector<std::string> read_quantizations(TomlReader & reader, const std::vector<std::string> & fallback) {
+    const toml::array * list = reader.list("quantizations");
+    if (list == nullptr) return fallback;
+    std::vector<std::string> result;
+    for (const toml::node & node : *list) {
+        const std::string type = parse_element(reader, node, "quantizations", parse_quantization);
+        check_new(
+            reader, node, result, type, [](const std::string & name) { return name; }, "quantization");
+        result.push_back(type);
+    }
+    return result;
+}
+
+std::string parse_language(const std::string & text) {
+    if (is_language_code(text)) return text;
+    fail_usage("language '{}': a code of ISO 639 such as en, de or yue, multilingual, or code", text);
+}
+
+std::vector<std::string> read_languages(TomlReader & reader, const std::vector<std::string> & fallback) {
+    const toml::array * list = reader.list("languages");
+    if (list == nullptr) return fallback;
+    std::vector<std::string> result;
+    for (const toml::node & node : *list) {
+        const std::string code = parse_element(reader, node, "languages", parse_language);
+        check_new(
+            reader, node, result, code, [](const std::string & text) { return text; }, "language");
+        result.push_back(code);
+    }
+    return result;
+}
+
+std::vector<engine::Placement> read_placements(TomlReader & reader) {
+    using engine::Placement;
+    const toml::array * list = reader.list("placements");
+    if (list == nullptr) return {Placement::baseline(), Placement::offload()};
+    std::vector<Placement> result;
+    for (const toml::node & node : *list) {
+        const Placement placement = parse_element(reader, node, "placements", engine::parse_placement);
+        check_new(
+            reader, node, result, placement, [](Placement p) { return engine::to_string(p); }, "placement");
+        result.push_back(placement);
+    }
+    const auto offloads = [](Placement p) { return p.offloads(); };
+    if (std::all_of(result.begin(), result.end(), offloads) || std::none_of(result.begin(), result.end(), offloads)) {
+        reader.fail_at(*list, "'placements' needs \"baseline\" and one that offloads: the table compares the two");
+    }
+    return result;
+}
+
+std::vector<Mode> read_modes(TomlReader & reader) {
+    const toml::array * list = reader.list("modes");
+    if (list == nullptr) return {Mode::generate};
+    std::vector<Mode> result;
+    for (const toml::node & node : *list) {
+        const Mode mode = parse_element(reader, node, "modes", parse_mode);
+        check_new(
+            reader, node, result, mode, [](Mode m) { return std::string(to_string(m)); }, "mode");
+        result.push_back(mode);
+    }
+    return result;
+}
+
+std::vector<Prompt> read_prompt_list(TomlReader & reader, const toml::array & list, const std::string & file) {
+    std::vector<Prompt> result;
+    for (const toml::node & node : list) {
+        TomlReader table(reader.element_table(node, "prompts"), file, "prompt");
+        Prompt prompt{table.required_string("id"), table.required_string("text")};
+        table.finish();
+        check_name(reader, node, "prompt id", prompt.id);
+        check_new(
+            reader, node, result, prompt, [](const Prompt & p) { return p.id; }, "prompt id");
+        result.push_back(std::move(prompt));
+    }
+    return result;
+}
+
+// A file that holds [[prompts]] and nothing else.
+std::vector<Prompt> read_prompts_file(const fs::path & path) {
+    const std::string file = path.string();
+    const toml::table root = parse_toml(read_file(path), file);
+    TomlReader reader(root, file, "prompts file");
+    const toml::array * list = reader.list("prompts");
+    if (list == nullptr) fail_usage("{}:1: the file has no [[prompts]]", file);
+    std::vector<Prompt> prompts = read_prompt_list(reader, *list, file);
+    reader.finish();
+    return prompts;
+}
+
+std::vector<Prompt> read_prompts(TomlReader & reader, const std::string & file, const fs::path & base) {
+    const toml::array * list = reader.list("prompts");
+    const std::string prompts_file = reader.string("prompts_file", "");
+    if (list != nullptr && !prompts_file.empty())
+        reader.fail_at(*list, "give the prompts here or in 'prompts_file', not both");
+    if (!prompts_file.empty()) return read_prompts_file((base / prompts_file).lexically_normal());
+    return list == nullptr ? default_prompts() : read_prompt_list(reader, *list, file);
+}
+
+LoadTest read_load(TomlReader & reader, const std::string & file) {
+    LoadTest load;
+    const toml::table * node = reader.table("load");
+    if (node == nullptr) return load;
+    TomlReader table(*node, file, "load table");
+    load.clients = table.integers("clients", 1, MAX_CLIENTS).value_or(std::vector<int>{1, 4, 16});
+    load.duration_s = static_cast<int>(table.integer("duration_s", load.duration_s, 1, MAX_TIMEOUT_S));
+    load.repeats = static_cast<int>(table.integer("repeats", load.repeats, 1, MAX_REPEATS));
+    table.finish();
+    return load;
+}
+
+QualityTest read_quality(TomlReader & reader, const std::string & file, const fs::path & base) {
+    QualityTest quality;
+    const toml::table * node = reader.table("quality");
+    if (node == nullptr) return quality;
+    TomlReader table(*node, file, "quality table");
+    quality.text = (base / table.required_string("text")).lexically_normal();
+    quality.chunks = static_cast<int>(table.integer("chunks", quality.chunks, 0, std::numeric_limits<int>::max()));
+    quality.check_offload = table.boolean("check_offload", false);
+    table.finish();
+    return quality;
+}
+
+CardLayout read_layout(TomlReader & reader) {
+    const std::string text = reader.string("layout", to_string(CardLayout::per_quant));
+    for (const CardLayout layout : {CardLayout::per_quant, CardLayout::per_model}) {
+        if (text == to_string(layout)) return layout;
+    }
+    reader.fail_at("layout", fmt::format("'layout' is \"{}\", must be \"per-quant\" or \"per-model\"", text));
+}
+
+// A file, or a shape that stands for one.
+void read_source(TomlReader & table, const toml::node & node, const fs::path & base, CampaignModel & model) {
+    const std::string path = table.string("path", "");
+    model.shape = table.string("shape", "");
+    model.n_layers = static_cast<int>(table.integer("layers", 0, 1, std::numeric_limits<int>::max()));
+    model.sparse = table.boolean("sparse", false);
+    if (path.empty() == model.shape.empty())
+        table.fail_at(node, "the model needs 'path' (a GGUF file) or 'shape' (a reference shape or a shape file)");
+    if (!path.empty() && (model.n_layers > 0 || model.sparse))
+        table.fail_at(node, "'layers' and 'sparse' belong to a 'shape': this model is a file");
+    if (!path.empty()) model.path = (base / path).lexically_normal();
+    if (model.shape.ends_with(".toml")) model.shape = (base / model.shape).lexically_normal().string();
+}
+
+// One that the Hub does not list has a name and a link; its text may lie beside the campaign.
+void read_license(TomlReader & table, const toml::node & node, const fs::path & base, CampaignModel & model) {
+    model.license = table.string("license", "");
+    model.license_name = table.string("license_name", "");
+    model.license_link = table.string("license_link", "");
+    const bool described = !model.license_name.empty() || !model.license_link.empty();
+    if (described && model.license != "other")
+        table.fail_at(node, "'license_name' and 'license_link' describe license = \"other\"");
+    const bool is_file = !model.license_link.empty() && model.license_link.find("://") == std::string::npos;
+    if (is_file) model.license_link = (base / model.license_link).lexically_normal().string();
+}
+
+// What a model that does not say it has from the campaign.
+struct ModelDefaults {
+    std::vector<std::string> quantizations;
+    std::vector<std::string> languages;
+};
+
+std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & file, const fs::path & base,
+                                       const ModelDefaults & defaults) {
+    const toml::array * list = reader.list("models");
+    if (list == nullptr) fail_usage("{}:1: the campaign has no [[models]]", file);
+    std::vector<CampaignModel> result;
+    for (const toml::node & node : *list) {
+        TomlReader table(reader.element_table(node, "models"), file, "model");
+        CampaignModel model;
+        read_source(table, node, base, model);
+        const fs::path source = model.is_synthetic() ? fs::path(model.shape) : model.path;
+        const bool shape_file = model.is_synthetic() && source.extension() == ".toml";
+        const std::string stem = !model.is_synthetic() ? library::name_stem(source)
+                                 : shape_file          ? source.stem().string()
+                                                       : model.shape;
+        model.name = table.string("name", library::normalized_name(stem));
+        model.base_model = table.string("base_model", "");
+        read_license(table, node, base, model);
+        model.expected_architecture = table.string("expected_architecture", "");
+        model.languages = read_languages(table, defaults.languages);
+        model.quantizations = read_quantizations(table, defaults.quantizations);
+        table.finish();
+        check_name(reader, node, "model name", model.name);
+        check_new(
+            reader, node, result, model, [](const CampaignModel & m) { return m.name; }, "model name");
+        result.push_back(std::move(model));
+    }
+    return result;
+}
+
+Campaign read_table(const toml::table & root, const fs::path & path) {
+    const std::string file = path.string();
+    const fs::path base = fs::absolute(path).parent_path();
+    TomlReader reader(root, file, "campaign");
+    Campaign campaign;
+    campaign.file = path;
+    campaign.name = reader.required_string("name");
+    if (!is_file_name_safe(campaign.name)) {
+        reader.fail_at(*root.get("name"),
+                       "'name' may hold letters, digits, '-', '_' and '.' only, as it becomes a folder's name");
+    }
+    campaign.out_dir = (base / reader.string("out_dir", campaign.name)).lexically_normal();
+    campaign.models = read_models(
+        reader, file, base,
+        {read_quantizations(reader, {"F16", "Q8_0", "Q4_K_M", "Q2_K"}), read_languages(reader, /*fallback=*/{})});
+    campaign.placements = read_placements(reader);
+    campaign.modes = read_modes(reader);
+    campaign.prompts = read_prompts(reader, file, base);
+    campaign.load = read_load(reader, file);
+    campaign.quality = read_quality(reader, file, base);
+    campaign.creator = reader.string("creator", "");
+    campaign.repo_owner = reader.string("repo_owner", "");
+    campaign.layout = read_layout(reader);
+    constexpr int max_int = std::numeric_limits<int>::max();
+    campaign.repeats = static_cast<int>(reader.integer("repeats", campaign.repeats, 1, MAX_REPEATS));
+    campaign.temperature = reader.number("temperature", campaign.temperature, 0.0, 10.0);
+    campaign.seed =
+        static_cast<uint32_t>(reader.integer("seed", campaign.seed, 0, std::numeric_limits<uint32_t>::max()));
+    campaign.max_tokens = static_cast<int>(reader.integer("max_tokens", campaign.max_tokens, MIN_MAX_TOKENS, max_int));
+    campaign.n_ctx = static_cast<int>(reader.integer("n_ctx", campaign.n_ctx, 1, max_int));
+    campaign.n_threads = static_cast<int>(reader.integer("threads", campaign.n_threads, 0, 4096));
+    campaign.device = reader.string("device", campaign.device);
+    campaign.timeout_s = static_cast<int>(reader.integer("timeout_s", campaign.timeout_s, 1, MAX_TIMEOUT_S));
+    reader.finish();
+    return campaign;
+}
+
+}  // namespace
+
+const std::vector<Prompt> & default_prompts() {
+    static const std::vector<Prompt> prompts{
+        {"fibonacci", "Write a Python function to compute the nth Fibonacci number."},
+        {"train", "A train travels 60 miles per hour for 2.5 hours. How far does it go?"},
+        {"stars", "Write a short poem about the stars in the style of Emily Dickinson."},
+        {"gradient-descent", "Explain gradient descent in simple terms."},
+        {"quantum-computing", "Explain quantum computing in simple terms."},
+    };
+    return prompts;
+}
+
+Campaign parse_campaign(std::string_view text, const fs::path & file) {
+    Campaign campaign = read_table(parse_toml(text, file.string()), file);
+    campaign.text = text;
+    return campaign;
+}
+
+Campaign read_campaign(const fs::path & file) {
+    return parse_campaign(read_file(file), file);
+}
+
+const char * to_string(Mode mode) {
+    switch (mode) {
+        case Mode::generate:
+            return "generate";
+        case Mode::stream:
+            return "stream";
+        case Mode::no_stream:
+            return "no-stream";
+        case Mode::load:
+            break;
+    }
+    return "load";
+}
+
+const char * to_string(CardLayout layout) {
+    return layout == CardLayout::per_quant ? "per-quant" : "per-model";
+}
+
+}  // namespace shimmy::lab

@@ -1,0 +1,132 @@
+#include "lab/campaign/campaign_template.h"
+
+#include "gguf/shape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace shimmy::lab {
+
+namespace {
+
+constexpr const char * HEAD = R"(# A measuring campaign. Run it with: shimmy lab run {file}
+# It can be stopped and killed at any time: the same command goes on where it was.
+
+name = "{name}"
+# Models, results and documents go here; relative to this file.
+out_dir = "{name}"
+
+# What is measured: every model in every quantization, placement and mode, with every prompt, `repeats` times.
+# Quantizations are llama.cpp's: F16, Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q3_K_M, Q2_K, …; "input" is the model file as it is.
+quantizations = ["Q4_K_M", "Q2_K"]
+# "baseline": everything on the GPU; "offload": all experts on the CPU; "n_cpu_moe=12": those of the first 12 layers.
+placements = ["baseline", "offload"]
+# "generate": without HTTP; "stream" and "no-stream": through shimmy serve on loopback, for the cost of streaming.
+modes = ["generate"]
+repeats = 3
+
+temperature = 0  # 0 is greedy: the same text every time
+seed = 42
+max_tokens = 100
+n_ctx = 2048
+threads = 0      # 0: one per physical core
+device = "gpu"   # a name from shimmy gpu-info, or gpu: the best there is
+timeout_s = 3600 # of one run, loading included
+
+# For model cards. "per-quant": a repository per quantization; "per-model": one that holds them all.
+layout = "per-quant"
+# languages = ["en", "de"]   # default: those that the model's file names (general.languages), else en
+# creator = "Ada Lovelace"
+# repo_owner = "ada"
+
+# Without prompts, five built-in ones are asked. They can also lie in a file of their own: prompts_file = "prompts.toml"
+# [[prompts]]
+# id = "stars"
+# text = "Write a short poem about the stars in the style of Emily Dickinson."
+)";
+
+constexpr const char * TAIL = R"(
+# Many clients at once through shimmy serve: total tokens/s, and percentiles of TTFT and of the time between tokens.
+# [load]
+# clients = [1, 4, 16]
+# duration_s = 30
+# repeats = 1
+
+# The quality of every file against the original, measured at the end. chunks of 512 tokens; 0: all of the text.
+# [quality]
+# text = "eval.txt"
+# chunks = 0
+# check_offload = true  # also: does every file predict the same with its experts on the CPU? (on 8 chunks at most)
+)";
+
+constexpr const char * MODEL_OF_FILE = R"(
+[[models]]
+path = {source}
+# name = "my-model"             # in tables and file names; default: from the file's name
+# base_model = "owner/model"    # its id on the Hugging Face Hub, for model cards
+# license = "mit"              # as the Hub spells it; one that it does not list: "other", with
+# license_name = "its-name"     # its name
+# license_link = "https://…"    # and where its text is: a URL, or a file, which is published as LICENSE
+# expected_architecture = "phimoe"
+# quantizations = ["input"]     # in place of the list above, for this model
+)";
+
+constexpr const char * MODEL_OF_SHAPE = R"(
+# A reference shape stands for a model: its exact size, memory and speed with random weights, made per quantization.
+# Its text means nothing. For a real model: path = "model-f16.gguf" in place of shape, layers and sparse.
+[[models]]
+shape = {source}
+layers = {layers}               # only so many; leave it out for all of them
+sparse = {sparse}            # true: weights are zeros that take no disk
+# name = "my-model"
+# base_model = "owner/model"
+# license = "mit"
+)";
+
+constexpr const char * EXAMPLE_SHAPE = "olmoe-1b-7b";
+
+std::string in_quotes(const std::string & text) {
+    std::string result = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') result += '\\';
+        result += c;
+    }
+    return result + "\"";
+}
+
+bool is_shape(const std::string & model) {
+    const std::vector<std::string> names = gguf::shape_names();
+    return std::find(names.begin(), names.end(), model) != names.end();
+}
+
+std::string model_text(const std::string & model, const fs::path & dir) {
+    if (is_shape(model)) {
+        return fmt::format(fmt::runtime(MODEL_OF_SHAPE), fmt::arg("source", in_quotes(model)), fmt::arg("layers", 2),
+                           fmt::arg("sparse", false));
+    }
+    const fs::path path = fs::absolute(model).lexically_relative(dir);
+    return fmt::format(fmt::runtime(MODEL_OF_FILE), fmt::arg("source", in_quotes(path.string())));
+}
+
+// The file's name, made safe for a folder's.
+std::string campaign_name(const fs::path & file) {
+    std::string name = file.stem().string();
+    for (char & c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_' && c != '.') c = '-';
+    }
+    return name.empty() || name.front() == '.' ? "campaign" : name;
+}
+
+}  // namespace
+
+std::string campaign_template(const fs::path & file, const std::vector<std::string> & models) {
+    const fs::path dir = fs::absolute(file).parent_path();
+    std::string text =
+        fmt::format(fmt::runtime(HEAD), fmt::arg("file", file.string()), fmt::arg("name", campaign_name(file)));
+    for (const std::string & model : models.empty() ? std::vector<std::string>{EXAMPLE_SHAPE} : models)
+        text += model_text(model, dir);
+    return text + TAIL;
+}
+
+}  // namespace shimmy::lab

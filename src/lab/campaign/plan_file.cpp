@@ -1,0 +1,92 @@
+#include "lab/campaign/plan_file.h"
+
+#include "base/error.h"
+
+namespace shimmy::lab {
+
+namespace {
+
+fs::path plan_file(const fs::path & out_dir) {
+    return out_dir / "campaign.json";
+}
+
+Json to_json(const InputInfo & info) {
+    return {{"quantization", info.quantization}, {"already_quantized", info.already_quantized},
+            {"n_expert", info.n_expert},         {"n_layer", info.n_layer},
+            {"n_ctx_train", info.n_ctx_train},   {"arch", info.arch},
+            {"languages", info.languages}};
+}
+
+InputInfo input_of(const Json & json) {
+    return {json.at("quantization"),
+            json.at("already_quantized"),
+            json.at("n_expert"),
+            json.at("n_layer"),
+            json.at("n_ctx_train"),
+            json.at("arch"),
+            json.value("languages", std::vector<std::string>())};
+}
+
+Json to_json(const CampaignPlan & plan, size_t i) {
+    const Variant & variant = plan.variants[i];
+    return {
+        {"model", variant.model},          {"quantization", variant.quantization},     {"path", variant.path.string()},
+        {"input", variant.input.string()}, {"campaign_model", variant.campaign_model}, {"sha256", plan.sha256[i]},
+        {"error", plan.errors[i]}};
+}
+
+CampaignPlan plan_of(const Json & json, const fs::path & out_dir) {
+    CampaignPlan plan;
+    plan.campaign = parse_campaign(json.at("text").get<std::string>(), json.at("file").get<std::string>());
+    plan.campaign.out_dir = out_dir;
+    plan.campaign.device = json.at("device");
+    plan.backends = {json.at("gpu_backend"), json.at("moe_backend")};
+    plan.command = json.at("command");
+    plan.program_version = json.at("program");
+    for (const Json & model : json.at("models"))
+        plan.inputs.push_back(input_of(model));
+    for (const Json & variant : json.at("variants")) {
+        plan.variants.push_back({variant.at("model"), variant.at("quantization"), variant.at("path").get<std::string>(),
+                                 variant.at("input").get<std::string>(), variant.at("campaign_model")});
+        plan.sha256.push_back(variant.at("sha256"));
+        plan.errors.push_back(variant.at("error"));
+    }
+    plan.runs = plan_runs(plan.campaign, plan.variants.size());
+    look_up_results(plan);
+    return plan;
+}
+
+}  // namespace
+
+void write_plan(const CampaignPlan & plan) {
+    const Campaign & campaign = plan.campaign;
+    Json models = Json::array();
+    for (const InputInfo & info : plan.inputs)
+        models.push_back(to_json(info));
+    Json variants = Json::array();
+    for (size_t i = 0; i < plan.variants.size(); ++i)
+        variants.push_back(to_json(plan, i));
+    const Json json{{"campaign", campaign.name},
+                    {"command", plan.command},
+                    {"program", plan.program_version},
+                    {"device", campaign.device},
+                    {"gpu_backend", plan.backends.gpu},
+                    {"moe_backend", plan.backends.moe},
+                    {"models", models},
+                    {"variants", variants},
+                    {"file", fs::absolute(campaign.file).string()},
+                    {"text", campaign.text}};
+    write_file_atomic(plan_file(campaign.out_dir), json.dump(2) + "\n");
+}
+
+CampaignPlan read_plan(const fs::path & out_dir) {
+    const fs::path file = plan_file(out_dir);
+    if (!fs::exists(file)) fail("{}: not there: run the campaign first (shimmy lab run CAMPAIGN.toml)", file.string());
+    try {
+        return plan_of(Json::parse(read_file(file)), out_dir);
+    } catch (const Json::exception & error) {
+        fail("{}: is damaged ({}): run the campaign again, finished runs are kept", file.string(), error.what());
+    }
+}
+
+}  // namespace shimmy::lab

@@ -1,0 +1,82 @@
+// Cells of the measurement: one model in one quantization, placement and mode, over all its runs.
+#pragma once
+
+#include "engine/load/placement.h"
+#include "lab/campaign/campaign_plan.h"
+#include "lab/measure/statistics.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shimmy::lab {
+
+// One placement of one variant, over all its runs.
+struct Figures {
+    uint64_t vram_bytes = 0;  // model + KV cache + compute on the device; the largest of the runs
+    uint64_t model_bytes = 0;
+    uint64_t context_bytes = 0;
+    uint64_t compute_bytes = 0;
+    std::optional<uint64_t> device_used_bytes;  // as the driver says; empty where it says nothing
+    uint64_t peak_rss_bytes = 0;                // the largest of the runs
+    Statistics load_ms;
+    Statistics ttft_ms;
+    Statistics prefill_tps;
+    Statistics decode_tps;
+    Statistics total_ms;
+};
+
+// The first answer after loading.
+struct ColdFigures {
+    Statistics ttft_ms;
+    Statistics prefill_tps;
+    Statistics decode_tps;
+};
+
+struct Sample {
+    std::string file;  // of the result
+    std::string prompt_id;
+    int repeat = 1;
+    double ttft_ms = 0.0;
+    double prefill_tps = 0.0;
+    double decode_tps = 0.0;
+    double total_ms = 0.0;
+    double load_ms = 0.0;
+    Json token_ms;                        // [ms since the request, …]
+    std::vector<std::string> outlier_in;  // names of the figures in which it is an outlier
+};
+
+struct AnswerText {
+    std::string prompt_id;
+    std::string text;       // of the first repeat
+    size_t n_distinct = 0;  // different texts among the repeats
+};
+
+struct Cell {
+    size_t variant = 0;
+    engine::Placement placement;
+    Mode mode = Mode::generate;
+    size_t n_runs = 0;               // planned
+    std::vector<Sample> samples;     // of the valid runs
+    std::optional<Figures> figures;  // if there are samples
+    std::optional<ColdFigures> cold;
+    size_t n_same_text_cold_warm = 0;
+    std::vector<AnswerText> texts;
+    Json expert_use;  // [{layer, expert, hits, bytes}] over the runs, or null
+
+    bool complete() const { return samples.size() == n_runs; }
+};
+
+inline constexpr const char * OUTLIER_RULE =
+    "beyond Tukey's fences (1.5 interquartile ranges outside the quartiles) of the samples divided by the median of "
+    "their prompt; outliers are marked and kept in every figure";
+inline constexpr const char * INTERVAL_RULE =
+    "95% interval of the mean over prompts and repeats, Student's t with n - 1 degrees of freedom";
+
+// Why a valid result gives no sample of its cell; empty if it does.
+std::string missing_figure(const Json & document);
+
+// Cells of every mode but load, in the campaign's order.
+std::vector<Cell> make_cells(const CampaignPlan & plan);
+
+}  // namespace shimmy::lab

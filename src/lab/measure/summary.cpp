@@ -1,0 +1,167 @@
+#include "lab/measure/summary.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <array>
+
+namespace shimmy::lab {
+
+namespace {
+
+// The facts that runs of one table must share.
+struct SharedFact {
+    const char * pointer;
+    const char * name;
+};
+constexpr std::array<SharedFact, 7> SHARED_FACTS{{
+    {"/device/name", "device"},
+    {"/device/description", "device"},
+    {"/host/cpu", "host CPU"},
+    {"/host/n_cores", "number of cores"},
+    {"/n_threads", "number of threads"},
+    {"/shimmy_version", "shimmy version"},
+    {"/llama_cpp_version", "llama.cpp version"},
+}};
+
+Json fact(const Json & document, const char * pointer) {
+    const Json::json_pointer at(pointer);
+    return document.contains(at) ? document.at(at) : Json();
+}
+
+void check_shared(const Json & first, const fs::path & first_file, const Json & document, const fs::path & file) {
+    for (const auto & [pointer, name] : SHARED_FACTS) {
+        const Json a = fact(first, pointer);
+        const Json b = fact(document, pointer);
+        if (a == b) continue;
+        fail(
+            "results of different {}s cannot share a table: {} has {}, {} has {}; measure into another folder (--out) "
+            "or remove the results that do not belong",
+            name, first_file.string(), a.dump(), file.string(), b.dump());
+    }
+}
+
+std::string started_at(const Json & document) {
+    const Json at = fact(document, "/run/started_at");
+    return at.is_string() ? at.get<std::string>() : "";
+}
+
+Conditions conditions_of(const Json & document) {
+    Conditions conditions;
+    conditions.shimmy_version = document["shimmy_version"];
+    conditions.llama_cpp_version = document["llama_cpp_version"];
+    conditions.device = document["device"];
+    conditions.host = document["host"];
+    conditions.n_threads = document["n_threads"];
+    conditions.first_run_at = conditions.last_run_at = started_at(document);
+    return conditions;
+}
+
+void extend(Conditions & conditions, const Json & document) {
+    const std::string at = started_at(document);
+    conditions.first_run_at = std::min(conditions.first_run_at, at);
+    conditions.last_run_at = std::max(conditions.last_run_at, at);
+}
+
+Mode row_mode(const Campaign & campaign) {
+    const auto & modes = campaign.modes;
+    return std::find(modes.begin(), modes.end(), Mode::generate) != modes.end() ? Mode::generate : modes.front();
+}
+
+const Cell * find_complete(const std::vector<Cell> & cells, size_t variant, engine::Placement placement, Mode mode) {
+    for (const Cell & cell : cells) {
+        const bool wanted = cell.variant == variant && cell.placement == placement && cell.mode == mode;
+        if (wanted && cell.complete() && cell.figures) return &cell;
+    }
+    return nullptr;
+}
+
+std::vector<Row> make_rows(const Summary & summary) {
+    std::vector<Row> rows;
+    const Mode mode = row_mode(summary.campaign);
+    for (size_t i = 0; i < summary.variants.size(); ++i) {
+        const Cell * baseline = find_complete(summary.cells, i, engine::Placement::baseline(), mode);
+        for (const engine::Placement placement : summary.campaign.placements) {
+            const Cell * offload = find_complete(summary.cells, i, placement, mode);
+            if (!placement.offloads() || baseline == nullptr || offload == nullptr) continue;
+            const MeasuredFile & file = summary.variants[i];
+            rows.push_back({file.model, file.quantization, file.sha256, file.file_size_bytes, placement, mode,
+                            *baseline->figures, *offload->figures});
+        }
+    }
+    return rows;
+}
+
+std::vector<MeasuredFile> measured_files(const CampaignPlan & plan) {
+    std::vector<MeasuredFile> files;
+    for (size_t i = 0; i < plan.variants.size(); ++i) {
+        const Variant & variant = plan.variants[i];
+        files.push_back(
+            {variant.model, variant.quantization, variant.path.string(), plan.sha256[i], 0, plan.errors[i]});
+    }
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        if (plan.results[i].state == ResultState::valid)
+            files.at(plan.runs[i].variant).file_size_bytes = plan.results[i].document["model"]["size_bytes"];
+    }
+    return files;
+}
+
+// Conditions, and the runs without which something is missing.
+void go_through_runs(const CampaignPlan & plan, Summary & summary) {
+    const Json * first = nullptr;
+    fs::path first_file;
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        const StoredResult & result = plan.results.at(i);
+        const fs::path file = plan.result_path_of(i);
+        const bool valid = result.state == ResultState::valid;
+        const std::string reason = valid ? missing_figure(result.document) : result.reason;
+        if (!reason.empty()) {
+            const bool failed = valid || result.state == ResultState::failed;
+            summary.missing.push_back({plan.describe_run(i), file.string(), reason, failed});
+            continue;
+        }
+        if (first == nullptr) {
+            first = &result.document;
+            first_file = file;
+            summary.conditions = conditions_of(*first);
+        }
+        check_shared(*first, first_file, result.document, file);
+        extend(summary.conditions, result.document);
+        ++summary.n_valid_runs;
+    }
+}
+
+}  // namespace
+
+int64_t Row::saved_bytes() const {
+    return static_cast<int64_t>(baseline.vram_bytes) - static_cast<int64_t>(offload.vram_bytes);
+}
+
+double Row::saved_percent() const {
+    return 100.0 * static_cast<double>(saved_bytes()) / static_cast<double>(baseline.vram_bytes);
+}
+
+double Row::slowdown() const {
+    return baseline.decode_tps.median / offload.decode_tps.median;
+}
+
+std::string rerun_command(const Summary & summary, const std::string & command) {
+    const auto & missing = summary.missing;
+    const bool failed = std::any_of(missing.begin(), missing.end(), [](const MissingRun & run) { return run.failed; });
+    return command + (failed ? " --retry-failed" : "");
+}
+
+Summary summarize_campaign(const CampaignPlan & plan) {
+    Summary summary;
+    summary.campaign = plan.campaign;
+    summary.inputs = plan.inputs;
+    summary.variants = measured_files(plan);
+    go_through_runs(plan, summary);
+    summary.cells = make_cells(plan);
+    summary.rows = make_rows(summary);
+    summary.streaming = compare_streaming(plan);
+    summary.load = load_figures(plan);
+    return summary;
+}
+
+}  // namespace shimmy::lab

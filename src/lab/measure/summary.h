@@ -1,0 +1,82 @@
+// The campaign's figures: for every model and quantization, what offloading saves and costs.
+#pragma once
+
+#include "base/json.h"
+#include "engine/load/placement.h"
+#include "lab/campaign/campaign_plan.h"
+#include "lab/measure/cells.h"
+#include "lab/measure/http_summary.h"
+
+#include <string>
+#include <vector>
+
+namespace shimmy::lab {
+
+// One line of the table: a placement that offloads against the baseline.
+struct Row {
+    std::string model;
+    std::string quantization;
+    std::string model_sha256;
+    uint64_t file_size_bytes = 0;
+    engine::Placement placement;  // of `offload`
+    Mode mode = Mode::generate;
+    Figures baseline;
+    Figures offload;
+
+    int64_t saved_bytes() const;   // VRAM baseline - VRAM offload
+    double saved_percent() const;  // of the baseline
+    double slowdown() const;       // median decode rate of the baseline / of the offload
+};
+
+// A run without which a row has no figures.
+struct MissingRun {
+    std::string what;  // "tiny-moe Q4_K_M offload, prompt train, repeat 1"
+    std::string file;  // where its result belongs
+    std::string reason;
+    bool failed = false;  // it was made and failed; otherwise it is still to be made
+};
+
+// Facts that all runs share.
+struct Conditions {
+    std::string shimmy_version;
+    std::string llama_cpp_version;
+    Json device;  // name, description, backend, kind, software
+    Json host;    // name, cpu, os, n_cores, ram_bytes
+    int n_threads = 0;
+    std::string first_run_at;  // UTC, ISO 8601
+    std::string last_run_at;
+};
+
+// A model file as documents name it.
+struct MeasuredFile {
+    std::string model;
+    std::string quantization;
+    std::string file;              // path
+    std::string sha256;            // empty if the file is not there
+    uint64_t file_size_bytes = 0;  // as its runs saw it; 0 if there are none
+    std::string error;             // why it could not be made; empty if it could
+};
+
+struct Summary {
+    Campaign campaign;
+    Conditions conditions;          // empty if no run is valid
+    std::vector<InputInfo> inputs;  // parallel to campaign.models
+    std::vector<MeasuredFile> variants;
+    std::vector<Row> rows;  // only rows of which every run is valid; of mode `generate`, or the campaign's first
+    std::vector<Cell> cells;
+    std::vector<StreamingComparison> streaming;
+    std::vector<LoadFigures> load;
+    std::vector<MissingRun> missing;
+    size_t n_valid_runs = 0;
+
+    bool complete() const { return missing.empty(); }
+};
+
+// Of what is there. Throws Error if valid results come from different devices, hosts, thread counts or program
+// versions: they must not share a table.
+Summary summarize_campaign(const CampaignPlan & plan);
+
+// The command that makes what is missing, from the one that made the campaign.
+std::string rerun_command(const Summary & summary, const std::string & command);
+
+}  // namespace shimmy::lab

@@ -1,0 +1,253 @@
+#include "lab/measure/summary_json.h"
+
+#include "engine/load/placement.h"
+#include "lab/campaign/languages.h"
+
+namespace shimmy::lab {
+
+namespace {
+
+Json text_or_null(const std::string & text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
+template <typename T>
+Json or_null(const std::optional<T> & value) {
+    return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const Statistics & s) {
+    const std::optional<double> half = s.ci95_half_width();
+    return {{"n", s.n},
+            {"median", s.median},
+            {"min", s.min},
+            {"q1", s.q1},
+            {"q3", s.q3},
+            {"max", s.max},
+            {"mean", s.mean},
+            {"stddev", s.stddev},
+            {"ci95_low", half ? Json(s.mean - *half) : Json(nullptr)},
+            {"ci95_high", half ? Json(s.mean + *half) : Json(nullptr)},
+            {"n_outliers", s.n_outliers}};
+}
+
+Json to_json(const Figures & figures) {
+    return {{"vram_bytes", figures.vram_bytes},
+            {"vram",
+             {{"model_bytes", figures.model_bytes},
+              {"context_bytes", figures.context_bytes},
+              {"compute_bytes", figures.compute_bytes}}},
+            {"device_used_bytes", or_null(figures.device_used_bytes)},
+            {"peak_rss_bytes", figures.peak_rss_bytes},
+            {"load_ms", to_json(figures.load_ms)},
+            {"ttft_ms", to_json(figures.ttft_ms)},
+            {"prefill_tps", to_json(figures.prefill_tps)},
+            {"decode_tps", to_json(figures.decode_tps)},
+            {"total_ms", to_json(figures.total_ms)}};
+}
+
+Json to_json(const Row & row) {
+    return {{"model", row.model},
+            {"quantization", row.quantization},
+            {"placement", engine::to_string(row.placement)},
+            {"mode", to_string(row.mode)},
+            {"model_sha256", row.model_sha256},
+            {"file_size_bytes", row.file_size_bytes},
+            {"baseline", to_json(row.baseline)},
+            {"offload", to_json(row.offload)},
+            {"saved_bytes", row.saved_bytes()},
+            {"saved_percent", row.saved_percent()},
+            {"slowdown", row.slowdown()}};
+}
+
+Json to_json(const Sample & sample) {
+    return {{"file", sample.file},
+            {"prompt_id", sample.prompt_id},
+            {"repeat", sample.repeat},
+            {"ttft_ms", sample.ttft_ms},
+            {"prefill_tps", sample.prefill_tps},
+            {"decode_tps", sample.decode_tps},
+            {"total_ms", sample.total_ms},
+            {"load_ms", sample.load_ms},
+            {"token_ms", sample.token_ms},
+            {"outlier_in", sample.outlier_in}};
+}
+
+// What names a cell.
+Json key_of(const Summary & summary, size_t variant, engine::Placement placement) {
+    const MeasuredFile & file = summary.variants.at(variant);
+    return {{"model", file.model}, {"quantization", file.quantization}, {"placement", engine::to_string(placement)}};
+}
+
+Json to_json(const Summary & summary, const Cell & cell) {
+    Json json = key_of(summary, cell.variant, cell.placement);
+    json["mode"] = to_string(cell.mode);
+    json["n_runs"] = cell.n_runs;
+    json["n_valid"] = cell.samples.size();
+    if (!cell.figures) return json;
+    json.update(to_json(*cell.figures));
+    json["cold"] = nullptr;
+    if (cell.cold) {
+        json["cold"] = {{"ttft_ms", to_json(cell.cold->ttft_ms)},
+                        {"prefill_tps", to_json(cell.cold->prefill_tps)},
+                        {"decode_tps", to_json(cell.cold->decode_tps)}};
+    }
+    json["n_same_text_cold_warm"] = cell.n_same_text_cold_warm;
+    json["texts"] = Json::array();
+    for (const AnswerText & text : cell.texts)
+        json["texts"].push_back({{"prompt_id", text.prompt_id}, {"text", text.text}, {"n_distinct", text.n_distinct}});
+    json["expert_use"] = cell.expert_use;
+    json["samples"] = Json::array();
+    for (const Sample & sample : cell.samples)
+        json["samples"].push_back(to_json(sample));
+    return json;
+}
+
+Json percent_json(const Statistics & s) {
+    if (s.n == 0) return nullptr;
+    const Json all = to_json(s);
+    return {{"mean", all["mean"]}, {"ci95_low", all["ci95_low"]}, {"ci95_high", all["ci95_high"]}};
+}
+
+Json to_json(const Summary & summary, const StreamingComparison & comparison) {
+    Json json = key_of(summary, comparison.variant, comparison.placement);
+    json["n_pairs"] = comparison.total_percent.n;
+    json["n_same_text"] = comparison.n_same_text;
+    json["total_percent"] = percent_json(comparison.total_percent);
+    json["decode_percent"] = percent_json(comparison.decode_percent);
+    json["sse"] = {{"n_runs", comparison.n_stream_runs},
+                   {"n_defects", comparison.n_sse_defects},
+                   {"first_defect", text_or_null(comparison.first_sse_defect)}};
+    return json;
+}
+
+Json to_json(const Percentiles & percentiles) {
+    return {{"p50", percentiles.p50}, {"p90", percentiles.p90}, {"p99", percentiles.p99}};
+}
+
+Json to_json(const Summary & summary, const LoadFigures & load) {
+    Json json = key_of(summary, load.variant, load.placement);
+    json.update({{"n_clients", load.n_clients},
+                 {"n_runs", load.n_runs},
+                 {"vram_bytes", load.vram_bytes},
+                 {"total_tps", to_json(load.total_tps)},
+                 {"ttft_ms", to_json(load.ttft_ms)},
+                 {"gap_ms", to_json(load.gap_ms)},
+                 {"n_requests", load.n_requests},
+                 {"n_failed_requests", load.n_failed_requests},
+                 {"n_sse_defects", load.n_sse_defects}});
+    return json;
+}
+
+Json settings_json(const Campaign & campaign) {
+    Json prompts = Json::array();
+    for (const Prompt & prompt : campaign.prompts)
+        prompts.push_back({{"id", prompt.id}, {"text", prompt.text}});
+    Json placements = Json::array();
+    for (const engine::Placement placement : campaign.placements)
+        placements.push_back(engine::to_string(placement));
+    Json modes = Json::array();
+    for (const Mode mode : campaign.modes)
+        modes.push_back(to_string(mode));
+    Json load = nullptr;
+    if (!campaign.load.clients.empty()) {
+        load = {{"clients", campaign.load.clients},
+                {"duration_s", campaign.load.duration_s},
+                {"repeats", campaign.load.repeats}};
+    }
+    Json quality = nullptr;
+    if (!campaign.quality.text.empty())
+        quality = {{"text", campaign.quality.text.string()},
+                   {"chunks", campaign.quality.chunks},
+                   {"check_offload", campaign.quality.check_offload}};
+    return {{"repeats", campaign.repeats}, {"temperature", campaign.temperature},
+            {"seed", campaign.seed},       {"max_tokens", campaign.max_tokens},
+            {"n_ctx", campaign.n_ctx},     {"timeout_s", campaign.timeout_s},
+            {"placements", placements},    {"modes", modes},
+            {"prompts", prompts},          {"load", load},
+            {"quality", quality}};
+}
+
+Json models_json(const Summary & summary) {
+    Json models = Json::array();
+    for (size_t i = 0; i < summary.campaign.models.size(); ++i) {
+        const CampaignModel & model = summary.campaign.models[i];
+        const InputInfo & info = summary.inputs.at(i);
+        models.push_back({{"name", model.name},
+                          {"path", text_or_null(model.path.string())},
+                          {"shape", text_or_null(model.shape)},
+                          {"base_model", text_or_null(model.base_model)},
+                          {"license", text_or_null(model.license)},
+                          {"license_name", text_or_null(model.license_name)},
+                          {"license_link", text_or_null(model.license_link)},
+                          {"languages", model.languages.empty() ? card_languages(info.languages) : model.languages},
+                          {"expected_architecture", text_or_null(model.expected_architecture)},
+                          {"arch", text_or_null(info.arch)},
+                          {"n_layer", info.n_layer},
+                          {"n_expert", info.n_expert},
+                          {"n_ctx_train", info.n_ctx_train}});
+    }
+    return models;
+}
+
+Json variants_json(const Summary & summary) {
+    Json variants = Json::array();
+    for (const MeasuredFile & file : summary.variants) {
+        variants.push_back({{"model", file.model},
+                            {"quantization", file.quantization},
+                            {"file", file.file},
+                            {"model_sha256", text_or_null(file.sha256)},
+                            {"file_size_bytes", file.file_size_bytes > 0 ? Json(file.file_size_bytes) : Json(nullptr)},
+                            {"error", text_or_null(file.error)}});
+    }
+    return variants;
+}
+
+template <typename T>
+Json list_json(const Summary & summary, const std::vector<T> & items) {
+    Json list = Json::array();
+    for (const T & item : items)
+        list.push_back(to_json(summary, item));
+    return list;
+}
+
+}  // namespace
+
+Json to_json(const Summary & summary) {
+    const Conditions & conditions = summary.conditions;
+    const Campaign & campaign = summary.campaign;
+    Json rows = Json::array();
+    for (const Row & row : summary.rows)
+        rows.push_back(to_json(row));
+    Json missing = Json::array();
+    for (const MissingRun & run : summary.missing) {
+        missing.push_back({{"run", run.what}, {"file", run.file}, {"failed", run.failed}, {"reason", run.reason}});
+    }
+    Json document{{"campaign", campaign.name},
+                  {"out_dir", campaign.out_dir.string()},
+                  {"creator", text_or_null(campaign.creator)},
+                  {"repo_owner", text_or_null(campaign.repo_owner)},
+                  {"layout", to_string(campaign.layout)}};
+    if (summary.n_valid_runs > 0) {
+        document["shimmy_version"] = conditions.shimmy_version;
+        document["llama_cpp_version"] = conditions.llama_cpp_version;
+        document["device"] = conditions.device;
+        document["host"] = conditions.host;
+        document["n_threads"] = conditions.n_threads;
+        document["first_run_at"] = conditions.first_run_at;
+        document["last_run_at"] = conditions.last_run_at;
+    }
+    document["settings"] = settings_json(campaign);
+    document["statistics"] = {{"interval", INTERVAL_RULE}, {"outlier_rule", OUTLIER_RULE}};
+    document["models"] = models_json(summary);
+    document["variants"] = variants_json(summary);
+    document["n_valid_runs"] = summary.n_valid_runs;
+    document["rows"] = rows;
+    document["cells"] = list_json(summary, summary.cells);
+    document["streaming"] = list_json(summary, summary.streaming);
+    document["load"] = list_json(summary, summary.load);
+    document["missing"] = missing;
+    return document;
+}
+
+}  // namespace shimmy::lab

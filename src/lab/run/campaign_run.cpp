@@ -1,0 +1,176 @@
+#include "lab/run/campaign_run.h"
+
+#include "base/error.h"
+#include "base/host/host.h"
+#include "base/process/interrupt.h"
+#include "base/process/progress.h"
+#include "base/units.h"
+#include "lab/campaign/hasher.h"
+#include "lab/campaign/plan_file.h"
+#include "lab/campaign/quantized_models.h"
+#include "lab/measure/summary_json.h"
+#include "lab/run/quality_run.h"
+#include "lab/run/run_state.h"
+
+#include <chrono>
+
+namespace shimmy::lab {
+
+namespace {
+
+constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;  // metadata and results beside the tensors
+
+// Results of another machine are kept as they are; new ones must not be mixed in among them.
+void check_same_host(const CampaignPlan & plan) {
+    const std::string cpu = host().cpu;
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        if (plan.results[i].state != ResultState::valid) continue;
+        const std::string measured_on = plan.results[i].document["host"]["cpu"];
+        if (measured_on == cpu) continue;
+        fail("{} was measured on another machine ({}; this one is {}): choose another folder with --out",
+             plan.result_path_of(i).string(), measured_on, cpu);
+    }
+}
+
+void check_disk(const CampaignPlan & plan, const std::vector<size_t> & variants, const Hooks & hooks) {
+    const fs::path & out_dir = plan.campaign.out_dir;
+    uint64_t needed_bytes = DISK_MARGIN_BYTES;
+    for (const size_t i : variants)
+        needed_bytes += hooks.variant_bytes(plan.campaign, plan.variants[i]);
+    const uint64_t free_bytes = free_disk_bytes(out_dir);
+    if (needed_bytes > free_bytes) {
+        fail("{}: the campaign needs {} of disk, and {} is free: {} too little", out_dir.string(),
+             format_bytes(needed_bytes), format_bytes(free_bytes), format_bytes(needed_bytes - free_bytes));
+    }
+}
+
+void make_variant(CampaignPlan & plan, size_t i, const CampaignOptions & options, const Hooks & hooks,
+                  Hasher & hasher) {
+    const Variant & variant = plan.variants[i];
+    const std::string input_sha256 = hasher.input_sha256(plan.campaign, variant);
+    Progress progress(fmt::format("{} -> {}", variant.model, variant.quantization), options.quiet);
+    try {
+        hooks.make_variant(plan.campaign, variant,
+                           [&](uint64_t done, uint64_t total) { progress.update(done, total); });
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const std::exception & error) {
+        plan.errors[i] = error.what();
+        write_failure_record(variant, input_sha256, error.what());
+        progress.note(fmt::format("{} {}: failed: {}", variant.model, variant.quantization, error.what()));
+        return;
+    }
+    write_source_record(variant, input_sha256);
+    plan.errors[i].clear();
+    plan.sha256[i] = hasher.sha256(variant.path);
+}
+
+// A file that cannot be made is recorded and does not stop the others.
+void make_variants(CampaignPlan & plan, const std::vector<size_t> & variants, const CampaignOptions & options,
+                   const Hooks & hooks, RunStateFile & state) {
+    if (variants.empty()) return;
+    const fs::path models = plan.campaign.out_dir / "models";
+    ensure_writable_dir(models);
+    remove_stale_part_files(models);
+    Hasher hasher(plan.campaign, options.quiet);
+    for (size_t done = 0; done < variants.size(); ++done) {
+        const Variant & variant = plan.variants[variants[done]];
+        state.update("quantize", fmt::format("{} {}", variant.model, variant.quantization), done, variants.size());
+        make_variant(plan, variants[done], options, hooks, hasher);
+        hasher.save();
+    }
+}
+
+// A placement is about VRAM: on a machine where the device is the CPU there is nothing to compare.
+void check_device(const Json & result) {
+    if (result.contains("error") || result["device"]["kind"] != "cpu") return;
+    fail(
+        "the runs used the CPU, as no GPU was found or chosen (shimmy gpu-info lists the devices): a campaign compares "
+        "VRAM");
+}
+
+std::string figures_line(const Json & result) {
+    if (result.contains("error")) return "failed: " + result["error"]["message"].get<std::string>();
+    if (result.contains("load")) {
+        const Json & load = result["load"];
+        return fmt::format("{:.1f} tokens/s in all, TTFT {:.1f} ms (median)", load["total_tps"].get<double>(),
+                           load["ttft_ms"]["p50"].get<double>());
+    }
+    std::string line = fmt::format("TTFT {:.1f} ms", result["ttft_ms"].get<double>());
+    if (result["decode_tps"].is_number())
+        line += fmt::format(", decode {:.1f} tokens/s", result["decode_tps"].get<double>());
+    return line;
+}
+
+// What a kill left of files that were being written.
+void remove_unfinished(const fs::path & results) {
+    if (!fs::exists(results)) return;
+    remove_stale_part_files(results);
+    for (const fs::directory_entry & entry : fs::recursive_directory_iterator(results)) {
+        if (entry.is_directory()) remove_stale_part_files(entry.path());
+    }
+}
+
+Summary write_summary(CampaignPlan & plan) {
+    look_up_results(plan);
+    Summary summary = summarize_campaign(plan);
+    write_file_atomic(plan.campaign.out_dir / "summary.json", to_json(summary).dump(2) + "\n");
+    return summary;
+}
+
+}  // namespace
+
+Json make_run(const CampaignPlan & plan, size_t run, const std::string & program, const Hooks & hooks) {
+    std::vector<std::string> command =
+        run_arguments(plan.campaign, plan.variant_of(run), plan.runs.at(run), plan.backends);
+    command.insert(command.begin(), program);
+    Json record{{"campaign", plan.campaign.name}, {"settings", plan.settings_of(run)}, {"started_at", now_utc()}};
+    const auto start = std::chrono::steady_clock::now();
+    const ProcessResult process = hooks.launch(command, std::chrono::seconds(plan.campaign.timeout_s));
+    record["wall_ms"] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    record["command_line"] = command;
+    Json result = make_result(record, process, plan.campaign.timeout_s);
+    check_device(result);
+    const fs::path file = plan.result_path_of(run);
+    fs::create_directories(file.parent_path());
+    write_file_atomic(file, result.dump(2) + "\n");
+    return result;
+}
+
+Executor local_executor(const CampaignOptions & options, const Hooks & hooks) {
+    return [options, hooks](const CampaignPlan & plan, const std::vector<size_t> & runs, RunStateFile & state) {
+        Progress progress(plan.campaign.name, options.quiet);
+        for (size_t done = 0; done < runs.size(); ++done) {
+            check_interrupted();
+            const std::string what = plan.describe_run(runs[done]);
+            state.update("run", what, done, runs.size());
+            progress.update(done, runs.size());
+            const Json result = [&] {
+                const std::jthread clock = progress.count_down();
+                return make_run(plan, runs[done], options.program, hooks);
+            }();
+            progress.note(fmt::format("[{}/{}] {}: {}", done + 1, runs.size(), what, figures_line(result)));
+        }
+        progress.update(runs.size(), runs.size());
+    };
+}
+
+Summary run_campaign(const Campaign & campaign, const CampaignOptions & options, const Hooks & hooks,
+                     const Executor & executor) {
+    ensure_writable_dir(campaign.out_dir);
+    RunStateFile state(campaign.out_dir);
+    remove_unfinished(campaign.out_dir / "results");
+    CampaignPlan plan = plan_campaign(campaign, options, hooks);
+    const std::vector<size_t> variants = variants_to_make(plan, options);
+    if (!runs_to_make(plan, options).empty()) check_same_host(plan);
+    check_disk(plan, variants, hooks);
+    write_plan(plan);
+    make_variants(plan, variants, options, hooks, state);
+    write_plan(plan);
+    look_up_results(plan);
+    executor(plan, runs_to_make(plan, options), state);
+    if (options.only.empty()) measure_qualities(plan, options, hooks, state);
+    return write_summary(plan);
+}
+
+}  // namespace shimmy::lab

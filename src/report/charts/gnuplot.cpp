@@ -1,0 +1,62 @@
+#include "report/charts/gnuplot.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/process/subprocess.h"
+#include "base/units.h"
+#include "report/text/text.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace shimmy::report {
+
+namespace {
+
+// A white ground: the Hub shows pictures on dark pages as they are.
+constexpr const char * PREAMBLE = R"(set encoding utf8
+set terminal svg size 760,400 font "Helvetica,13" noenhanced background rgb "white"
+set border 3 lc rgb "#5d6675"
+set tics nomirror
+set grid ytics lc rgb "#dfe3ea" lt 1
+set style fill solid noborder
+)";
+
+}  // namespace
+
+std::string gnuplot(const std::string & script) {
+    std::string name = (fs::temp_directory_path() / "shimmy-plot-XXXXXX").string();
+    const int fd = ::mkstemp(name.data());
+    if (fd < 0) fail("{}: cannot be made", name);
+    ::close(fd);
+    write_file_atomic(name, PREAMBLE + script);
+    ProcessResult result;
+    try {
+        result = run_process({"gnuplot", name}, std::chrono::seconds(30));
+    } catch (const Error &) {
+        fs::remove(name);
+        fail("gnuplot is needed for the charts of model cards: apt-get install gnuplot-nox");
+    }
+    fs::remove(name);
+    if (!result.ok() || result.out.find("</svg>") == std::string::npos)
+        fail("gnuplot could not draw a chart: {}", result.err);
+    return result.out;
+}
+
+Unit unit_of(double most_bytes) {
+    return most_bytes >= GIB ? Unit{static_cast<double>(GIB), "GiB"} : Unit{static_cast<double>(MIB), "MiB"};
+}
+
+Unit unit_of(const std::vector<const Json *> & cells) {
+    double most = 0.0;
+    for (const Json * cell : cells)
+        most = std::max(most, number_of(*cell, "vram_bytes"));
+    return unit_of(most);
+}
+
+std::string short_placement(const std::string & placement) {
+    return placement.starts_with("n_cpu_moe=") ? "N=" + placement.substr(10) : placement;
+}
+
+}  // namespace shimmy::report

@@ -1,0 +1,224 @@
+#include "report/documents/card_text.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "report/documents/licenses.h"
+#include "report/figures/pareto.h"
+#include "report/text/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace shimmy::report {
+
+namespace {
+
+// Mean KL divergence, nats. Perplexity would not do: a coarse type's can be below the original's by chance.
+constexpr double NEARLY_LOSSLESS = 0.01;
+
+std::string yaml_text(const std::string & text) {
+    return Json(text).dump();  // a JSON string is a YAML one
+}
+
+bool is_quantized_from(const Json & summary, const Json & variant) {
+    return file_name_of(variant) !=
+           fs::path(text_or(model_of(summary, variant["model"]), "path", "")).filename().string();
+}
+
+}  // namespace
+
+const Json & model_of(const Json & summary, const std::string & name) {
+    for (const Json & model : summary["models"]) {
+        if (model["name"] == name) return model;
+    }
+    fail("the summary has no model '{}'", name);
+}
+
+const Json & variant_of(const Json & summary, const std::string & model, const std::string & quantization) {
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] == model && variant["quantization"] == quantization) return variant;
+    }
+    fail("the summary has no {} of '{}'", quantization, model);
+}
+
+std::string file_name_of(const Json & variant) {
+    const bool split = variant.contains("parts") && !variant["parts"].empty();
+    return fs::path(text_of(split ? variant["parts"].front() : variant, "file")).filename().string();
+}
+
+std::string front_matter(const Json & summary, const CardRepo & repo) {
+    const Json & model = model_of(summary, repo.model);
+    std::string out = "---\n";
+    const std::string license = text_of(model, "license");
+    out += fmt::format("license: {}\n", license);
+    if (license == OTHER_LICENSE) {
+        const std::string link = license_file(model).empty() ? text_of(model, "license_link") : "LICENSE";
+        out += fmt::format("license_name: {}\nlicense_link: {}\n", yaml_text(text_of(model, "license_name")),
+                           yaml_text(link));
+    }
+    const std::string base_model = text_or(model, "base_model", "");
+    if (!base_model.empty()) out += fmt::format("base_model: {}\nbase_model_relation: quantized\n", base_model);
+    out += "pipeline_tag: text-generation\nlanguage:\n";
+    for (const Json & code : model["languages"])
+        out += code == "no" ? "- \"no\"\n" : fmt::format("- {}\n", code.get<std::string>());  // YAML takes no for false
+    const std::string creator = text_or(summary, "creator", "");
+    if (!creator.empty()) out += fmt::format("quantized_by: {}\n", yaml_text(creator));
+    out += "tags:\n- gguf\n- moe\n- mixture-of-experts\n- cpu-moe\n- llama.cpp\n- shimmy\n";
+    return out + "---\n";
+}
+
+std::string which_to_choose(const Json & summary, const Quality & quality, const std::string & model) {
+    struct Choice {
+        std::string type;
+        uint64_t bytes;
+        double kld;
+        double same_top_percent;
+    };
+    std::vector<Choice> choices;
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] != model) continue;
+        const std::string type = variant["quantization"];
+        if (const Json * entry = quality.of(model, type))
+            choices.push_back({type, bytes_of(variant, "file_size_bytes"), number_of(*entry, "mean_kld"),
+                               number_of(*entry, "same_top_percent")});
+    }
+    std::sort(choices.begin(), choices.end(), [](const Choice & a, const Choice & b) { return a.bytes < b.bytes; });
+    const auto describe = [](const Choice & choice) {
+        return fmt::format("mean KLD {:.5f}, the original's choice of the next token at {:.1f}% of the positions",
+                           choice.kld, choice.same_top_percent);
+    };
+    const auto lossless = std::find_if(choices.begin(), choices.end(),
+                                       [](const Choice & choice) { return choice.kld <= NEARLY_LOSSLESS; });
+    std::string out;
+    if (lossless != choices.end()) {
+        out += fmt::format(
+            "- **{}** is the smallest file that is nearly the original, with a mean KLD of at most {}: {}.\n",
+            lossless->type, NEARLY_LOSSLESS, describe(*lossless));
+    }
+    const Choice & smallest = choices.front();
+    if (lossless == choices.end() || smallest.type != lossless->type)
+        out += fmt::format("- **{}** takes the least memory: {}.\n", smallest.type, describe(smallest));
+    out +=
+        "\nBy free VRAM, the file closest to the original among those that fit and decode at no less than half the "
+        "speed of the fastest that fits:\n\n" +
+        recommendation_table(summary, model, quality).markdown();
+    if (is_software(summary)) out += "\nThe speeds are a software device's: on a GPU the choice may differ.\n";
+    return out +
+           "\nWhere everything almost fits, `--n-cpu-moe N` keeps only the experts of the first N layers on the CPU: "
+           "`shimmy plan FILE --vram SIZE` names N.\n";
+}
+
+std::string how_to_run(const Json & summary, const CardRepo & repo) {
+    const std::string file = file_name_of(variant_of(summary, repo.model, repo.quantizations.front()));
+    std::string from_the_hub;
+    if (!repo.id.empty()) {
+        const std::string which = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
+        from_the_hub =
+            fmt::format(R"(With shimmy, straight from the Hub (downloaded once, and checked), experts on the CPU:
+
+```bash
+shimmy generate --model hf:{}{} --prompt "Explain gradient descent in simple terms." --max-tokens 100 --cpu-moe
+```
+
+)",
+                        repo.id, which);
+    }
+    return from_the_hub + fmt::format(R"(With shimmy and a downloaded file, experts on the CPU:
+
+```bash
+shimmy generate --model {0} --prompt "Explain gradient descent in simple terms." --max-tokens 100 --cpu-moe
+```
+
+As a server with OpenAI's API:
+
+```bash
+shimmy serve --model {0} --cpu-moe --bind 127.0.0.1:11435
+```
+
+With llama.cpp's own server:
+
+```bash
+llama-server --model {0} --cpu-moe --host 127.0.0.1 --port 11435
+```
+
+From Python, with nothing but its standard library, against either server:
+
+```python
+import json
+import urllib.request
+
+request = urllib.request.Request(
+    "http://127.0.0.1:11435/v1/chat/completions",
+    data=json.dumps({{
+        "model": "{1}",
+        "messages": [{{"role": "user", "content": "Explain gradient descent in simple terms."}}],
+        "max_tokens": 100,
+    }}).encode(),
+    headers={{"Content-Type": "application/json"}},
+)
+with urllib.request.urlopen(request) as response:
+    print(json.load(response)["choices"][0]["message"]["content"])
+```
+
+From Node.js, with OpenAI's package (`npm install openai`):
+
+```javascript
+import OpenAI from "openai";
+
+const client = new OpenAI({{ baseURL: "http://127.0.0.1:11435/v1", apiKey: "none" }});
+const stream = await client.chat.completions.create({{
+  model: "{1}",
+  messages: [{{ role: "user", content: "Explain gradient descent in simple terms." }}],
+  max_tokens: 100,
+  stream: true,
+}});
+for await (const event of stream) process.stdout.write(event.choices[0]?.delta?.content ?? "");
+```
+)",
+                                      file, fs::path(file).stem().string());
+}
+
+std::string recipe(const Json & summary, const std::string & model) {
+    const std::string input = fs::path(text_or(model_of(summary, model), "path", "")).filename().string();
+    std::string types;
+    for (const Json & variant : summary["variants"]) {
+        if (variant["model"] == model && is_quantized_from(summary, variant))
+            types += (types.empty() ? "" : ",") + text_of(variant, "quantization");
+    }
+    if (types.empty())
+        return fmt::format("`{}` is published as its makers quantized it: nothing was quantized again.\n", input);
+    return fmt::format(
+        "Quantized with llama.cpp {}'s own quantizer, without an importance matrix, from `{}`:\n\n"
+        "```bash\nshimmy quantize {} --types {}\n```\n",
+        text_of(summary, "llama_cpp_version"), input, input, types);
+}
+
+std::string credits(const Json & summary, const CardRepo & repo) {
+    const Json & model = model_of(summary, repo.model);
+    const std::string base_model = text_or(model, "base_model", "");
+    std::string out =
+        base_model.empty()
+            ? fmt::format("- The model: `{}`.\n", fs::path(text_or(model, "path", repo.model)).filename().string())
+            : fmt::format("- The model is [{0}](https://huggingface.co/{0}); its license applies.\n", base_model);
+    const std::string creator = text_or(summary, "creator", "");
+    if (!creator.empty()) out += fmt::format("- Quantized and measured by {}.\n", creator);
+    return out +
+           "- Quantization, inference and keeping experts on the CPU (`--cpu-moe`) are "
+           "[llama.cpp](https://github.com/ggml-org/llama.cpp)'s work; shimmy measured them.\n";
+}
+
+std::string limits(const Json & summary, const std::string & model) {
+    const Json & settings = summary["settings"];
+    return fmt::format(
+        "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
+        "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained for {} "
+        "tokens.\n"
+        "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"
+        "- Experts on the CPU need free RAM of about their size, or every token reads from the disk.\n"
+        "- What the original model gets wrong, these files get wrong too.\n",
+        device_line(summary), host_line(summary), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
+        settings["prompts"].size(), number_of(settings, "repeats"), number_of(model_of(summary, model), "n_ctx_train"));
+}
+
+}  // namespace shimmy::report

@@ -1,0 +1,87 @@
+#include "report/documents/documents.h"
+
+#include "base/error.h"
+#include "report/documents/card.h"
+#include "report/documents/checklist.h"
+#include "report/documents/html.h"
+#include "report/documents/markdown_report.h"
+#include "report/documents/publication.h"
+#include "report/documents/whitepaper.h"
+#include "report/figures/quality.h"
+#include "report/figures/tables.h"
+
+namespace shimmy::report {
+
+namespace {
+
+class Writer {
+public:
+    explicit Writer(const fs::path & out_dir) : out_dir_(out_dir) {}
+
+    void write(const fs::path & name, const std::string & content) {
+        const fs::path file = out_dir_ / name;
+        fs::create_directories(file.parent_path());
+        write_file_atomic(file, content);
+        documents.written.push_back(file);
+    }
+
+    // A document of an earlier time must not pass for one of these figures.
+    void refuse(const fs::path & name, const std::string & reason) {
+        fs::remove(out_dir_ / name);
+        documents.refused.push_back(fmt::format("{} not written: {}", name.string(), reason));
+    }
+
+    Documents documents;
+
+private:
+    fs::path out_dir_;
+};
+
+void write_cards(const Json & summary, const Quality & quality, const std::string & rerun_command, Writer & writer) {
+    for (const CardRepo & repo : card_repos(summary)) {
+        const fs::path folder = fs::path("cards") / repo.name;
+        const std::vector<std::string> obstacles = card_obstacles(summary, quality, repo, rerun_command);
+        if (!obstacles.empty()) {
+            writer.refuse(folder / "README.md", fmt::format("{}", fmt::join(obstacles, "; ")));
+            continue;
+        }
+        for (const auto & [name, content] : card_files(summary, quality, repo))
+            writer.write(folder / name, content);
+    }
+}
+
+}  // namespace
+
+Documents write_documents(const Json & summary, const fs::path & out_dir, const std::string & campaign_file,
+                          const std::string & rerun_command) {
+    const Quality quality(summary, out_dir);
+    const Commands commands{rerun_command,
+                            fmt::format("shimmy lab run {} --moe-backend on --out {}", campaign_file,
+                                        (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string()),
+                            fmt::format("shimmy publish {} --repo USER/NAME", campaign_file)};
+    Writer writer(out_dir);
+    writer.write("summary.json", summary.dump(2) + "\n");
+    writer.write("results.csv", results_csv(summary));
+    writer.write("report.md", markdown_report(summary, quality, commands));
+    writer.write("report.html", html_report(summary, quality, commands));
+    writer.write("checklist.md", checklist(summary, quality, Publication(summary, out_dir), commands));
+    if (summary["n_valid_runs"].get<size_t>() > 0) {
+        writer.write("whitepaper.md", whitepaper(summary, quality, commands));
+    } else {
+        writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);
+    }
+    write_cards(summary, quality, rerun_command, writer);
+    return writer.documents;
+}
+
+std::string describe(const Documents & documents, const fs::path & out_dir) {
+    std::string out = fmt::format("Documents in {}:\n", out_dir.string());
+    for (const fs::path & file : documents.written) {
+        if (file.extension() != ".svg") out += fmt::format("  {}\n", fs::relative(file, out_dir).string());
+    }
+    for (const std::string & reason : documents.refused)
+        out += fmt::format("  {}\n", reason);
+    return out;
+}
+
+}  // namespace shimmy::report

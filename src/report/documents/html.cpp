@@ -1,0 +1,98 @@
+#include "report/documents/html.h"
+
+#include "report/documents/assets.h"
+#include "report/figures/findings.h"
+#include "report/figures/pareto.h"
+#include "report/text/text.h"
+
+#include <map>
+
+namespace shimmy::report {
+
+namespace {
+
+Json findings_json(const std::vector<Finding> & findings) {
+    Json list = Json::array();
+    for (const Finding & finding : findings)
+        list.push_back({{"model", finding.model}, {"text", finding.text}});
+    return list;
+}
+
+// JSON inside a <script>: no text of it may end the element.
+std::string embedded(const Json & json) {
+    std::string out;
+    for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace))
+        out += c == '<' ? std::string("\\u003c") : std::string(1, c);
+    return out;
+}
+
+std::string escaped(const std::string & text) {
+    static const std::map<char, std::string> entities{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}};
+    std::string out;
+    for (const char c : text) {
+        const auto found = entities.find(c);
+        out += found == entities.end() ? std::string(1, c) : found->second;
+    }
+    return out;
+}
+
+// Replaces @NAME@ in one pass, so that what is put in is not looked at again.
+std::string fill_in(std::string_view page, const std::map<std::string_view, std::string_view> & values) {
+    std::string out;
+    while (!page.empty()) {
+        const size_t at = page.find('@');
+        out += page.substr(0, at);
+        if (at == std::string_view::npos) break;
+        const size_t end = page.find('@', at + 1);
+        const auto found =
+            end == std::string_view::npos ? values.end() : values.find(page.substr(at + 1, end - at - 1));
+        if (found == values.end()) {
+            out += '@';
+            page.remove_prefix(at + 1);
+            continue;
+        }
+        out += found->second;
+        page.remove_prefix(end + 1);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string html_report(const Json & summary, const Quality & quality, const Commands & commands) {
+    Json quality_documents = Json::object();
+    Json quality_commands = Json::object();
+    Json pareto = Json::object();
+    Json recommended = Json::object();
+    for (const Json & model : summary["models"]) {
+        const std::string name = model["name"];
+        quality_commands[name] = quality.command(name);
+        pareto[name] = pareto_json(summary, name, quality);
+        recommended[name] = Json::array();
+        for (const Recommendation & line : recommendations(summary, name, quality))
+            recommended[name].push_back(sentence(line));
+        if (const Json * document = quality.document(name)) quality_documents[name] = *document;
+    }
+    const Json data{
+        {"summary", summary},
+        {"table_mode", table_mode(summary)},
+        {"findings", findings_json(find_findings(summary))},
+        {"anomalies", findings_json(find_anomalies(summary, quality))},
+        {"quality", quality_documents},
+        {"pareto", pareto},
+        {"recommendations", recommended},
+        {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
+    const std::string title = escaped("Campaign " + text_of(summary, "campaign"));
+    const std::string licenses =
+        escaped(std::string(assets::echarts_notice()) + "\n" + std::string(assets::echarts_license()) + "\n" +
+                std::string(assets::echarts_d3_license()));
+    const std::string json = embedded(data);
+    return fill_in(assets::page_html(), {{"TITLE", title},
+                                         {"CSS", assets::page_css()},
+                                         {"LICENSES", licenses},
+                                         {"ECHARTS", assets::echarts_js()},
+                                         {"DATA", json},
+                                         {"JS", assets::page_js()}});
+}
+
+}  // namespace shimmy::report
