@@ -6,13 +6,14 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build demo test test-all bench gpu asan tsan fuzz format lint docs install clean
+.PHONY: help setup build demo test test-all mutants bench gpu asan tsan fuzz format lint docs install clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
 	@echo "make test        set up, build, and run the tests"
 	@echo "make test-all    the same with the slow tests"
 	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
+	@echo "make mutants     put small faults into the code and list those that no test notices (N=40 PATHS=src/lab SEED=1)"
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
@@ -45,6 +46,9 @@ test: build
 test-all: build
 	@scripts/setup.sh slow-tests
 	@ctest --preset release
+
+mutants: setup
+	@scripts/mutants.py --count $(or $(N),40) --seed $(or $(SEED),1) $(if $(PATHS),--paths $(PATHS))
 
 bench: build
 	@cmake --build --preset release --parallel $(JOBS) --target bench-tools
