@@ -3,9 +3,12 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/spawn.h"
+
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cctype>
 #include <thread>
 
 namespace shimmy::lab {
@@ -38,6 +41,19 @@ std::string without_line_end(std::string text) {
     return text;
 }
 
+bool is_job_id(const std::string & id) {
+    return !id.empty() && std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// Not through run_process, which would see the same Ctrl-C.
+void cancel(const std::string & id) {
+    try {
+        wait_exit_code(spawn({"scancel", id}, STDERR_FILENO, STDERR_FILENO));
+    } catch (const Error &) {
+        // Slurm's programs were there a moment ago. The interrupt is what matters now.
+    }
+}
+
 // A task is what `lab run` does for one run.
 fs::path write_script(const CampaignPlan & plan, const std::string & program) {
     const fs::path script = slurm_dir(plan) / "task.sh";
@@ -63,6 +79,7 @@ std::string submit(const CampaignPlan & plan, const std::vector<size_t> & runs, 
     const ProcessResult result = run_process(argv, COMMAND_TIMEOUT);
     if (!result.ok()) fail("Slurm did not take the job: {}", without_line_end(result.err));
     const std::string id = without_line_end(result.out.substr(0, result.out.find(';')));  // "<id>;<cluster>"
+    if (!is_job_id(id)) fail("Slurm's sbatch answered '{}', which is no job id", id);
     write_file_atomic(job_file(plan), id + "\n");
     return id;
 }
@@ -122,8 +139,7 @@ private:
         const auto end = std::chrono::steady_clock::now() + slurm_.poll;
         while (std::chrono::steady_clock::now() < end) {
             if (interrupted()) {
-                // Not through run_process: it would see the same Ctrl-C.
-                [[maybe_unused]] const int rc = std::system(("scancel " + id).c_str());
+                cancel(id);
                 throw Interrupted();
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -139,7 +155,7 @@ private:
 std::string left_job(const CampaignPlan & plan) {
     if (!fs::exists(job_file(plan))) return "";
     const std::string id = without_line_end(read_file(job_file(plan)));
-    return tasks_of(id).over() ? "" : id;
+    return !is_job_id(id) || tasks_of(id).over() ? "" : id;
 }
 
 }  // namespace
