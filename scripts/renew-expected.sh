@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Writes tests/report/expected/ anew from what the program says now, and shows what has changed.
+#   usage: scripts/renew-expected.sh [BUILD_DIR]
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=${1:-$root/build/release}
+ninja -C "$build" report_tests >&2
+SHIMMY_RENEW_EXPECTED=1 "$build/bin/report_tests" --gtest_filter='ExpectedDocuments.*' --gtest_brief=1
+git -C "$root" add --intent-to-add tests/report/expected
+git -C "$root" --no-pager diff -- tests/report/expected
