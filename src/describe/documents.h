@@ -19,9 +19,10 @@ Json device(const engine::Device & device);
 // {"name", "cpu", "os", "n_cores", "ram_bytes"}
 Json host();
 
-// {"vram_bytes", "vram", "host", "expert_ram_bytes", "devices", "buffers"}, see docs/RESULTS.md. `before`: all devices
-// as they were before loading; `expert_ram_bytes`: of the experts that lie in RAM.
-Json memory(const engine::MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<engine::Device> & before);
+// {"vram_bytes", "vram", "host", "expert_ram_bytes", "devices", "buffers"}, see docs/RESULTS.md. `before` and `now`:
+// all devices as they were before loading, and as they are; `expert_ram_bytes`: of the experts that lie in RAM.
+Json memory(const engine::MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<engine::Device> & before,
+            const std::vector<engine::Device> & now = engine::devices());
 
 // [{"layer", "expert", "hits", "bytes"}], or null.
 Json expert_use(const std::optional<std::vector<engine::ExpertUse>> & use);
