@@ -116,8 +116,18 @@ public:
             RunStateFile & state)
         : slurm_(slurm), state_(state), progress_(plan.campaign.name, options.quiet) {}
 
-    // `n_total`: tasks of the job.
+    // `n_total`: tasks of the job, which Ctrl-C cancels.
     void wait(const std::string & id, size_t n_total) {
+        try {
+            wait_for(id, n_total);
+        } catch (const Interrupted &) {
+            cancel(id);
+            throw;
+        }
+    }
+
+private:
+    void wait_for(const std::string & id, size_t n_total) {
         int n_failed_polls = 0;
         for (Tasks tasks; !(tasks = tasks_of(id)).over();) {
             if (!tasks.known && ++n_failed_polls >= MAX_FAILED_POLLS)
@@ -129,19 +139,15 @@ public:
                               n_total - n_left, n_total);
                 progress_.update(n_total - n_left, n_total);
             }
-            sleep(id);
+            sleep();
         }
         progress_.update(n_total, n_total);
     }
 
-private:
-    void sleep(const std::string & id) const {
+    void sleep() const {
         const auto end = std::chrono::steady_clock::now() + slurm_.poll;
         while (std::chrono::steady_clock::now() < end) {
-            if (interrupted()) {
-                cancel(id);
-                throw Interrupted();
-            }
+            check_interrupted();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         }
     }
