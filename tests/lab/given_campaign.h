@@ -1,5 +1,5 @@
 // A finished campaign whose runs are given: every figure of its documents can be worked out by hand from the tables
-// below. tests/report/expected/ holds the documents.
+// below. tests/lab/expected/ and tests/report/expected/ hold the documents.
 //
 // A cell (file, placement) has the figures of FIGURES, and every run of it these times a factor of its prompt and
 // repeat. Over the six runs of a cell:
@@ -19,7 +19,7 @@
 #include <string>
 #include <tuple>
 
-namespace shimmy::report {
+namespace shimmy {
 
 struct GivenFigures {
     const char * model;
@@ -296,4 +296,44 @@ inline Json given_publication(const lab::CampaignPlan & plan) {
               entry("ada/stale", "main", "Q2_K", "of another file", true)}}};
 }
 
-}  // namespace shimmy::report
+inline std::string replaced(std::string text, const std::string & from, const std::string & to) {
+    text.replace(text.find(from), from.size(), to);
+    return text;
+}
+
+// One repeat without HTTP. alpha's Q8_0 does not fit without offload, one run of its Q4_K_M crashed, one of its Q2_K
+// has no decode rate, a load run is still to be made, and gamma could not be written. The device is a software one.
+inline lab::CampaignPlan plan_with_gaps(const fs::path & dir) {
+    std::string text = replaced(GIVEN_CAMPAIGN, R"("generate", "stream", "no-stream")", R"("generate")");
+    text = replaced(replaced(text, "repeats = 3", "repeats = 1"), "repeats = 2", "repeats = 1");
+    text = replaced(text, "expected_architecture = \"phimoe\"\n", "");
+    text = replaced(text, "license = \"mit\"\n", "");
+    lab::CampaignPlan plan = given_plan(dir, text);
+    plan.inputs[1].arch = "llama4";  // not the expected one
+    plan.sha256.back().clear();
+    plan.errors.back() = "no space left on | the *disk*";
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        const lab::Run & run = plan.runs[i];
+        const lab::Variant & variant = plan.variants[run.variant];
+        lab::StoredResult & result = plan.results[i];
+        result.document["device"]["software"] = true;
+        const bool baseline = run.placement == engine::Placement::baseline();
+        const bool partial = run.placement == engine::Placement::partial(2);
+        const bool load = run.mode == lab::Mode::load;
+        if (variant.quantization == "Q8_0" && baseline)
+            result = {lab::ResultState::failed, "needs 44.0 GiB of VRAM, CUDA0 has <24.0 GiB>", {}};
+        if (variant.model == "alpha" && variant.quantization == "Q4_K_M" && partial && run.prompt == 1 && !load)
+            result = {lab::ResultState::failed, "ended by signal 11", {}};
+        if (variant.quantization == "Q2_K" && baseline && run.prompt == 1 && !load) {
+            result.document["decode_tps"] = nullptr;
+            result.document["n_output_tokens"] = 1;
+        }
+        if (variant.quantization == "MXFP4_MOE" && baseline && load && run.n_clients == 4)
+            result = {lab::ResultState::absent, "not run yet", {}};
+        if (variant.model == "gamma")
+            result = {lab::ResultState::failed, "no model file: " + plan.errors[run.variant], {}};
+    }
+    return plan;
+}
+
+}  // namespace shimmy
