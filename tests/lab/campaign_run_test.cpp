@@ -27,10 +27,12 @@ protected:
         hooks_.variant_bytes = [this](const Campaign &, const Variant &) { return quantized_bytes_; };
         hooks_.make_variant = [this](const Campaign &, const Variant & variant, const ByteProgress &) {
             if (variant.quantization == cannot_make_) throw Error("no such type here");
+            if (variant.quantization == interrupted_at_) throw Interrupted();
             ++n_quantized_;
             write_file_atomic(variant.path, read_file(variant.input) + " as " + variant.quantization);
         };
-        hooks_.launch = [this](const std::vector<std::string> & argv, std::chrono::milliseconds) {
+        hooks_.launch = [this](const std::vector<std::string> & argv, std::chrono::milliseconds timeout) {
+            timeout_ = timeout;
             return launch(argv);
         };
     }
@@ -65,6 +67,8 @@ protected:
     uint64_t quantized_bytes_ = 1000;
     int n_quantized_ = 0;
     std::string cannot_make_;
+    std::string interrupted_at_;
+    std::chrono::milliseconds timeout_{};
     int interrupt_after_ = -1;
     bool offload_fails_ = false;
     std::string device_kind_ = "gpu";
@@ -90,6 +94,61 @@ TEST_F(CampaignRun, MeasuresEveryCellOnceAndInTurn) {
     EXPECT_EQ(result["run"]["campaign"], "demo");
     EXPECT_EQ(result["run"]["started_at"].get<std::string>().size(), std::string("2026-01-01T00:00:00Z").size());
     EXPECT_EQ(Json::parse(read_file(campaign_.out_dir / "summary.json"))["rows"].size(), 2U);
+}
+
+TEST_F(CampaignRun, AResultHoldsWhatWasAsked) {
+    campaign_.timeout_s = 77;
+    options_.backends = {"cuda", "on"};
+    const Summary summary = run();
+    EXPECT_EQ(timeout_, std::chrono::seconds(77));
+    const Json result = Json::parse(read_file(result_file("F16/offload/generate/b-1.json")));
+    EXPECT_EQ(result["run"]["command_line"].get<std::vector<std::string>>(), launched_[3]);
+    EXPECT_GE(result["run"]["wall_ms"].get<double>(), 0.0);
+    EXPECT_LT(result["run"]["wall_ms"].get<double>(), 60000.0);
+    EXPECT_EQ(result["run"]["settings"]["gpu_backend"], "cuda");
+    EXPECT_EQ(result["decode_tps"], 20.0);
+    EXPECT_EQ(Json::parse(read_file(campaign_.out_dir / "summary.json")), to_json(summary));
+    const CampaignPlan plan = read_plan(campaign_.out_dir);
+    EXPECT_EQ(plan.command, options_.command);
+    EXPECT_EQ(plan.backends.moe, "on");
+    EXPECT_EQ(plan.sha256[1], sha256_hex("the F16 model as Q2_K"));
+    EXPECT_FALSE(read_run_state(campaign_.out_dir)) << "nothing runs any more";
+}
+
+TEST_F(CampaignRun, CtrlCWhileAFileIsMadeIsNoFailureOfIt) {
+    interrupted_at_ = "Q2_K";
+    EXPECT_THROW(run(), Interrupted);
+    EXPECT_TRUE(launched_.empty());
+    interrupted_at_.clear();
+    EXPECT_TRUE(run().complete()) << "without --retry-failed";
+}
+
+TEST_F(CampaignRun, WhatAKillLeftHalfWrittenGoes) {
+    run();
+    const fs::path folder = result_file("F16/offload/generate");
+    const fs::path part = folder / "a-1.json.99999999.part";  // of a process that is no more
+    write_file_atomic(folder / "x", "half");
+    fs::rename(folder / "x", part);
+    run();
+    EXPECT_FALSE(fs::exists(part));
+    EXPECT_TRUE(fs::exists(folder / "a-1.json"));
+}
+
+// A result of another machine stays as long as nothing is to be measured beside it.
+TEST_F(CampaignRun, AFinishedCampaignMayBeLookedAtElsewhere) {
+    run();
+    for (const char * type : {"F16", "Q2_K"}) {
+        for (const char * placement : {"baseline", "offload"}) {
+            for (const char * prompt : {"a", "b"}) {
+                const fs::path file =
+                    result_file(fmt::format("{}/{}/generate/{}-1.json", type, placement, prompt).c_str());
+                Json result = Json::parse(read_file(file));
+                result["host"]["cpu"] = "another CPU";
+                write_file_atomic(file, result.dump());
+            }
+        }
+    }
+    EXPECT_TRUE(run().complete());
 }
 
 TEST_F(CampaignRun, FinishedRunsAreNotRepeated) {

@@ -1,6 +1,8 @@
 #include "lab/campaign/campaign.h"
 
 #include "base/error.h"
+#include "lab/campaign/campaign_template.h"
+#include "lab/campaign/languages.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -217,6 +219,167 @@ TEST(Campaign, ALicenseOfItsOwnHasANameAndALink) {
         parse(MINIMAL + "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"" + url + "\"\n");
     EXPECT_EQ(link.models[0].license_link, url);
     expect_error(MINIMAL + "license = \"mit\"\nlicense_name = \"own\"\n", "2", "license = \"other\"");
+}
+
+// The smallest and the largest value of every number, and what lies beyond.
+TEST(Campaign, BoundsOfNumbers) {
+    struct Bounds {
+        const char * key;
+        const char * least;
+        const char * below;
+        const char * most;
+        const char * above;
+    };
+    for (const Bounds & bounds : {Bounds{"repeats", "1", "0", "1000", "1001"},
+                                  {"temperature", "0", "-0.1", "10", "10.1"},
+                                  {"seed", "0", "-1", "4294967295", "4294967296"},
+                                  {"max_tokens", "2", "1", "2147483647", "2147483648"},
+                                  {"n_ctx", "1", "0", "2147483647", "2147483648"},
+                                  {"threads", "0", "-1", "4096", "4097"},
+                                  {"timeout_s", "1", "0", "604800", "604801"}}) {
+        const auto with = [&](const char * value) { return fmt::format("{} = {}\n", bounds.key, value) + MINIMAL; };
+        EXPECT_NO_THROW(parse(with(bounds.least))) << bounds.key;
+        EXPECT_NO_THROW(parse(with(bounds.most))) << bounds.key;
+        expect_error(with(bounds.below), "1", bounds.key);
+        expect_error(with(bounds.above), "1", bounds.key);
+    }
+    const auto load = [](const char * line) { return MINIMAL + "[load]\n" + line + "\n"; };
+    EXPECT_EQ(parse(load("clients = [1, 1024]")).load.clients, (std::vector<int>{1, 1024}));
+    expect_error(load("clients = [1025]"), "5", "must be 1 to 1024");
+    expect_error(load("duration_s = 0"), "5", "duration_s");
+    expect_error(load("repeats = 1001"), "5", "repeats");
+    EXPECT_EQ(parse(load("duration_s = 604800")).load.duration_s, 604800);
+    expect_error(MINIMAL + "[quality]\ntext = \"t\"\nchunks = -1\n", "6", "chunks");
+    const std::string shape = "name = \"demo\"\n[[models]]\nshape = \"gpt-oss-20b\"\n";
+    expect_error(shape + "layers = 0\n", "4", "layers");
+    EXPECT_EQ(parse(shape + "layers = 1\n").models[0].n_layers, 1);
+}
+
+TEST(Campaign, EveryDefault) {
+    const Campaign campaign = parse(MINIMAL);
+    EXPECT_EQ(campaign.modes, std::vector<Mode>{Mode::generate});
+    EXPECT_TRUE(campaign.load.clients.empty());
+    EXPECT_TRUE(campaign.quality.text.empty());
+    EXPECT_EQ(campaign.layout, CardLayout::per_quant);
+    EXPECT_EQ(campaign.temperature, 0.0);
+    EXPECT_EQ(campaign.seed, 42U);
+    EXPECT_EQ(campaign.max_tokens, 100);
+    EXPECT_EQ(campaign.n_ctx, 4096);
+    EXPECT_EQ(campaign.n_threads, 0);
+    EXPECT_EQ(campaign.timeout_s, 3600);
+    EXPECT_EQ(campaign.file, FILE_NAME);
+    EXPECT_EQ(campaign.text, MINIMAL);
+    EXPECT_TRUE(campaign.models[0].languages.empty());
+    EXPECT_FALSE(campaign.models[0].sparse);
+    EXPECT_EQ(campaign.models[0].n_layers, 0);
+    EXPECT_EQ(campaign.models[0].source(), "/campaigns/tiny_F16.gguf");
+    const Campaign load = parse(MINIMAL + "[load]\n");
+    EXPECT_EQ(load.load.clients, (std::vector<int>{1, 4, 16}));
+    EXPECT_EQ(load.load.duration_s, 30);
+    EXPECT_EQ(load.load.repeats, 1);
+    const Campaign quality = parse(MINIMAL + "[quality]\ntext = \"../t.txt\"\n");
+    EXPECT_EQ(quality.quality.text, "/t.txt");
+    EXPECT_EQ(quality.quality.chunks, 0);
+    EXPECT_FALSE(quality.quality.check_offload);
+    EXPECT_TRUE(parse(MINIMAL + "[quality]\ntext = \"t\"\ncheck_offload = true\n").quality.check_offload);
+    EXPECT_EQ(parse("creator = \"Ada\"\nrepo_owner = \"ada\"\n" + MINIMAL).creator, "Ada");
+    EXPECT_EQ(parse("creator = \"Ada\"\nrepo_owner = \"ada\"\n" + MINIMAL).repo_owner, "ada");
+    EXPECT_EQ(parse("layout = \"per-quant\"\n" + MINIMAL).layout, CardLayout::per_quant);
+}
+
+TEST(Campaign, NamesThatBecomeFiles) {
+    const auto named = [](const std::string & name) {
+        return "name = \"" + name + "\"\n[[models]]\npath = \"a.gguf\"\n";
+    };
+    for (const char * name : {"a", "A-b_c.9", "0"})
+        EXPECT_EQ(parse(named(name)).name, name);
+    for (const char * name : {".a", "a/b", "a b", "ä", "a:b"})
+        expect_error(named(name), "1", "'name'");
+    const Campaign shapes = parse(
+        "name = \"d\"\n[[models]]\nshape = \"olmoe-1b-7b\"\n[[models]]\nshape = \"x/Y.toml\"\n"
+        "[[models]]\nshape = \"olmoe-1b-7b\"\nname = \"other\"\nsparse = true\n");
+    EXPECT_EQ(shapes.models[0].name, "olmoe-1b-7b");
+    EXPECT_EQ(shapes.models[0].source(), "olmoe-1b-7b");
+    EXPECT_EQ(shapes.models[1].name, "y");
+    EXPECT_EQ(shapes.models[2].name, "other");
+    EXPECT_TRUE(shapes.models[2].sparse);
+    EXPECT_TRUE(shapes.models[0].path.empty());
+    expect_error("name = \"d\"\n[[models]]\npath = \"a.gguf\"\nsparse = true\n", "2", "belong to a 'shape'");
+}
+
+TEST(Campaign, WhatDescribesALicenseNeedsOther) {
+    expect_error(MINIMAL + "license_link = \"https://x\"\n", "2", "license = \"other\"");
+    expect_error(MINIMAL + "license_name = \"x\"\n", "2", "license = \"other\"");
+    EXPECT_EQ(parse(MINIMAL + "license = \"other\"\n").models[0].license, "other");
+    EXPECT_EQ(parse(MINIMAL + "license = \"mit\"\n").models[0].license_link, "");
+}
+
+TEST(Campaign, Words) {
+    EXPECT_STREQ(to_string(Mode::generate), "generate");
+    EXPECT_STREQ(to_string(Mode::stream), "stream");
+    EXPECT_STREQ(to_string(Mode::no_stream), "no-stream");
+    EXPECT_STREQ(to_string(Mode::load), "load");
+    EXPECT_STREQ(to_string(CardLayout::per_quant), "per-quant");
+    EXPECT_STREQ(to_string(CardLayout::per_model), "per-model");
+    expect_error("modes = [\"load\"]\n" + MINIMAL, "1", "unknown mode 'load'");  // [load] asks for those
+    EXPECT_EQ(parse("quantizations = [\"INPUT\"]\n" + MINIMAL).models[0].quantizations[0], "input");
+}
+
+TEST(Languages, CodesOfTheHub) {
+    for (const char * code : {"en", "aa", "zu", "de", "yue", "multilingual", "code"})
+        EXPECT_TRUE(is_language_code(code)) << code;
+    for (const char * code : {"", "e", "EN", "xx", "english", "e1", "n ", " e", "zho1", "a b"})
+        EXPECT_FALSE(is_language_code(code)) << code;
+    using Codes = std::vector<std::string>;
+    EXPECT_EQ(card_languages({}), Codes{"en"});
+    EXPECT_EQ(card_languages({"Klingon"}), Codes{"en"});
+    EXPECT_EQ(card_languages({"fr", "de", "fr", "x"}), (Codes{"fr", "de"}));
+}
+
+// What `lab init` writes is a campaign with the defaults that it names.
+TEST(CampaignTemplate, IsACampaign) {
+    const TempDir dir;
+    const Campaign campaign = parse_campaign(campaign_template(dir / "my try.toml", {}), dir / "my try.toml");
+    EXPECT_EQ(campaign.name, "my-try");
+    EXPECT_EQ(campaign.out_dir, dir / "my-try");
+    ASSERT_EQ(campaign.models.size(), 1U);
+    EXPECT_EQ(campaign.models[0].shape, "olmoe-1b-7b");
+    EXPECT_EQ(campaign.models[0].n_layers, 2);
+    EXPECT_FALSE(campaign.models[0].sparse);
+    EXPECT_EQ(campaign.repeats, 3);
+    EXPECT_EQ(campaign.models[0].quantizations, (std::vector<std::string>{"Q4_K_M", "Q2_K"}));
+    for (const auto & [file, name] : {std::pair{"a.toml", "a"},
+                                      {".toml", "campaign"},
+                                      {"a.b_c-d.toml", "a.b_c-d"},
+                                      {"ä.toml", "--"},
+                                      {"..x.toml", "campaign"}})
+        EXPECT_EQ(parse_campaign(campaign_template(dir / file, {}), dir / file).name, name) << file;
+}
+
+TEST(CampaignTemplate, NamesModelsFromWhereItLies) {
+    const TempDir dir;
+    const std::string quoted = (dir / "my \"models\" \\ all/c.gguf").string();
+    const fs::path file = dir / "campaigns/x.toml";
+    const Campaign campaign =
+        parse_campaign(campaign_template(file, {quoted, "phi-3.5-moe", (dir / "models/d.gguf").string()}), file);
+    ASSERT_EQ(campaign.models.size(), 3U);
+    EXPECT_EQ(campaign.models[0].path, quoted);
+    EXPECT_EQ(campaign.models[1].shape, "phi-3.5-moe");
+    EXPECT_EQ(campaign.models[2].path, dir / "models/d.gguf");
+    EXPECT_NE(campaign_template(file, {(dir / "models/d.gguf").string()}).find("path = \"../models/d.gguf\""),
+              std::string::npos);
+    // Every line that is commented out is one of a campaign, too.
+    std::string all = campaign_template(file, {"phi-3.5-moe"});
+    for (const char * line : {"# creator", "# repo_owner", "# languages", "# [[prompts]]", "# id =", "# text = \"Write",
+                              "# [load]", "# clients", "# duration_s", "# repeats"}) {
+        const size_t at = all.find(line);
+        ASSERT_NE(at, std::string::npos) << line;
+        all.erase(at, 2);
+    }
+    const Campaign more = parse_campaign(all, file);
+    EXPECT_EQ(more.creator, "Ada Lovelace");
+    EXPECT_EQ(more.prompts[0].id, "stars");
+    EXPECT_EQ(more.load.clients.size(), 3U);
 }
 
 TEST(Campaign, MissingFileIsNotAUsageError) {

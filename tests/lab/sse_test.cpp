@@ -65,7 +65,54 @@ TEST(Sse, DefectsAreNamed) {
     expect_defect(event("a") + last_events(1) + "data: x", "no end");
 }
 
+TEST(Sse, ADefectIsOneAndTheRestGoesOn) {
+    const SseReader reader = read(event("a") + "data: [1]\n\ndata: {\"error\": 3}\n\n" + event("b") + last_events(2));
+    EXPECT_EQ(reader.text(), "ab");
+    EXPECT_EQ(reader.n_events(), 6);
+    EXPECT_EQ(reader.defects(), (std::vector<std::string>{"event 2 does not parse", "event 3 is an error: 3"}));
+    EXPECT_TRUE(reader.done_last());
+}
+
+TEST(Sse, TheEndIsLookedAtAsAWhole) {
+    const auto defects = [](const std::string & stream) { return read(stream).defects(); };
+    using Defects = std::vector<std::string>;
+    EXPECT_EQ(defects(event("a") + "data: [DONE]\ndata: [DONE]\n" + event("b") + "x"),
+              (Defects{"the last line has no end", "[DONE] came 2 times", "something came after [DONE]",
+                       "no usage.completion_tokens"}));
+    EXPECT_EQ(defects(""), (Defects{"no [DONE]", "no usage.completion_tokens"}));
+    EXPECT_EQ(defects("data: {\"usage\": {\"completion_tokens\": -1}}\ndata: [DONE]\n"),
+              (Defects{"no usage.completion_tokens"}));
+    EXPECT_TRUE(defects(event("a") + last_events(1)).empty()) << "as many as tokens";
+    EXPECT_FALSE(read(last_events(0) + event("late")).done_last());
+    EXPECT_FALSE(read(event("a")).done_last());
+    EXPECT_FALSE(read(last_events(0) + "data: [DONE]\n").done_last());
+}
+
+TEST(Sse, LinesAndFieldsOfEveryForm) {
+    const SseReader reader = read(
+        "data:{\"choices\":[{\"text\":\"a\"}],\"timings\":{\"prompt_n\":3}}\r\n\r\n"
+        "data:  {\"choices\":[{\"delta\":{\"reasoning_content\":\"t\",\"content\":\"u\"}}],\"usage\":null}\n"
+        "data: {\"choices\":3}\ndata: {\"choices\":[3]}\ndata: {\"timings\":3}\n"
+        "data: {\"choices\":[{\"finish_reason\":\"length\"}],\"usage\":{\"completion_tokens\":2}}\n"
+        "data: {\"choices\":[{\"finish_reason\":\"\"}]}\ndata: [DONE]\n");
+    EXPECT_EQ(reader.defects(), std::vector<std::string>{});
+    EXPECT_EQ(reader.text(), "atu");
+    EXPECT_EQ(reader.n_events(), 7);
+    EXPECT_EQ(reader.text_ms().size(), 2U);
+    EXPECT_EQ(reader.timings(), (Json{{"prompt_n", 3}}));
+    EXPECT_EQ(reader.usage(), (Json{{"completion_tokens", 2}}));
+    EXPECT_EQ(reader.finish_reason(), "length");
+    const SseReader odd = read("event: x\n");
+    EXPECT_EQ(odd.defects()[0], "line 'event: x' is no event");
+    EXPECT_EQ(read(std::string(50, 'x') + "\n").defects()[0], "line '" + std::string(40, 'x') + "' is no event");
+}
+
 TEST(Sse, TextOfEveryKindOfChoice) {
+    EXPECT_EQ(choice_text({{"message", {{"reasoning_content", "t"}, {"content", "a"}}}}), "ta");
+    EXPECT_EQ(choice_text({{"delta", 3}}), "");
+    EXPECT_EQ(choice_text({{"text", 3}}), "");
+    EXPECT_EQ(choice_text({{"delta", Json::object()}, {"text", "b"}}), "");
+    EXPECT_EQ(choice_text(Json::array()), "");
     EXPECT_EQ(choice_text({{"message", {{"content", "a"}}}}), "a");
     EXPECT_EQ(choice_text({{"delta", {{"reasoning_content", "t"}}}}), "t");
     EXPECT_EQ(choice_text({{"text", "b"}}), "b");

@@ -76,7 +76,21 @@ TEST(Statistics, IntervalCoversTheMeanAsOftenAsItSays) {
     EXPECT_FALSE(summarize({1.0}).ci95_half_width().has_value());
 }
 
+TEST(Statistics, QuartilesAndInterval) {
+    const Statistics s = summarize({5, 1, 2, 4, 3});
+    EXPECT_DOUBLE_EQ(s.q1, 2.0);
+    EXPECT_DOUBLE_EQ(s.q3, 4.0);
+    EXPECT_NEAR(s.stddev, std::sqrt(2.5), 1e-12);
+    EXPECT_NEAR(*s.ci95_half_width(), 2.7764 * std::sqrt(2.5) / std::sqrt(5.0), 1e-4);
+    EXPECT_NEAR(*summarize({1.0, 3.0}).ci95_half_width(), 12.7062 * std::sqrt(2.0) / std::sqrt(2.0), 1e-3);
+    EXPECT_DOUBLE_EQ(summarize({2.0, 2.0}).stddev, 0.0);
+}
+
 TEST(Statistics, OutliersLieBeyondTukeysFences) {
+    EXPECT_EQ(tukey_outliers({10, 1, 2, 3}), (std::vector<bool>{true, false, false, false}))
+        << "four can: quartiles 1.75 and 4.75, fences -2.75 and 9.25";
+    EXPECT_EQ(tukey_outliers({8, 1, 2, 3}), std::vector<bool>(4, false)) << "at the fence";
+    EXPECT_EQ(tukey_outliers({-3.01, 1, 1, 3}).at(0), true);
     EXPECT_EQ(tukey_outliers({1, 2, 3, 4, 100}), (std::vector<bool>{false, false, false, false, true}));
     EXPECT_EQ(tukey_outliers({-50, 10, 11, 12, 13}), (std::vector<bool>{true, false, false, false, false}));
     EXPECT_EQ(tukey_outliers({1, 2, 3, 4, 7}), std::vector<bool>(5, false)) << "at the fence is not beyond it";

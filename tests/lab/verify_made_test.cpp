@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/make/quantize.h"
+#include "lab/run/real_hooks.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

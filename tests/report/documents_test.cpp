@@ -158,7 +158,7 @@ TEST_F(DocumentsOf, AnomaliesAreCalledOut) {
     const auto found = anomalies();
     EXPECT_TRUE(says(found, "F16 offload: VRAM is 3.8 MiB in both placements"));
     EXPECT_TRUE(says(found, "Q2_K offload: the baseline is slower than offload"));
-    EXPECT_TRUE(says(found, "Q2_K offload (in process): the answer to `a` is empty"));
+    EXPECT_TRUE(says(found, "Q2_K offload (in process): the answer to 'a' is empty"));
     EXPECT_TRUE(says(found, "the decode rate spreads by 2"));  // 1 and 1.5 over their median: 21%
     answers_[{"Q2_K", "offload"}].vram_bytes = 0;
     EXPECT_TRUE(says(anomalies(), "VRAM is 0."));

@@ -116,7 +116,7 @@ void expect_complete_documents(const fs::path & out_dir) {
         EXPECT_EQ(text.find("not measured yet"), std::string::npos) << name;
     }
     const std::string checklist = read_file(out_dir / "checklist.md");
-    EXPECT_NE(checklist.find("- [x] every run of the campaign has figures"), std::string::npos) << checklist;
+    EXPECT_NE(checklist.find("- [x] every run of the model has figures"), std::string::npos) << checklist;
     EXPECT_EQ(checklist.find("- [ ] VRAM measured"), std::string::npos) << checklist;
     EXPECT_FALSE(fs::exists(out_dir / "cards"));
 }

@@ -1,4 +1,4 @@
-// Internal to base: starts a program that does not outlive the thread that started it.
+// Starts a program that does not outlive the thread that started it. run_process() and ChildProcess do more.
 #pragma once
 
 #include <sys/types.h>

@@ -126,13 +126,24 @@ std::optional<hub::Account> check_token(const hub::Api & api, const Options & op
     return account;
 }
 
+// The plan in the folder, with what the campaign's file says now about licenses, owner and the like. A file that has
+// gone, or has become another campaign's, says nothing.
+lab::CampaignPlan read_campaign_plan(const Source & source) {
+    lab::CampaignPlan plan = lab::read_plan(source.out_dir);
+    std::error_code ignored;
+    if (!fs::is_regular_file(source.campaign_file, ignored)) return plan;
+    const lab::Campaign now = lab::read_campaign(source.campaign_file);
+    if (now.name == plan.campaign.name) lab::take_document_keys(plan, now);
+    return plan;
+}
+
 class Publishing {
 public:
     Publishing(const Options & options, const Globals & globals)
         : options_(options),
           json_(globals.json),
           source_(find_source(options)),
-          campaign_(lab::read_plan(source_.out_dir)),
+          campaign_(read_campaign_plan(source_)),
           plan_options_(plan_options(options, source_, campaign_.campaign, globals.json)),
           reporter_(globals.json),
           api_(hub::read_environment(), [this](const std::string & line) { reporter_.note(line); }) {}

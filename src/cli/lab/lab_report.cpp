@@ -20,7 +20,7 @@ constexpr int EXIT_CODE_FAILED = 1;
 int run_lab_report(const LabCampaign & options, const Globals & globals) {
     const lab::Campaign campaign = options.read();
     lab::CampaignPlan plan = lab::read_plan(campaign.out_dir);
-    lab::look_up_results(plan);
+    lab::take_document_keys(plan, campaign);
     const lab::Summary summary = lab::summarize_campaign(plan);
     const report::Documents documents = report::write_documents(lab::to_json(summary), campaign.out_dir, options.file,
                                                                 lab::rerun_command(summary, options.command("run")));

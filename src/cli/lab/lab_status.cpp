@@ -4,6 +4,7 @@
 #include "lab/campaign/campaign_plan.h"
 #include "lab/campaign/plan_file.h"
 #include "lab/run/run_state.h"
+#include "lab/run/real_hooks.h"
 
 #include <fmt/format.h>
 
@@ -124,8 +125,9 @@ void add_lab_status(Commands & commands, CLI::App * lab) {
     CLI::App * status = commands.add(
         "status", "say how far a campaign is, also while it runs",
         [campaign, &commands] {
-            const fs::path out_dir = campaign->read().out_dir;
-            const lab::CampaignPlan plan = lab::read_plan(out_dir);
+            const lab::Campaign now = campaign->read();
+            const fs::path out_dir = now.out_dir;
+            const lab::CampaignPlan plan = lab::read_plan_for(now, lab::read_input_info);
             const std::optional<lab::RunState> state = lab::read_run_state(out_dir);
             if (commands.globals().json) {
                 fmt::print("{}\n", status_document(plan, state).dump(2));

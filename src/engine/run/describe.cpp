@@ -22,17 +22,17 @@ Json used_since(const Device & before, const Device & now) {
     return used_bytes(now) - used_bytes(before);
 }
 
-Json device_memory(const MemoryUse & use, const std::vector<Device> & before) {
+Json device_memory(const MemoryUse & use, const std::vector<Device> & before, const std::vector<Device> & now) {
     Json result = Json::array();
-    for (const Device & now : devices()) {
-        const BufferMemory ours = use.of_device(now.name);
-        if (!now.is_gpu() || ours.total_bytes() == 0) continue;
-        Json entry{{"device", now.name}};
+    for (const Device & device : now) {
+        const BufferMemory ours = use.of_device(device.name);
+        if (!device.is_gpu() || ours.total_bytes() == 0) continue;
+        Json entry{{"device", device.name}};
         entry.update(bytes_by_kind(ours));
         entry["total_bytes"] = ours.total_bytes();
         entry["device_used_bytes"] = nullptr;
         for (const Device & then : before) {
-            if (then.name == now.name) entry["device_used_bytes"] = used_since(then, now);
+            if (then.name == device.name) entry["device_used_bytes"] = used_since(then, device);
         }
         result.push_back(std::move(entry));
     }
@@ -58,16 +58,17 @@ Json host_json() {
             {"ram_bytes", machine.ram_bytes}};
 }
 
-Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before) {
+Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before,
+                 const std::vector<Device> & now) {
     Json buffers = Json::array();
     for (const BufferMemory & buffer : use.buffers) {
         Json entry{{"device", buffer.device}, {"buffer_type", buffer.buffer_type}, {"host", buffer.host}};
         entry.update(bytes_by_kind(buffer));
         buffers.push_back(std::move(entry));
     }
-    return {{"vram_bytes", use.vram().total_bytes()}, {"vram", bytes_by_kind(use.vram())},
-            {"host", bytes_by_kind(use.host())},      {"expert_ram_bytes", expert_ram_bytes},
-            {"devices", device_memory(use, before)},  {"buffers", std::move(buffers)}};
+    return {{"vram_bytes", use.vram().total_bytes()},     {"vram", bytes_by_kind(use.vram())},
+            {"host", bytes_by_kind(use.host())},          {"expert_ram_bytes", expert_ram_bytes},
+            {"devices", device_memory(use, before, now)}, {"buffers", std::move(buffers)}};
 }
 
 Json expert_use_json(const std::optional<std::vector<ExpertUse>> & use) {

@@ -17,9 +17,10 @@ Json device_json(const Device & device);
 // {"name", "cpu", "os", "n_cores", "ram_bytes"}
 Json host_json();
 
-// {"vram_bytes", "vram", "host", "expert_ram_bytes", "devices", "buffers"}, see docs/RESULTS.md. `before`: all devices
-// as they were before loading; `expert_ram_bytes`: of the experts that lie in RAM.
-Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before);
+// {"vram_bytes", "vram", "host", "expert_ram_bytes", "devices", "buffers"}, see docs/RESULTS.md. `before` and `now`:
+// all devices as they were before loading, and as they are; `expert_ram_bytes`: of the experts that lie in RAM.
+Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before,
+                 const std::vector<Device> & now = devices());
 
 // [{"layer", "expert", "hits", "bytes"}], or null.
 Json expert_use_json(const std::optional<std::vector<ExpertUse>> & use);

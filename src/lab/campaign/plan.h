@@ -20,9 +20,6 @@ struct InputInfo {
     std::vector<std::string> languages = {};  // general.languages of the file
 };
 
-// Of the model's file or shape. Throws Error if the file is missing or not a model, UsageError for an unknown shape.
-InputInfo read_input_info(const CampaignModel & model);
-
 // One model file to be measured.
 struct Variant {
     std::string model;         // CampaignModel::name

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <optional>
+
 namespace shimmy::lab {
 
 namespace {
@@ -56,6 +58,17 @@ CampaignPlan plan_of(const Json & json, const fs::path & out_dir) {
     return plan;
 }
 
+// Index of the model with the same name and source; nullopt if the plan has none.
+std::optional<size_t> find_model(const Campaign & campaign, const CampaignModel & wanted) {
+    for (size_t i = 0; i < campaign.models.size(); ++i) {
+        const CampaignModel & model = campaign.models[i];
+        if (model.name == wanted.name && model.source() == wanted.source() && model.n_layers == wanted.n_layers &&
+            model.sparse == wanted.sparse)
+            return i;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 void write_plan(const CampaignPlan & plan) {
@@ -86,6 +99,52 @@ CampaignPlan read_plan(const fs::path & out_dir) {
         return plan_of(Json::parse(read_file(file)), out_dir);
     } catch (const Json::exception & error) {
         fail("{}: is damaged ({}): run the campaign again, finished runs are kept", file.string(), error.what());
+    }
+}
+
+CampaignPlan read_plan_for(const Campaign & now, const std::function<InputInfo(const CampaignModel &)> & read_input) {
+    const CampaignPlan stored = read_plan(now.out_dir);
+    CampaignPlan plan;
+    plan.campaign = now;
+    plan.campaign.device = stored.campaign.device;  // `lab run --device` is no part of the file
+    plan.backends = stored.backends;
+    plan.command = stored.command;
+    plan.program_version = stored.program_version;
+    for (const CampaignModel & model : now.models) {
+        const auto known = find_model(stored.campaign, model);
+        plan.inputs.push_back(known ? stored.inputs.at(*known) : read_input(model));
+    }
+    plan.variants = plan_variants(now, plan.inputs);
+    plan.sha256.resize(plan.variants.size());
+    plan.errors.resize(plan.variants.size());
+    for (size_t i = 0; i < plan.variants.size(); ++i) {
+        const Variant & variant = plan.variants[i];
+        if (!find_model(stored.campaign, now.models[variant.campaign_model])) continue;
+        for (size_t j = 0; j < stored.variants.size(); ++j) {
+            const Variant & other = stored.variants[j];
+            if (other.model != variant.model || other.quantization != variant.quantization) continue;
+            plan.sha256[i] = stored.sha256[j];
+            plan.errors[i] = stored.errors[j];
+        }
+    }
+    plan.runs = plan_runs(now, plan.variants.size());
+    look_up_results(plan);
+    return plan;
+}
+
+void take_document_keys(CampaignPlan & plan, const Campaign & now) {
+    plan.campaign.creator = now.creator;
+    plan.campaign.repo_owner = now.repo_owner;
+    plan.campaign.layout = now.layout;
+    for (CampaignModel & model : plan.campaign.models) {
+        const auto found = find_model(now, model);
+        if (!found) continue;
+        const CampaignModel & other = now.models[*found];
+        model.base_model = other.base_model;
+        model.license = other.license;
+        model.license_name = other.license_name;
+        model.license_link = other.license_link;
+        model.languages = other.languages;
     }
 }
 

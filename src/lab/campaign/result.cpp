@@ -3,15 +3,26 @@
 #include "base/error.h"
 #include "base/units.h"
 
+#include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace shimmy::lab {
 
 namespace {
 
 // Figures and facts that tables are made from: JSON pointer and kind.
-enum class Kind { text, number, object };
+enum class Kind {
+    text,
+    object,
+    flag,
+    ms,
+    rate,         // per second
+    whole,        // a count, or bytes
+    times,        // [ms, …]
+    texts,        // [text, …]
+    devices,      // [{"device_used_bytes": bytes or null, …}, …]
+    expert_uses,  // [{"layer", "expert", "hits", "bytes"}, …]
+};
 struct Field {
     const char * pointer;
     Kind kind;
@@ -19,74 +30,145 @@ struct Field {
 constexpr std::array<Field, 14> REQUIRED{{
     {"/shimmy_version", Kind::text},
     {"/llama_cpp_version", Kind::text},
-    {"/model/size_bytes", Kind::number},
+    {"/model/size_bytes", Kind::whole},
     {"/placement", Kind::text},
     {"/device/name", Kind::text},
     {"/device/description", Kind::text},
     {"/device/backend", Kind::text},
     {"/device/kind", Kind::text},
     {"/host/cpu", Kind::text},
-    {"/n_threads", Kind::number},
-    {"/load_ms", Kind::number},
-    {"/peak_rss_bytes", Kind::number},
-    {"/memory/vram_bytes", Kind::number},
+    {"/n_threads", Kind::whole},
+    {"/load_ms", Kind::ms},
+    {"/peak_rss_bytes", Kind::whole},
+    {"/memory/vram_bytes", Kind::whole},
     {"/memory/vram", Kind::object},
 }};
 // Of one request.
 constexpr std::array<Field, 8> REQUIRED_OF_ANSWER{{
-    {"/n_prompt_tokens", Kind::number},
-    {"/n_output_tokens", Kind::number},
+    {"/n_prompt_tokens", Kind::whole},
+    {"/n_output_tokens", Kind::whole},
     {"/text", Kind::text},
-    {"/ttft_ms", Kind::number},
-    {"/prefill_tps", Kind::number},
-    {"/total_ms", Kind::number},
+    {"/ttft_ms", Kind::ms},
+    {"/prefill_tps", Kind::rate},
+    {"/total_ms", Kind::ms},
     {"/cold", Kind::object},
-    {"/cold/ttft_ms", Kind::number},
+    {"/cold/ttft_ms", Kind::ms},
 }};
-constexpr std::array<Field, 9> REQUIRED_OF_LOAD{{
-    {"/load/n_clients", Kind::number},
-    {"/load/duration_ms", Kind::number},
-    {"/load/n_requests", Kind::number},
-    {"/load/n_failed_requests", Kind::number},
-    {"/load/n_output_tokens", Kind::number},
-    {"/load/total_tps", Kind::number},
-    {"/load/ttft_ms/p50", Kind::number},
-    {"/load/gap_ms/p50", Kind::number},
-    {"/load/n_sse_defects", Kind::number},
+constexpr std::array<Field, 13> REQUIRED_OF_LOAD{{
+    {"/load/n_clients", Kind::whole},
+    {"/load/duration_ms", Kind::ms},
+    {"/load/n_requests", Kind::whole},
+    {"/load/n_failed_requests", Kind::whole},
+    {"/load/n_output_tokens", Kind::whole},
+    {"/load/total_tps", Kind::rate},
+    {"/load/ttft_ms/p50", Kind::ms},
+    {"/load/ttft_ms/p90", Kind::ms},
+    {"/load/ttft_ms/p99", Kind::ms},
+    {"/load/gap_ms/p50", Kind::ms},
+    {"/load/gap_ms/p90", Kind::ms},
+    {"/load/gap_ms/p99", Kind::ms},
+    {"/load/n_sse_defects", Kind::whole},
 }};
+// These may be missing or null.
+constexpr std::array<Field, 12> OPTIONAL{{
+    {"/decode_tps", Kind::rate},
+    {"/token_ms", Kind::times},
+    {"/cold/prefill_tps", Kind::rate},
+    {"/cold/decode_tps", Kind::rate},
+    {"/cold/same_text", Kind::flag},
+    {"/memory/expert_ram_bytes", Kind::whole},
+    {"/memory/vram/model_bytes", Kind::whole},
+    {"/memory/vram/context_bytes", Kind::whole},
+    {"/memory/vram/compute_bytes", Kind::whole},
+    {"/memory/devices", Kind::devices},
+    {"/expert_use", Kind::expert_uses},
+    {"/sse/defects", Kind::texts},
+}};
+
+// Above these a figure was not measured: a run ends after seven days at most, and no machine is that fast.
+constexpr double MAX_MS = 1e9;
+constexpr double MAX_RATE = 1e9;
+
+bool is_between(const Json & value, double most) {
+    return value.is_number() && value.get<double>() >= 0.0 && value.get<double>() <= most;
+}
+
+bool is_whole(const Json & value) {
+    return value.is_number_integer() && value >= 0;
+}
+
+template <typename Fits>
+bool all_of(const Json & list, const Fits & fits) {
+    return list.is_array() && std::all_of(list.begin(), list.end(), fits);
+}
+
+bool is_device(const Json & device) {
+    if (!device.is_object()) return false;
+    const Json used = device.value("device_used_bytes", Json());
+    return used.is_null() || is_whole(used);
+}
+
+bool is_expert_use(const Json & use) {
+    const auto has = [&](const char * key) { return use.contains(key) && is_whole(use.at(key)); };
+    return use.is_object() && has("layer") && has("expert") && has("hits") && has("bytes");
+}
 
 bool has_kind(const Json & value, Kind kind) {
     switch (kind) {
         case Kind::text:
             return value.is_string();
-        case Kind::number:
-            return value.is_number() && std::isfinite(value.get<double>());
         case Kind::object:
             return value.is_object();
+        case Kind::flag:
+            return value.is_boolean();
+        case Kind::ms:
+            return is_between(value, MAX_MS);
+        case Kind::rate:
+            return is_between(value, MAX_RATE);
+        case Kind::whole:
+            return is_whole(value);
+        case Kind::times:
+            return all_of(value, [](const Json & time) { return is_between(time, MAX_MS); });
+        case Kind::texts:
+            return all_of(value, [](const Json & text) { return text.is_string(); });
+        case Kind::devices:
+            return all_of(value, is_device);
+        case Kind::expert_uses:
+            return all_of(value, is_expert_use);
     }
     return false;
 }
 
-bool has_field(const Json & document, const Field & field) {
+std::string name_of(const Field & field) {
+    return field.pointer + 1;  // without the first '/'
+}
+
+// What is wrong with the field; empty if nothing is. A field that is not `required` may be missing or null.
+std::string field_defect(const Json & document, const Field & field, bool required) {
     const Json::json_pointer pointer(field.pointer);
-    return document.contains(pointer) && has_kind(document.at(pointer), field.kind);
+    const bool there = document.contains(pointer) && !document.at(pointer).is_null();
+    if (!there) return required ? fmt::format("lacks {}", name_of(field)) : "";
+    if (has_kind(document.at(pointer), field.kind)) return "";
+    return fmt::format("cannot have {} as its {}", document.at(pointer).dump().substr(0, 40), name_of(field));
 }
 
 template <size_t N>
-const Field * first_missing(const Json & document, const std::array<Field, N> & fields) {
+std::string first_defect(const Json & document, const std::array<Field, N> & fields, bool required) {
     for (const Field & field : fields) {
-        if (!has_field(document, field)) return &field;
+        if (std::string defect = field_defect(document, field, required); !defect.empty()) return defect;
     }
-    return nullptr;
+    return "";
 }
 
-// A field that a document of this mode must have and lacks; empty if there is none.
-std::string missing_field(const Json & document, bool load) {
-    const Field * missing = first_missing(document, REQUIRED);
-    if (missing == nullptr)
-        missing = load ? first_missing(document, REQUIRED_OF_LOAD) : first_missing(document, REQUIRED_OF_ANSWER);
-    if (missing != nullptr) return missing->pointer + 1;
-    return load || document.contains("decode_tps") ? "" : "decode_tps";  // null if there were not two tokens
+// Of the fields that a document of this mode has; empty if there is none.
+std::string fields_defect(const Json & document, bool load) {
+    std::string defect = first_defect(document, REQUIRED, /*required=*/true);
+    if (defect.empty())
+        defect = load ? first_defect(document, REQUIRED_OF_LOAD, /*required=*/true)
+                      : first_defect(document, REQUIRED_OF_ANSWER, /*required=*/true);
+    if (defect.empty()) defect = first_defect(document, OPTIONAL, /*required=*/false);
+    const bool lacks_rate = !load && !document.contains("decode_tps");  // null if there were not two tokens
+    return defect.empty() && lacks_rate ? "lacks decode_tps" : defect;
 }
 
 std::string last_line(const std::string & text) {
@@ -149,8 +231,8 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
 
 std::string defect(const Json & document, const Json & settings) {
     if (!document.is_object()) return "is not a JSON document";
-    const std::string missing = missing_field(document, settings.at("mode") == to_string(Mode::load));
-    if (!missing.empty()) return fmt::format("lacks {}", missing);
+    std::string wrong = fields_defect(document, settings.at("mode") == to_string(Mode::load));
+    if (!wrong.empty()) return wrong;
     if (document["placement"] != settings["placement"]) {
         return fmt::format("ran as {}, not as {}", document["placement"].get<std::string>(),
                            settings["placement"].get<std::string>());

@@ -117,7 +117,9 @@ void go_through_runs(const CampaignPlan & plan, Summary & summary) {
         const std::string reason = valid ? missing_figure(result.document) : result.reason;
         if (!reason.empty()) {
             const bool failed = valid || result.state == ResultState::failed;
-            summary.missing.push_back({plan.describe_run(i), file.string(), reason, failed});
+            const Variant & variant = plan.variant_of(i);
+            summary.missing.push_back(
+                {variant.model, variant.quantization, plan.describe_run(i), file.string(), reason, failed});
             continue;
         }
         if (first == nullptr) {

@@ -30,6 +30,8 @@ struct Row {
 
 // A run without which a row has no figures.
 struct MissingRun {
+    std::string model;
+    std::string quantization;
     std::string what;  // "tiny-moe Q4_K_M offload, prompt train, repeat 1"
     std::string file;  // where its result belongs
     std::string reason;

@@ -221,7 +221,12 @@ Json to_json(const Summary & summary) {
         rows.push_back(to_json(row));
     Json missing = Json::array();
     for (const MissingRun & run : summary.missing) {
-        missing.push_back({{"run", run.what}, {"file", run.file}, {"failed", run.failed}, {"reason", run.reason}});
+        missing.push_back({{"run", run.what},
+                           {"model", run.model},
+                           {"quantization", run.quantization},
+                           {"file", run.file},
+                           {"failed", run.failed},
+                           {"reason", run.reason}});
     }
     Json document{{"campaign", campaign.name},
                   {"out_dir", campaign.out_dir.string()},

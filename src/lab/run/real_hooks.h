@@ -8,4 +8,7 @@ namespace shimmy::lab {
 // The program itself, libllama's quantizer, the real files.
 Hooks real_hooks();
 
+// Of the model's file or shape. Throws Error if the file is missing or not a model, UsageError for an unknown shape.
+InputInfo read_input_info(const CampaignModel & model);
+
 }  // namespace shimmy::lab

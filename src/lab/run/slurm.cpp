@@ -3,10 +3,13 @@
 #include "base/error.h"
 #include "base/process/interrupt.h"
 #include "base/process/progress.h"
+#include "base/process/spawn.h"
 #include "base/text.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdlib>
+#include <cctype>
 #include <thread>
 
 namespace shimmy::lab {
@@ -29,6 +32,19 @@ std::string without_line_end(std::string text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
         text.pop_back();
     return text;
+}
+
+bool is_job_id(const std::string & id) {
+    return !id.empty() && std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// Not through run_process, which would see the same Ctrl-C.
+void cancel(const std::string & id) {
+    try {
+        wait_exit_code(spawn({"scancel", id}, STDERR_FILENO, STDERR_FILENO));
+    } catch (const Error &) {
+        // Slurm's programs were there a moment ago. The interrupt is what matters now.
+    }
 }
 
 // A task is what `lab run` does for one run.
@@ -57,6 +73,7 @@ std::string submit(const CampaignPlan & plan, const std::vector<size_t> & runs, 
     const ProcessResult result = run_process(argv, COMMAND_TIMEOUT);
     if (!result.ok()) fail("Slurm did not take the job: {}", without_line_end(result.err));
     const std::string id = without_line_end(result.out.substr(0, result.out.find(';')));  // "<id>;<cluster>"
+    if (!is_job_id(id)) fail("Slurm's sbatch answered '{}', which is no job id", id);
     write_file_atomic(job_file(plan), id + "\n");
     return id;
 }
@@ -93,8 +110,18 @@ public:
             RunStateFile & state)
         : slurm_(slurm), state_(state), progress_(plan.campaign.name, options.quiet) {}
 
-    // `n_total`: tasks of the job.
+    // `n_total`: tasks of the job, which Ctrl-C cancels.
     void wait(const std::string & id, size_t n_total) {
+        try {
+            wait_for(id, n_total);
+        } catch (const Interrupted &) {
+            cancel(id);
+            throw;
+        }
+    }
+
+private:
+    void wait_for(const std::string & id, size_t n_total) {
         int n_failed_polls = 0;
         for (Tasks tasks; !(tasks = tasks_of(id)).over();) {
             if (!tasks.known && ++n_failed_polls >= MAX_FAILED_POLLS)
@@ -106,20 +133,15 @@ public:
                               n_total - n_left, n_total);
                 progress_.update(n_total - n_left, n_total);
             }
-            sleep(id);
+            sleep();
         }
         progress_.update(n_total, n_total);
     }
 
-private:
-    void sleep(const std::string & id) const {
+    void sleep() const {
         const auto end = std::chrono::steady_clock::now() + slurm_.poll;
         while (std::chrono::steady_clock::now() < end) {
-            if (interrupted()) {
-                // Not through run_process: it would see the same Ctrl-C.
-                [[maybe_unused]] const int rc = std::system(("scancel " + id).c_str());
-                throw Interrupted();
-            }
+            check_interrupted();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         }
     }
@@ -133,7 +155,7 @@ private:
 std::string left_job(const CampaignPlan & plan) {
     if (!fs::exists(job_file(plan))) return "";
     const std::string id = without_line_end(read_file(job_file(plan)));
-    return tasks_of(id).over() ? "" : id;
+    return !is_job_id(id) || tasks_of(id).over() ? "" : id;
 }
 
 }  // namespace

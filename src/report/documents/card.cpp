@@ -26,10 +26,14 @@ bool is_hub_id(const std::string & id) {
     return std::regex_match(id, form) && id.find("..") == std::string::npos && id.find("--") == std::string::npos;
 }
 
+// Every run of the file, load runs too.
 bool is_measured(const Json & summary, const std::string & model, const std::string & quantization) {
-    const auto rows = rows_of(summary, model);
-    return std::any_of(rows.begin(), rows.end(),
-                       [&](const Json * row) { return (*row)["quantization"] == quantization; });
+    const auto of_file = [&](const Json & entry) {
+        return entry["model"] == model && entry["quantization"] == quantization;
+    };
+    const Json & rows = summary["rows"];
+    const Json & missing = summary["missing"];
+    return std::any_of(rows.begin(), rows.end(), of_file) && std::none_of(missing.begin(), missing.end(), of_file);
 }
 
 // All quantizations of the model, those of this repository in bold.
@@ -57,7 +61,7 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
             if ((*row)["quantization"] == type && better) offload = row;
         }
         if (entry == nullptr || offload == nullptr) continue;
-        const std::string name = "`" + file_name_of(variant) + "`";
+        const std::string name = markdown_code(file_name_of(variant));
         table.rows.push_back({here ? name : name + "\n(another repository)", here ? "**" + type + "**" : type,
                               size(variant, "file_size_bytes"),
                               fmt::format("{:.2f}", number_of(*entry, "bits_per_weight")),
@@ -71,11 +75,11 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
 std::string quality_text(const Json & summary, const Quality & quality, const std::string & model) {
     const Json & document = *quality.document(model);
     return fmt::format(
-               "Against the original weights, over {} chunks of {} tokens of `{}`. KLD is the Kullback-Leibler "
+               "Against the original weights, over {} chunks of {} tokens of {}. KLD is the Kullback-Leibler "
                "divergence of the next token's distribution from the original's, in nats: 0 is the same model. ± is "
                "one standard error.\n\n",
                number_of(document, "n_chunks"), number_of(document, "n_ctx"),
-               fs::path(text_of(document["text"], "file")).filename().string()) +
+               markdown_code(fs::path(text_of(document["text"], "file")).filename().string())) +
            quality_table(summary, model, quality).markdown() +
            "\nWhat that quality costs. Filled points, joined: the Pareto front, where nothing measured is as good in "
            "both and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
@@ -90,10 +94,10 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
     out += fmt::format("\n# {}\n\n", repo.name);
     out += fmt::format(
         "GGUF files of {} for [llama.cpp](https://github.com/ggml-org/llama.cpp) and programs made from it. The "
-        "model is a mixture of experts ({} per layer in {} layers, architecture `{}`): with `--cpu-moe` its "
+        "model is a mixture of experts ({} per layer in {} layers, architecture {}): with `--cpu-moe` its "
         "experts stay in RAM, and the card needs memory for the rest only.\n",
-        text_or(model, "base_model", repo.model), number_of(model, "n_expert"), number_of(model, "n_layer"),
-        text_or(model, "arch", "?"));
+        markdown_text(text_or(model, "base_model", repo.model)), number_of(model, "n_expert"),
+        number_of(model, "n_layer"), markdown_code(text_or(model, "arch", "?")));
     if (is_software(summary)) {
         out += "\n> **Speeds below are of a software device (llvmpipe), not of a GPU.** Memory and quality are real.\n";
     }
@@ -107,7 +111,7 @@ std::string readme(const Json & summary, const Quality & quality, const CardRepo
                "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats (n runs of each "
                "placement). Measured with "
                "llama.cpp {} on {}.\n",
-               text_of(summary, "llama_cpp_version"), device_line(summary));
+               text_of(summary, "llama_cpp_version"), markdown_text(device_line(summary)));
     out += "\n## Quality\n\n" + quality_text(summary, quality, repo.model);
     out += "\n## Recipe\n\n" + recipe(summary, repo.model);
     out += "\n## Limits\n\n" + limits(summary, repo.model);

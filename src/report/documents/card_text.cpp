@@ -187,11 +187,12 @@ std::string recipe(const Json & summary, const std::string & model) {
             types += (types.empty() ? "" : ",") + text_of(variant, "quantization");
     }
     if (types.empty())
-        return fmt::format("`{}` is published as its makers quantized it: nothing was quantized again.\n", input);
+        return fmt::format("{} is published as its makers quantized it: nothing was quantized again.\n",
+                           markdown_code(input));
     return fmt::format(
-        "Quantized with llama.cpp {}'s own quantizer, without an importance matrix, from `{}`:\n\n"
+        "Quantized with llama.cpp {}'s own quantizer, without an importance matrix, from {}:\n\n"
         "```bash\nshimmy quantize {} --types {}\n```\n",
-        text_of(summary, "llama_cpp_version"), input, input, types);
+        text_of(summary, "llama_cpp_version"), markdown_code(input), input, types);
 }
 
 std::string credits(const Json & summary, const CardRepo & repo) {
@@ -199,10 +200,11 @@ std::string credits(const Json & summary, const CardRepo & repo) {
     const std::string base_model = text_or(model, "base_model", "");
     std::string out =
         base_model.empty()
-            ? fmt::format("- The model: `{}`.\n", fs::path(text_or(model, "path", repo.model)).filename().string())
+            ? fmt::format("- The model: {}.\n",
+                          markdown_code(fs::path(text_or(model, "path", repo.model)).filename().string()))
             : fmt::format("- The model is [{0}](https://huggingface.co/{0}); its license applies.\n", base_model);
     const std::string creator = text_or(summary, "creator", "");
-    if (!creator.empty()) out += fmt::format("- Quantized and measured by {}.\n", creator);
+    if (!creator.empty()) out += fmt::format("- Quantized and measured by {}.\n", markdown_text(creator));
     return out +
            "- Quantization, inference and keeping experts on the CPU (`--cpu-moe`) are "
            "[llama.cpp](https://github.com/ggml-org/llama.cpp)'s work; shimmy measured them.\n";
@@ -217,8 +219,9 @@ std::string limits(const Json & summary, const std::string & model) {
         "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"
         "- Experts on the CPU need free RAM of about their size, or every token reads from the disk.\n"
         "- What the original model gets wrong, these files get wrong too.\n",
-        device_line(summary), host_line(summary), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
-        settings["prompts"].size(), number_of(settings, "repeats"), number_of(model_of(summary, model), "n_ctx_train"));
+        markdown_text(device_line(summary)), markdown_text(host_line(summary)), number_of(settings, "n_ctx"),
+        number_of(settings, "max_tokens"), settings["prompts"].size(), number_of(settings, "repeats"),
+        number_of(model_of(summary, model), "n_ctx_train"));
 }
 
 }  // namespace shimmy::report

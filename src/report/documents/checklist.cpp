@@ -69,7 +69,8 @@ void add_set_up(const Json & summary, const Json & model, const Commands & comma
     }
     if (is_synthetic(summary, name)) return;  // never published
     const std::string obstacle = license_obstacle(model);
-    list.item("license named, and it allows publishing", obstacle.empty(), text_or(model, "license", ""), obstacle);
+    list.item("license named, and it allows publishing", obstacle.empty(), markdown_text(text_or(model, "license", "")),
+              obstacle);
 }
 
 void add_architecture(const Json & model, List & list) {
@@ -77,7 +78,7 @@ void add_architecture(const Json & model, List & list) {
     const std::string arch = text_or(model, "arch", "");
     const std::string expected = text_or(model, "expected_architecture", "");
     const std::string path = text_or(model, "path", "MODEL.gguf");
-    list.item("the architecture is the expected one", !expected.empty() && arch == expected, "`" + arch + "`",
+    list.item("the architecture is the expected one", !expected.empty() && arch == expected, markdown_code(arch),
               expected.empty() ? "add expected_architecture = \"" + arch + "\" to the model in the campaign"
                                : "shimmy inspect " + path);
     list.item("it has experts to offload", number_of(model, "n_expert") > 0,
@@ -153,14 +154,14 @@ void add_quality(const Json & summary, const std::string & name, const Quality &
 void add_summary(const Json & summary, const std::string & name, const Quality & quality, const Commands & commands,
                  List & list) {
     list.heading("Summary");
-    const auto cells = all_cells(summary, name);
-    const bool complete = !cells.empty() && std::all_of(cells.begin(), cells.end(), [](const Json * cell) {
-        return (*cell)["n_valid"] == (*cell)["n_runs"];
-    });
-    list.item("every run of the campaign has figures", complete, "`summary.json`, cells", commands.run);
+    const Json & missing = summary["missing"];
+    const bool complete =
+        std::none_of(missing.begin(), missing.end(), [&](const Json & run) { return run["model"] == name; });
+    list.item("every run of the model has figures", complete, "`summary.json`, missing", commands.run);
     if (!is_synthetic(summary, name)) add_quality(summary, name, quality, commands, list);
-    list.item("figures are of a hardware device", !is_software(summary), text_or(summary["device"], "description", ""),
-              "run the campaign on a machine with a GPU");
+    const Json device = summary.value("device", Json());  // of the first run that has figures
+    list.item("figures are of a hardware device", device.is_object() && !is_software(summary),
+              markdown_text(text_or(device, "description", "")), "run the campaign on a machine with a GPU");
 }
 
 // `user/name`, with the branch or pull request if it is not on main.

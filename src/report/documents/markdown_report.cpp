@@ -19,7 +19,7 @@ std::string list_of(const std::vector<Finding> & findings, bool name_models) {
     std::string out;
     for (const Finding & finding : findings) {
         const bool named = name_models && !finding.model.empty();
-        out += "- " + (named ? finding.model + ": " : "") + one_line(finding.text) + "\n";
+        out += "- " + (named ? finding.model + ": " : "") + markdown_text(finding.text) + "\n";
     }
     return out;
 }
@@ -30,15 +30,16 @@ std::string environment_section(const Json & summary) {
     const Json & settings = summary["settings"];
     std::string prompts;
     for (const Json & prompt : settings["prompts"])
-        prompts += fmt::format("  - `{}`: {}\n", text_of(prompt, "id"), one_line(text_of(prompt, "text")));
+        prompts += fmt::format("  - `{}`: {}\n", text_of(prompt, "id"), markdown_text(text_of(prompt, "text")));
     return fmt::format(
         "- Device: {}\n- Host: {}; {} threads\n- Program: shimmy {}, llama.cpp {}\n- Runs: {} valid, from {} to {}, "
         "each in a fresh process, the placements of one prompt in turn\n- Settings: context {}, at most {} tokens, "
         "temperature {}, seed {}, the model's chat template, repeats: {}\n- Prompts:\n{}",
-        device_line(summary), host_line(summary), number_of(summary, "n_threads"), text_of(summary, "shimmy_version"),
-        text_of(summary, "llama_cpp_version"), number_of(summary, "n_valid_runs"), text_of(summary, "first_run_at"),
-        text_of(summary, "last_run_at"), number_of(settings, "n_ctx"), number_of(settings, "max_tokens"),
-        number_of(settings, "temperature"), number_of(settings, "seed"), number_of(settings, "repeats"), prompts);
+        markdown_text(device_line(summary)), markdown_text(host_line(summary)), number_of(summary, "n_threads"),
+        text_of(summary, "shimmy_version"), text_of(summary, "llama_cpp_version"), number_of(summary, "n_valid_runs"),
+        text_of(summary, "first_run_at"), text_of(summary, "last_run_at"), number_of(settings, "n_ctx"),
+        number_of(settings, "max_tokens"), number_of(settings, "temperature"), number_of(settings, "seed"),
+        number_of(settings, "repeats"), prompts);
 }
 
 std::string definitions_section(const Json & summary) {
@@ -102,10 +103,10 @@ std::string quality_section(const Json & summary, const std::string & model, con
         return fmt::format("Not measured for {}. This command measures it:\n\n```\n{}\n```\n", model,
                            quality.command(model));
     }
-    return fmt::format("Against `{}`, over {} chunks of {} tokens of `{}`.\n\n",
-                       fs::path(text_of((*document)["base"], "file")).filename().string(),
+    return fmt::format("Against {}, over {} chunks of {} tokens of {}.\n\n",
+                       markdown_code(fs::path(text_of((*document)["base"], "file")).filename().string()),
                        number_of(*document, "n_chunks"), number_of(*document, "n_ctx"),
-                       fs::path(text_of((*document)["text"], "file")).filename().string()) +
+                       markdown_code(fs::path(text_of((*document)["text"], "file")).filename().string())) +
            quality_table(summary, model, quality).markdown() + cost_section(summary, model, quality) +
            offload_section(summary, model, quality);
 }
@@ -124,7 +125,7 @@ std::string missing_section(const Json & summary, const Commands & commands) {
     std::string out;
     for (const Json & run : summary["missing"]) {
         out += fmt::format("- {}: {}: {}\n", text_of(run, "run"), run.value("failed", false) ? "failed" : "missing",
-                           one_line(text_of(run, "reason")));
+                           markdown_text(text_of(run, "reason")));
     }
     if (out.empty()) return "";
     return fmt::format("{} run(s) give no figures, and what depends on them is left out; `{}` makes them:\n\n{}",

@@ -38,12 +38,13 @@ std::string models_table(const Json & summary) {
     for (const Json & model : summary["models"]) {
         const std::string shape = text_or(model, "shape", "");
         synthetic = synthetic || !shape.empty();
-        table.rows.push_back({text_of(model, "name"),
-                              shape.empty() ? text_or(model, "base_model", "not named in the campaign")
-                                            : "synthetic, of the shape " + fs::path(shape).filename().string(),
-                              text_or(model, "license", "not named in the campaign"), text_or(model, "arch", "-"),
-                              fmt::format("{}", number_of(model, "n_layer")),
-                              fmt::format("{}", number_of(model, "n_expert"))});
+        table.rows.push_back(
+            {text_of(model, "name"),
+             markdown_text(shape.empty() ? text_or(model, "base_model", "not named in the campaign")
+                                         : "synthetic, of the shape " + fs::path(shape).filename().string()),
+             markdown_text(text_or(model, "license", "not named in the campaign")),
+             markdown_text(text_or(model, "arch", "-")), fmt::format("{}", number_of(model, "n_layer")),
+             fmt::format("{}", number_of(model, "n_expert"))});
     }
     return table.markdown() +
            (synthetic
@@ -120,7 +121,7 @@ std::string whitepaper(const Json & summary, const Quality & quality, const Comm
     std::string out =
         fmt::format("# Experts on the CPU: measurements of campaign {}\n\n", text_of(summary, "campaign"));
     const std::string creator = text_or(summary, "creator", "");
-    if (!creator.empty()) out += fmt::format("By {}. ", creator);
+    if (!creator.empty()) out += fmt::format("By {}. ", markdown_text(creator));
     out += fmt::format("Measured with shimmy {} over llama.cpp {}.\n\n", text_of(summary, "shimmy_version"),
                        text_of(summary, "llama_cpp_version"));
     out += "## What was found\n\n" + findings_section(summary, quality);

@@ -164,9 +164,9 @@ void add_cell_anomalies(const Json & cell, std::vector<Finding> & found) {
     if (bytes_of(cell, "vram_bytes") == 0) found.push_back({model, fmt::format("{}: VRAM is 0.", name)});
     for (const Json & text : cell["texts"]) {
         if (text_of(text, "text").find_first_not_of(" \n\t") == std::string::npos)
-            found.push_back({model, fmt::format("{}: the answer to `{}` is empty.", name, text_of(text, "prompt_id"))});
+            found.push_back({model, fmt::format("{}: the answer to '{}' is empty.", name, text_of(text, "prompt_id"))});
         if (text.value("n_distinct", 1) > 1) {
-            found.push_back({model, fmt::format("{}: the answers to `{}` differ between repeats ({} texts).", name,
+            found.push_back({model, fmt::format("{}: the answers to '{}' differ between repeats ({} texts).", name,
                                                 text_of(text, "prompt_id"), text["n_distinct"].get<int>())});
         }
     }

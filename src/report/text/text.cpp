@@ -5,6 +5,8 @@
 #include "lab/measure/statistics.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <map>
 
 namespace shimmy::report {
@@ -66,8 +68,36 @@ std::string plus_minus(double value, double error, int decimals) {
 }
 
 std::string one_line(std::string text) {
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
     return text;
+}
+
+std::string markdown_text(const std::string & text) {
+    static const std::map<char, std::string> entities{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}};
+    const std::string line = one_line(text);
+    const auto is_word = [&](size_t at) {
+        return at < line.size() && std::isalnum(static_cast<unsigned char>(line[at])) != 0;
+    };
+    std::string out;
+    for (size_t i = 0; i < line.size(); ++i) {
+        const char c = line[i];
+        const bool in_a_word = c == '_' && i > 0 && is_word(i - 1) && is_word(i + 1);  // "Q4_K_M" is no emphasis
+        const auto entity = entities.find(c);
+        if (entity != entities.end())
+            out += entity->second;
+        else if (!in_a_word && std::strchr("\\`*_[]~!", c) != nullptr)
+            out += std::string("\\") + c;
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string markdown_code(const std::string & text) {
+    std::string line = one_line(text);
+    std::erase(line, '`');
+    return "`" + line + "`";
 }
 
 bool is_software(const Json & summary) {

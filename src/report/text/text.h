@@ -24,6 +24,11 @@ std::string mean_and_interval(const Json & statistics);            // "12.3 ± 0
 std::string plus_minus(double value, double error, int decimals);  // "1.3463 ± 0.0070"
 std::string one_line(std::string text);                            // line breaks as spaces
 
+// A text that people or programs wrote, for Markdown: on one line, and shown as it is. No HTML, emphasis or link with
+// another text comes of it.
+std::string markdown_text(const std::string & text);
+std::string markdown_code(const std::string & text);  // in backticks, which the text itself loses
+
 bool is_software(const Json & summary);
 bool is_synthetic(const Json & summary, const std::string & model);  // of a shape: its weights are random
 std::string device_line(const Json & summary);

@@ -1,0 +1,299 @@
+// What a running campaign says of itself, how long it will take, and the files that it remembers hashes in.
+#include "lab/run/run_state.h"
+
+#include "base/error.h"
+#include "fabricated_document.h"
+#include "lab/campaign/hash_cache.h"
+#include "lab/campaign/hasher.h"
+#include "lab/campaign/quantized_models.h"
+#include "lab/run/estimate.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <thread>
+
+namespace shimmy::lab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+RunState state_of(const fs::path & dir) {
+    const auto state = read_run_state(dir);
+    EXPECT_TRUE(state);
+    return state.value_or(RunState());
+}
+
+// A phase of ten took t for three: seven are left, at t / 3 each.
+TEST(RunStateOf, WhatIsLeftFollowsThePace) {
+    const TempDir dir;
+    RunStateFile file(dir.path());
+    const auto before = Clock::now();
+    file.update("quantize", "a", 0, 2);
+    EXPECT_FALSE(state_of(dir.path()).left_s) << "nothing is done, so nothing is known";
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    file.update("run", "b", 0, 10);
+    const auto start = Clock::now();
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    const double least_s = seconds_since(start);
+    file.update("run", "c", 3, 10);
+    const double most_s = seconds_since(before);
+    const RunState state = state_of(dir.path());
+    ASSERT_TRUE(state.left_s);
+    EXPECT_GE(*state.left_s, least_s / 3.0 * 7.0);
+    EXPECT_LE(*state.left_s, (most_s - 0.03) / 3.0 * 7.0) << "the phase before does not count";
+    EXPECT_EQ(state.phase, "run");
+    EXPECT_EQ(state.current, "c");
+    EXPECT_EQ(state.n_done, 3U);
+    EXPECT_EQ(state.n_total, 10U);
+    EXPECT_EQ(state.pid, ::getpid());
+    EXPECT_EQ(state.host, host().name);
+    EXPECT_LE(state.started_at, state.current_started_at);
+    EXPECT_EQ(state.started_at.size(), std::string("2026-01-01T00:00:00Z").size());
+    file.update("run", "d", 10, 10);
+    EXPECT_EQ(state_of(dir.path()).left_s, 0.0);
+}
+
+TEST(RunStateOf, OneProcessHoldsTheFolder) {
+    const TempDir dir;
+    EXPECT_FALSE(read_run_state(dir.path())) << "no lock";
+    {
+        RunStateFile file(dir.path());
+        EXPECT_FALSE(read_run_state(dir.path())) << "it has not said anything";
+        file.update("run", "a", 0, 1);
+        try {
+            const RunStateFile second(dir.path());
+            ADD_FAILURE() << "two hold it";
+        } catch (const Error & error) {
+            const std::string said = error.what();
+            EXPECT_NE(said.find(fmt::format("({} on {}, since ", ::getpid(), host().name)), std::string::npos) << said;
+        }
+        EXPECT_TRUE(read_run_state(dir.path())) << "the second has not let it go";
+        write_file_atomic(dir / "running.json", "{\"pid\": \"no number\"}");
+        EXPECT_FALSE(read_run_state(dir.path()));
+    }
+    EXPECT_FALSE(fs::exists(dir / "running.json"));
+    write_file_atomic(dir / "running.json", "{}");  // of one that was killed
+    EXPECT_FALSE(read_run_state(dir.path()));
+    const RunStateFile next(dir.path());
+    EXPECT_THROW(RunStateFile(dir / "absent"), Error);
+}
+
+// --- estimates
+
+class EstimateOf : public ::testing::Test {
+protected:
+    EstimateOf() {
+        plan_.campaign = fabricated_campaign(dir_.path());
+        plan_.campaign.max_tokens = 50;
+        plan_.campaign.load = {{2}, 30, 1};
+        write_file_atomic(dir_ / "m.gguf", std::string(1 << 20, 'x'));  // 2^-10 GiB
+        plan_.variants = {{"m", "F16", dir_ / "m.gguf", dir_ / "m.gguf"},
+                          {"m", "Q2_K", dir_ / "q.gguf", dir_ / "m.gguf"}};
+        plan_.runs = plan_runs(plan_.campaign, 2);
+        plan_.results.resize(plan_.runs.size());
+        hooks_.variant_bytes = [](const Campaign &, const Variant &) { return uint64_t{1} << 29; };  // half a GiB
+    }
+
+    size_t run_of(size_t variant, engine::Placement placement, Mode mode = Mode::generate) const {
+        for (size_t i = 0; i < plan_.runs.size(); ++i) {
+            const lab::Run & run = plan_.runs[i];
+            if (run.variant == variant && run.placement == placement && run.mode == mode) return i;
+        }
+        throw std::logic_error("no such run");
+    }
+    void took(size_t run, double wall_ms, ResultState state = ResultState::valid) {
+        plan_.results[run] = {state, "", {{"run", {{"wall_ms", wall_ms}}}}};
+    }
+
+    TempDir dir_;
+    CampaignPlan plan_;
+    Hooks hooks_;
+};
+
+const engine::Placement BASELINE = engine::Placement::baseline();
+const engine::Placement OFFLOAD = engine::Placement::offload();
+
+TEST_F(EstimateOf, WhatIsNotMeasuredIsPredicted) {
+    const Estimate result =
+        estimate(plan_, {1}, {run_of(0, BASELINE), run_of(1, OFFLOAD), run_of(1, BASELINE, Mode::load)}, hooks_);
+    EXPECT_EQ(result.disk_bytes, uint64_t{1} << 29);
+    EXPECT_EQ(result.n_predicted, 3U);
+    EXPECT_EQ(result.n_measured, 0U);
+    // Made at 0.1 GiB/s: 5 s. F16 is read in 2^-10 s and answers 50 tokens twice: 10 s. Q2_K: half a second and 10 s.
+    // The load run: half a second and 30 s.
+    EXPECT_NEAR(result.time_s, 5.0 + (1.0 / 1024 + 10.0) + (0.5 + 10.0) + (0.5 + 30.0), 1e-9);
+}
+
+TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
+    std::vector<size_t> like;
+    for (size_t i = 0; i < plan_.runs.size(); ++i) {
+        if (plan_.runs[i].variant == 0 && plan_.runs[i].placement == OFFLOAD && plan_.runs[i].mode == Mode::generate)
+            like.push_back(i);
+    }
+    ASSERT_EQ(like.size(), 2U);
+    took(like[0], 4000.0);
+    took(like[1], 8000.0);
+    took(run_of(0, BASELINE), 100000.0, ResultState::stale);
+    took(run_of(1, OFFLOAD), 200000.0);
+    took(run_of(0, OFFLOAD, Mode::load), 300000.0);
+    const Estimate result = estimate(plan_, {}, {like[0], run_of(0, BASELINE)}, hooks_);
+    EXPECT_EQ(result.n_measured, 1U);
+    EXPECT_EQ(result.n_predicted, 1U);
+    EXPECT_NEAR(result.time_s, 6.0 + 1.0 / 1024 + 10.0, 1e-9);
+    EXPECT_EQ(result.disk_bytes, 0U);
+}
+
+// --- hashes
+
+class HashCacheOf : public ::testing::Test {
+protected:
+    // Hash of a file, and how many files were read for it.
+    std::pair<std::string, int> hash(HashCache & cache, const fs::path & file, bool model = false) {
+        int n_read = 0;
+        const auto progress = [&](const fs::path &) -> ByteProgress {
+            ++n_read;
+            return {};
+        };
+        const std::string sha256 = model ? cache.model_sha256(file, progress) : cache.file_sha256(file, progress);
+        return {sha256, n_read};
+    }
+    TempDir dir_;
+};
+
+TEST_F(HashCacheOf, AFileIsReadOncePerState) {
+    const fs::path file = dir_ / "a.gguf";
+    write_file_atomic(file, "aaa");
+    {
+        HashCache cache(dir_ / "hashes.json");
+        EXPECT_EQ(hash(cache, file), std::pair(sha256_hex("aaa"), 1));
+        EXPECT_EQ(hash(cache, file), std::pair(sha256_hex("aaa"), 0));
+        cache.save();
+    }
+    HashCache cache(dir_ / "hashes.json");
+    EXPECT_EQ(hash(cache, file).second, 0) << "from the file of the cache";
+    const auto time = fs::last_write_time(file);
+    write_file_atomic(file, "bbb");
+    fs::last_write_time(file, time + std::chrono::nanoseconds(1));
+    EXPECT_EQ(hash(cache, file), std::pair(sha256_hex("bbb"), 1)) << "the same size at another time";
+    std::ofstream(file, std::ios::app) << "b";
+    fs::last_write_time(file, time + std::chrono::nanoseconds(1));
+    EXPECT_EQ(hash(cache, file), std::pair(sha256_hex("bbbb"), 1)) << "another size at the same time";
+    EXPECT_THROW(hash(cache, dir_ / "absent"), Error);
+}
+
+TEST_F(HashCacheOf, ADamagedCacheCountsAsEmpty) {
+    const fs::path file = dir_ / "a.gguf";
+    write_file_atomic(file, "aaa");
+    const std::string key = file.string();
+    for (const std::string & content :
+         {std::string("{"), std::string("[]"), Json{{key, 3}}.dump(), Json{{key, {{"sha256", 3}}}}.dump(),
+          Json{{key, {{"sha256", "x"}, {"size_bytes", 3}}}}.dump()}) {
+        write_file_atomic(dir_ / "hashes.json", content);
+        HashCache cache(dir_ / "hashes.json");
+        EXPECT_EQ(hash(cache, file), std::pair(sha256_hex("aaa"), 1)) << content;
+    }
+}
+
+TEST_F(HashCacheOf, WhatDidNotChangeIsNotWritten) {
+    write_file_atomic(dir_ / "a.gguf", "aaa");
+    HashCache cache(dir_ / "hashes.json");
+    cache.save();
+    EXPECT_FALSE(fs::exists(dir_ / "hashes.json"));
+    hash(cache, dir_ / "a.gguf");
+    cache.save();
+    EXPECT_TRUE(fs::exists(dir_ / "hashes.json"));
+    fs::remove(dir_ / "hashes.json");
+    cache.save();
+    EXPECT_FALSE(fs::exists(dir_ / "hashes.json"));
+}
+
+TEST_F(HashCacheOf, OfASplitModelTheSumsOfItsParts) {
+    write_file_atomic(dir_ / "m-00001-of-00002.gguf", "one");
+    write_file_atomic(dir_ / "m-00002-of-00002.gguf", "two");
+    HashCache cache(dir_ / "hashes.json");
+    const std::string sums =
+        sha256_hex("one") + "  m-00001-of-00002.gguf\n" + sha256_hex("two") + "  m-00002-of-00002.gguf\n";
+    EXPECT_EQ(hash(cache, dir_ / "m-00001-of-00002.gguf", true), std::pair(sha256_hex(sums), 2));
+    write_file_atomic(dir_ / "whole.gguf", "whole");
+    EXPECT_EQ(hash(cache, dir_ / "whole.gguf", true), std::pair(sha256_hex("whole"), 1));
+}
+
+// --- records beside files that were made
+
+class RecordOf : public ::testing::Test {
+protected:
+    RecordOf() { write_file_atomic(variant_.path, "made"); }
+    TempDir dir_;
+    Variant variant_{"m", "Q2_K", dir_ / "m-Q2_K.gguf", dir_ / "m.gguf"};
+};
+
+TEST_F(RecordOf, AFileIsKnownByItsRecord) {
+    EXPECT_EQ(source_record_path(variant_), dir_ / "m-Q2_K.source.json");
+    EXPECT_FALSE(is_up_to_date(variant_, "abc")) << "without a record";
+    write_source_record(variant_, "abc");
+    EXPECT_TRUE(is_up_to_date(variant_, "abc"));
+    EXPECT_FALSE(is_up_to_date(variant_, "other"));
+    EXPECT_EQ(recorded_failure(variant_, "abc"), "");
+    Json record = Json::parse(read_file(source_record_path(variant_)));
+    EXPECT_EQ(record["size_bytes"], 4);
+    EXPECT_EQ(record["quantization"], "Q2_K");
+    for (const char * key : {"llama_cpp_version", "quantization", "size_bytes"}) {
+        Json changed = record;
+        changed[key] = "other";
+        write_file_atomic(source_record_path(variant_), changed.dump());
+        EXPECT_FALSE(is_up_to_date(variant_, "abc")) << key;
+    }
+    write_source_record(variant_, "abc");
+    write_file_atomic(variant_.path, "made longer");
+    EXPECT_FALSE(is_up_to_date(variant_, "abc"));
+    fs::remove(variant_.path);
+    EXPECT_FALSE(is_up_to_date(variant_, "abc")) << "without the file";
+}
+
+TEST_F(RecordOf, AFailureIsOfItsInputAndProgram) {
+    EXPECT_EQ(recorded_failure(variant_, "abc"), "");
+    write_failure_record(variant_, "abc", "no space");
+    EXPECT_EQ(recorded_failure(variant_, "abc"), "no space");
+    EXPECT_EQ(recorded_failure(variant_, "other"), "");
+    EXPECT_FALSE(is_up_to_date(variant_, "abc"));
+    Json record = Json::parse(read_file(source_record_path(variant_)));
+    record["llama_cpp_version"] = "0.0.1";
+    write_file_atomic(source_record_path(variant_), record.dump());
+    EXPECT_EQ(recorded_failure(variant_, "abc"), "");
+    write_file_atomic(source_record_path(variant_), "[");
+    EXPECT_EQ(recorded_failure(variant_, "abc"), "");
+}
+
+TEST_F(RecordOf, AShapeIsItsTextAndWishes) {
+    CampaignModel model;
+    model.shape = "olmoe-1b-7b";
+    const std::string whole = shape_sha256(model);
+    model.n_layers = 2;
+    const std::string two = shape_sha256(model);
+    model.sparse = true;
+    const std::string sparse = shape_sha256(model);
+    EXPECT_EQ(whole.size(), 64U);
+    EXPECT_NE(whole, two);
+    EXPECT_NE(two, sparse);
+    model.shape = "phi-3.5-moe";
+    EXPECT_NE(shape_sha256(model), sparse);
+    Campaign campaign = fabricated_campaign(dir_.path());
+    campaign.models = {model};
+    Hasher hasher(campaign, /*quiet=*/true);
+    EXPECT_EQ(hasher.input_sha256(campaign, {"m", "Q2_K", dir_ / "x", ""}), shape_sha256(model));
+    EXPECT_EQ(hasher.input_sha256(campaign, {"m", "Q2_K", dir_ / "x", variant_.path}), sha256_hex("made"));
+    fs::create_directories(campaign.out_dir);
+    hasher.save();
+    EXPECT_TRUE(fs::exists(campaign.out_dir / "hashes.json"));
+}
+
+}  // namespace
+}  // namespace shimmy::lab

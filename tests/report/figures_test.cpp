@@ -1,0 +1,153 @@
+// The figures of the given campaign that people decide by, worked out by hand from the tables in given_campaign.h. A
+// document that was renewed with a wrong one passes expected_test.cpp, and fails here.
+#include "given_campaign.h"
+
+#include "report/documents/whitepaper.h"
+#include "report/figures/findings.h"
+#include "report/figures/pareto.h"
+#include "report/figures/quality.h"
+#include "report/figures/tables.h"
+#include "report/text/text.h"
+#include "lab/measure/summary_json.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace shimmy::report {
+namespace {
+
+class GivenFiguresOf : public ::testing::Test {
+protected:
+    GivenFiguresOf() : plan_(given_plan(dir_.path())), summary_(lab::to_json(lab::summarize_campaign(plan_))) {
+        fs::create_directories(dir_ / "out/quality");
+        write_file_atomic(dir_ / "out/quality/alpha.json", given_quality(plan_, "alpha").dump());
+    }
+
+    Quality quality() const { return Quality(summary_, dir_ / "out"); }
+
+    TempDir dir_;
+    lab::CampaignPlan plan_;
+    Json summary_;
+};
+
+TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
+    const std::string table = hardware_table(summary_, "alpha");
+    EXPECT_NE(table.find("| type | 8 GiB | 12 GiB | 16 GiB | 24 GiB | 48 GiB | 80 GiB |"), std::string::npos);
+    const std::string at_8 = "offload<br>9.90 tok/s";  // 8 GiB to the byte
+    const std::string at_48 = "baseline<br>49.5 tok/s";
+    EXPECT_NE(table.find(fmt::format("| Q8_0 | {0} | {0} | {0} | {0} | {1} | {1} |", at_8, at_48)), std::string::npos)
+        << table;
+    // Its baseline fits 16 GiB, and is slower than what fits 12.
+    const std::string partial = "n_cpu_moe=2<br>99.0 tok/s";
+    EXPECT_NE(table.find(fmt::format("| Q2_K | offload<br>49.5 tok/s | {0} | {0} | {0} | {0} | {0} |", partial)),
+              std::string::npos)
+        << table;
+    EXPECT_NE(hardware_table(summary_, "beta").find("| MXFP4_MOE | does not fit | does not fit | offload"),
+              std::string::npos);
+}
+
+// "fastest" counts what fits: at 4 GiB nothing but Q2_K offload does, and Q2_K's 99 tokens/s of 11 GiB are not there
+// yet.
+TEST_F(GivenFiguresOf, SweetSpots) {
+    std::string spots;
+    for (const Finding & finding : find_findings(summary_)) {
+        if (finding.model == "alpha" && finding.text.starts_with("Sweet spot")) spots += finding.text;
+    }
+    EXPECT_TRUE(
+        spots.ends_with(": from 4.00 GiB of VRAM Q2_K offload (49.5 tokens/s), "
+                        "from 11.00 GiB of VRAM Q2_K n_cpu_moe=2 (99.0 tokens/s), "
+                        "from 18.00 GiB of VRAM Q4_K_M n_cpu_moe=2 (59.4 tokens/s), "
+                        "from 24.00 GiB of VRAM Q4_K_M baseline (79.2 tokens/s), "
+                        "from 44.00 GiB of VRAM Q8_0 baseline (49.5 tokens/s)."))
+        << spots;
+}
+
+TEST_F(GivenFiguresOf, ParetoFrontsAndRecommendations) {
+    const auto front = [&](Cost cost) {
+        std::vector<std::string> names;
+        for (const QualityPoint & point : quality_points(summary_, "alpha", quality(), cost)) {
+            if (point.on_front) names.push_back(point.quantization + " " + point.placement);
+        }
+        return names;
+    };
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(front(Cost::file_size), (Names{"Q8_0 ", "Q4_K_M ", "Q2_K "}));
+    EXPECT_EQ(front(Cost::vram), (Names{"Q8_0 offload", "Q4_K_M offload", "Q2_K offload"}));
+    EXPECT_EQ(front(Cost::speed), (Names{"Q8_0 baseline", "Q4_K_M baseline", "Q2_K n_cpu_moe=2"}));
+    const std::vector<Recommendation> lines = recommendations(summary_, "alpha", quality());
+    ASSERT_EQ(lines.size(), 5U);
+    EXPECT_EQ(lines[2].vram_bytes, 18 * 1073741824ULL);
+    EXPECT_EQ(lines[2].quantization + " " + lines[2].placement, "Q4_K_M n_cpu_moe=2");
+    EXPECT_DOUBLE_EQ(lines[2].mean_kld, 0.01);
+    EXPECT_NEAR(lines[2].decode_tps, 59.4, 1e-9);
+}
+
+TEST(Texts, FiguresHaveThreeDigits) {
+    EXPECT_EQ(figure(0.0), "0.00");
+    EXPECT_EQ(figure(9.994), "9.99");
+    EXPECT_EQ(figure(9.995), "10.0");  // not 9.99 or 10.00
+    EXPECT_EQ(figure(99.94), "99.9");
+    EXPECT_EQ(figure(99.95), "100");
+    EXPECT_EQ(figure(1234.5), "1234");
+}
+
+TEST(Texts, SpreadsAreOnBothSides) {
+    EXPECT_EQ(mean_and_interval({{"mean", 20.0}, {"ci95_low", 17.0}, {"ci95_high", 23.0}}), "20.0 ± 3.00");
+    EXPECT_EQ(mean_and_interval({{"mean", 20.0}, {"ci95_low", nullptr}, {"ci95_high", nullptr}}), "20.0");
+    EXPECT_EQ(median_and_range({{"median", 5.0}, {"min", 1.0}, {"max", 12.0}}), "5.00\n1.00–12.0");
+    EXPECT_EQ(plus_minus(1.34567, 0.00701, 4), "1.3457 ± 0.0070");
+}
+
+TEST(Texts, WhatSomeoneWroteIsShownAsItIs) {
+    EXPECT_EQ(markdown_text("<img src=x onerror=y> & co"), "&lt;img src=x onerror=y&gt; &amp; co");
+    EXPECT_EQ(markdown_text("a\r\nb"), "a  b");
+    EXPECT_EQ(markdown_text("Q4_K_M n_cpu_moe=2 _x_ x_"), "Q4_K_M n_cpu_moe=2 \\_x\\_ x\\_");
+    EXPECT_EQ(markdown_text("![a](b) *c* `d` ~e~ \\"), "\\!\\[a\\](b) \\*c\\* \\`d\\` \\~e\\~ \\\\");
+    EXPECT_EQ(markdown_code("a`b\nc"), "`ab c`");
+}
+
+TEST(Texts, WhatIsNotThereIsAnError) {
+    const Json object{{"text", "a"}, {"number", 2}, {"null", nullptr}, {"negative", -5}};
+    EXPECT_EQ(text_of(object, "text"), "a");
+    EXPECT_EQ(number_of(object, "number"), 2.0);
+    EXPECT_EQ(bytes_of(object, "negative"), 0U);
+    EXPECT_EQ(text_or(object, "number", "other"), "other");
+    EXPECT_EQ(text_or(object, "text", "other"), "a");
+    for (const char * key : {"absent", "null"}) {
+        EXPECT_THROW(text_of(object, key), Error) << key;
+        EXPECT_THROW(number_of(object, key), Error) << key;
+        EXPECT_EQ(text_or(object, key, "other"), "other") << key;
+    }
+    EXPECT_THROW(text_of(object, "number"), Error);
+    EXPECT_THROW(number_of(object, "text"), Error);
+    EXPECT_THROW(text_of(Json(3), "text"), Error);
+}
+
+// Standard deviation over mean of the samples over their prompt's median.
+TEST(Texts, SpreadIsWithinAPrompt) {
+    const auto cell = [](const std::vector<std::pair<std::string, double>> & samples) {
+        Json list = Json::array();
+        for (const auto & [prompt, value] : samples)
+            list.push_back({{"prompt_id", prompt}, {"ttft_ms", value}});
+        return Json{{"samples", list}};
+    };
+    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"b", 1000.0}}), "ttft_ms"), 0.0) << "no prompt was repeated";
+    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"a", 10.0}, {"b", 1000.0}}), "ttft_ms"), 0.0);
+    // 1 and 3 over 2: .5 and 1.5, deviation sqrt(.5), mean 1.
+    EXPECT_NEAR(spread_of(cell({{"a", 1.0}, {"a", 3.0}}), "ttft_ms"), std::sqrt(0.5), 1e-12);
+    EXPECT_EQ(spread_of(cell({{"a", 0.0}, {"a", 0.0}}), "ttft_ms"), 0.0);
+}
+
+TEST(Tables, CellsOfSeveralLinesAndLetters) {
+    Table table;
+    table.columns = {{"é", Table::Align::left}, {"n\nall"}};
+    table.rows = {{"a|b\nc", "1"}, {"", "12345"}};
+    EXPECT_EQ(table.text(), "é        n\n       all\n----------\na|b      1\nc\n     12345\n");
+    EXPECT_EQ(table.markdown(), "| é | n<br>all |\n| --- | ---: |\n| a\\|b<br>c | 1 |\n|  | 12345 |\n");
+}
+
+}  // namespace
+}  // namespace shimmy::report
