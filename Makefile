@@ -11,13 +11,13 @@ CMAKE_ARGS ?=
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
 	@echo "make test        set up, build, and run the tests"
-	@echo "make test-all    the same with the slow tests"
+	@echo "make test-all    the same with the slow tests, and ThreadSanitizer over what has threads"
 	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
 	@echo "make mutants     put small faults into the code and list those that no test notices (N=40 PATHS=src/lab SEED=1)"
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
-	@echo "make asan tsan   run the tests under sanitizers"
+	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some)"
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
 	@echo "make format lint clang-format in place; clang-tidy"
 	@echo "make docs        regenerate docs/CLI.md"
@@ -46,6 +46,7 @@ test: build
 test-all: build
 	@scripts/setup.sh slow-tests
 	@ctest --preset release
+	@$(MAKE) --no-print-directory tsan TESTS='^(hub|publish|serve|moe)\.'
 
 mutants: setup
 	@scripts/mutants.py --count $(or $(N),40) --seed $(or $(SEED),1) $(if $(PATHS),--paths $(PATHS))
@@ -62,7 +63,7 @@ gpu: setup
 asan tsan: setup
 	@cmake --preset $@ -DSHIMMY_GPU="$(GPU)" > /dev/null
 	@cmake --build --preset $@ --parallel $(JOBS)
-	@scripts/sanitized-tests.sh build/$@
+	@scripts/sanitized-tests.sh build/$@ '$(TESTS)'
 
 fuzz: build
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
