@@ -31,6 +31,7 @@ TEST(ArithmeticSteps, EveryOperatorComputes) {
     EXPECT_EQ(wrong_steps("$5 + $3 = $9"), Reasons{"8 is not 9"});
     EXPECT_EQ(wrong_steps("6 x (2 + 1) = 19"), Reasons{"18 is not 19"});
     EXPECT_EQ(wrong_steps("-3 + 5 = 3"), Reasons{"2 is not 3"});
+    EXPECT_EQ(wrong_steps("- 3 + 5 = 9"), Reasons{"8 is not 9"}) << "a bullet";
     EXPECT_EQ(wrong_steps("(-3 + 5) * 2 = 5"), Reasons{"4 is not 5"});
     EXPECT_EQ(wrong_steps(".5 + .5 = 2"), Reasons{"1 is not 2"});
     EXPECT_EQ(wrong_steps("1,200,300 + 1 = 1,200,302"), Reasons{"1.2003e+06 is not 1.2003e+06"});
