@@ -10,6 +10,7 @@ packages=(
   gnuplot-nox                      # the charts of model cards
   cmark-gfm                        # renders documents in the tests
   python3                          # runs the code that models write, confined (shimmy check)
+  zsh fish                         # completion scripts in the tests
   libvulkan1 mesa-vulkan-drivers   # a software Vulkan device, for machines without a GPU
 )
 # A one-node Slurm cluster, which the test starts and ends itself, a browser for our pages, and what llama.cpp's own server

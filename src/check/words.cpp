@@ -6,13 +6,6 @@
 
 namespace shimmy::check {
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](unsigned char c) { return static_cast<char>(c < 128 ? std::tolower(c) : c); });
-    return result;
-}
-
 std::vector<std::string> words(std::string_view text) {
     std::istringstream stream{std::string(text)};
     std::vector<std::string> result;

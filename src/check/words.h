@@ -7,9 +7,6 @@
 
 namespace shimmy::check {
 
-// ASCII letters in lower case; other bytes as they are.
-std::string lower(std::string_view text);
-
 // Split at white space.
 std::vector<std::string> words(std::string_view text);
 

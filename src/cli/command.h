@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
-
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,5 +72,8 @@ void add_gpu_info(Commands & commands);
 void add_lab(Commands & commands);
 void add_completion(Commands & commands);
 void add_reference(Commands & commands);
+
+// `shimmy __complete WORDS…`, which the scripts of `shimmy completion` run: its words are no options of ours.
+int print_candidates(const CLI::App & app, const std::vector<std::string> & words);
 
 }  // namespace shimmy::cli

@@ -7,6 +7,7 @@
 #include "engine/load/version.h"
 
 #include <cstdio>
+#include <string_view>
 
 namespace {
 
@@ -48,6 +49,7 @@ int main(int argc, char ** argv) {
                                                   shimmy::engine::llama_cpp_version()));
     Commands commands(app);
     add_all(commands);
+    if (argc > 1 && std::string_view(argv[1]) == "__complete") return print_candidates(app, {argv + 2, argv + argc});
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError & error) {

@@ -1,4 +1,5 @@
 #include "gguf/file_type.h"
+#include "base/text.h"
 
 #include "llama.h"
 
@@ -81,6 +82,11 @@ std::string file_type_name(int64_t file_type) {
         default:
             return "";
     }
+}
+
+bool is_float_type(const std::string & name) {
+    const std::string type = upper(name);
+    return type == "F32" || type == "F16" || type == "BF16";
 }
 
 }  // namespace shimmy::gguf

@@ -1,6 +1,7 @@
 #include "gguf/model_info.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/file_type.h"
@@ -17,11 +18,6 @@ namespace {
 constexpr int64_t MAX_LAYERS = 512;
 constexpr int64_t MAX_EXPERTS = 1024;
 constexpr int64_t MAX_DIMENSION = int64_t{1} << 31;
-
-std::string upper(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
-    return text;
-}
 
 // Hyperparameters of the file's architecture: "<arch>.<name>".
 class Hyperparameters {

@@ -1,6 +1,7 @@
 #include "library/names.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cctype>
@@ -13,10 +14,7 @@ namespace {
 constexpr int MAX_PARTS = 99999;  // five digits in the file name
 
 bool has_gguf_extension(const fs::path & file) {
-    std::string extension = file.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    return extension == ".gguf";
+    return lower(file.extension().string()) == ".gguf";
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "library/scan.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "library/names.h"
 #include "library/ollama.h"
 
@@ -23,10 +24,7 @@ struct Folder {
 };
 
 bool is_gguf(const fs::path & path) {
-    std::string extension = path.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    return extension == ".gguf";
+    return lower(path.extension().string()) == ".gguf";
 }
 
 // What a folder is, whatever links lead to it.

@@ -1,4 +1,5 @@
 #include "quality/offload_check.h"
+#include "gguf/file_type.h"
 
 namespace shimmy::quality {
 
@@ -13,7 +14,7 @@ constexpr double QUANTIZED_BOUND = 1e-3;
 }  // namespace
 
 double offload_kld_bound(const gguf::ModelInfo & model) {
-    const bool is_float = model.dominant_type == "F32" || model.dominant_type == "F16" || model.dominant_type == "BF16";
+    const bool is_float = gguf::is_float_type(model.dominant_type);
     return is_float ? FLOAT_BOUND : QUANTIZED_BOUND;
 }
 

@@ -1,6 +1,7 @@
 #include "quality/sensitivity.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/make/quantize.h"
 #include "engine/predict/tensor_plan.h"
 #include "gguf/expert_tensors.h"
@@ -20,11 +21,6 @@ constexpr int N_BANDS = 4;  // of layers: the first and the last are known to be
 constexpr std::array TYPES{"q8_0", "q6_K", "q5_K", "q4_K", "q3_K", "q2_K"};
 constexpr const char * PROBE = "q3_K";    // coarse enough to rise above the kernels' rounding
 constexpr const char * CARRIER = "Q8_0";  // a quantization that the overrides apply to; nothing keeps its types
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    return text;
-}
 
 bool is_in(const std::string & name, const char * part) {
     return name.find(part) != std::string::npos;

@@ -1,8 +1,9 @@
 #include "cli/command.h"
-#include "cli/print/completion_scripts.h"
+#include "cli/complete.h"
 
 #include "base/files.h"
 #include "base/process/subprocess.h"
+#include "base/text.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>
@@ -33,107 +34,149 @@ CommandRow make_table() {
     return read_options_table(app);
 }
 
-class BashCompletion : public ::testing::Test {
+using Words = std::vector<std::string>;
+
+// What is offered for the last of `words`, in the order of the alphabet, in a folder with phi.gguf, .hidden.gguf and
+// photos/.
+class Completion : public ::testing::Test {
 protected:
-    BashCompletion() {
-        write_file_atomic(dir_ / "shimmy.bash", bash_completion(make_table()));
-        // Stands in for the program when the script asks it for the names of models.
-        write_file_atomic(dir_ / "shimmy", "#!/bin/sh\nprintf 'phi-moe\\ntiny-moe\\n'\n");
-        fs::permissions(dir_ / "shimmy", fs::perms::owner_all);
+    Completion() : before_(fs::current_path()) {
         write_file_atomic(dir_ / "phi.gguf", "x");
+        write_file_atomic(dir_ / ".hidden.gguf", "x");
         fs::create_directory(dir_ / "photos");
+        write_file_atomic(dir_ / "photos/album.gguf", "x");
+        fs::current_path(dir_.path());
+    }
+    ~Completion() override { fs::current_path(before_); }
+
+    static Words offers(const Words & words) {
+        Words out;
+        for (const Candidate & candidate : candidates(words).all)
+            out.push_back(candidate.word);
+        std::sort(out.begin(), out.end());
+        return out;
     }
 
-    // What bash offers for the last of `words`, cut as bash cuts a command line.
-    std::vector<std::string> complete(const std::vector<std::string> & words) const {
-        std::string script =
-            fmt::format("cd {0}; PATH={0}:$PATH; source ./shimmy.bash; COMP_WORDS=(shimmy", dir_.path().string());
-        for (const std::string & word : words)
-            script += " " + shell_quoted(word);
-        script += fmt::format("); COMP_CWORD={}; _shimmy; printf '%s\\n' \"${{COMPREPLY[@]}}\"", words.size());
-        const ProcessResult result = run_process({"bash", "--norc", "-c", script});
+    static Candidates candidates(const Words & words) {
+        return complete(make_table(), words, [] { return Words{"phi-moe", "tiny-moe"}; });
+    }
+
+    TempDir dir_;
+    fs::path before_;
+};
+
+TEST_F(Completion, Commands) {
+    EXPECT_EQ(offers({"gen"}), (Words{"generate"}));
+    EXPECT_EQ(offers({""}), (Words{"completion", "generate", "lab", "list"}));
+    EXPECT_EQ(offers({"lab", "r"}), (Words{"report", "run"}));
+    EXPECT_EQ(offers({"--json", "gen"}), (Words{"generate"}));
+    EXPECT_EQ(offers({"--gpu-backend", "cpu", "gen"}), (Words{"generate"})) << "cpu is a value, not a command";
+    EXPECT_EQ(offers({"--gpu-backend=cpu", "gen"}), (Words{"generate"}));
+    EXPECT_EQ(offers({"nonsense", "gen"}), (Words{"generate"}));
+    EXPECT_EQ(offers({}), (Words{}));
+    EXPECT_EQ(candidates({"gen"}).all.front().description, "generate 'text' [quickly]");
+    EXPECT_FALSE(candidates({"gen"}).are_files);
+}
+
+TEST_F(Completion, Options) {
+    EXPECT_EQ(offers({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend"}));
+    EXPECT_EQ(offers({"lab", "run", "--dry"}), (Words{"--dry-run"}));
+    EXPECT_EQ(offers({"list", "--sh"}), (Words{"--short"}));
+    EXPECT_EQ(offers({"list", "--max"}), (Words{})) << "an option of another command";
+    EXPECT_EQ(offers({"generate", "--cpu"}), (Words{"--cpu-moe"})) << "an option of all commands";
+    EXPECT_EQ(offers({"generate", "--hel"}), (Words{"--help"})) << "which every command has, once";
+    EXPECT_EQ(offers({"generate", "-n"}), (Words{"-n"}));
+}
+
+TEST_F(Completion, ValuesOfOptions) {
+    EXPECT_EQ(offers({"generate", "--model", "ph"}), (Words{"phi-moe", "phi.gguf", "photos/"}));
+    EXPECT_EQ(offers({"generate", "--model=ph"}), (Words{"--model=phi-moe", "--model=phi.gguf", "--model=photos/"}));
+    EXPECT_EQ(offers({"generate", "--model", "=", "phi."}), (Words{"phi.gguf"})) << "as bash cuts it";
+    EXPECT_EQ(offers({"generate", "--model", "="}), (Words{"phi-moe", "phi.gguf", "photos/", "tiny-moe"}));
+    EXPECT_EQ(offers({"generate", "--mode", ""}), (Words{"quick", "slow"}));
+    EXPECT_EQ(offers({"generate", "--mode", "slow", "--mode", "q"}), (Words{"quick"}));
+    EXPECT_EQ(offers({"generate", "--out-dir", "ph"}), (Words{"photos/"}));
+    EXPECT_EQ(offers({"generate", "-n", ""}), (Words{}));
+    EXPECT_EQ(offers({"generate", "--raw", "tiny"}), (Words{"tiny-moe"})) << "--raw takes no value";
+    EXPECT_EQ(offers({"generate", "--raw="}), (Words{}));
+    EXPECT_EQ(offers({"generate", "--gpu-backend", "v"}), (Words{"vulkan"}));
+    EXPECT_EQ(offers({"completion", "z"}), (Words{"zsh"}));
+    EXPECT_EQ(offers({"completion", "zsh", ""}), (Words{})) << "it takes one shell";
+}
+
+TEST_F(Completion, Files) {
+    EXPECT_EQ(offers({"generate", "photos/"}), (Words{"photos/album.gguf"}));
+    EXPECT_EQ(offers({"generate", "./ph"}), (Words{"./phi.gguf", "./photos/"}));
+    EXPECT_EQ(offers({"generate", ".h"}), (Words{".hidden.gguf"}));
+    EXPECT_EQ(offers({"generate", dir_.path().string() + "/pho"}), (Words{dir_.path().string() + "/photos/"}));
+    EXPECT_EQ(offers({"generate", "nowhere/"}), (Words{}));
+    EXPECT_TRUE(candidates({"generate", "phi."}).are_files);
+}
+
+TEST_F(Completion, FilesAtHome) {
+    const std::string home = std::getenv("HOME");
+    setenv("HOME", dir_.path().c_str(), 1);
+    EXPECT_EQ(offers({"generate", "~/pho"}), (Words{"~/photos/"}));
+    setenv("HOME", home.c_str(), 1);
+}
+
+TEST(CompletionLines, HaveADescriptionAndSayWhetherTheyAreFiles) {
+    EXPECT_EQ(to_lines({{{"run", "run it"}, {"x", ""}}, false}), "run\trun it\nx\t\n");
+    EXPECT_EQ(to_lines({{{"a b", ""}}, true}), ":files\t\na b\t\n");
+}
+
+// Real shells, which ask the real program.
+class CompletionInShell : public ::testing::Test {
+protected:
+    CompletionInShell() {
+        fs::create_symlink(SHIMMY_PROGRAM, dir_ / "shimmy");
+        for (const char * shell : {"bash", "zsh", "fish"})
+            write_file_atomic(dir_ / shell, completion_script(shell));
+        write_file_atomic(dir_ / "my model.gguf", "x");
+    }
+
+    std::string run(const std::string & shell, const std::string & options, const std::string & script) const {
+        const std::string path = fmt::format("PATH={}:{}", dir_.path().string(), std::getenv("PATH"));
+        const std::string in_folder = fmt::format("cd {}; {}", dir_.path().string(), script);
+        const ProcessResult result = run_process({"env", path, shell, options, "-c", in_folder});
         EXPECT_EQ(result.exit_code, 0) << result.err;
         EXPECT_EQ(result.err, "");
-        std::vector<std::string> offers;
-        std::istringstream stream(result.out);
-        for (std::string line; std::getline(stream, line);) {
-            if (!line.empty()) offers.push_back(line);
-        }
-        std::sort(offers.begin(), offers.end());
-        return offers;
+        return result.out;
     }
 
     TempDir dir_;
 };
 
-using Words = std::vector<std::string>;
-
-TEST_F(BashCompletion, Commands) {
-    EXPECT_EQ(complete({"gen"}), (Words{"generate"}));
-    EXPECT_EQ(complete({""}), (Words{"completion", "generate", "lab", "list"}));
-    EXPECT_EQ(complete({"lab", "r"}), (Words{"report", "run"}));
-    EXPECT_EQ(complete({"--json", "gen"}), (Words{"generate"}));
-    EXPECT_EQ(complete({"--gpu-backend", "cpu", "gen"}), (Words{"generate"})) << "cpu is a value, not a command";
-}
-
-TEST_F(BashCompletion, Options) {
-    EXPECT_EQ(complete({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend"}));
-    EXPECT_EQ(complete({"lab", "run", "--dry"}), (Words{"--dry-run"}));
-    EXPECT_EQ(complete({"list", "--sh"}), (Words{"--short"}));
-    EXPECT_EQ(complete({"list", "--max"}), (Words{})) << "an option of another command";
-    EXPECT_EQ(complete({"generate", "--cpu"}), (Words{"--cpu-moe"})) << "an option of all commands";
-}
-
-TEST_F(BashCompletion, ValuesOfOptions) {
-    EXPECT_EQ(complete({"generate", "--model", "ph"}), (Words{"phi-moe", "phi.gguf", "photos"}));
-    EXPECT_EQ(complete({"generate", "--model", "=", "phi."}), (Words{"phi.gguf"}));
-    EXPECT_EQ(complete({"generate", "--model", "="}),
-              (Words{"phi-moe", "phi.gguf", "photos", "shimmy", "shimmy.bash", "tiny-moe"}));
-    EXPECT_EQ(complete({"generate", "--mode", ""}), (Words{"quick", "slow"}));
-    EXPECT_EQ(complete({"generate", "--out-dir", "ph"}), (Words{"photos"}));
-    EXPECT_EQ(complete({"generate", "--max-tokens", ""}), (Words{}));
-    EXPECT_EQ(complete({"generate", "--gpu-backend", "v"}), (Words{"vulkan"}));
-    EXPECT_EQ(complete({"generate", "tiny"}), (Words{"tiny-moe"}));
-    EXPECT_EQ(complete({"completion", "z"}), (Words{"zsh"}));
-}
-
-bool is_installed(const std::string & program) {
-    return run_process({"sh", "-c", "command -v " + program}).ok();
-}
-
-void expect_valid_syntax(const std::string & shell, const std::string & script) {
-    if (!is_installed(shell)) GTEST_SKIP() << shell << " is not installed";
-    const TempDir dir;
-    write_file_atomic(dir / "script", script);
-    const ProcessResult result = run_process({shell, "-n", (dir / "script").string()});
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-}
-
-TEST(ZshCompletion, IsValid) {
-    expect_valid_syntax("zsh", zsh_completion(make_table()));
-}
-
-TEST(FishCompletion, IsValid) {
-    expect_valid_syntax("fish", fish_completion(make_table()));
-}
-
-TEST(FishCompletion, Offers) {
-    if (!is_installed("fish")) GTEST_SKIP() << "fish is not installed";
-    const TempDir dir;
-    write_file_atomic(dir / "shimmy.fish", fish_completion(make_table()));
-    const auto offers = [&](const std::string & line) {
-        const std::string command =
-            fmt::format("source {}/shimmy.fish; complete -C {}", dir.path().string(), shell_quoted(line));
-        return run_process({"fish", "--no-config", "-c", command}).out;
+TEST_F(CompletionInShell, Bash) {
+    const auto offers = [&](const std::string & words, int n) {
+        return run(
+            "bash", "--norc",
+            fmt::format("source ./bash; COMP_WORDS=({}); COMP_CWORD={}; _shimmy; printf '%s|' \"${{COMPREPLY[@]}}\"",
+                        words, n));
     };
-    EXPECT_EQ(offers("shimmy gen"), "generate\tgenerate 'text' [quickly]\n");
-    EXPECT_EQ(offers("shimmy generate --mode s"), "slow\tmode\n");
-    EXPECT_EQ(offers("shimmy lab "), "run\trun a campaign: quantize, measure every combination, print the table\n");
+    EXPECT_EQ(offers("shimmy lab r", 2), "run|report|");
+    EXPECT_EQ(offers("shimmy generate --model = my", 4), "my model.gguf|");
+    EXPECT_EQ(offers("shimmy generate --temp later", 2), "--temperature|") << "the cursor is before the last word";
 }
 
-TEST(ShellQuoted, QuotesInside) {
-    EXPECT_EQ(shell_quoted("it's"), "'it'\\''s'");
-    EXPECT_EQ(shell_quoted(""), "''");
+TEST_F(CompletionInShell, Zsh) {
+    const auto offers = [&](const std::string & words, int n) {
+        return run("zsh", "-f",
+                   fmt::format("_describe() {{ print -rl -- \"${{(@P)2}}\" }}; compadd() {{ print -rl -- $folders }}; "
+                               "source ./zsh; words=({}); CURRENT={}; _shimmy",
+                               words, n));
+    };
+    EXPECT_EQ(offers("shimmy lab st", 3), "\nstatus:say how far a campaign is, also while it runs\n");
+    EXPECT_NE(offers("shimmy generate --model=my", 3).find("--model=my model.gguf:"), std::string::npos);
+}
+
+TEST_F(CompletionInShell, Fish) {
+    const auto offers = [&](const std::string & line) {
+        return run("fish", "--no-config", fmt::format("source ./fish; complete -C {}", shell_quoted(line)));
+    };
+    EXPECT_EQ(offers("shimmy lab st"), "status\tsay how far a campaign is, also while it runs\n");
+    EXPECT_EQ(offers("shimmy completion z"), "zsh\n");
+    EXPECT_EQ(offers("shimmy generate --model my"), "my model.gguf\n");
 }
 
 }  // namespace

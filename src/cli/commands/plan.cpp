@@ -12,6 +12,7 @@
 #include "engine/predict/fit.h"
 #include "engine/predict/quantization.h"
 #include "engine/predict/stand_in.h"
+#include "gguf/file_type.h"
 #include "hub/api/model_files.h"
 #include "hub/download/pull.h"
 #include "hub/download/remote_gguf.h"
@@ -60,10 +61,6 @@ struct Source {
     }
 };
 
-bool is_unquantized(const std::string & type) {
-    return type == "F32" || type == "F16" || type == "BF16";
-}
-
 Source file_source(const std::string & file, const std::string & text) {
     const gguf::ModelInfo info = gguf::read_model_info(file);
     if (info.n_tensors == 0) fail("{}: holds a vocabulary and no weights", text);
@@ -72,7 +69,7 @@ Source file_source(const std::string & file, const std::string & text) {
     source.file = file;
     source.file_bytes = info.size_bytes;
     source.file_quantization = info.quantization;
-    source.can_quantize = is_unquantized(info.quantization);
+    source.can_quantize = gguf::is_float_type(info.quantization);
     return source;
 }
 

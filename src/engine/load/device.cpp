@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/host/host.h"
+#include "base/text.h"
 #include "engine/load/log.h"
 
 #include "ggml-backend.h"
@@ -22,11 +23,6 @@ namespace {
 constexpr std::array GPU_BACKENDS{"cuda", "vulkan", "opencl"};  // in order of preference on one device
 
 std::vector<FailedModule> failed;
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    return text;
-}
 
 // The folder of the libggml-base that this process uses: modules must lie beside it to share it.
 fs::path library_dir() {

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/host/host.h"
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "engine/load/log.h"
 #include "engine/make/imatrix.h"
@@ -11,6 +12,7 @@
 #include "engine/predict/tensor_override_list.h"
 #include "engine/predict/tensor_plan.h"
 #include "engine/predict/tensor_types.h"
+#include "gguf/file_type.h"
 #include "gguf/gguf_file.h"
 
 #include "llama.h"
@@ -25,16 +27,6 @@ namespace shimmy::engine {
 namespace {
 
 constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;  // metadata, and what the file system needs for itself
-
-std::string upper(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
-    return text;
-}
-
-bool is_float_type(const std::string & type) {
-    const std::string name = upper(type);
-    return name == "F32" || name == "F16" || name == "BF16";
-}
 
 // llama.cpp's quantizer has no progress callback and cannot be stopped, but it logs a line "[  12/ 291] name …" before
 // each tensor, on the calling thread, and turns exceptions into a failed call. So the log callback is the hook for
@@ -78,7 +70,7 @@ void require_imatrix(const TensorPlan & plan, const QuantizeOptions & options) {
 void require_quantizable(const fs::path & input) {
     const gguf::GgufFile file(input);
     for (const gguf::TensorInfo & tensor : file.tensors()) {
-        if (!is_float_type(tensor.type)) {
+        if (!gguf::is_float_type(tensor.type)) {
             fail("{}: already quantized ({} is {}): quantize the F16 or BF16 original instead", input.string(),
                  tensor.name, upper(tensor.type));
         }

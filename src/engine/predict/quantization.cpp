@@ -1,6 +1,7 @@
 #include "engine/predict/quantization.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include "llama.h"
 
@@ -64,8 +65,7 @@ constexpr std::array ALIASES{Alias{"Q3_K", "Q3_K_M"}, Alias{"Q4_K", "Q4_K_M"}, A
                              Alias{"MXFP4", "MXFP4_MOE"}};
 
 const Quantization & find(const std::string & type) {
-    std::string name = type;
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+    std::string name = upper(type);
     for (const Alias & alias : ALIASES) {
         if (name == alias.name) name = alias.type;
     }

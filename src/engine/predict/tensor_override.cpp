@@ -1,6 +1,7 @@
 #include "engine/predict/tensor_override.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include "ggml.h"
 
@@ -11,11 +12,6 @@
 namespace shimmy::engine {
 
 namespace {
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    return text;
-}
 
 // Q8_1 and Q8_K are what activations are turned into; llama.cpp has no quantizer for weights to them.
 bool takes_weights(ggml_type type) {

@@ -1,6 +1,7 @@
 #include "hub/http/environment.h"
 
 #include "base/files.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cctype>
@@ -39,8 +40,8 @@ std::string token_file_text() {
     return text;
 }
 
-bool is_true(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
+bool is_true(const std::string & value) {
+    const std::string text = upper(value);
     return text == "1" || text == "ON" || text == "YES" || text == "TRUE";
 }
 

@@ -1,6 +1,7 @@
 #include "hub/http/http.h"
 
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "base/version.h"
 
 #include <curl/curl.h>
@@ -49,12 +50,6 @@ struct Transfer {
     uint64_t sent = 0;                    // of the body
     std::exception_ptr error = {};        // of a callback
 };
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-    return out;
-}
 
 std::string_view trimmed(std::string_view text) {
     while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0)

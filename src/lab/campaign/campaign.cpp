@@ -1,5 +1,6 @@
 #include "lab/campaign/campaign.h"
 
+#include "base/text.h"
 #include "base/toml_reader.h"
 #include "engine/predict/quantization.h"
 #include "lab/campaign/languages.h"
@@ -60,9 +61,7 @@ Mode parse_mode(const std::string & text) {
 }
 
 std::string parse_quantization(const std::string & text) {
-    std::string lower = text;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    return lower == INPUT_AS_IS ? lower : engine::canonical_quantization(text);
+    return lower(text) == INPUT_AS_IS ? std::string(INPUT_AS_IS) : engine::canonical_quantization(text);
 }
 
 std::vector<std::string> read_quantizations(TomlReader & reader, const std::vector<std::string> & fallback) {

@@ -4,6 +4,7 @@
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "engine/predict/tensor_plan.h"
+#include "gguf/file_type.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
 #include "lab/run/verify_made.h"
@@ -13,10 +14,6 @@
 namespace shimmy::lab {
 
 namespace {
-
-bool is_float_type(const std::string & type) {
-    return type == "F32" || type == "F16" || type == "BF16";
-}
 
 gguf::Shape shape_of(const CampaignModel & model) {
     gguf::Shape shape = gguf::load_shape(model.shape);
@@ -67,7 +64,7 @@ InputInfo read_input_info(const CampaignModel & model) {
     InputInfo input;
     input.quantization = info.quantization;
     input.already_quantized = !std::all_of(info.types.begin(), info.types.end(),
-                                           [](const gguf::TypeUse & use) { return is_float_type(use.type); });
+                                           [](const gguf::TypeUse & use) { return gguf::is_float_type(use.type); });
     input.n_expert = info.cpu_moe_applies() ? static_cast<int>(info.n_expert) : 0;
     input.n_layer = static_cast<int>(info.n_layers);
     input.n_ctx_train = static_cast<int>(info.n_ctx_train);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/process/interrupt.h"
 #include "base/process/progress.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,14 +25,6 @@ fs::path job_file(const CampaignPlan & plan) {
     return slurm_dir(plan) / "job";
 }
 
-// 'it''s' as a shell takes it.
-std::string quoted(const std::string & text) {
-    std::string result = "'";
-    for (const char c : text)
-        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return result + "'";
-}
-
 std::string without_line_end(std::string text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
         text.pop_back();
@@ -41,8 +34,9 @@ std::string without_line_end(std::string text) {
 // A task is what `lab run` does for one run.
 fs::path write_script(const CampaignPlan & plan, const std::string & program) {
     const fs::path script = slurm_dir(plan) / "task.sh";
-    write_file_atomic(script, fmt::format("#!/bin/sh\nexec {} lab cell {} \"$SLURM_ARRAY_TASK_ID\"\n", quoted(program),
-                                          quoted(fs::absolute(plan.campaign.out_dir).string())));
+    write_file_atomic(script,
+                      fmt::format("#!/bin/sh\nexec {} lab cell {} \"$SLURM_ARRAY_TASK_ID\"\n", shell_quoted(program),
+                                  shell_quoted(fs::absolute(plan.campaign.out_dir).string())));
     return script;
 }
 
