@@ -39,6 +39,7 @@ TEST(ExtractPython, LinesThatAreCodeByTheirIndentation) {
     EXPECT_EQ(extract_python("  indented prose\n\ndef f(n): return n"), "def f(n): return n\n");
     EXPECT_EQ(extract_python("import math\n    x = 1\n"), "") << "no function";
     EXPECT_EQ(extract_python("define it so\n"), "");
+    EXPECT_EQ(extract_python("def f(n): return n"), "def f(n): return n\n") << "from the first letter on";
     EXPECT_EQ(extract_python(""), "");
 }
 
