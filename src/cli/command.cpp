@@ -51,4 +51,27 @@ int Commands::run() const {
     fail_usage("no command given (see shimmy --help)");
 }
 
+void add_all(Commands & commands) {
+    add_generate(commands);
+    add_serve(commands);
+    add_init(commands);
+    add_inspect(commands);
+    add_plan(commands);
+    add_verify(commands);
+    add_synth(commands);
+    add_quantize(commands);
+    add_imatrix(commands);
+    add_quality(commands);
+    add_publish(commands);
+    add_pull(commands);
+    add_check(commands);
+    add_list(commands);
+    add_discover(commands);
+    add_probe(commands);
+    add_gpu_info(commands);
+    add_lab(commands);
+    add_completion(commands);
+    add_reference(commands);
+}
+
 }  // namespace shimmy::cli

@@ -49,6 +49,9 @@ private:
     std::vector<std::pair<CLI::App *, Run>> runs_;
 };
 
+// Every command below, in the order of --help.
+void add_all(Commands & commands);
+
 void add_generate(Commands & commands);
 void add_serve(Commands & commands);
 void add_init(Commands & commands);

@@ -48,26 +48,7 @@ int main(int argc, char ** argv) {
     app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(),
                                                   shimmy::engine::llama_cpp_version()));
     Commands commands(app);
-    add_generate(commands);
-    add_serve(commands);
-    add_init(commands);
-    add_inspect(commands);
-    add_plan(commands);
-    add_verify(commands);
-    add_synth(commands);
-    add_quantize(commands);
-    add_imatrix(commands);
-    add_quality(commands);
-    add_publish(commands);
-    add_pull(commands);
-    add_check(commands);
-    add_list(commands);
-    add_discover(commands);
-    add_probe(commands);
-    add_gpu_info(commands);
-    add_lab(commands);
-    add_completion(commands);
-    add_reference(commands);
+    add_all(commands);
     if (argc > 1 && std::string_view(argv[1]) == "__complete") return print_candidates(app, {argv + 2, argv + argc});
     try {
         app.parse(argc, argv);

@@ -132,10 +132,8 @@ TEST_F(Sandbox, AnEndlessLoopIsEnded) {
     for (const std::string code : {"while True: pass", "import time\ntime.sleep(1000)",
                                    "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
                                    "import os\nos.close(1)\nos.close(2)\nwhile True: pass"}) {
-        const auto start = std::chrono::steady_clock::now();
         const SandboxResult result = run(code);
         EXPECT_TRUE(result.timed_out) << code;
-        EXPECT_LT(std::chrono::steady_clock::now() - start, 5s) << code;
         EXPECT_EQ(result.exit_code, 128 + SIGKILL) << code;
     }
 }

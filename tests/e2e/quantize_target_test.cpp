@@ -28,6 +28,7 @@ TEST(QuantizeTarget, WhatIsOutOfReachIsSaidAndLeavesNothing) {
     expect_failure({"quantize", tiny_moe().string(), "--out-dir", dir.path().string(), "--target-size", "6MiB"}, 2,
                    {"--text"});
     expect_failure(arguments(dir.path(), {"--target-size", "6MiB", "--tensor-type", "a=q4_K"}), 2, {"--tensor-type"});
+    expect_failure(arguments(dir.path(), {"--target-size", "6MiB", "--types", "Q2_K"}), 2, {"leave out --types"});
     EXPECT_EQ(n_files(dir.path()), 0U);
 }
 

@@ -101,6 +101,32 @@ TEST(Catalog, TellsWhatFilesAreFor) {
     EXPECT_FALSE(is_llm(catalog.models[5].type));
 }
 
+TEST(Catalog, TypesOfOddFiles) {
+    const TempDir dir;
+    model("t5encoder").write(dir / "a.gguf");
+    model("gemma-embedding").write(dir / "b.gguf");
+    model("clip").write(dir / "c.gguf");
+    model("llama").text("general.type", "imatrix").write(dir / "d.gguf");
+    model("llama").text("general.type", "mmproj").write(dir / "e.gguf");
+    model("llama").text("general.type", "unheard-of").write(dir / "f.gguf");
+    GgufWriter().text("general.name", "x").tensor("t").write(dir / "g.gguf");
+    GgufWriter().text("general.architecture", "llama").write(dir / "h.gguf");
+    model("llama").integer("llama.expert_count", 0).write(dir / "i.gguf");
+    model("llama").integer("llama.expert_count", 1).write(dir / "j.gguf");
+    const Catalog catalog = read_catalog({{dir.path(), "somewhere", true}});
+    std::string types;
+    for (const CatalogModel & one : catalog.models)
+        types += std::string(to_string(one.type)) + " ";
+    EXPECT_EQ(types, "embedding embedding projector imatrix projector other other vocabulary dense moe ");
+    EXPECT_STREQ(to_string(ModelType::adapter), "adapter");
+    EXPECT_TRUE(is_llm(ModelType::moe));
+    EXPECT_FALSE(is_llm(ModelType::embedding));
+    EXPECT_EQ(catalog.models.at(0).quantization, "F32") << "embeddings are models";
+    EXPECT_EQ(catalog.models.at(2).quantization, "") << "projectors are not";
+    EXPECT_EQ(catalog.models.at(9).source, "somewhere");
+    EXPECT_EQ(catalog.models.at(9).path, dir / "j.gguf");
+}
+
 TEST(Catalog, BrokenFilesAreWarnings) {
     const TempDir dir;
     model("llama").write(dir / "good.gguf");

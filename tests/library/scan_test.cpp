@@ -97,6 +97,82 @@ TEST_F(ScanOf, OllamaStore) {
     EXPECT_NE(found.warnings[2].find("not an Ollama manifest"), std::string::npos);
 }
 
+TEST_F(ScanOf, OllamaNamesLeaveOutWhatIsTheDefault) {
+    const std::vector<std::pair<std::string, std::string>> expected{
+        {"hf.co/org/repo/Q4_K_M", "hf.co/org/repo:q4-k-m"},
+        {"registry.ollama.ai/library/phi3/mini", "phi3:mini"},
+        {"registry.ollama.ai/someone/phi3/mini", "someone/phi3:mini"},
+        {"registry.ollama.ai/library/deep/er/phi3", "registry.ollama.ai/library/deep/er:phi3"},
+        {"other.host/library/phi3/mini", "other.host/library/phi3:mini"}};
+    Names wanted;
+    for (size_t i = 0; i < expected.size(); ++i) {
+        const std::string hex(64, static_cast<char>('a' + i));
+        add("blobs/sha256-" + hex);
+        add_manifest("manifests/" + expected[i].first, manifest("sha256:" + hex));
+        wanted.push_back(expected[i].second);
+    }
+    add_manifest("manifests/registry.ollama.ai/library/phi3/.DS_Store", "no manifest, and hidden");
+    Scan found = scan_all();
+    std::sort(wanted.begin(), wanted.end());
+    Names got = names(found);
+    std::sort(got.begin(), got.end());
+    EXPECT_EQ(got, wanted);
+    EXPECT_EQ(found.warnings, Names{});
+}
+
+TEST_F(ScanOf, OllamaManifestsOfOtherForms) {
+    add("blobs/x");
+    const std::string head = "manifests/registry.ollama.ai/library/";
+    const std::string hex(64, 'a');
+    add("blobs/sha256-" + hex);
+    add_manifest(head + "a/no-layers", "{}");
+    add_manifest(head + "b/layers-number", "{\"layers\": 5}");
+    add_manifest(head + "c/list", "[]");
+    add_manifest(head + "d/adapter-only", R"({"layers": [7, {"mediaType": "x"}]})");
+    add_manifest(head + "e/no-digest", R"({"layers": [{"mediaType": "application/vnd.ollama.image.model"}]})");
+    add_manifest(head + "f/short", manifest("sha256:" + hex.substr(1)));
+    add_manifest(head + "g/not-hex", manifest("sha256:g" + hex.substr(1)));
+    add_manifest(head + "h/md5", manifest("md5678:" + hex));
+    add_manifest(head + "i/good", manifest("sha256:" + hex));
+    const Scan found = scan_all();
+    EXPECT_EQ(names(found), Names{"i:good"});
+    ASSERT_EQ(found.warnings.size(), 7U);
+    for (size_t i = 0; i < 7; ++i)
+        EXPECT_NE(found.warnings[i].find(i < 3 ? "not an Ollama manifest" : "no sha256 digest"), std::string::npos)
+            << found.warnings[i];
+}
+
+TEST_F(ScanOf, AnOllamaStoreIsOneAtItsRootOnly) {
+    add("blobs/loose.gguf");
+    add("manifests/loose2.gguf");
+    add("sub/blobs/kept.gguf");
+    add("other.gguf");
+    EXPECT_EQ(names(scan_all()), (Names{"other", "kept"}));
+    fs::remove_all(dir_ / "manifests");
+    EXPECT_EQ(names(scan_all()), (Names{"other", "loose", "kept"})) << "no store without manifests";
+}
+
+TEST_F(ScanOf, OfTwoWaysToAFolderTheShorterCounts) {
+    add("a/b/c/deep.gguf");
+    add("z/x/y/w/far.gguf");
+    link("x/y/w", "z/near");  // z/near/far.gguf is three deep, z/x/y/w/far.gguf five
+    const Scan found = scan_all();
+    EXPECT_EQ(names(found), (Names{"far", "deep"}));
+    EXPECT_EQ(found.models[0].path, dir_ / "z/near/far.gguf");
+}
+
+TEST_F(ScanOf, InTheHuggingFaceCacheTheDepthCountsAnewInARepository) {
+    add("a/models--org--repo/snapshots/rev/sub/model.gguf");
+    add("a/models--org--repo/snapshots/rev/sub/more/too-deep.gguf");
+    EXPECT_EQ(names(scan_all()), Names{"model"});
+}
+
+TEST_F(ScanOf, WarningsComeOnce) {
+    link("nowhere.gguf", "a/dangling.gguf");
+    const Scan found = scan_all({"a", "a", "a"});
+    EXPECT_EQ(found.warnings.size(), 1U);
+}
+
 TEST_F(ScanOf, ASplitModelIsOneEntryAndAMissingPartAWarning) {
     add("big-00001-of-00002.gguf");
     add("big-00002-of-00002.gguf");
@@ -152,6 +228,15 @@ TEST_F(ScanOf, SearchOrder) {
                             "/home/me/.cache/huggingface/hub", "/home/me/.ollama/models", "/home/me/.lmstudio/models",
                             "/home/me/models", "/home/me/.local/share/shimmy/models"}));
     EXPECT_EQ(search_dirs(Environment{}, "").size(), 1U) << "nothing is made up";
+    std::vector<std::string> sources;
+    std::string by_user;
+    for (const SearchDir & dir : search_dirs(environment, "/extra;/more")) {
+        sources.push_back(dir.source);
+        by_user += dir.by_user ? '1' : '0';
+    }
+    EXPECT_EQ(sources, (Names{"model-dirs", "model-dirs", "models", "base-gguf", "model-paths", "model-paths", "ollama",
+                              "huggingface", "huggingface", "huggingface", "ollama", "lmstudio", "home", "shimmy"}));
+    EXPECT_EQ(by_user, "11011111000000") << "whose absence is worth a warning";
 }
 
 class Resolve : public ScanOf {
@@ -198,12 +283,43 @@ TEST_F(Resolve, ErrorsHelp) {
     EXPECT_NE(error_of("tiny-meo").find("did you mean tiny-moe?"), std::string::npos);
     EXPECT_NE(error_of("phi").find("did you mean phi-3.5-moe-q4-k-m?"), std::string::npos);
     EXPECT_NE(error_of("qwertyuiop").find("`shimmy list`"), std::string::npos);
+    add("models/tiny-mox.gguf");
+    EXPECT_EQ(error_of("tiny-moy"),
+              "'tiny-moy' is neither a file nor the name of a model; did you mean tiny-moe or tiny-mox?");
+    add("models/tiny-moz.gguf");
+    add("models/tiny-mo1.gguf");
+    EXPECT_NE(error_of("tiny-moy").find("did you mean tiny-mo1 or tiny-moe or tiny-mox?"), std::string::npos)
+        << "three";
+    for (const char * path : {"no.gguf", "./no", "../no", "~/no", "/no"})
+        EXPECT_EQ(error_of(path), std::string(path) + ": no such file");
+}
+
+TEST_F(Resolve, AFolderOfTheNameIsNoModel) {
+    const fs::path phi = add("models/phi.gguf");
+    const fs::path before = fs::current_path();
+    fs::create_directory(dir_ / "phi");
+    fs::current_path(dir_.path());
+    const fs::path found = resolve("phi", "", environment());
+    fs::current_path(before);
+    EXPECT_EQ(found, phi);
+}
+
+TEST_F(Resolve, TheNameItselfBeforeItsLatest) {
+    const std::string hex(64, 'a');
+    add("models/blobs/sha256-" + hex);
+    add_manifest("models/manifests/registry.ollama.ai/library/phi3/latest", manifest("sha256:" + hex));
+    const fs::path exact = add("models/phi3.gguf");
+    EXPECT_EQ(resolve("phi3", "", environment()), exact);
 }
 
 TEST(NearestNames, OrderAndLimit) {
     EXPECT_EQ(nearest_names("moe", {"tiny-moe", "mow", "dense", "big-moe", "toe"}, 3),
               (Names{"big-moe", "tiny-moe", "mow"}));
     EXPECT_TRUE(nearest_names("abc", {"xyz"}, 3).empty());
+    EXPECT_EQ(nearest_names("abcd", {"abxy", "axyz"}, 3), Names{"abxy"}) << "half the letters, and one more";
+    EXPECT_EQ(nearest_names("ab", {"cdefabgh"}, 3), Names{"cdefabgh"}) << "holds it";
+    EXPECT_EQ(nearest_names("moe", {"toe", "mow", "moo"}, 2), (Names{"toe", "mow"})) << "equal ones keep their order";
+    EXPECT_TRUE(nearest_names("moe", {"moe"}, 0).empty());
 }
 
 }  // namespace

@@ -107,6 +107,84 @@ TEST(ReferenceCache, TheLongestUnusedMakesRoom) {
     EXPECT_EQ(cache.find({{"text", "b"}}), nullptr);
 }
 
+TEST(ReferenceCache, TheLimitOnBothSides) {
+    const TempDir dir;
+    ReferenceCache exactly(dir / "exactly", 1000);
+    keep(exactly, {{"text", "a"}}, 1);
+    EXPECT_EQ(exactly.note(), "");
+    EXPECT_FALSE(fs::is_empty(dir / "exactly"));
+    // Of two files of 600 bytes and 800 more, 2000 holds all, and a byte less costs the older one.
+    for (const bool room : {true, false}) {
+        const fs::path folder = dir / (room ? "room" : "none");
+        ReferenceCache cache(folder, room ? 2000 : 1999);
+        for (const char * text : {"a", "b"})
+            keep(cache, {{"text", text}}, 1);
+        auto age = std::chrono::hours(1);
+        for (const char * text : {"b", "a"}) {
+            const fs::path file = folder / (sha256_hex(Json{{"text", text}}.dump()) + ".predictions");
+            ASSERT_TRUE(fs::exists(file));
+            fs::resize_file(file, 600);
+            fs::last_write_time(file, fs::file_time_type::clock::now() - age);
+            age += std::chrono::hours(1);
+        }
+        write_file_atomic(folder / "other.txt", std::string(5000, 'x'));
+        (void)cache.create({{"text", "c"}}, {{"n_chunks", 1}}, 800);
+        EXPECT_EQ(fs::exists(folder / (sha256_hex(Json{{"text", "a"}}.dump()) + ".predictions")), room);
+        EXPECT_TRUE(fs::exists(folder / (sha256_hex(Json{{"text", "b"}}.dump()) + ".predictions")));
+        EXPECT_TRUE(fs::exists(folder / "other.txt")) << "not the cache's";
+    }
+}
+
+TEST(ReferenceCache, OtherSettingsAndNumbersOfChunksAreDamage) {
+    const TempDir dir;
+    ReferenceCache cache(dir.path(), LIMIT);
+    keep(cache, {{"text", "a"}}, 2);
+    const fs::path file = only_file(dir.path());
+    fs::rename(file, dir / (sha256_hex(Json{{"text", "b"}}.dump()) + ".predictions"));
+    EXPECT_EQ(cache.find({{"text", "b"}}), nullptr);
+    EXPECT_NE(cache.note().find("is of other settings"), std::string::npos) << cache.note();
+    EXPECT_EQ(cache.find({{"text", "b"}}), nullptr);
+    EXPECT_EQ(cache.note(), "") << "of the last find";
+    const auto half = cache.create({{"text", "a"}}, {{"n_chunks", 3}}, 1000);
+    half->append(chunk(1));
+    half->append(chunk(2));
+    half->commit();
+    EXPECT_EQ(cache.find({{"text", "a"}}), nullptr);
+    EXPECT_NE(cache.note().find("ends early"), std::string::npos) << cache.note();
+}
+
+TEST(ReferenceCache, WithoutAFolderNothingIsKept) {
+    ReferenceCache cache("", LIMIT);
+    keep(cache, {{"text", "a"}}, 1);
+    EXPECT_EQ(cache.find({{"text", "a"}}), nullptr);
+    EXPECT_EQ(cache.note(), "");
+}
+
+TEST(ReferenceCache, PartsOfDeadWritersGo) {
+    const TempDir dir;
+    write_file_atomic(dir / "x.predictions.999999999.part", "half");
+    ReferenceCache cache(dir.path(), LIMIT);
+    keep(cache, {{"text", "a"}}, 1);
+    (void)only_file(dir.path());
+}
+
+TEST(ReferenceCache, EveryFieldOfTheRoutingComesBack) {
+    const TempDir dir;
+    ReferenceCache cache(dir.path(), LIMIT);
+    const auto made = cache.create({{"text", "a"}}, {{"n_chunks", 1}, {"n_vocab", 7}}, 1000);
+    made->append({{1}, {0.5}, "rows", {{4, 2, {0, 9}}, {5, 1, {3}}}});
+    made->commit();
+    const auto file = cache.find({{"text", "a"}});
+    ASSERT_NE(file, nullptr);
+    EXPECT_EQ(file->header()["n_vocab"], 7);
+    const ReferenceChunk read = file->read();
+    ASSERT_EQ(read.routing.size(), 2U);
+    EXPECT_EQ(read.routing[0].layer, 4);
+    EXPECT_EQ(read.routing[0].n_used, 2);
+    EXPECT_EQ(read.routing[1].layer, 5);
+    EXPECT_EQ(read.routing[1].experts, std::vector<uint16_t>{3});
+}
+
 TEST(ReferenceCache, WhatIsAboveTheLimitIsUsedAndNotKept) {
     const TempDir dir;
     ReferenceCache cache(dir.path(), 500);

@@ -43,7 +43,7 @@ void add_discover(Commands & commands) {
                                       [llm_only, &commands] { return run_discover(*llm_only, commands.globals()); });
     command->add_flag("--llm-only", *llm_only, "leave out projectors, adapters, vocabularies and embedding models");
     command->footer(
-        "Searched, four folders deep: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "
+        "Searched, with up to three folders below: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "
         "`SHIMMY_MODEL_PATHS` (separated by `;`), `OLLAMA_MODELS`, `HF_HUB_CACHE`, `HF_HOME/hub`, "
         "`~/.cache/huggingface/hub`, `~/.ollama/models`, `~/.lmstudio/models`, `~/models` and "
         "`~/.local/share/shimmy/models`. Folders that cannot be read and files that are not whole are warnings on "

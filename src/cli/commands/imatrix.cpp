@@ -75,7 +75,9 @@ void add_imatrix(Commands & commands) {
     options->imatrix.load.n_ctx = 512;
     CLI::App * command = commands.add("imatrix", "importance matrix of a model on a text, for quantize --imatrix",
                                       [options, &commands] { return run_imatrix(*options, commands.globals()); });
-    command->add_option("--model", options->imatrix.load.path, "F16, BF16 or F32 model")->type_name("FILE")->required();
+    command->add_option("--model", options->imatrix.load.path, "model, best the F16, BF16 or F32 original")
+        ->type_name("FILE")
+        ->required();
     command
         ->add_option("--text", options->imatrix.text,
                      "text like what the model is for, UTF-8; not the one that quality is measured on")

@@ -74,6 +74,8 @@ Json quantize_one(const Options & options, const std::string & type, const Globa
 int run_quantize(const Options & options, const Globals & globals) {
     if (options.types.empty() && !options.target.is_set())
         fail_usage("give --types, or --target-size or --target-vram with --text");
+    if (options.target.is_set() && !options.types.empty())
+        fail_usage("--target-size and --target-vram choose the types: leave out --types");
     if (options.target.is_set() && !options.tensor_types.empty())
         fail_usage("--tensor-type says what --target-size and --target-vram are to find out: give one or the other");
     std::vector<std::string> types;

@@ -12,8 +12,9 @@ constexpr const char * HEAD = R"(<!-- Made by `shimmy reference > docs/CLI.md`. 
 
 # Command line
 
-Every command takes the [options for all commands](#options-for-all-commands), before or after its name. Text goes to
-stdout, logs and progress to stderr; with `--json`, stdout holds one JSON document and nothing else.
+Every command knows the [options for all commands](#options-for-all-commands), before or after its name; `plan`, which shows
+every placement, refuses those of one. Text goes to stdout, logs and progress to stderr; with `--json`, stdout holds one JSON
+document and nothing else, but `--help` stays text.
 
 ## Exit codes
 

@@ -1,5 +1,8 @@
 #include "engine/load/log.h"
 
+#include "base/error.h"
+
+#include "ggml.h"
 #include "llama.h"
 
 #include <atomic>
@@ -36,6 +39,20 @@ void on_log(ggml_log_level level, const char * text, void * /*user_data*/) {
     if (shown_verbosity.load(std::memory_order_relaxed) >= needed) std::fputs(text, stderr);
 }
 
+// Captures that live on this thread.
+thread_local int n_captures = 0;
+
+// ggml calls this before an assertion of its own or llama.cpp's ends the process. Under a capture it is an exception
+// instead, which llama.cpp's own handlers make a failed call of: a damaged file must not end a server.
+void on_abort(const char * message) {
+    if (n_captures == 0) {
+        std::fprintf(stderr, "%s\n", message);
+        return;
+    }
+    const std::string text = message;  // "/folder/file.cpp:79: GGML_ASSERT(…) failed"
+    fail("llama.cpp cannot work with it: {}", text.substr(text.rfind('/', text.find(':')) + 1));
+}
+
 // "llama_model_load: error loading model: unknown model architecture: 'x'\n" -> "unknown model architecture: 'x'"
 std::string without_prefixes(std::string line) {
     while (!line.empty() && line.back() == '\n')
@@ -63,11 +80,14 @@ struct LogCapture::Lines {
 
 LogCapture::LogCapture() : lines_(std::make_unique<Lines>()) {
     llama_log_set(on_log, nullptr);
+    ggml_set_abort_callback(on_abort);
+    ++n_captures;
     const std::lock_guard lock(captured().mutex);
     captured().open.push_back(&lines_->lines);
 }
 
 LogCapture::~LogCapture() {
+    --n_captures;
     const std::lock_guard lock(captured().mutex);
     std::erase(captured().open, &lines_->lines);
 }

@@ -5,7 +5,9 @@
 #include "base/host/host.h"
 #include "base/process/child_process.h"
 #include "base/process/subprocess.h"
+#include "base/units.h"
 #include "engine/load/device.h"
+#include "engine/make/imatrix_coverage.h"
 
 #include <regex>
 
@@ -66,6 +68,17 @@ std::string reason(const std::string & err) {
     return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
 }
 
+// llama-imatrix does not notice that its disk is full.
+void require_whole(const fs::path & written, const fs::path & output) {
+    try {
+        (void)read_imatrix_coverage(written);
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error &) {
+        fail("{}: could not be written whole ({} free there)", output.string(), format_bytes(free_disk_bytes(written)));
+    }
+}
+
 }  // namespace
 
 void make_imatrix(const ImatrixOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_chunk) {
@@ -84,6 +97,7 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
     }
     if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
         fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
+    require_whole(part.path(), options.output);
     part.commit();
 }
 

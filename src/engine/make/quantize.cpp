@@ -108,8 +108,13 @@ void quantize(const QuantizeOptions & options, const std::function<void(uint64_t
     const ProgressHook hook(on_tensor);
     const bool ok = llama_model_quantize(options.input.c_str(), part.path().c_str(), &params) == 0;
     check_interrupted();
-    if (!ok)
-        fail("{}: {}: {}", options.input.string(), options.type, log.reason("llama.cpp's quantizer failed (try -vv)"));
+    if (!ok) {
+        const std::string reason = log.reason("llama.cpp's quantizer failed (try -vv)");
+        if (reason.find("iostream error") != std::string::npos)  // what the output's stream says when a write fails
+            fail("{}: could not be written ({} free there)", options.output.string(),
+                 format_bytes(free_disk_bytes(dir)));
+        fail("{}: {}: {}", options.input.string(), options.type, reason);
+    }
     part.commit();
 }
 

@@ -1,0 +1,206 @@
+// What commands print, from given figures: every text and document beside one that was checked by hand
+// (tests/cli/expected). After a change on purpose, run with SHIMMY_RENEW=1 and read the difference.
+#include "cli/print/model_list.h"
+#include "cli/print/plan_document.h"
+#include "cli/print/quality_document.h"
+
+#include "base/files.h"
+#include "base/units.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace shimmy::cli {
+namespace {
+
+void expect_file(const std::string & name, const std::string & text) {
+    const fs::path file = fs::path(SHIMMY_SOURCE_DIR) / "tests/cli/expected" / name;
+    if (std::getenv("SHIMMY_RENEW") != nullptr) write_file_atomic(file, text);
+    EXPECT_EQ(text, fs::exists(file) ? read_file(file) : "") << file;
+}
+
+engine::PlacementEstimate placement(int n_cpu_moe, uint64_t vram_mib, uint64_t host_mib, double low_tps,
+                                    double high_tps) {
+    engine::PlacementEstimate estimate;
+    estimate.n_cpu_moe = n_cpu_moe;
+    estimate.placement = n_cpu_moe == 2 ? engine::Placement::offload() : engine::Placement::partial(n_cpu_moe);
+    estimate.vram = {"", "", false, (vram_mib - 3) * MIB, 2 * MIB, MIB};
+    estimate.host = {"", "", true, (host_mib - 2) * MIB, MIB, MIB};
+    estimate.decode = {low_tps, high_tps};
+    return estimate;
+}
+
+// Two layers of experts: 1000 MiB of VRAM with all of them on the card, 600 with one layer on the CPU, 200 with both.
+Plan two_layers() {
+    Plan plan;
+    plan.source = "org/repo/model.gguf";
+    plan.info.name = "Model";
+    plan.info.arch = "phimoe";
+    plan.info.n_params = 1'234'567'890;
+    plan.info.n_layers = 2;
+    plan.info.n_expert = 16;
+    plan.info.n_expert_used = 3;
+    plan.info.n_expert_tensors = 6;
+    plan.quantization = "Q4_K_M";
+    plan.disk_bytes = 1100 * MIB;
+    plan.n_ctx = 4096;
+    plan.ram_limit_bytes = 700 * MIB;
+    plan.ram_limit_source = "--ram";
+    plan.ram = {50e9, 50e9, "given"};
+    plan.vram = {200e9, 3350e9, "assumed"};
+    plan.placements = {placement(0, 1000, 100, 40.4, 99.6), placement(1, 600, 500, 5.04, 9.96),
+                       placement(2, 200, 900, 1.0, 10.0)};
+    plan.quantizations = {{"Q2_K", 700 * MIB, 650 * MIB, 150 * MIB, 600 * MIB},
+                          {"Q4_K_M", 1100 * MIB, 1000 * MIB, 200 * MIB, 900 * MIB}};
+    return plan;
+}
+
+TEST(PlanDocument, OfACardThatIsNotKnown) {
+    Plan plan = two_layers();
+    plan.info.n_expert_tensors = 0;
+    plan.quantizations.pop_back();
+    EXPECT_EQ(plan.best(), nullptr);
+    EXPECT_EQ(plan.fits(plan.placements[0]), std::nullopt);
+    expect_file("plan-no-card.json", to_json(plan).dump(2) + "\n");
+    expect_file("plan-no-card.txt", to_text(plan));
+}
+
+TEST(PlanDocument, OfACardThatTakesOneLayer) {
+    Plan plan = two_layers();
+    plan.exact = true;
+    plan.device_name = "Vulkan0";
+    plan.fetched_bytes = 2 * MIB;
+    plan.vram_limit_bytes = 700 * MIB;
+    plan.vram_limit_source = "--vram";
+    expect_file("plan-one-layer.json", to_json(plan).dump(2) + "\n");
+    expect_file("plan-one-layer.txt", to_text(plan));
+}
+
+TEST(PlanDocument, LimitsOnBothSides) {
+    Plan plan = two_layers();
+    plan.vram_limit_bytes = 1000 * MIB;
+    EXPECT_EQ(plan.why(), "everything fits on the card, and that is the fastest");
+    plan.ram_limit_bytes = 100 * MIB;
+    EXPECT_EQ(plan.fits(plan.placements[0]), true) << "to the byte";
+    plan.ram_limit_bytes = 100 * MIB - 1;
+    EXPECT_EQ(plan.fits(plan.placements[0]), false);
+    EXPECT_EQ(plan.why(),
+              "nothing fits: even offload needs 900.0 MiB of RAM, 800.0 MiB too much; use a smaller quantization or a "
+              "smaller --ctx");
+    plan.ram_limit_bytes = 900 * MIB;
+    plan.vram_limit_bytes = 1000 * MIB - 1;
+    EXPECT_EQ(plan.fits(plan.placements[0]), false);
+    EXPECT_EQ(
+        plan.why(),
+        "it keeps the most experts on the card, 1 of 2 layers on the CPU: baseline would need 1000.0 MiB of VRAM, "
+        "1 B too much");
+    plan.vram_limit_bytes = 200 * MIB;
+    EXPECT_EQ(plan.best(), &plan.placements[2]);
+    EXPECT_EQ(plan.why(),
+              "it keeps the most experts on the card, 2 of 2 layers on the CPU: n_cpu_moe=1 would need 600.0 MiB of "
+              "VRAM, 400.0 MiB too much");
+    plan.vram_limit_bytes = 200 * MIB - 1;
+    EXPECT_EQ(plan.why(),
+              "nothing fits: even offload needs 200.0 MiB of VRAM, 1 B too much; use a smaller quantization or a "
+              "smaller --ctx");
+}
+
+MeasuredModel measured(const std::string & quantization, double scale) {
+    MeasuredModel model;
+    model.info.quantization = quantization;
+    model.info.bits_per_weight = 4.567 * scale;
+    model.info.size_bytes = 123456;
+    model.file = quantization + ".gguf";
+    model.sha256 = "abc";
+    quality::Divergence & d = model.result.figures;
+    d.ppl_base = 5.0;
+    d.ppl = 5.0 + scale;
+    d.ppl_error = 0.0625;
+    d.ppl_ratio = 1.0 + scale / 5.0;
+    d.mean_kld = 0.125 * scale;
+    d.mean_kld_error = 0.0078125;
+    d.median_kld = 0.25 * scale;
+    d.kld_p90 = 0.5 * scale;
+    d.kld_p99 = 0.75 * scale;
+    d.kld_p999 = 0.875 * scale;
+    d.max_kld = 1.5 * scale;
+    d.rms_delta_p = 0.03125;
+    d.same_top_percent = 96.875;
+    return model;
+}
+
+TEST(QualityDocument, OfTwoModelsWithRouters) {
+    std::vector<MeasuredModel> models{measured("F16", 0.0), measured("Q4_K_M", 1.0)};
+    models[0].result.routing = {{0, 1, {4, 4}, 0.0}, {1, 1, {8, 0}, 0.0}};
+    models[1].result.routing = {{0, 1, {6, 2}, 0.25}, {1, 1, {8, 0}, 0.125}, {2, 1, {0, 0}, 0.25}};
+    expect_file("quality.txt", quality_text(models));
+    expect_file("quality.json", to_json(models[1]).dump(2) + "\n");
+    models[0].result.routing.clear();
+    models[1].result.routing.clear();
+    expect_file("quality-dense.txt", quality_text(models));
+    EXPECT_EQ(to_json(models[1])["routing"], nullptr);
+}
+
+TEST(QualityDocument, OffloadWithinItsBoundAndBeyond) {
+    OffloadCheck check;
+    check.file = "a.gguf";
+    check.quantization = "Q8_0";
+    check.figures = measured("", 1.0).result.figures;
+    check.bound = 0.125;
+    EXPECT_TRUE(check.within_bound()) << "the bound itself";
+    EXPECT_EQ(offload_text({check}),
+              "Q8_0: offload against baseline: mean KLD 0.125000 ± 0.007812, same top token 96.88%: within the "
+              "kernels' bound of 0.125\n");
+    OffloadCheck defect = check;
+    defect.quantization = "Q4_K_M";
+    defect.bound = 0.1249;
+    EXPECT_FALSE(defect.within_bound());
+    expect_file("offload.txt", offload_text({check, defect}));
+    EXPECT_EQ(to_json(defect),
+              Json::parse(R"({"file": "a.gguf", "quant": "Q4_K_M", "mean_kld": 0.125, "mean_kld_error": 0.0078125,
+                              "max_kld": 1.5, "same_top_percent": 96.875, "mean_kld_bound": 0.1249,
+                              "within_bound": false})"));
+}
+
+library::CatalogModel model(const std::string & name, library::ModelType type) {
+    library::CatalogModel result;
+    result.name = name;
+    result.path = "/m/" + name;
+    result.source = "home";
+    result.type = type;
+    result.arch = "toy";
+    result.size_bytes = 5 * MIB;
+    return result;
+}
+
+TEST(ModelList, AsTextAndAsDocument) {
+    library::Catalog catalog;
+    catalog.models = {model("a", library::ModelType::moe), model("longer-name", library::ModelType::dense),
+                      model("v", library::ModelType::vocabulary)};
+    catalog.models[0].quantization = "Q4_K_M";
+    catalog.models[0].n_params = 41'900'000'000;
+    catalog.models[0].n_expert = 16;
+    catalog.warnings = {"w"};
+    EXPECT_EQ(model_list_text(catalog),
+              "a            moe        Q4_K_M      41.9B    5.0 MiB  16 experts  home\n"
+              "longer-name  dense      -               -    5.0 MiB              home\n"
+              "v            vocabulary -               -    5.0 MiB              home\n");
+    EXPECT_EQ(model_list_document(catalog), Json::parse(R"({"models": [
+        {"name": "a", "path": "/m/a", "size_bytes": 5242880, "model_type": "moe", "parameter_count": "41.9B",
+         "n_params": 41900000000, "source": "home", "quantization": "Q4_K_M", "arch": "toy", "n_expert": 16},
+        {"name": "longer-name", "path": "/m/longer-name", "size_bytes": 5242880, "model_type": "dense",
+         "parameter_count": null, "n_params": null, "source": "home", "quantization": null, "arch": "toy", "n_expert": 0},
+        {"name": "v", "path": "/m/v", "size_bytes": 5242880, "model_type": "vocabulary", "parameter_count": null,
+         "n_params": null, "source": "home", "quantization": null, "arch": "toy", "n_expert": 0}],
+        "warnings": ["w"]})"));
+    keep_llms(catalog);
+    ASSERT_EQ(catalog.models.size(), 2U);
+    EXPECT_EQ(catalog.models[1].name, "longer-name");
+    catalog.models = {model("a", library::ModelType::dense)};
+    EXPECT_EQ(model_list_text(catalog), "a     dense      -               -    5.0 MiB              home\n");
+    EXPECT_EQ(model_list_text({}), "");
+}
+
+}  // namespace
+}  // namespace shimmy::cli
