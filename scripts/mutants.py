@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Puts small faults into the code, one at a time, and reports those that no test notices.
 
-usage: mutants.py [--paths src/lab moe/src] [--count 40] [--seed 1] [--show]
+usage: mutants.py [--paths src/lab moe/src] [--count 40] [--seed 1] [--all-tests] [--show]
 
-Everything happens in a copy under build/mutants, built without optimization and with coverage. Every fast test runs
-there once by itself, so that it is known which lines it runs; that is done again only when a source or a test changed.
-A fault is put into a line that some test runs. Of the tests that run that line, those of its own folder go first,
-then the quickest; a fault counts as noticed when a test fails, crashes or hangs. `tests/mutants-equal.txt` lists faults that change
-nothing, each with its reason; they are not put in.
+Everything happens in a copy under build/mutants, built without optimization and with coverage. A folder is judged by its
+own suites (SUITES), with --all-tests by every fast test. Each test runs there once by itself, so that it is known which
+lines it runs; that is done again only when a source or a test changed. A fault is put into a line that some test runs,
+and counts as noticed when a test that runs the line fails, crashes or hangs. `tests/mutants-equal.txt` lists faults that
+change nothing, each with its reason; they are not put in.
 """
 import argparse, collections, concurrent.futures, functools, hashlib, json, os, pathlib, random, re, shutil, signal
 import subprocess, sys, time
@@ -81,6 +81,9 @@ def build(targets, quiet=True):
                           stderr=subprocess.DEVNULL if quiet else None).returncode == 0
 
 
+# The suites (first word of a test's name) that judge a folder, if not the one of its name alone.
+SUITES = {"hub": ["hub", "publish"], "publish": ["publish"], "serve": ["serve", "e2e"], "cli": ["cli", "e2e"]}
+
 # What a test program runs, besides itself.
 NEEDS = {name: ["bin/shimmy", "ggml-moe"] for name in ("e2e_tests", "publish_tests", "engine_tests", "lab_tests", "cli_tests")}
 NEEDS["ggml-moe-test"] = NEEDS["ggml-moe-backend-ops"] = ["ggml-moe"]
@@ -118,9 +121,30 @@ def run(command, directory, env, limit_s):
         process.wait()
 
 
-def read_tests():
+def layer_of(path):
+    return path.split("/")[1] if path.startswith("src/") else "moe"
+
+
+def suites_of(paths):
+    """The suites that judge these files."""
+    return {suite for path in paths for suite in SUITES.get(layer_of(path), [layer_of(path)])}
+
+
+def read_tests(suites):
+    """The fast tests of some suites; of all if there are none."""
+    if suites:  # what is not built has no tests yet: build the programs, then ask
+        programs = {"bin/ggml-moe-test" if suite == "moe" else f"bin/{suite}_tests" for suite in suites}
+        known = subprocess.check_output(["ninja", "-C", BUILD, "-t", "targets", "all"], text=True)
+        programs = {p for p in programs if f"\n{p}: " in known}
+        needs = {n for p in programs for n in NEEDS.get(pathlib.Path(p).name, [])}
+        ready = build([*programs, *needs], quiet=False)
+    else:
+        ready = build(["all"], quiet=False)
+    if not ready:
+        sys.exit("mutants: the copy does not build")
     listing = json.loads(subprocess.check_output(["ctest", "--test-dir", BUILD, "--show-only=json-v1"]))
-    return [t for t in map(Test, listing["tests"]) if t.command and "slow" not in t.labels]
+    tests = [t for t in map(Test, listing["tests"]) if t.command and "slow" not in t.labels]
+    return [t for t in tests if not suites or t.name.split(".")[0] in suites]
 
 
 def cover(tests, digest):
@@ -129,27 +153,34 @@ def cover(tests, digest):
     known = json.loads(seconds_file.read_text()) if seconds_file.exists() else {}
     if known.get("digest") != digest:
         shutil.rmtree(COVERAGE, ignore_errors=True)
-        COVERAGE.mkdir(parents=True)
+        known = {"digest": digest, "seconds": {}}
+    COVERAGE.mkdir(parents=True, exist_ok=True)
 
-        def one(test):
-            start = time.monotonic()
-            code = run(test.command, test.directory, test.env(GCOV_PREFIX=str(test.coverage)), 600)
-            return test.name, time.monotonic() - start if code == 0 else None
+    def one(test):
+        shutil.rmtree(test.coverage, ignore_errors=True)
+        start = time.monotonic()
+        code = run(test.command, test.directory, test.env(GCOV_PREFIX=str(test.coverage)), 600)
+        return test.name, time.monotonic() - start if code == 0 else None
 
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            known = {"digest": digest, "seconds": dict(pool.map(one, tests))}
-        seconds_file.write_text(json.dumps(known))
+    new = [t for t in tests if t.name not in known["seconds"]]
+    print(f"mutants: running {len(new)} tests for the lines they run", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        known["seconds"].update(pool.map(one, new))
+    seconds_file.write_text(json.dumps(known))
     for test in tests:
-        test.seconds = known["seconds"].get(test.name)
+        test.seconds = known["seconds"][test.name]
     failed = [t.name for t in tests if t.seconds is None]
     if failed:
         print(f"mutants: left out, since they fail without a fault: {', '.join(failed)}")
     return [t for t in tests if t.seconds is not None]
 
 
+MOST_OBJECTS = 6  # that are asked for the lines of a header
+
+
 @functools.cache
 def objects_of(path):
-    """The objects that a source file is compiled into; of a header, those of the sources that include it."""
+    """The objects that a source file is compiled into; of a header, some of the sources that include it, nearest first."""
     dependencies = subprocess.check_output(["ninja", "-C", BUILD, "-t", "deps"], text=True)
     objects, current = [], None
     for line in dependencies.splitlines():
@@ -157,7 +188,10 @@ def objects_of(path):
             current = line.split(":")[0]
         elif line.strip().endswith("tree/" + path):
             objects.append(current)
-    return objects
+    stem = path.rsplit(".", 1)[0]
+    folder = stem.rsplit("/", 1)[0]
+    objects.sort(key=lambda o: (not o.endswith(stem.removeprefix("src/") + ".cpp.o"), folder.removeprefix("src/") not in o))
+    return objects[:MOST_OBJECTS]
 
 
 def lines_run(test, path):
@@ -196,8 +230,7 @@ def fails(test):
 
 def noticed(path, tests):
     """True or False; None if the program does not build with the fault."""
-    folder = path.split("/")[1] if path.startswith("src/") else "moe"
-    order = sorted(tests, key=lambda t: (not t.name.startswith(folder + "."), t.seconds))
+    order = sorted(tests, key=lambda t: (not t.name.startswith(layer_of(path) + "."), t.seconds))
     built, spent_s = set(), 0.0
     while order and spent_s < MOST_TEST_S:
         program = order[0].program
@@ -252,6 +285,7 @@ def main():
     parser.add_argument("--paths", nargs="+", default=["src", "moe/src"], help="folders or files")
     parser.add_argument("--count", type=int, default=40, help="faults in each of src/* and moe/src")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--all-tests", action="store_true", help="judge by every fast test, not by the folders' own suites")
     parser.add_argument("--show", action="store_true", help="list every fault that could be put in, and end")
     options = parser.parse_args()
 
@@ -268,11 +302,8 @@ def main():
                     "-DSHIMMY_WERROR=OFF", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"],
                    check=True, stdout=subprocess.DEVNULL)
     print("mutants: building the copy", flush=True)
-    if not build(["all"], quiet=False):
-        sys.exit("mutants: the copy does not build")
     global ALL_TESTS
-    ALL_TESTS = read_tests()
-    print(f"mutants: running {len(ALL_TESTS)} tests for the lines they run", flush=True)
+    ALL_TESTS = read_tests(set() if options.all_tests else suites_of(c[0] for cs in by_folder.values() for c in cs))
     ALL_TESTS = cover(ALL_TESTS, digest)
 
     scores = {}
