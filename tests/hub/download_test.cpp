@@ -1,6 +1,6 @@
 // Files out of the storage: the cache that all clients share, and downloads that go on where they were.
-#include "hub/cache.h"
 #include "hub/download.h"
+#include "hub/cache.h"
 #include "hub/pull.h"
 #include "scripted_hub.h"
 #include "temp_dir.h"

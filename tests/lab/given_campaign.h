@@ -139,7 +139,8 @@ inline void take_given_memory(Json & document, const GivenFigures & figures) {
     document["peak_rss_bytes"] = gib(3) - vram / 64;
 }
 
-// Through a server, streaming costs -2% of the time with offload, 2% with the baseline, and 0.5% in between, on average.
+// Through a server, streaming costs -2% of the time with offload, 2% with the baseline, and 0.5% in between, on
+// average.
 inline double streaming_percent(const lab::Run & run) {
     const double middle = run.placement == engine::Placement::baseline()  ? 2.0
                           : run.placement == engine::Placement::offload() ? -2.0
