@@ -15,7 +15,7 @@
 
 namespace shimmy {
 
-// Nine digits of a fraction: the last ones are the compiler's.
+// Nine digits of a fraction, as the last ones are the compiler's.
 inline Json rounded(Json json) {
     if (json.is_number_float()) return Json::parse(fmt::format("{:.9g}", json.get<double>()));
     if (json.is_structured()) {

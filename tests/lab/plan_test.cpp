@@ -135,6 +135,76 @@ TEST(Plan, AShapeIsAModelOfEveryTypeThatIsToBeMade) {
     EXPECT_EQ(variants[0].input, "");
 }
 
+TEST(Plan, BoundsOfContextAndLayers) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 1024;
+    EXPECT_EQ(error_of(campaign, f16_input()), "") << "the model's own";
+    campaign.n_ctx = 1025;
+    EXPECT_EQ(error_of(campaign, f16_input()), "/models/tiny.gguf: n_ctx 1025 is beyond the model's 1024");
+    InputInfo unknown = f16_input();
+    unknown.n_ctx_train = 0;
+    EXPECT_EQ(error_of(campaign, unknown), "") << "the file does not say";
+}
+
+TEST(Plan, TwoModelsMayHaveTheSameTypes) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    campaign.models[0].quantizations = {"F16", "input", "Q2_K", "Q2_K"};
+    campaign.models.push_back({"other", "/models/other.gguf", {"F16"}});
+    const std::vector<Variant> variants = plan_variants(campaign, {f16_input(), f16_input()});
+    ASSERT_EQ(variants.size(), 3U) << "the input is F16, and Q2_K is one file";
+    EXPECT_EQ(variants[1].campaign_model, 0U);
+    EXPECT_EQ(variants[2].model, "other");
+    EXPECT_EQ(variants[2].campaign_model, 1U);
+    EXPECT_EQ(variants[2].path, "/models/other.gguf");
+}
+
+TEST(Plan, AShapeAsItIsHasItsOwnType) {
+    Campaign campaign = make_campaign();
+    campaign.n_ctx = 512;
+    campaign.models[0] = {"s", "", {"input"}};
+    campaign.models[0].shape = "gpt-oss-20b";
+    InputInfo info = f16_input();
+    info.quantization = "MXFP4_MOE";
+    info.already_quantized = true;
+    const std::vector<Variant> variants = plan_variants(campaign, {info});
+    ASSERT_EQ(variants.size(), 1U);
+    EXPECT_EQ(variants[0].quantization, "MXFP4_MOE");
+    EXPECT_EQ(variants[0].path, "/out/models/s-MXFP4_MOE.gguf");
+    EXPECT_FALSE(variants[0].is_input());
+}
+
+TEST(Plan, ArgumentsThroughAServer) {
+    const Campaign campaign = make_campaign();
+    const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
+    using Arguments = std::vector<std::string>;
+    EXPECT_EQ(
+        run_arguments(campaign, variant, {0, Placement::offload(), 0, 1, Mode::stream, 0}, {}),
+        (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--max-tokens", "100", "--seed",
+                   "42", "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--cpu-moe", "--json"}));
+    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::no_stream, 0}, {"auto", "off"}),
+              (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--no-stream",
+                         "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device",
+                         "gpu", "--moe-backend", "off", "--json"}));
+}
+
+TEST(Plan, LoadRunsOfEveryRepeatAndNumberOfClients) {
+    Campaign campaign = make_campaign();
+    campaign.repeats = 1;
+    campaign.prompts.resize(1);
+    campaign.load = {{1, 8}, 30, 2};
+    const std::vector<lab::Run> runs = plan_runs(campaign, 2);
+    ASSERT_EQ(runs.size(), 2U * 2U + 2U * 2U * 2U * 2U);
+    for (size_t i = 0; i < 16; ++i) {
+        const lab::Run & run = runs[4 + i];
+        EXPECT_EQ(run.mode, Mode::load);
+        EXPECT_EQ(run.placement, campaign.placements[i % 2]) << i;
+        EXPECT_EQ(run.n_clients, i / 2 % 2 == 0 ? 1 : 8) << i;
+        EXPECT_EQ(run.variant, i / 4 % 2) << i;
+        EXPECT_EQ(run.repeat, static_cast<int>(i / 8) + 1) << i;
+    }
+}
+
 TEST(Plan, AnotherArchitectureThanExpectedIsRefused) {
     Campaign campaign = make_campaign();
     campaign.n_ctx = 512;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "fabricated_document.h"
 #include "lab/run/campaign_run.h"
+#include "lab/campaign/plan_file.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -137,6 +138,72 @@ TEST_F(QualityRun, OffloadIsCheckedOnTheCampaignsDevice) {
     const auto device = std::find(launched_[0].begin(), launched_[0].end(), "--device");
     ASSERT_NE(device, launched_[0].end());
     EXPECT_EQ(device[1], campaign_.device);
+}
+
+TEST_F(QualityRun, TheCommandSaysEverything) {
+    options_.backends = {"cuda", "on"};
+    campaign_.n_threads = 3;
+    EXPECT_EQ(launches(), 1U);
+    const Names command{"/bin/shimmy",
+                        "quality",
+                        "--base",
+                        campaign_.models[0].path.string(),
+                        "--text",
+                        (dir_ / "eval.txt").string(),
+                        "--chunks",
+                        "4",
+                        "--cpu-moe",
+                        "--json",
+                        "--gpu-backend",
+                        "cuda",
+                        "--moe-backend",
+                        "on",
+                        "--threads",
+                        "3",
+                        (campaign_.out_dir / "models/m-Q2_K.gguf").string()};
+    EXPECT_EQ(launched_[0], command);
+    campaign_.device = "CUDA1";
+    write_file_atomic(quality_path(campaign_, "m"), "{}");
+    EXPECT_EQ(launches(), 1U);
+    Names on_device = command;
+    on_device.insert(on_device.end() - 1, {"--device", "CUDA1"});
+    EXPECT_EQ(launched_[0], on_device);
+}
+
+// A document counts for the campaign that it was made for.
+TEST_F(QualityRun, ADocumentOfOtherThingsIsMadeAgain) {
+    EXPECT_EQ(launches(), 1U);
+    const Json whole = Json::parse(read_file(quality_path(campaign_, "m")));
+    for (const auto & [pointer, value] : std::vector<std::pair<std::string, Json>>{{"/text/sha256", "other"},
+                                                                                   {"/text", 3},
+                                                                                   {"/base", 3},
+                                                                                   {"/base/file", "other"},
+                                                                                   {"/max_chunks", 5},
+                                                                                   {"/max_chunks", nullptr},
+                                                                                   {"/llama_cpp_version", "0.4.9"},
+                                                                                   {"/models/1/sha256", "other"},
+                                                                                   {"/models/1/quant", "Q6_K"},
+                                                                                   {"/models/0/sha256", "other"},
+                                                                                   {"/models/1", 3}}) {
+        if (pointer == "/max_chunks" && value.is_null()) continue;
+        Json other = whole;
+        other[Json::json_pointer(pointer)] = value;
+        write_file_atomic(quality_path(campaign_, "m"), other.dump());
+        EXPECT_EQ(launches(), 1U) << pointer;
+        EXPECT_EQ(launches(), 0U) << pointer;
+    }
+}
+
+TEST_F(QualityRun, SyntheticModelsHaveNone) {
+    EXPECT_EQ(launches(), 1U);
+    fs::remove(quality_path(campaign_, "m"));
+    CampaignPlan plan = read_plan(campaign_.out_dir);
+    plan.campaign.quality = campaign_.quality;
+    EXPECT_EQ(qualities_to_measure(plan, "text"), (std::vector<size_t>{1, 0})) << "the original last";
+    plan.sha256[1].clear();
+    EXPECT_EQ(qualities_to_measure(plan, "text"), (std::vector<size_t>{0})) << "what is not there is not measured";
+    plan.campaign.models[0].shape = "olmoe-1b-7b";
+    EXPECT_TRUE(qualities_to_measure(plan, "text").empty());
 }
 
 TEST_F(QualityRun, AFailureLeavesNoDocumentAndStopsNothing) {

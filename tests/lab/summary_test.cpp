@@ -208,6 +208,124 @@ TEST_F(SummaryOf, ARunWithoutDecodeRateIsNoFigure) {
     EXPECT_NE(result.missing[0].reason.find("1 token(s)"), std::string::npos);
 }
 
+TEST_F(SummaryOf, ADecodeRateOfZeroIsNone) {
+    results_[0].document["decode_tps"] = 0.0;
+    results_[0].document["n_output_tokens"] = 2;
+    const Summary result = summary();
+    ASSERT_EQ(result.missing.size(), 1U);
+    EXPECT_EQ(result.missing[0].reason, "has no decode rate, as the answer has 2 token(s): use another prompt");
+    EXPECT_EQ(result.missing[0].model, "m");
+    EXPECT_EQ(result.missing[0].quantization, "F16");
+    EXPECT_TRUE(result.missing[0].failed);
+    EXPECT_EQ(result.n_valid_runs, 7U);
+    EXPECT_EQ(result.cells[0].samples.size(), 3U);
+    EXPECT_EQ(rerun_command(result, "RUN"), "RUN --retry-failed");
+}
+
+TEST_F(SummaryOf, RerunsAreRetriesOnlyOfFailures) {
+    EXPECT_EQ(rerun_command(summary(), "RUN"), "RUN");
+    results_[0] = {ResultState::stale, "other settings", {}};
+    const Summary result = summary();
+    EXPECT_FALSE(result.missing.at(0).failed);
+    EXPECT_EQ(rerun_command(result, "RUN"), "RUN");
+}
+
+// Every figure of memory is of the run that needed the most VRAM, but the RAM is the most of any.
+TEST_F(SummaryOf, MemoryIsOfTheLargestRun) {
+    for (size_t i = 0; i < results_.size(); i += 2) {  // the baseline's
+        Json & document = results_[i].document;
+        const uint64_t vram = i == 4 ? 900 : 500 + i;
+        document["memory"]["vram_bytes"] = vram;
+        document["memory"]["vram"] = {{"model_bytes", vram - 3}, {"context_bytes", 2}, {"compute_bytes", 1}};
+        document["memory"]["devices"] = {{{"device_used_bytes", vram * 2}}, {{"device_used_bytes", 10U}}};
+        document["peak_rss_bytes"] = i == 2 ? 7777 : 100;
+    }
+    const Figures figures = *summary().cells[0].figures;
+    EXPECT_EQ(figures.vram_bytes, 900U);
+    EXPECT_EQ(figures.model_bytes, 897U);
+    EXPECT_EQ(figures.context_bytes, 2U);
+    EXPECT_EQ(figures.compute_bytes, 1U);
+    EXPECT_EQ(figures.device_used_bytes, 1810U);
+    EXPECT_EQ(figures.peak_rss_bytes, 7777U);
+}
+
+TEST_F(SummaryOf, TheDriversFigureIsOfAllCardsOrNone) {
+    const auto used = [&](const Json & devices) {
+        for (StoredResult & result : results_)
+            result.document["memory"]["devices"] = devices;
+        return summary().cells[0].figures->device_used_bytes;
+    };
+    EXPECT_EQ(used({{{"device_used_bytes", 5U}}, {{"device_used_bytes", 7U}}}), 12U);
+    EXPECT_EQ(used({{{"device_used_bytes", 5U}}, {{"device_used_bytes", nullptr}}}), std::nullopt);
+    EXPECT_EQ(used(Json::array()), std::nullopt);
+    // Of runs with the same VRAM, one whose driver says something.
+    results_[2].document["memory"]["devices"] = {{{"device_used_bytes", 9U}}};
+    results_[4].document["memory"]["devices"] = {{{"device_used_bytes", 11U}}};
+    EXPECT_EQ(summary().cells[0].figures->device_used_bytes, 9U);
+}
+
+TEST_F(SummaryOf, WhatOneRunLacksItsCellLacks) {
+    EXPECT_TRUE(summary().cells[0].cold);
+    results_[2].document["cold"]["prefill_tps"] = nullptr;
+    EXPECT_FALSE(summary().cells[0].cold);
+    EXPECT_TRUE(summary().cells[1].cold);
+    for (StoredResult & result : results_)
+        result.document["expert_use"] = {{{"layer", 0}, {"expert", 0}, {"hits", 1}, {"bytes", 2}}};
+    EXPECT_EQ(summary().cells[0].expert_use[0]["hits"], 4);
+    results_[2].document["expert_use"] = nullptr;
+    EXPECT_TRUE(summary().cells[0].expert_use.is_null());
+}
+
+// Without streaming there is nothing to compare a run with; a figure of one of the two that is none is left out.
+TEST_F(SummaryOf, PairsNeedBothRuns) {
+    campaign_.modes = {Mode::stream, Mode::no_stream};
+    campaign_.repeats = 1;
+    runs_ = plan_runs(campaign_, 1);
+    results_.clear();
+    for (const lab::Run & run : runs_) {
+        StoredResult result{ResultState::valid, "",
+                            fabricated_document(engine::to_string(run.placement), {1000, 10.0, 20.0})};
+        result.document["total_ms"] = run.mode == Mode::stream ? 110.0 : 100.0;
+        results_.push_back(result);
+    }
+    // In the order stream baseline, stream offload, whole baseline, whole offload, of a and then of b.
+    results_[2] = {ResultState::failed, "x", {}};
+    results_[4].document["decode_tps"] = nullptr;
+    const Summary result = summary();
+    ASSERT_EQ(result.streaming.size(), 2U);
+    EXPECT_EQ(result.streaming[0].n_stream_runs, 2U);
+    EXPECT_EQ(result.streaming[0].total_percent.n, 1U);
+    EXPECT_NEAR(result.streaming[0].total_percent.mean, 10.0, 1e-9);
+    EXPECT_EQ(result.streaming[0].decode_percent.n, 0U);
+    EXPECT_EQ(result.streaming[1].decode_percent.n, 2U);
+    results_[6].document["total_ms"] = 0.0;
+    EXPECT_EQ(summary().streaming.size(), 1U) << "by how many percent above nothing?";
+}
+
+TEST_F(SummaryOf, EveryFactIsShared) {
+    for (const auto & [pointer, name] : {std::pair{"/device/name", "devices"},
+                                         {"/device/description", "devices"},
+                                         {"/host/cpu", "host CPUs"},
+                                         {"/host/n_cores", "number of coress"},
+                                         {"/n_threads", "number of threadss"},
+                                         {"/shimmy_version", "shimmy versions"},
+                                         {"/llama_cpp_version", "llama.cpp versions"}}) {
+        const Json before = results_[5].document;
+        results_[5].document[Json::json_pointer(pointer)] = "another";
+        try {
+            summary();
+            ADD_FAILURE() << pointer;
+        } catch (const Error & error) {
+            const std::string said = error.what();
+            EXPECT_NE(said.find(std::string("different ") + name + " cannot share"), std::string::npos) << said;
+            EXPECT_NE(said.find("\"another\""), std::string::npos) << said;
+        }
+        results_[5].document = before;
+    }
+    results_[5].document["host"]["name"] = "another";
+    EXPECT_EQ(summary().n_valid_runs, 8U) << "the same machine under another name";
+}
+
 TEST_F(SummaryOf, ResultsOfTwoDevicesDoNotShareATable) {
     results_[5].document["device"]["description"] = "another GPU";
     EXPECT_THROW(summary(), Error);

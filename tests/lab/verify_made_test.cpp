@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/make/quantize.h"
+#include "lab/campaign/campaign_plan.h"
 #include "lab/run/real_hooks.h"
 #include "temp_dir.h"
 
@@ -59,6 +60,81 @@ TEST_F(VerifyMade, OneTensorOfAnotherTypeIsNot) {
     make("Q8_0", {{"blk\\.2\\.ffn_up_exps", "q4_0"}});
     EXPECT_NE(error().find("the type of blk.2.ffn_up_exps.weight is q4_0 instead of q8_0"), std::string::npos)
         << error();
+}
+
+// Each fact of the file on its own.
+TEST_F(VerifyMade, EveryFactIsCompared) {
+    make("Q8_0");
+    const engine::TensorPlan plan = engine::plan_tensors(TINY_MOE, "Q8_0");
+    const auto said = [&](const InputInfo & input, const engine::TensorPlan & expected) {
+        try {
+            verify_made(variant_, input, expected);
+        } catch (const Error & error) {
+            const std::string text = error.what();
+            return text.substr(text.rfind(": ") + 2);
+        }
+        return std::string();
+    };
+    EXPECT_EQ(said(input_, plan), "");
+    InputInfo other = input_;
+    other.arch = "phimoe";
+    EXPECT_EQ(said(other, plan), "the architecture is " + input_.arch + " instead of phimoe");
+    other = input_;
+    ++other.n_layer;
+    EXPECT_EQ(said(other, plan),
+              fmt::format("the number of layers is {} instead of {}", input_.n_layer, other.n_layer));
+    other = input_;
+    ++other.n_expert;
+    EXPECT_EQ(said(other, plan),
+              fmt::format("the number of experts is {} instead of {}", input_.n_expert, other.n_expert));
+    engine::TensorPlan changed = plan;
+    changed.tensors.pop_back();
+    EXPECT_EQ(said(input_, changed),
+              fmt::format("the number of tensors is {} instead of {}", plan.tensors.size(), changed.tensors.size()));
+    changed = plan;
+    changed.tensors[1].name = "absent";
+    EXPECT_EQ(said(input_, changed), "absent is missing instead of there");
+    changed = plan;
+    changed.tensors[1].shape.push_back(7);
+    EXPECT_NE(said(input_, changed).find("the shape of " + plan.tensors[1].name + " is "), std::string::npos);
+    changed = plan;
+    ++changed.tensors[1].bytes;
+    EXPECT_EQ(said(input_, changed), fmt::format("the size of {} is {} instead of {}", plan.tensors[1].name,
+                                                 plan.tensors[1].bytes, changed.tensors[1].bytes));
+}
+
+// What campaigns really read and make.
+TEST_F(VerifyMade, TheHooksOfAProgram) {
+    EXPECT_EQ(input_.quantization, "F16");
+    EXPECT_FALSE(input_.already_quantized);
+    EXPECT_EQ(input_.n_expert, 16);
+    const Hooks hooks = real_hooks();
+    Campaign campaign;
+    campaign.models.resize(2);
+    campaign.models[0].path = TINY_MOE;
+    campaign.models[1].shape = "olmoe-1b-7b";
+    campaign.models[1].n_layers = 1;
+    campaign.models[1].sparse = true;
+    uint64_t last = 0;
+    hooks.make_variant(campaign, variant_, [&](uint64_t done, uint64_t total) {
+        EXPECT_LE(done, total);
+        last = done;
+    });
+    EXPECT_GT(last, 0U);
+    EXPECT_EQ(error(), "");
+    const uint64_t announced = hooks.variant_bytes(campaign, variant_);
+    EXPECT_LE(announced, fs::file_size(variant_.path));
+    EXPECT_LT(fs::file_size(variant_.path) - announced, uint64_t{4} << 20) << "metadata beside the tensors";
+    EXPECT_TRUE(read_input_info({"made", variant_.path, {}}).already_quantized);
+    const InputInfo shape = hooks.read_input(campaign.models[1]);
+    EXPECT_EQ(shape.arch, "olmoe");
+    EXPECT_EQ(shape.n_layer, 1) << "as many as were asked for";
+    EXPECT_EQ(shape.n_expert, 64);
+    EXPECT_EQ(shape.n_ctx_train, 4096);
+    const Variant synthetic{"s", "Q4_K_M", dir_ / "s.gguf", "", 1};
+    EXPECT_EQ(hooks.variant_bytes(campaign, synthetic), 0U) << "it is a hole";
+    campaign.models[1].sparse = false;
+    EXPECT_GT(hooks.variant_bytes(campaign, synthetic), uint64_t{1} << 20);
 }
 
 TEST_F(VerifyMade, AFileThatEndsEarlyIsNot) {

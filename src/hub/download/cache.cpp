@@ -11,9 +11,9 @@ namespace {
 
 // A name from the network must not lead out of the folder.
 void check_name(const std::string & name) {
-    for (const fs::path & piece : fs::path(name)) {
-        if (piece == ".." || piece == "/" || name.empty()) fail("'{}': is no name of a file in a repository", name);
-    }
+    const fs::path path(name);
+    const bool leads_out = std::find(path.begin(), path.end(), "..") != path.end();
+    if (name.empty() || path.is_absolute() || leads_out) fail("'{}': is no name of a file in a repository", name);
 }
 
 bool is_commit(const std::string & revision) {

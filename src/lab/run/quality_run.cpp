@@ -53,7 +53,10 @@ Json merged(const Json & document, const Json & more) {
     if (document.value("base", Json()) != more.value("base", Json())) return more;
     Json result = more;
     for (const char * list : {"models", "offload"}) {
-        Json entries = document.value(list, Json::array());
+        Json entries = Json::array();
+        for (const Json & old : document.value(list, Json::array())) {
+            if (old.is_object()) entries.push_back(old);
+        }
         for (const Json & entry : more.value(list, Json::array())) {
             const auto same = std::find_if(entries.begin(), entries.end(), [&](const Json & old) {
                 return old.value("quant", "") == entry.value("quant", "?");

@@ -1,0 +1,403 @@
+// Rules at their edges: what counts as the same, as near, as fast enough, as allowed.
+#include "base/error.h"
+#include "lab/given_campaign.h"
+#include "report/charts/gnuplot.h"
+#include "report/documents/card.h"
+#include "report/documents/html.h"
+#include "report/documents/licenses.h"
+#include "report/documents/publication.h"
+#include "report/figures/findings.h"
+#include "report/figures/pareto.h"
+#include "report/figures/quality.h"
+#include "report/figures/tables.h"
+#include "lab/measure/summary_json.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace shimmy::report {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// A model of two files, in a summary that holds only what findings look at.
+class FindingsOf : public ::testing::Test {
+protected:
+    FindingsOf() {
+        add("small", 100, 1000, 200, 10.0, 5.0);
+        add("large", 200, 1000, 200, 10.0, 5.0);
+    }
+
+    // `slowdown` and `saved_percent` as their definitions say.
+    void add(const std::string & type, uint64_t file_bytes, double baseline_bytes, double offload_bytes,
+             double baseline_tps, double offload_tps) {
+        summary_["variants"].push_back({{"model", "m"}, {"quantization", type}, {"file_size_bytes", file_bytes}});
+        for (const auto & [placement, vram, tps] :
+             {std::tuple{"baseline", baseline_bytes, baseline_tps}, {"offload", offload_bytes, offload_tps}})
+            summary_["cells"].push_back({{"model", "m"},
+                                         {"quantization", type},
+                                         {"placement", placement},
+                                         {"mode", "generate"},
+                                         {"vram_bytes", vram},
+                                         {"texts", Json::array()},
+                                         {"samples", Json::array()},
+                                         {"decode_tps", {{"median", tps}}}});
+        summary_["rows"].push_back({{"model", "m"},
+                                    {"quantization", type},
+                                    {"placement", "offload"},
+                                    {"file_size_bytes", file_bytes},
+                                    {"baseline", {{"vram_bytes", baseline_bytes}}},
+                                    {"offload", {{"vram_bytes", offload_bytes}}},
+                                    {"saved_percent", 100.0 * (baseline_bytes - offload_bytes) / baseline_bytes},
+                                    {"slowdown", baseline_tps / offload_tps}});
+    }
+    void clear() {
+        for (const char * list : {"variants", "cells", "rows"})
+            summary_[list] = Json::array();
+    }
+    std::string finding(size_t i) const { return find_findings(summary_).at(i).text; }
+    Names anomalies() const {
+        const TempDir dir;
+        Names texts;
+        for (const Finding & finding : find_anomalies(summary_, Quality(summary_, dir.path())))
+            texts.push_back(finding.text);
+        return texts;
+    }
+
+    Json summary_{{"models", Json::array({{{"name", "m"}, {"path", "/m.gguf"}}})},
+                  {"settings", {{"modes", Json::array({"generate"})}, {"quality", nullptr}}},
+                  {"variants", Json::array()},
+                  {"cells", Json::array()},
+                  {"rows", Json::array()},
+                  {"streaming", Json::array()},
+                  {"load", Json::array()}};
+};
+
+TEST_F(FindingsOf, FivePointsAreTheSame) {
+    clear();
+    add("small", 100, 1000, 250, 10.0, 5.0);
+    add("large", 200, 1000, 200, 10.0, 5.0);
+    EXPECT_EQ(finding(0),
+              "The share of VRAM that offload saves is about the same in every quantization: from 75.0% (small) to "
+              "80.0% (large).");
+    clear();
+    add("small", 100, 1000, 200, 10.0, 5.0);
+    add("large", 200, 1000, 251, 10.0, 5.0);
+    EXPECT_EQ(finding(0),
+              "The share of VRAM that offload saves depends on the quantization: from 74.9% (large) to 80.0% "
+              "(small).");
+    clear();
+    add("only", 100, 1000, 200, 10.0, 5.0);
+    EXPECT_EQ(finding(0), "offload saves 80.0% of the VRAM of only.");
+    EXPECT_EQ(finding(1), "With offload decoding is slower by only 2.00x.");
+}
+
+TEST_F(FindingsOf, TrendsFollowTheSizeOfTheFile) {
+    const auto trend = [&](double small, double middle, double large) {
+        clear();
+        add("large", 300, 1000, 200, 10.0 * large, 10.0);
+        add("small", 100, 1000, 200, 10.0 * small, 10.0);
+        add("middle", 200, 1000, 200, 10.0 * middle, 10.0);
+        const std::string text = finding(1);
+        return text.substr(0, text.find(':'));
+    };
+    const std::string start = "The slowdown of decoding with offload ";
+    EXPECT_EQ(trend(1.0, 2.0, 3.0), start + "grows with the size of the quantization");
+    EXPECT_EQ(trend(3.0, 2.0, 1.0), start + "shrinks as the quantization grows");
+    EXPECT_EQ(trend(1.0, 3.0, 2.0), start + "does not follow the size of the quantization");
+    EXPECT_EQ(trend(2.0, 1.0, 3.0), start + "does not follow the size of the quantization");
+    EXPECT_EQ(trend(2.0, 2.0, 3.0), start + "does not follow the size of the quantization");
+}
+
+// Half of the fastest is enough, a little less is not; more bits win, and of the same file the faster.
+TEST_F(FindingsOf, HalfTheSpeedIsEnough) {
+    const auto spot = [&](double offload_of_large) {
+        clear();
+        add("small", 100, 500, 100, 20.0, 10.0);
+        add("large", 200, 900, 200, 15.0, offload_of_large);
+        const std::string text = finding(2);
+        return text.substr(text.find(": ") + 2);
+    };
+    EXPECT_EQ(spot(5.0),
+              "from 100 B of VRAM small offload (10.0 tokens/s), from 200 B of VRAM large offload (5.00 tokens/s), "
+              "from 500 B of VRAM small baseline (20.0 tokens/s), from 900 B of VRAM large baseline (15.0 "
+              "tokens/s).");
+    EXPECT_EQ(spot(4.9),
+              "from 100 B of VRAM small offload (10.0 tokens/s), from 500 B of VRAM small baseline (20.0 tokens/s), "
+              "from 900 B of VRAM large baseline (15.0 tokens/s).");
+}
+
+TEST_F(FindingsOf, StreamingVerdicts) {
+    const auto verdict = [&](const Json & low, const Json & high) {
+        summary_["streaming"] = {{{"model", "m"},
+                                  {"quantization", "small"},
+                                  {"placement", "offload"},
+                                  {"n_pairs", 4},
+                                  {"sse", {{"n_defects", 0}}},
+                                  {"total_percent", {{"mean", 1.0}, {"ci95_low", low}, {"ci95_high", high}}}}};
+        const auto found = find_findings(summary_);
+        return found.back().text.starts_with("small offload: streaming ") ? found.back().text.substr(25, 20) : "";
+    };
+    EXPECT_EQ(verdict(0.1, 2.0), "takes longer than no");
+    EXPECT_EQ(verdict(-2.0, -0.1), "takes less time than");
+    EXPECT_EQ(verdict(0.0, 2.0), "makes no difference ");
+    EXPECT_EQ(verdict(-2.0, 0.0), "makes no difference ");
+    EXPECT_EQ(verdict(nullptr, nullptr), "") << "one pair says nothing";
+}
+
+TEST_F(FindingsOf, AnomaliesAtTheirEdges) {
+    EXPECT_EQ(anomalies(), Names{});
+    clear();
+    add("a", 1, 100, 100, 10.0, 10.0);
+    add("b", 1, 100, 101, 10.0, 10.1);
+    EXPECT_EQ(anomalies(),
+              (Names{"a offload: VRAM is 100 B in both placements: nothing was offloaded.",
+                     "b offload: needs more VRAM than its baseline (101 B against 100 B).",
+                     "b offload: the baseline is slower than offload, which decodes 1.01 times as fast: nobody "
+                     "should see that on a GPU."}));
+    clear();
+    add("a", 1, 1000, 100, 10.0, 5.0);
+    Json & cell = summary_["cells"][0];
+    const auto spread = [&](double most) {
+        cell["samples"] = {{{"prompt_id", "p"}, {"decode_tps", 1.0}, {"ttft_ms", 1.0}},
+                           {{"prompt_id", "p"}, {"decode_tps", most}, {"ttft_ms", 1.0}}};
+        return anomalies();
+    };
+    // 1 and r over their median (1 + r) / 2: deviation over mean is sqrt(2) (r - 1) / (r + 1), a tenth at r = 1.1522.
+    EXPECT_EQ(spread(1.15), Names{});
+    EXPECT_EQ(spread(1.16),
+              (Names{"a baseline (in process): the decode rate spreads by 10% (standard deviation over mean, above "
+                     "10%)."}));
+    cell["samples"] = Json::array();
+    cell["texts"] = {{{"prompt_id", "p"}, {"text", "t"}, {"n_distinct", 1}}, {{"prompt_id", "q"}, {"text", "\n \t"}}};
+    EXPECT_EQ(anomalies(), (Names{"a baseline (in process): the answer to 'q' is empty."}));
+    summary_["load"] = {{{"model", "m"},
+                         {"quantization", "a"},
+                         {"placement", "offload"},
+                         {"n_clients", 3},
+                         {"n_failed_requests", 1},
+                         {"n_requests", 9}},
+                        {{"model", "m"},
+                         {"quantization", "a"},
+                         {"placement", "baseline"},
+                         {"n_clients", 3},
+                         {"n_failed_requests", 0},
+                         {"n_requests", 9}}};
+    EXPECT_EQ(anomalies().back(), "a offload, 3 clients: 1 of 9 requests failed.");
+    EXPECT_EQ(anomalies().size(), 2U);
+}
+
+// --- licenses
+
+TEST(Licenses, WhichLetAModelBePublished) {
+    const TempDir dir;
+    const auto obstacle = [](const std::string & license, const std::string & name = "",
+                             const std::string & link = "") {
+        Json model{{"license", license}};
+        if (!name.empty()) model["license_name"] = name;
+        if (!link.empty()) model["license_link"] = link;
+        return license_obstacle(model);
+    };
+    for (const char * license : {"mit", "apache-2.0", "cc-by-nc-sa-4.0", "gemma", "openrail++", "llama2"})
+        EXPECT_EQ(obstacle(license), "") << license;
+    for (const char * license : {"cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"})
+        EXPECT_NE(obstacle(license).find("no derivatives"), std::string::npos) << license;
+    EXPECT_TRUE(license_obstacle({{"license", nullptr}}).starts_with("no license"));
+    EXPECT_TRUE(obstacle("unknown").starts_with("the license is 'unknown'"));
+    EXPECT_TRUE(obstacle("MIT").starts_with("the Hub does not know the license 'MIT'"));
+    EXPECT_NE(obstacle("other").find("needs license_name"), std::string::npos);
+    EXPECT_NE(obstacle("other", "own").find("needs license_name"), std::string::npos);
+    EXPECT_NE(obstacle("other", "", "https://x").find("needs license_name"), std::string::npos);
+    EXPECT_EQ(obstacle("other", "own", "https://x"), "");
+    const std::string file = (dir / "LICENSE").string();
+    EXPECT_EQ(obstacle("other", "own", file), "license_link: " + file + ": no such file");
+    write_file_atomic(file, "text");
+    EXPECT_EQ(obstacle("other", "own", file), "");
+    EXPECT_EQ(license_file({{"license_link", file}}), file);
+    EXPECT_EQ(license_file({{"license_link", "https://x"}}), "");
+    EXPECT_EQ(license_file({{"license", "mit"}}), "");
+}
+
+// --- cards
+
+class CardsOf : public ::testing::Test {
+protected:
+    CardsOf() : plan_(given_plan(dir_.path())), summary_(lab::to_json(lab::summarize_campaign(plan_))) {
+        fs::create_directories(dir_ / "out/quality");
+        write_quality(given_quality(plan_, "alpha"));
+    }
+    void write_quality(const Json & document) const {
+        write_file_atomic(dir_ / "out/quality/alpha.json", document.dump());
+    }
+    Names obstacles(size_t card = 0) {
+        const Quality quality(summary_, dir_ / "out");
+        return card_obstacles(summary_, quality, card_repos(summary_).at(card), "RERUN");
+    }
+    TempDir dir_;
+    lab::CampaignPlan plan_;
+    Json summary_;
+};
+
+TEST_F(CardsOf, EveryObstacleIsNamed) {
+    EXPECT_EQ(obstacles(), Names{});
+    EXPECT_EQ(obstacles(3).size(), 1U) << "beta has no quality";
+    Json & alpha = summary_["models"][0];
+    for (const char * id : {"maker", "a/b/c", "a b/c", "a/b--c", "a/b..c", "/b"}) {
+        alpha["base_model"] = id;
+        EXPECT_EQ(obstacles(),
+                  (Names{fmt::format("base_model '{}' is not of the form USER/NAME, which the Hub refuses", id)}));
+    }
+    alpha["base_model"] = nullptr;
+    EXPECT_EQ(obstacles(), Names{});
+    alpha["license"] = "unknown";
+    EXPECT_EQ(obstacles().size(), 1U);
+    alpha["license"] = "mit";
+    summary_["variants"][1]["model_sha256"] = nullptr;
+    fs::remove(dir_ / "out/quality/alpha.json");
+    const Names without = obstacles();
+    EXPECT_EQ(without[1], "Q4_K_M has not all its runs: RERUN");
+    EXPECT_EQ(std::count_if(without.begin(), without.end(),
+                            [](const std::string & o) { return o.starts_with("no quality"); }),
+              3);
+}
+
+// A load run that failed is in no row, and without it a card has a hole.
+TEST_F(CardsOf, AMissingLoadRunIsAnObstacle) {
+    summary_["missing"].push_back({{"run", "alpha Q2_K offload load, 4 client(s), repeat 1"},
+                                   {"model", "alpha"},
+                                   {"quantization", "Q2_K"},
+                                   {"failed", true},
+                                   {"reason", "full"}});
+    EXPECT_EQ(obstacles(), (Names{"Q2_K has not all its runs: RERUN"}));
+    summary_["missing"][0]["model"] = "beta";
+    EXPECT_EQ(obstacles(), Names{});
+}
+
+TEST_F(CardsOf, ADefectIsAnObstacleOfEveryCard) {
+    Json quality = given_quality(plan_, "alpha");
+    quality["offload"][2]["within_bound"] = false;
+    write_quality(quality);
+    EXPECT_EQ(obstacles(), (Names{"Q2_K computes wrongly with its experts on the CPU, or without: see report.md"}));
+    quality.erase("offload");
+    write_quality(quality);
+    EXPECT_EQ(obstacles(), Names{}) << "it was not asked for";
+}
+
+TEST_F(CardsOf, NamesOfRepositories) {
+    EXPECT_EQ(repo_name("m", "Q2_K"), "m-Q2_K-GGUF");
+    EXPECT_EQ(repo_name("m", ""), "m-GGUF");
+    const auto repos = card_repos(summary_);
+    ASSERT_EQ(repos.size(), 4U);
+    EXPECT_EQ(repos[1].name, "alpha-Q4_K_M-GGUF");
+    EXPECT_EQ(repos[1].id, "ada/alpha-Q4_K_M-GGUF");
+    EXPECT_EQ(repos[1].quantizations, Names{"Q4_K_M"});
+    summary_["repo_owner"] = nullptr;
+    EXPECT_EQ(card_repos(summary_)[1].id, "");
+    const Quality quality(summary_, dir_ / "out");
+    CardRepo repo = repos[0];
+    repo.name = std::string(96, 'x');
+    EXPECT_EQ(card_obstacles(summary_, quality, repo, "RERUN"), Names{});
+    repo.name += "x";
+    EXPECT_EQ(card_obstacles(summary_, quality, repo, "RERUN"),
+              (Names{"the repository's name is longer than the Hub's 96 letters"}));
+}
+
+TEST_F(CardsOf, QualityThatIsNoneIsRefused) {
+    const Json whole = given_quality(plan_, "alpha");
+    const auto refused = [&](const Json & document) {
+        write_quality(document);
+        try {
+            Quality(summary_, dir_ / "out");
+        } catch (const Error & error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    EXPECT_EQ(refused(whole), "");
+    for (const char * key : {"models", "text", "base", "n_chunks"}) {
+        Json without = whole;
+        without.erase(key);
+        EXPECT_NE(refused(without).find("not a document of shimmy quality --json"), std::string::npos) << key;
+    }
+    EXPECT_NE(refused(Json::array()), "");
+    Json odd = whole;
+    odd["models"] = 3;
+    EXPECT_NE(refused(odd), "");
+    for (const char * figure : {"ppl", "ppl_error", "ppl_ratio", "mean_kld", "mean_kld_error", "median_kld", "kld_p99",
+                                "max_kld", "same_top_percent"}) {
+        Json without = whole;
+        without["models"][1].erase(figure);
+        EXPECT_NE(refused(without).find(fmt::format("lacks the figure '{}'", figure)), std::string::npos);
+        without["models"][1][figure] = "x";
+        EXPECT_NE(refused(without), "") << figure;
+    }
+    Json other = whole;
+    other["models"][2]["sha256"] = "other";
+    EXPECT_NE(refused(other).find("its Q2_K is another file than the campaign measured"), std::string::npos);
+    write_quality(whole);
+    const Quality quality(summary_, dir_ / "out");
+    EXPECT_EQ(quality.of("alpha", "Q6_K"), nullptr);
+    EXPECT_EQ(quality.of("beta", "MXFP4_MOE"), nullptr);
+    EXPECT_EQ((*quality.of("alpha", "Q2_K"))["mean_kld"], 0.2);
+    EXPECT_EQ(quality.offload_of("alpha", "Q6_K"), nullptr);
+}
+
+TEST_F(CardsOf, PublicationsOfTheFilesThatWereMeasured) {
+    write_file_atomic(dir_ / "out/publish.json", given_publication(plan_).dump());
+    const Publication publication(summary_, dir_ / "out");
+    ASSERT_EQ(publication.of("alpha").size(), 2U);
+    EXPECT_EQ((*publication.of("alpha")[1])["repo"], "ada/alpha-Q4_K_M-GGUF");
+    EXPECT_TRUE(publication.of("beta").empty());
+    for (const char * damaged : {"{", "{}", R"({"repositories": [{}]})"}) {
+        write_file_atomic(dir_ / "out/publish.json", damaged);
+        EXPECT_THROW(Publication(summary_, dir_ / "out"), Error) << damaged;
+    }
+    fs::remove(dir_ / "out/publish.json");
+    EXPECT_TRUE(Publication(summary_, dir_ / "out").of("alpha").empty());
+}
+
+TEST_F(CardsOf, LinesOfTheCsv) {
+    summary_["cells"][0]["samples"][0]["file"] = "a,\"b\"\nc";
+    summary_["cells"][0]["samples"][0]["decode_tps"] = nullptr;
+    summary_["cells"][0]["samples"][0]["outlier_in"] = {"ttft_ms", "load_ms"};
+    const std::string csv = results_csv(summary_);
+    const size_t begin = csv.find("\r\n") + 2;
+    EXPECT_EQ(
+        csv.substr(begin, csv.find("alpha", begin + 1) - begin),
+        "alpha,Q8_0,baseline,generate,a,1,100.0,100.0,,200.0,1000.0,47244640256,2483027968,ttft_ms load_ms,NVIDIA_Test* "
+        "80GB,false,\"a,\"\"b\"\"\nc\"\r\n");
+}
+
+// --- charts
+
+TEST(Charts, UnitsAndNames) {
+    EXPECT_STREQ(unit_of(1073741824.0).name, "GiB");
+    EXPECT_STREQ(unit_of(1073741823.0).name, "MiB");
+    EXPECT_EQ(unit_of(1073741823.0).bytes, 1048576.0);
+    EXPECT_EQ(short_placement("n_cpu_moe=12"), "N=12");
+    EXPECT_EQ(short_placement("offload"), "offload");
+}
+
+TEST(Charts, GnuplotsReasonIsTold) {
+    const auto reason_of = [](const std::string & script) {
+        try {
+            gnuplot(script);
+        } catch (const Error & error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    EXPECT_EQ(reason_of("plot x\n"), "");
+    EXPECT_TRUE(reason_of("nonsense here\n").starts_with("gnuplot could not draw a chart: "))
+        << reason_of("nonsense here\n");
+    const std::string path = std::getenv("PATH");
+    ::setenv("PATH", "/nowhere", 1);
+    EXPECT_EQ(reason_of("plot x\n"), "gnuplot is needed for the charts of model cards: apt-get install gnuplot-nox");
+    ::setenv("PATH", path.c_str(), 1);
+}
+
+}  // namespace
+}  // namespace shimmy::report
