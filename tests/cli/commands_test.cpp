@@ -16,13 +16,18 @@ namespace {
 
 class Program : public ::testing::Test {
 protected:
-    Program() : commands_(app_) { add_all(commands_); }
+    Program() : commands_(app_) {
+        app_.set_version_flag("--version", "shimmy 0");
+        add_all(commands_);
+    }
 
     // Parses and gives the name of the error; "" if all is well.
     std::string error_of(std::vector<std::string> words) {
         std::reverse(words.begin(), words.end());  // as CLI11 takes them
         try {
             app_.parse(words);
+        } catch (const CLI::ExtrasError &) {
+            return "ExtrasError";  // CLI11 gives it the program's name
         } catch (const CLI::ParseError & error) {
             return error.get_name();
         }
@@ -51,8 +56,9 @@ TEST_F(Program, EveryCommandHasHelp) {
 }
 
 TEST_F(Program, TheReferencePageIsTheOneInDocs) {
-    EXPECT_EQ(reference_page(read_options_table(app_)), read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/CLI.md"))
-        << "run `make docs`";
+    // Not EXPECT_EQ, which would print both pages.
+    EXPECT_TRUE(reference_page(read_options_table(app_)) == read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/CLI.md"))
+        << "docs/CLI.md is another page: run `make docs`";
 }
 
 TEST_F(Program, OptionsForAllCommandsBeforeAndAfterTheName) {

@@ -14,7 +14,7 @@ constexpr const char * HEAD = R"(<!-- Made by `shimmy reference > docs/CLI.md`. 
 
 Every command knows the [options for all commands](#options-for-all-commands), before or after its name; `plan`, which shows
 every placement, refuses those of one. Text goes to stdout, logs and progress to stderr; with `--json`, stdout holds one JSON
-document and nothing else, but `--help` stays text.
+document and nothing else, but help stays text.
 
 ## Exit codes
 

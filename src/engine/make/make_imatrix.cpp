@@ -7,7 +7,7 @@
 #include "base/process/subprocess.h"
 #include "base/units.h"
 #include "engine/load/device.h"
-#include "engine/make/imatrix_coverage.h"
+#include "gguf/gguf_file.h"
 
 #include <regex>
 
@@ -71,9 +71,7 @@ std::string reason(const std::string & err) {
 // llama-imatrix does not notice that its disk is full.
 void require_whole(const fs::path & written, const fs::path & output) {
     try {
-        (void)read_imatrix_coverage(written);
-    } catch (const Interrupted &) {
-        throw;
+        const gguf::GgufFile file(written);
     } catch (const Error &) {
         fail("{}: could not be written whole ({} free there)", output.string(), format_bytes(free_disk_bytes(written)));
     }
