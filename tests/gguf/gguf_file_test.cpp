@@ -317,6 +317,8 @@ TEST_F(GgufFileTest, OnlyFilesAreMapped) {
     const fs::path empty = dir_.path() / "empty.gguf";
     GgufBytes::write(empty, "");
     EXPECT_EQ(error_of_file(empty), empty.string() + ": the file is empty");
+    GgufBytes::write(empty, "G");
+    EXPECT_EQ(error_of_file(empty), empty.string() + ": not a GGUF file (it starts with 'G')");
 }
 
 TEST_F(GgufFileTest, NothingStaysOpenOrMapped) {

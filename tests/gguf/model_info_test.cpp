@@ -1,6 +1,7 @@
 #include "gguf/model_info.h"
 
 #include "base/error.h"
+#include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 #include "gguf_bytes.h"
 #include "temp_dir.h"
@@ -71,6 +72,7 @@ TEST(ModelInfo, LanguagesAreThoseOfTheMetadata) {
     EXPECT_EQ(languages(std::vector<std::string>{"en", "zh"}), (std::vector<std::string>{"en", "zh"}));
     EXPECT_TRUE(languages(3U).empty())
         << "of another type than llama.cpp's converter writes: no reason to refuse a file";
+    EXPECT_TRUE(languages(std::vector<int32_t>{1, 2}).empty());
 }
 
 TEST(ModelInfo, OneRowOfTheTokenEmbeddingIsReadPerToken) {
@@ -294,17 +296,39 @@ TEST(ModelInfo, ExpertsAndTypesAreCountedByLayerAndSize) {
 
 TEST(ModelInfo, AllExpertsAreActiveWhereNoneAreChosen) {
     const TempDir dir;
-    GgufBytes(2, 1)
+    GgufBytes(3, 1)
         .key("general.architecture", "toy")
         .tensor("blk.0.ffn_up_exps.weight", {8, 8, 4}, 0)
-        .tensor("token_embd.weight", {32}, 1024)
-        .data(1152)
+        .tensor("token_embd.weight", {32}, 1024)  // has no rows
+        .tensor("output.weight", {8, 4}, 1152)
+        .data(1280)
         .write(dir / "toy.gguf");
     const ModelInfo info = read_model_info(dir / "toy.gguf");
     EXPECT_EQ(info.n_active_params, info.n_params);
     EXPECT_EQ(info.bytes_per_token, info.tensor_bytes);
     EXPECT_EQ(info.n_layers, 0);
     EXPECT_TRUE(info.expert_bytes_per_layer.empty());
+}
+
+TEST(ActiveShare, NoMoreExpertsAreReadThanATensorHas) {
+    const TempDir dir;
+    const auto share = [&](const std::vector<int32_t> & n_used) {
+        GgufBytes(2, 2)
+            .key("general.architecture", "toy")
+            .key("toy.expert_used_count", n_used)
+            .tensor("blk.0.ffn_up_exps.weight", {8, 4, 4}, 0)
+            .tensor("blk.5.ffn_up_exps.weight", {8, 4, 2}, 512)
+            .data(768)
+            .write(dir / "toy.gguf");
+        const GgufFile file(dir / "toy.gguf");
+        const ActiveShare active(file);
+        return std::pair(active.elements(file.tensors()[0]), active.bytes(file.tensors()[1]));
+    };
+    EXPECT_EQ(share({1}), std::pair(uint64_t{32}, uint64_t{128}));
+    EXPECT_EQ(share({3}), std::pair(uint64_t{96}, uint64_t{256})) << "both of two";
+    EXPECT_EQ(share({0}), std::pair(uint64_t{0}, uint64_t{0}));
+    EXPECT_EQ(share({-1}), std::pair(uint64_t{0}, uint64_t{0})) << "hostile";
+    EXPECT_EQ(share({2, 1}), std::pair(uint64_t{64}, uint64_t{128})) << "layers beyond the list are as its last";
 }
 
 TEST(ExpertTensors, AreThoseThatCpuMoeMoves) {
@@ -323,7 +347,7 @@ TEST(ExpertTensors, AreThoseThatCpuMoeMoves) {
     EXPECT_EQ(layer_of("blk.x.ffn"), -1);
     EXPECT_EQ(layer_of("blk.3"), -1);
     EXPECT_EQ(layer_of("blk.0.x"), 0);
-    EXPECT_EQ(layer_of("blk.-1.x"), -1);
+    EXPECT_EQ(layer_of("blk.-5.x"), -1);
     EXPECT_EQ(layer_of("blk.3x.ffn"), -1);
     EXPECT_EQ(layer_of("blk.99999999999.ffn"), -1);
     EXPECT_EQ(layer_of("enc.blk.1.ffn"), -1);
