@@ -80,6 +80,23 @@ TEST(LoadParams, OnTheCpuNoDeviceIsInUse) {
     EXPECT_EQ(params.device().kind, DeviceKind::cpu);
 }
 
+// As llama.cpp does: all hardware GPUs unless one is named.
+TEST(LoadParams, WithoutANameEveryHardwareGpuIsInUse) {
+    std::vector<ggml_backend_dev_t> expected;
+    load_backends();
+    for (const Device & device : devices()) {
+        if (device.kind == DeviceKind::gpu && !device.software)
+            expected.push_back(ggml_backend_dev_by_name(device.name.c_str()));
+    }
+    expected.push_back(nullptr);
+    EXPECT_EQ(LoadParams(options_with(Placement::baseline(), ""), true).backend_devices(), expected);
+    for (const Device & device : devices()) {
+        if (!device.is_gpu()) continue;
+        EXPECT_EQ(LoadParams(options_with(Placement::baseline(), device.name), true).backend_devices(),
+                  (std::vector<ggml_backend_dev_t>{ggml_backend_dev_by_name(device.name.c_str()), nullptr}));
+    }
+}
+
 TEST(LoadParams, ContextsHaveLimitsAndDefaults) {
     LoadOptions options = options_with(Placement::baseline());
     options.n_threads = 3;

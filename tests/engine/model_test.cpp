@@ -200,6 +200,9 @@ TEST(EngineModel, SamplersDoWhatTheirNamesSay) {
     one.top_p = 1.0F;
     one.min_p = 1.0F;
     EXPECT_EQ(text(one), greedy) << "as likely as the likeliest";
+    const SamplingOptions cold{.temperature = 1e-4F, .top_p = 1.0F, .top_k = 0, .min_p = 0.0F};
+    EXPECT_EQ(text(cold), greedy) << "as good as no temperature";
+    EXPECT_NE(greedy.find(' '), std::string::npos) << "spaces are part of tokens";
     SamplingOptions wild{.temperature = 1.5F, .top_p = 1.0F, .top_k = 0, .min_p = 0.0F};
     wild.seed = 1;
     const std::string first = text(wild);
@@ -265,6 +268,7 @@ TEST(EngineModel, TextsBeginAsTheModelWasTrained) {
         EXPECT_EQ(tokens.front(), *bos);
     }
     EXPECT_GT(tokens.size(), 1U);
+    EXPECT_LE(model.tokenize("", true).size(), 1U) << "at most the token that begins a text";
     EXPECT_LE(tokens.size(), std::string(PROMPT).size() + 1);
     EXPECT_EQ(model.n_vocab(), gguf::read_model_info(TINY_MOE).n_vocab);
     EXPECT_EQ(model.device().kind, DeviceKind::cpu);

@@ -55,8 +55,8 @@ Source open_source(const fs::path & file) {
 
 // Tensors [first, end) of each part.
 struct Range {
-    int64_t first = 0;
-    int64_t end = 0;
+    int64_t first;
+    int64_t end;
 };
 
 std::vector<Range> ranges(const Source & source, uint64_t max_part_bytes) {
