@@ -9,7 +9,7 @@ bool is_moved_by_cpu_moe(std::string_view name) {
     constexpr std::string_view PREFIX = ".ffn_";
     constexpr std::array<std::string_view, 4> MATRICES{"up", "down", "gate_up", "gate"};
     constexpr std::array<std::string_view, 2> KINDS{"_exps", "_chexps"};
-    for (size_t at = name.find(PREFIX); at != std::string_view::npos; at = name.find(PREFIX, at + 1)) {
+    for (size_t at = name.find(PREFIX); at != std::string_view::npos; at = name.find(PREFIX, at + PREFIX.size())) {
         const std::string_view rest = name.substr(at + PREFIX.size());
         for (const std::string_view matrix : MATRICES) {
             if (!rest.starts_with(matrix)) continue;

@@ -40,9 +40,7 @@ public:
         if (!is_file) fail("{}: not a regular file", path.string());
         if (data_ == MAP_FAILED) fail("{}: cannot be mapped: {}", path.string(), std::strerror(error));
     }
-    ~Mapping() {
-        if (n_bytes_ > 0 && data_ != MAP_FAILED) ::munmap(data_, n_bytes_);
-    }
+    ~Mapping() { ::munmap(data_, n_bytes_); }  // does nothing for an empty file
     Mapping(const Mapping &) = delete;
     Mapping & operator=(const Mapping &) = delete;
 

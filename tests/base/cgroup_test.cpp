@@ -79,5 +79,44 @@ TEST_F(Cgroup, NoQuotaAndUseAboveTheLimit) {
     EXPECT_TRUE(std::isinf(found.cpus));
 }
 
+// Control groups of both versions at once: each controller is in one of them.
+TEST_F(Cgroup, EachControllerIsReadWhereItIs) {
+    put("cgroup/memory/a/memory.limit_in_bytes", "5000\n");
+    put("cgroup/memory/a/memory.usage_in_bytes", "1000\n");
+    put("cgroup/cpu/b/cpu.cfs_quota_us", "300000\n");
+    put("cgroup/cpu/b/cpu.cfs_period_us", "100000\n");
+    put("cgroup/c/memory.max", "4000\n");
+    put("cgroup/c/memory.current", "3999\n");
+    put("cgroup/c/cpu.max", "800000 100000\n");
+    EXPECT_EQ(limits("2:memory:/a\n").memory_bytes, 5000U);
+    EXPECT_EQ(limits("2:memory:/a\n").available_bytes, 4000U);
+    EXPECT_TRUE(std::isinf(limits("2:memory:/a\n").cpus));
+    EXPECT_DOUBLE_EQ(limits("3:cpuacct,cpu:/b\n").cpus, 3.0);
+    EXPECT_EQ(limits("3:cpuacct,cpu:/b\n").memory_bytes, UINT64_MAX);
+    EXPECT_TRUE(std::isinf(limits("3:cpuset:/b\n").cpus)) << "not the cpu controller";
+    const CgroupLimits all = limits("2:memory:/a\n3:cpu:/b\n0::/c\n");
+    EXPECT_EQ(all.memory_bytes, 4000U);
+    EXPECT_EQ(all.available_bytes, 1U);
+    EXPECT_DOUBLE_EQ(all.cpus, 3.0);
+}
+
+TEST_F(Cgroup, FiguresThatSayNothingLimitNothing) {
+    put("cgroup/a/memory.max", "max\n");
+    put("cgroup/a/memory.current", "100\n");
+    put("cgroup/a/cpu.max", "100000 0\n");
+    EXPECT_EQ(limits("0::/a\n").memory_bytes, UINT64_MAX);
+    EXPECT_EQ(limits("0::/a\n").available_bytes, UINT64_MAX);
+    EXPECT_TRUE(std::isinf(limits("0::/a\n").cpus)) << "no period";
+    put("cgroup/b/memory.max", "0\n");
+    put("cgroup/b/cpu.max", "0 100000\n");
+    EXPECT_EQ(limits("0::/b\n").memory_bytes, 0U) << "nothing at all is a limit";
+    EXPECT_DOUBLE_EQ(limits("0::/b\n").cpus, 0.0);
+    put("cgroup/d/memory.max", "1000\n");
+    EXPECT_EQ(limits("0::/d\n").available_bytes, 1000U) << "use unknown";
+    put("cgroup/d/memory.current", "300\n");
+    put("cgroup/d/memory.stat", "inactive_file 200\nactive_file 200\n");
+    EXPECT_EQ(limits("0::/d\n").available_bytes, 1000U) << "more cache than use";
+}
+
 }  // namespace
 }  // namespace shimmy

@@ -51,6 +51,53 @@ TEST(ChildProcess, AMissingProgramIsNamed) {
     }
 }
 
+TEST(ChildProcess, OutputThatComesInPiecesIsReadToItsDelimiter) {
+    ChildProcess child({"sh", "-c", "printf 'a,bc'; sleep 0.2; printf 'd,'; printf 'rest'; printf 'why' >&2"});
+    EXPECT_EQ(child.read_until(',', milliseconds(5000)), "a");
+    EXPECT_EQ(child.read_until(',', milliseconds(5000)), "bcd");
+    EXPECT_EQ(child.read_until(',', milliseconds(5000)), std::nullopt) << "no delimiter follows";
+    EXPECT_EQ(child.err(), "why");
+}
+
+TEST(ChildProcess, ReadsMoreThanItsBuffer) {
+    ChildProcess child(
+        {"sh", "-c", "head -c 10000 /dev/zero | tr '\\0' x; echo; head -c 9000 /dev/zero | tr '\\0' y >&2"});
+    EXPECT_TRUE(child.read_line(milliseconds(5000)) == std::string(10000, 'x'));
+    EXPECT_EQ(child.read_line(milliseconds(5000)), std::nullopt);
+    EXPECT_TRUE(child.err() == std::string(9000, 'y')) << child.err().size();
+}
+
+TEST(ChildProcess, TheExitCodeStaysKnown) {
+    ChildProcess child({"sh", "-c", "echo up; read line; exit 5"});
+    EXPECT_EQ(child.read_line(milliseconds(5000)), "up");
+    EXPECT_EQ(child.read_line(milliseconds(5000)), std::nullopt);
+    for (int i = 0; i < 500 && !child.has_ended(); ++i)
+        std::this_thread::sleep_for(milliseconds(10));
+    EXPECT_TRUE(child.has_ended());
+    EXPECT_TRUE(child.has_ended());
+    EXPECT_EQ(child.stop(milliseconds(0)), 5);
+    EXPECT_EQ(child.peak_rss_bytes(), 0U) << "nothing runs any more";
+    ChildProcess killed({"sh", "-c", "kill -9 $$"});
+    for (int i = 0; i < 500 && !killed.has_ended(); ++i)
+        std::this_thread::sleep_for(milliseconds(10));
+    EXPECT_EQ(killed.stop(milliseconds(0)), 128 + SIGKILL);
+}
+
+TEST(ChildProcess, PeakMemoryIsTheKernelsFigure) {
+    ChildProcess child({"sh", "-c", "echo up; read line; while :; do sleep 0.05; done"});
+    EXPECT_EQ(child.read_line(milliseconds(5000)), "up");
+    const uint64_t peak = child.peak_rss_bytes();
+    EXPECT_EQ(peak % 1024, 0U);
+    EXPECT_GT(peak, 100U * 1024);
+    EXPECT_LT(peak, 100U * 1024 * 1024) << "a shell";
+}
+
+TEST(ChildProcess, ARunningOneHasNotEnded) {
+    ChildProcess child({"sleep", "60"});
+    EXPECT_FALSE(child.has_ended());
+    EXPECT_EQ(child.stop(milliseconds(5000)), 128 + SIGTERM) << "it is asked to end, not killed";
+}
+
 // A process that is killed takes what it started with it.
 TEST(ChildProcess, DoesNotOutliveItsParent) {
     const TempDir dir;

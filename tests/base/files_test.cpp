@@ -1,5 +1,6 @@
 #include "base/files.h"
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "temp_dir.h"
 
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <fstream>
 #include <functional>
+#include <vector>
 
 namespace shimmy {
 namespace {
@@ -95,6 +97,83 @@ TEST(Files, GitBlobOid) {
 TEST(Files, FreeDiskIsThatOfTheNearestExistingParent) {
     const TempDir dir;
     EXPECT_GT(free_disk_bytes(dir / "not" / "yet" / "there"), 0U);
+}
+
+TEST(Files, APartFileBecomesTheFileOrNothing) {
+    const TempDir dir;
+    fs::path part_path;
+    {
+        PartFile part(dir / "model.gguf");
+        part_path = part.path();
+        EXPECT_EQ(part_path, (dir / "model.gguf").string() + fmt::format(".{}.part", ::getpid()));
+        std::ofstream(part_path) << "half";
+    }
+    EXPECT_FALSE(fs::exists(part_path));
+    EXPECT_FALSE(fs::exists(dir / "model.gguf"));
+    {
+        PartFile part(dir / "model.gguf");
+        std::ofstream(part.path()) << "whole";
+        part.commit();
+        std::ofstream(part.path()) << "of another writer";
+    }
+    EXPECT_EQ(read_file(dir / "model.gguf"), "whole");
+    EXPECT_TRUE(fs::exists(part_path)) << "after commit() it is nobody's";
+    PartFile lost(dir / "none.gguf");
+    EXPECT_EQ(message_of([&] { lost.commit(); }), (dir / "none.gguf").string() + ": No such file or directory");
+}
+
+TEST(Files, ProgressOfAHashIsInBytes) {
+    const TempDir dir;
+    write_file_atomic(dir / "f", std::string((2 << 20) + 5, 'x'));
+    std::vector<uint64_t> steps;
+    sha256_file_hex(dir / "f", [&](uint64_t done, uint64_t) { steps.push_back(done); });
+    EXPECT_EQ(steps, (std::vector<uint64_t>{1 << 20, 2 << 20, (2 << 20) + 5}));
+    EXPECT_EQ(message_of([&] { sha256_file_hex(dir / "none"); }), (dir / "none").string() + ": no such file");
+}
+
+TEST(Files, AWritableFolderIsMadeAndLeftEmpty) {
+    const TempDir dir;
+    ensure_writable_dir(dir / "a" / "b");
+    EXPECT_TRUE(fs::is_empty(dir / "a" / "b"));
+    ensure_writable_dir(dir / "a" / "b");
+    write_file_atomic(dir / "file", "");
+    EXPECT_EQ(message_of([&] { ensure_writable_dir(dir / "file" / "sub"); }),
+              (dir / "file" / "sub").string() + ": Not a directory");
+    EXPECT_NE(message_of([] { ensure_writable_dir("/proc/self"); }).find("/proc/self: cannot write here: "),
+              std::string::npos);
+}
+
+TEST(Files, FreeDiskIsWhatStatvfsSays) {
+    const TempDir dir;
+    const uint64_t free_bytes = free_disk_bytes(dir / "not" / "yet");
+    const uint64_t same = fs::space(dir.path()).available;  // others write to this disk meanwhile
+    EXPECT_NEAR(static_cast<double>(free_bytes), static_cast<double>(same), 1e9);
+    EXPECT_EQ(free_disk_bytes("/proc/none"), fs::space("/proc").available);
+    EXPECT_GT(free_disk_bytes("relative"), 0U);
+}
+
+TEST(Files, OnlyPartFilesOfAProcessAreRemoved) {
+    const TempDir dir;
+    for (const char * name : {"a.0.part", "a..part", "a.-5.part", "a.x.part", "a.999999999.txt", "a.1.part"})
+        std::ofstream(dir / name) << "x";
+    remove_stale_part_files(dir.path());
+    EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 6);
+    remove_stale_part_files(dir / "none");
+}
+
+TEST(Digest, CountsAndBeginsAgain) {
+    Digest hash(Digest::Kind::sha256);
+    hash.update("ab");
+    hash.update("");
+    hash.update("c");
+    EXPECT_EQ(hash.n_bytes(), 3U);
+    EXPECT_EQ(hash.hex(), sha256_hex("abc"));
+    hash.restart();
+    EXPECT_EQ(hash.n_bytes(), 0U);
+    EXPECT_EQ(hash.hex(), sha256_hex(""));
+    Digest sha1(Digest::Kind::sha1);
+    sha1.update("abc");
+    EXPECT_EQ(sha1.hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");  // FIPS 180-2, appendix A.1
 }
 
 }  // namespace

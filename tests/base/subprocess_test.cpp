@@ -41,5 +41,30 @@ TEST(Subprocess, AMissingProgramIsAnError) {
     EXPECT_THROW((void)run_process({"/no/such/program"}), Error);
 }
 
+TEST(Subprocess, WithoutATimeoutItWaits) {
+    const ProcessResult result =
+        run_process({"sh", "-c", "sleep 0.3; echo late; exec >&-; exec 2>&-; sleep 0.1; exit 7"});
+    EXPECT_EQ(result.out, "late\n");
+    EXPECT_EQ(result.exit_code, 7) << "the exit code may come after the end of output";
+    EXPECT_FALSE(result.timed_out);
+    EXPECT_TRUE(run_process({"true"}, 60s).ok());
+}
+
+TEST(Subprocess, StandardInputIsEmpty) {
+    EXPECT_EQ(run_process({"cat"}, 60s).exit_code, 0);
+}
+
+TEST(Subprocess, OutputOfATimeoutIsKept) {
+    const ProcessResult result = run_process({"sh", "-c", "echo begun; echo why >&2; exec sleep 60"}, 1s);
+    EXPECT_TRUE(result.timed_out);
+    EXPECT_EQ(result.exit_code, 128 + 9);
+    EXPECT_EQ(result.out, "begun\n");
+    EXPECT_EQ(result.err, "why\n");
+}
+
+TEST(Subprocess, ThisProgramIsFound) {
+    EXPECT_TRUE(self_path().ends_with("/base_tests")) << self_path();
+}
+
 }  // namespace
 }  // namespace shimmy

@@ -40,5 +40,35 @@ TEST(Units, RefusesWhatIsNotASize) {
     }
 }
 
+TEST(Units, EveryUnitBeginsAtOne) {
+    EXPECT_EQ(format_bytes(1024), "1.0 KiB");
+    EXPECT_EQ(format_bytes(MIB - 1), "1024.0 KiB");
+    EXPECT_EQ(format_bytes(MIB), "1.0 MiB");
+    EXPECT_EQ(format_bytes(GIB - 1), "1024.0 MiB");
+    EXPECT_EQ(format_bytes(GIB), "1.00 GiB");
+    EXPECT_EQ(format_bytes(GIB + 10 * MIB), "1.01 GiB");
+    EXPECT_EQ(format_bytes(uint64_t{3} << 40), "3072.00 GiB");
+    EXPECT_EQ(format_count(1000), "1.0K");
+    EXPECT_EQ(format_count(999'999), "1000.0K");
+    EXPECT_EQ(format_count(1'000'000), "1.0M");
+    EXPECT_EQ(format_count(999'999'999), "1000.0M");
+    EXPECT_EQ(format_count(1'000'000'000), "1.0B");
+}
+
+TEST(Units, EverySuffixHasItsFactor) {
+    EXPECT_EQ(parse_bytes("3b", "x"), 3U);
+    EXPECT_EQ(parse_bytes("3KiB", "x"), 3U * 1024);
+    EXPECT_EQ(parse_bytes("3 TiB", "x"), uint64_t{3} << 40);
+    EXPECT_EQ(parse_bytes("3kb", "x"), 3'000U);
+    EXPECT_EQ(parse_bytes("3MB", "x"), 3'000'000U);
+    EXPECT_EQ(parse_bytes("3TB", "x"), 3'000'000'000'000U);
+    EXPECT_EQ(parse_bytes("3g", "x"), 3 * GIB);
+    EXPECT_EQ(parse_bytes("0", "x"), 0U);
+    EXPECT_EQ(parse_bytes("1.999", "x"), 1U) << "no byte that was not given";
+    EXPECT_EQ(parse_bytes("8388607TiB", "x"), uint64_t{8388607} << 40);
+    EXPECT_THROW((void)parse_bytes("8388608TiB", "x"), UsageError) << "2^63";
+    EXPECT_THROW((void)parse_bytes("inf", "x"), UsageError);
+}
+
 }  // namespace
 }  // namespace shimmy

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/load/device.h"
 #include "engine/predict/fit.h"
+#include "gguf/model_info.h"
 #include "tiny_moe.h"
 
 #include <gtest/gtest.h>
@@ -105,6 +106,172 @@ TEST(EngineModel, GreedyTextDoesNotDependOnWhatWasGeneratedBefore) {
     const std::string first = model.generate(prompt, 40, greedy).text;
     (void)model.generate("something else entirely", 10, greedy);
     EXPECT_EQ(model.generate(prompt, 40, greedy).text, first);
+}
+
+constexpr const char * PROMPT = "Once upon a time";
+const SamplingOptions GREEDY{.temperature = 0.0F};
+
+// Text without an end: tokens of the evaluation text, then what the model makes of them.
+std::string prompt_of(const Model & model, size_t n_tokens) {
+    std::string text;
+    for (const char c : read_file(EVAL_TEXT)) {
+        text += c;
+        if (model.tokenize(text, true).size() == n_tokens) return text;
+    }
+    return text;
+}
+
+TEST(EngineModel, GenerationEndsWhereItsLimitsSay) {
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    options.n_ctx = 256;
+    Model model(options);
+    ASSERT_EQ(model.n_ctx(), 256U);
+    const std::string prompt = prompt_of(model, 250);
+    const GenerateResult full = model.generate(prompt, 100, GREEDY);
+    ASSERT_EQ(full.n_prompt_tokens, 250);
+    if (full.stop_reason != StopReason::end_of_text) {
+        EXPECT_EQ(full.stop_reason, StopReason::context_full);
+        EXPECT_EQ(full.n_output_tokens, 6);
+        EXPECT_EQ(model.generate(prompt, 6, GREEDY).stop_reason, StopReason::context_full);
+        const GenerateResult limited = model.generate(prompt, 5, GREEDY);
+        EXPECT_EQ(limited.stop_reason, StopReason::max_tokens);
+        EXPECT_EQ(limited.n_output_tokens, 5);
+        EXPECT_TRUE(full.text.starts_with(limited.text));
+    }
+    EXPECT_NO_THROW(model.generate(prompt_of(model, 255), 1, GREEDY));
+    try {
+        model.generate(prompt_of(model, 256), 1, GREEDY);
+        FAIL();
+    } catch (const Error & error) {
+        EXPECT_STREQ(error.what(),
+                     "the prompt has 256 tokens, but the context holds 256 with the reply: shorten it or "
+                     "raise --ctx");
+    }
+    EXPECT_EQ(model.tokenize(prompt, true).size(),
+              model.log_probabilities(model.tokenize(prompt, true)).size() / static_cast<size_t>(model.n_vocab()));
+    EXPECT_NO_THROW(model.log_probabilities(std::vector<int32_t>(256, 1)));
+    EXPECT_THROW(model.log_probabilities(std::vector<int32_t>(257, 1)), Error);
+}
+
+TEST(EngineModel, TimesAreThoseOfTheTokens) {
+    Model model(options_for("cpu", Placement::baseline()));
+    const GenerateResult result = model.generate(PROMPT, 8, GREEDY);
+    ASSERT_GE(result.n_output_tokens, 2);
+    ASSERT_EQ(result.token_ms.size(), static_cast<size_t>(result.n_output_tokens));
+    EXPECT_TRUE(std::is_sorted(result.token_ms.begin(), result.token_ms.end()));
+    EXPECT_EQ(result.ttft_ms, result.token_ms.front());
+    EXPECT_EQ(result.decode_ms, result.token_ms.back() - result.token_ms.front());
+    EXPECT_GT(result.prefill_ms, 0.0);
+    EXPECT_LE(result.prefill_ms, result.ttft_ms);
+    EXPECT_GE(result.total_ms, result.token_ms.back());
+    EXPECT_GT(model.load_ms(), 0.0);
+    const GenerateResult nothing = model.generate(PROMPT, 0, GREEDY);
+    EXPECT_EQ(nothing.text, "");
+    EXPECT_EQ(nothing.n_output_tokens, 0);
+    EXPECT_EQ(nothing.ttft_ms, nothing.total_ms);
+    EXPECT_EQ(nothing.decode_ms, 0.0);
+    EXPECT_EQ(nothing.stop_reason, StopReason::max_tokens);
+}
+
+TEST(EngineModel, TheCallbackGetsTheTextInPieces) {
+    Model model(options_for("cpu", Placement::baseline()));
+    std::string pieces;
+    const GenerateResult result = model.generate(PROMPT, 20, GREEDY, [&](std::string_view text) {
+        EXPECT_FALSE(text.empty());
+        pieces += text;
+        return true;
+    });
+    EXPECT_EQ(pieces, result.text);
+    EXPECT_EQ(result.n_output_tokens, 20);
+}
+
+TEST(EngineModel, SamplersDoWhatTheirNamesSay) {
+    Model model(options_for("cpu", Placement::baseline()));
+    const auto text = [&](const SamplingOptions & sampling) { return model.generate(PROMPT, 30, sampling).text; };
+    const std::string greedy = text(GREEDY);
+    SamplingOptions one;
+    one.temperature = 1.5F;
+    one.top_k = 1;
+    EXPECT_EQ(text(one), greedy) << "the likeliest of one";
+    one.top_k = 0;
+    one.top_p = 1e-6F;
+    one.min_p = 0.0F;
+    EXPECT_EQ(text(one), greedy) << "no more than the likeliest";
+    one.top_p = 1.0F;
+    one.min_p = 1.0F;
+    EXPECT_EQ(text(one), greedy) << "as likely as the likeliest";
+    const SamplingOptions cold{.temperature = 1e-4F, .top_p = 1.0F, .top_k = 0, .min_p = 0.0F};
+    EXPECT_EQ(text(cold), greedy) << "as good as no temperature";
+    EXPECT_NE(greedy.find(' '), std::string::npos) << "spaces are part of tokens";
+    SamplingOptions wild{.temperature = 1.5F, .top_p = 1.0F, .top_k = 0, .min_p = 0.0F};
+    wild.seed = 1;
+    const std::string first = text(wild);
+    EXPECT_NE(first, greedy);
+    EXPECT_EQ(text(wild), first) << "the same seed";
+    wild.seed = 2;
+    EXPECT_NE(text(wild), first);
+    SamplingOptions penalized = GREEDY;
+    penalized.repeat_penalty = 5.0F;
+    EXPECT_NE(text(penalized), greedy) << "a small model repeats itself";
+}
+
+// Rows do not depend on how the tokens are cut into batches, nor on where they begin.
+TEST(EngineModel, RowsOfProbabilitiesAreThoseOfTheirTokens) {
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    Model whole(options);
+    options.n_batch = 24;
+    options.n_ubatch = 24;
+    Model cut(options);
+    const std::vector<int32_t> tokens = eval_tokens(whole, 60);
+    const auto n_vocab = static_cast<size_t>(whole.n_vocab());
+    const std::vector<float> reference = whole.log_probabilities(tokens);
+    const std::vector<float> in_batches = cut.log_probabilities(tokens);
+    ASSERT_EQ(in_batches.size(), reference.size());
+    EXPECT_LT(mean_kl(reference, in_batches, n_vocab), 1e-4);
+    for (const size_t first : {size_t{1}, size_t{24}, size_t{25}, size_t{59}}) {
+        const std::vector<float> tail = whole.log_probabilities(tokens, first);
+        ASSERT_EQ(tail.size(), (tokens.size() - first) * n_vocab);
+        const std::vector<float> expected(reference.begin() + static_cast<ptrdiff_t>(first * n_vocab), reference.end());
+        EXPECT_LT(mean_kl(expected, tail, n_vocab), 1e-4) << first;
+    }
+    EXPECT_TRUE(whole.log_probabilities(tokens, 60).empty());
+    for (const size_t n : {size_t{23}, size_t{24}, size_t{25}, size_t{48}, size_t{49}}) {  // prompts in batches
+        const std::string prompt = prompt_of(whole, n);
+        EXPECT_EQ(cut.generate(prompt, 1, GREEDY).text, whole.generate(prompt, 1, GREEDY).text) << n;
+    }
+    EXPECT_TRUE(whole.log_probabilities(tokens, 1000).empty());
+}
+
+TEST(EngineModel, RoutingIsRecordedWhenAskedFor) {
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    EXPECT_TRUE(Model(options).take_routing().empty());
+    options.record_routing = true;
+    Model model(options);
+    EXPECT_TRUE(model.take_routing().empty()) << "the warm-up's choices are nobody's";
+    const gguf::ModelInfo info = gguf::read_model_info(TINY_MOE);
+    (void)model.log_probabilities(std::vector<int32_t>(10, 5));
+    const std::vector<LayerRouting> layers = model.take_routing();
+    ASSERT_EQ(static_cast<int64_t>(layers.size()), info.n_layers - info.n_layers_dense_lead);
+    for (const LayerRouting & layer : layers) {
+        EXPECT_EQ(layer.n_used, info.n_expert_used);
+        EXPECT_EQ(static_cast<int64_t>(layer.experts.size()), 10 * info.n_expert_used) << layer.layer;
+        for (const uint16_t expert : layer.experts)
+            EXPECT_LT(expert, info.n_expert);
+    }
+    EXPECT_TRUE(model.take_routing().empty());
+}
+
+TEST(EngineModel, TextsBeginAsTheModelWasTrained) {
+    Model model(options_for("cpu", Placement::baseline()));
+    const std::vector<int32_t> tokens = model.tokenize(PROMPT, true);
+    if (const auto bos = model.bos_token()) {
+        EXPECT_EQ(tokens.front(), *bos);
+    }
+    EXPECT_GT(tokens.size(), 1U);
+    EXPECT_LE(model.tokenize("", true).size(), 1U) << "at most the token that begins a text";
+    EXPECT_LE(tokens.size(), std::string(PROMPT).size() + 1);
+    EXPECT_EQ(model.n_vocab(), gguf::read_model_info(TINY_MOE).n_vocab);
+    EXPECT_EQ(model.device().kind, DeviceKind::cpu);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "engine/predict/quantization.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "engine/load/placement.h"
+#include "gguf/file_type.h"
 
 #include "llama.h"
 
 #include <gtest/gtest.h>
+#include <regex>
 
 namespace shimmy::engine {
 namespace {
@@ -21,6 +24,25 @@ TEST(Quantization, NamesAreThoseOfLlamaCpp) {
         const std::string stem = name.substr(0, name.find('_'));
         EXPECT_NE(theirs.find(stem), std::string::npos) << name << " is called " << theirs;
     }
+}
+
+// The table of llama.cpp's own tool, as its source has it.
+TEST(Quantization, EveryNameHasTheFileTypeOfTheTool) {
+    const std::string tool = read_file(std::string(SHIMMY_LLAMA_DIR) + "/tools/quantize/quantize.cpp");
+    const std::string header = read_file(std::string(SHIMMY_LLAMA_DIR) + "/include/llama.h");
+    for (const std::string & name : quantization_types()) {
+        std::smatch row;
+        ASSERT_TRUE(std::regex_search(tool, row, std::regex("\\{ *\"" + name + "\", *(LLAMA_FTYPE_[A-Z0-9_]+) *,")))
+            << name;
+        std::smatch value;
+        ASSERT_TRUE(std::regex_search(header, value, std::regex(row[1].str() + " += ([0-9]+),"))) << row[1];
+        EXPECT_EQ(quantization_ftype(name), std::stoi(value[1])) << name;
+        EXPECT_EQ(gguf::file_type_name(quantization_ftype(name)), name);
+        EXPECT_EQ(canonical_quantization(name), name);
+    }
+    EXPECT_EQ(gguf::file_type_name(99999), "");
+    EXPECT_EQ(canonical_quantization("Q3_K"), "Q3_K_M");
+    EXPECT_EQ(canonical_quantization("q5_k"), "Q5_K_M");
 }
 
 TEST(Quantization, AnUnknownNameListsTheKnownOnes) {
@@ -40,6 +62,13 @@ TEST(Placement, NamesRoundTrip) {
     for (const char * text : {"", "gpu", "n_cpu_moe=", "n_cpu_moe=0", "n_cpu_moe=-3", "n_cpu_moe=2x"}) {
         EXPECT_THROW((void)parse_placement(text), UsageError) << text;
     }
+    EXPECT_EQ(to_string(Placement::baseline()), "baseline");
+    EXPECT_EQ(to_string(Placement::offload()), "offload");
+    EXPECT_EQ(to_string(Placement::partial(1)), "n_cpu_moe=1");
+    EXPECT_EQ(parse_placement("n_cpu_moe=1"), Placement::partial(1));
+    EXPECT_FALSE(Placement::baseline().offloads());
+    EXPECT_TRUE(Placement::offload().offloads());
+    EXPECT_TRUE(Placement::partial(1).offloads());
 }
 
 }  // namespace

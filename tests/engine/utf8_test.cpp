@@ -38,5 +38,34 @@ TEST(Utf8Stream, TextThatEndsInsideASequenceIsMarked) {
     EXPECT_EQ(stream.finish(), "");
 }
 
+// Table 3-7 of the Unicode standard, each row at both ends and one beyond.
+TEST(Utf8Stream, WellFormedSequencesAreThoseOfTheStandard) {
+    const auto through = [](const std::string & bytes) {
+        Utf8Stream stream;
+        std::string out = stream.push(bytes);
+        return out + stream.finish();
+    };
+    for (const char * whole :
+         {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xE0\xBF\xBF", "\xE1\x80\x80", "\xEC\xBF\xBF",
+          "\xED\x80\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF0\xBF\xBF\xBF",
+          "\xF1\x80\x80\x80", "\xF3\xBF\xBF\xBF", "\xF4\x80\x80\x80", "\xF4\x8F\xBF\xBF"})
+        EXPECT_EQ(through(whole), whole);
+    for (const char * broken : {"\x80", "\xBF", "\xC1\xBF", "\xC2\x7F", "\xDF\xC0", "\xE0\x9F\xBF", "\xE1\x80\x7F",
+                                "\xE1\x80\xC0", "\xE1\xC0\x80", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF1\x80\x80\x7F",
+                                "\xF1\x80\xC0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"})
+        EXPECT_TRUE(through(broken).starts_with(REPLACEMENT)) << broken;
+}
+
+// What is replaced is as long as it can be ("maximal subparts"), as Python's and browsers' decoders do it.
+TEST(Utf8Stream, OneMarkForEachBrokenPart) {
+    const std::string mark = REPLACEMENT;
+    Utf8Stream stream;
+    EXPECT_EQ(stream.push("\xF1\x80\x80z"), mark + "z");
+    EXPECT_EQ(stream.push("\xE1\x80\xE1\x80\x80"), mark + "\xE1\x80\x80");
+    EXPECT_EQ(stream.push("\xF0\x9F"), "");
+    EXPECT_EQ(stream.push("x"), mark + "x");
+    EXPECT_EQ(stream.push(""), "");
+}
+
 }  // namespace
 }  // namespace shimmy::engine

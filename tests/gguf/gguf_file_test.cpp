@@ -10,7 +10,10 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 
 namespace shimmy::gguf {
 
@@ -55,6 +58,12 @@ protected:
             return error.what();
         }
         return "";
+    }
+
+    // Files whose size nobody knows before they are read.
+    static std::string slurp(const fs::path & path) {
+        std::ifstream stream(path);
+        return {std::istreambuf_iterator<char>(stream), {}};
     }
 
     TempDir dir_;
@@ -212,33 +221,134 @@ TEST_F(GgufFileTest, ReadsARealVocabularyInMilliseconds) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
 }
 
-TEST_F(GgufFileTest, ReadsAllPartsOfASplitModel) {
-    const auto part = [](uint32_t no, const std::string & tensor) {
-        return GgufBytes(1, 3)
-            .key("general.architecture", "test")
-            .key("split.no", no)
-            .key("split.count", 2U)
-            .tensor(tensor, {32}, 0)
-            .data(128);
+// The three parts of a model, each in a state of its own choosing.
+class SplitGgufTest : public GgufFileTest {
+protected:
+    struct Part {
+        uint32_t no = 0;
+        uint32_t count = 3;
+        std::string tensor = "a";
+        uint32_t n_tensors = 3;  // split.tensors.count, of all parts
     };
-    const fs::path first = dir_.path() / "m-00001-of-00002.gguf";
-    const fs::path second = dir_.path() / "m-00002-of-00002.gguf";
-    part(0, "a").write(first);
-    EXPECT_ERROR(error_of_file(first), "part 2 of 2 is missing: " + second.string());
-    part(1, "b").write(second);
-    const GgufFile file(first);
-    ASSERT_EQ(file.tensors().size(), 2U);
-    EXPECT_EQ(file.tensors()[1].shard, 1);
-    EXPECT_EQ(file.shards(), (std::vector<fs::path>{first, second}));
-    EXPECT_EQ(file.size_bytes(), fs::file_size(first) + fs::file_size(second));
 
-    EXPECT_ERROR(error_of_file(second), "is part 2 of 2: give the first part, " + first.string());
-    part(0, "b").write(second);
-    EXPECT_ERROR(error_of_file(first), "is not part 2 of 2");
-    part(1, "a").write(second);
-    EXPECT_ERROR(error_of_file(first), "comes twice");
-    part(0, "a").write(dir_.path() / "renamed.gguf");
-    EXPECT_ERROR(error_of_file(dir_.path() / "renamed.gguf"), "its name must end in -00001-of-00002.gguf");
+    fs::path path_of(int part_no) const { return dir_.path() / fmt::format("m-0000{}-of-00003.gguf", part_no + 1); }
+
+    static void write(const fs::path & path, const Part & part) {
+        GgufBytes(1, 4)
+            .key("general.architecture", "test")
+            .key("split.no", part.no)
+            .key("split.count", part.count)
+            .key("split.tensors.count", part.n_tensors)
+            .tensor(part.tensor, {32}, 0)
+            .data(128 * (1 + part.no))
+            .write(path);
+    }
+
+    SplitGgufTest() {
+        write(path_of(0), {});
+        write(path_of(1), {.no = 1, .tensor = "b"});
+        write(path_of(2), {.no = 2, .tensor = "c"});
+    }
+};
+
+TEST_F(SplitGgufTest, AllPartsAreReadInOrder) {
+    const GgufFile file(path_of(0));
+    ASSERT_EQ(file.tensors().size(), 3U);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(file.tensors()[static_cast<size_t>(i)].name, std::string(1, static_cast<char>('a' + i)));
+        EXPECT_EQ(file.tensors()[static_cast<size_t>(i)].shard, i);
+    }
+    EXPECT_EQ(file.shards(), (std::vector<fs::path>{path_of(0), path_of(1), path_of(2)}));
+    EXPECT_EQ(file.path(), path_of(0));
+    EXPECT_EQ(file.size_bytes(), fs::file_size(path_of(0)) + fs::file_size(path_of(1)) + fs::file_size(path_of(2)));
+    EXPECT_EQ(file.metadata().find_int("split.no"), 0);
+}
+
+TEST_F(SplitGgufTest, ALaterPartNamesTheFirst) {
+    EXPECT_EQ(error_of_file(path_of(2)),
+              fmt::format("{}: is part 3 of 3: give the first part, {}", path_of(2).string(), path_of(0).string()));
+    const fs::path renamed = dir_.path() / "renamed.gguf";
+    fs::rename(path_of(0), renamed);
+    EXPECT_EQ(error_of_file(renamed),
+              fmt::format("{}: is part 1 of 3, so its name must end in -00001-of-00003.gguf", renamed.string()));
+}
+
+TEST_F(SplitGgufTest, AMissingPartIsNamed) {
+    fs::remove(path_of(2));
+    EXPECT_EQ(error_of_file(path_of(0)),
+              fmt::format("{}: part 3 of 3 is missing: {}", path_of(0).string(), path_of(2).string()));
+}
+
+TEST_F(SplitGgufTest, EveryPartSaysWhichOneItIs) {
+    const std::string refusal = path_of(1).string() + ": is not part 2 of 3 by its own metadata";
+    write(path_of(1), {.no = 2, .tensor = "b"});
+    EXPECT_EQ(error_of_file(path_of(0)), refusal);
+    write(path_of(1), {.no = 1, .count = 4, .tensor = "b"});
+    EXPECT_EQ(error_of_file(path_of(0)), refusal);
+    write(path_of(1), {.no = 1, .tensor = "b"});
+    EXPECT_EQ(error_of_file(path_of(0)), "");
+}
+
+TEST_F(SplitGgufTest, NoTensorIsInTwoParts) {
+    write(path_of(2), {.no = 2, .tensor = "b"});
+    EXPECT_EQ(error_of_file(path_of(0)), path_of(2).string() + ": tensor 'b' comes twice");
+}
+
+TEST_F(SplitGgufTest, NoTensorIsMissing) {
+    write(path_of(0), {.n_tensors = 4});
+    EXPECT_EQ(error_of_file(path_of(0)), path_of(0).string() + ": its parts hold 3 tensors, expected 4");
+}
+
+TEST_F(SplitGgufTest, OnePartIsAWholeFile) {
+    const fs::path path = dir_.path() / "any name.gguf";
+    write(path, {.no = 0, .count = 1, .n_tensors = 1});
+    EXPECT_EQ(error_of_file(path), "");
+    write(path, {.no = 0, .count = 65535});
+    EXPECT_ERROR(error_of_file(path), "its name must end in -00001-of-65535.gguf");
+    write(path, {.no = 0, .count = 65536});
+    EXPECT_ERROR(error_of_file(path), "claims to be split into 65536 parts");
+    const fs::path unnumbered = dir_.path() / "u-00001-of-00002.gguf";
+    GgufBytes(0, 1).key("split.count", 2U).write(unnumbered);
+    EXPECT_ERROR(error_of_file(unnumbered), "part 2 of 2 is missing");
+}
+
+TEST_F(GgufFileTest, OnlyFilesAreMapped) {
+    EXPECT_EQ(error_of_file("/dev/null"), "/dev/null: not a regular file");
+    const fs::path empty = dir_.path() / "empty.gguf";
+    GgufBytes::write(empty, "");
+    EXPECT_EQ(error_of_file(empty), empty.string() + ": the file is empty");
+    GgufBytes::write(empty, "G");
+    EXPECT_EQ(error_of_file(empty), empty.string() + ": not a GGUF file (it starts with 'G')");
+}
+
+TEST_F(GgufFileTest, NothingStaysOpenOrMapped) {
+    const fs::path path = dir_.path() / "mapped.gguf";
+    good_file().write(path);
+    const auto is_mapped = [&] { return slurp("/proc/self/maps").find(path.string()) != std::string::npos; };
+    {
+        const GgufFile file(path);
+        EXPECT_TRUE(is_mapped());
+        for (const auto & entry : fs::directory_iterator("/proc/self/fd")) {
+            std::error_code closed_meanwhile;
+            EXPECT_NE(fs::read_symlink(entry.path(), closed_meanwhile), path);
+        }
+    }
+    EXPECT_FALSE(is_mapped());
+    GgufBytes::write(dir_.path() / "bad.gguf", "PK..");
+    EXPECT_ERROR(error_of_file(dir_.path() / "bad.gguf"), "not a GGUF file");
+    EXPECT_EQ(slurp("/proc/self/maps").find("bad.gguf"), std::string::npos);
+}
+
+TEST_F(GgufFileTest, AFileThatCannotBeOpenedSaysWhy) {
+    const fs::path path = dir_.path() / "good.gguf";
+    good_file().write(path);
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit none{0, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    const std::string error = error_of_file(path);
+    setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(error, path.string() + ": Too many open files");
 }
 
 }  // namespace shimmy::gguf

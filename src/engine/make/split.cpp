@@ -35,10 +35,10 @@ using Ggml = std::unique_ptr<ggml_context, GgmlFree>;
 struct Source {
     Gguf gguf;
     Ggml tensors;  // without data
-    size_t alignment = 0;
 
+    // In a part, whose alignment is the default whatever that of the whole file.
     uint64_t padded_bytes(int64_t tensor) const {
-        return GGML_PAD(gguf_get_tensor_size(gguf.get(), tensor), alignment);
+        return GGML_PAD(gguf_get_tensor_size(gguf.get(), tensor), GGUF_DEFAULT_ALIGNMENT);
     }
 };
 
@@ -50,19 +50,18 @@ Source open_source(const fs::path & file) {
     if (!source.gguf) fail("{}: is not a GGUF file that llama.cpp reads", file.string());
     if (gguf_find_key(source.gguf.get(), SPLIT_COUNT) >= 0)
         fail("{}: is a part of a split model already: join the parts first (llama-gguf-split --merge)", file.string());
-    source.alignment = gguf_get_alignment(source.gguf.get());
     return source;
 }
 
 // Tensors [first, end) of each part.
 struct Range {
-    int64_t first = 0;
-    int64_t end = 0;
+    int64_t first;
+    int64_t end;
 };
 
 std::vector<Range> ranges(const Source & source, uint64_t max_part_bytes) {
     // No part's header is larger than that of the whole file and the keys of a part.
-    const uint64_t header_bytes = gguf_get_meta_size(source.gguf.get()) + 2 * source.alignment + KIB;
+    const uint64_t header_bytes = gguf_get_meta_size(source.gguf.get()) + 2 * GGUF_DEFAULT_ALIGNMENT + KIB;
     const int64_t n_tensors = gguf_get_n_tensors(source.gguf.get());
     std::vector<Range> parts;
     uint64_t bytes = 0;
@@ -81,8 +80,8 @@ std::vector<Range> ranges(const Source & source, uint64_t max_part_bytes) {
 Gguf part_header(const Source & source, const std::vector<Range> & parts, size_t part) {
     Gguf header(gguf_init_empty());
     if (part == 0) gguf_set_kv(header.get(), source.gguf.get());
-    if (part > 0 && source.alignment != GGUF_DEFAULT_ALIGNMENT)
-        gguf_set_val_u32(header.get(), GGUF_KEY_GENERAL_ALIGNMENT, static_cast<uint32_t>(source.alignment));
+    // ggml's writer knows only its default alignment: it would not keep what this key says.
+    gguf_remove_key(header.get(), GGUF_KEY_GENERAL_ALIGNMENT);
     gguf_set_val_u16(header.get(), SPLIT_NO, static_cast<uint16_t>(part));
     gguf_set_val_u16(header.get(), SPLIT_COUNT, static_cast<uint16_t>(parts.size()));
     gguf_set_val_i32(header.get(), SPLIT_TENSORS, static_cast<int32_t>(gguf_get_n_tensors(source.gguf.get())));

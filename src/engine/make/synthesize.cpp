@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <utility>
 
 namespace shimmy::engine {
 
@@ -70,8 +71,7 @@ public:
     }
 
     void close() {
-        const int fd = fd_;
-        fd_ = -1;
+        const int fd = std::exchange(fd_, -1);
         if (::fsync(fd) != 0 || ::close(fd) != 0) fail_io();
     }
 

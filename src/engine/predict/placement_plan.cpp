@@ -24,8 +24,7 @@ public:
         check_interrupted();
         PlacementEstimate estimate;
         estimate.n_cpu_moe = n_cpu_moe;
-        estimate.placement =
-            n_cpu_moe > 0 && n_cpu_moe == n_layers() ? Placement::offload() : Placement::partial(n_cpu_moe);
+        estimate.placement = n_cpu_moe == n_layers() ? Placement::offload() : Placement::partial(n_cpu_moe);
         load_.placement = estimate.placement;
         const MemoryUse use = estimate_memory(load_);
         estimate.vram = use.vram();

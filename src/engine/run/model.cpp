@@ -139,7 +139,6 @@ void Model::Impl::warm_up() {
     prefill(tokens);
     decode(tokens.data(), 1);
     llama_synchronize(context.get());
-    llama_memory_clear(llama_get_memory(context.get()), true);
 }
 
 void Model::Impl::load_chat_template() {

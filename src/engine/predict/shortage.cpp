@@ -1,0 +1,61 @@
+#include "engine/predict/shortage.h"
+
+#include <fmt/format.h>
+
+namespace shimmy::engine {
+
+namespace {
+
+// The plain CPU buffer type, the moe backend's, and what llama.cpp says is mapped.
+bool is_mapped(const std::string & buffer_type) {
+    return buffer_type == "CPU" || buffer_type.find("MoE") != std::string::npos ||
+           buffer_type.find("Mapped") != std::string::npos;
+}
+
+// The fewest layers of experts that must stay on the CPU for the rest to fit. All of them do, and none does not.
+int smallest_n_cpu_moe(int n_layers, const std::function<bool(const Placement &)> & fits) {
+    int too_few = 0;
+    int enough = n_layers;
+    while (enough - too_few > 1) {
+        const int middle = (too_few + enough) / 2;
+        (fits(Placement::partial(middle)) ? enough : too_few) = middle;
+    }
+    return enough;
+}
+
+}  // namespace
+
+std::optional<Shortage> vram_shortage(const MemoryUse & use, const std::vector<Device> & devices) {
+    std::optional<Shortage> worst;
+    for (const Device & device : devices) {
+        if (!device.is_gpu()) continue;
+        const Shortage found{device.name, use.of_device(device.name).total_bytes(), device.memory_free_bytes};
+        if (found.needed_bytes <= found.free_bytes) continue;
+        if (!worst || found.missing_bytes() > worst->missing_bytes()) worst = found;
+    }
+    return worst;
+}
+
+std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_bytes) {
+    Shortage found{"the host", 0, available_bytes};
+    for (const BufferMemory & buffer : use.buffers) {
+        if (!buffer.host) continue;
+        found.needed_bytes += buffer.context_bytes + buffer.compute_bytes;
+        if (!is_mapped(buffer.buffer_type)) found.needed_bytes += buffer.model_bytes;
+    }
+    if (found.needed_bytes <= found.free_bytes) return std::nullopt;
+    return found;
+}
+
+std::string advice(const Placement & wanted, int n_layers, bool has_experts,
+                   const std::function<bool(const Placement &)> & fits) {
+    if (!has_experts) return "use a smaller quantization or a smaller --ctx";
+    if (wanted == Placement::offload())
+        return "the experts are on the CPU already: use a smaller quantization or a smaller --ctx";
+    if (!fits(Placement::offload()))
+        return "even --cpu-moe would not fit: use a smaller quantization or a smaller --ctx";
+    const int n = smallest_n_cpu_moe(n_layers, fits);
+    return n == n_layers ? "--cpu-moe would fit" : fmt::format("--n-cpu-moe {} would fit", n);
+}
+
+}  // namespace shimmy::engine
