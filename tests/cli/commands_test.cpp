@@ -55,12 +55,6 @@ TEST_F(Program, EveryCommandHasHelp) {
     }
 }
 
-TEST_F(Program, TheReferencePageIsTheOneInDocs) {
-    // Not EXPECT_EQ, which would print both pages.
-    EXPECT_TRUE(reference_page(read_options_table(app_)) == read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/CLI.md"))
-        << "docs/CLI.md is another page: run `make docs`";
-}
-
 TEST_F(Program, OptionsForAllCommandsBeforeAndAfterTheName) {
     EXPECT_EQ(error_of({"--json", "list", "-v", "--model-dirs", "/a;/b", "-v", "--rpc", "h:1"}), "");
     EXPECT_TRUE(commands_.globals().json);
