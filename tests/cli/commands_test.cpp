@@ -16,9 +16,12 @@ namespace {
 
 class Program : public ::testing::Test {
 protected:
-    Program() : commands_(app_) {
-        app_.set_version_flag("--version", "shimmy 0");
-        add_all(commands_);
+    Program() : commands_(with_version(app_)) { add_all(commands_); }
+
+    // As the program has it: first of all.
+    static CLI::App & with_version(CLI::App & app) {
+        app.set_version_flag("--version", "shimmy 0");
+        return app;
     }
 
     // Parses and gives the name of the error; "" if all is well.
@@ -53,6 +56,12 @@ TEST_F(Program, EveryCommandHasHelp) {
                 EXPECT_FALSE(option.description.empty()) << words.front() << " " << option.name;
         }
     }
+}
+
+TEST_F(Program, TheReferencePageIsTheOneInDocs) {
+    // Not EXPECT_EQ, which would print both pages.
+    EXPECT_TRUE(reference_page(read_options_table(app_)) == read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/CLI.md"))
+        << "docs/CLI.md is another page: run `make docs`";
 }
 
 TEST_F(Program, OptionsForAllCommandsBeforeAndAfterTheName) {
