@@ -16,9 +16,12 @@ namespace {
 
 class Program : public ::testing::Test {
 protected:
-    Program() : commands_(app_) {
-        app_.set_version_flag("--version", "shimmy 0");
-        add_all(commands_);
+    Program() : commands_(with_version(app_)) { add_all(commands_); }
+
+    // As the program has it: first of all.
+    static CLI::App & with_version(CLI::App & app) {
+        app.set_version_flag("--version", "shimmy 0");
+        return app;
     }
 
     // Parses and gives the name of the error; "" if all is well.
