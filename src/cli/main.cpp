@@ -49,6 +49,7 @@ int main(int argc, char ** argv) {
     Commands commands(app);
     add_generate(commands);
     add_serve(commands);
+    add_serve_model(commands);
     add_init(commands);
     add_inspect(commands);
     add_plan(commands);
