@@ -1,5 +1,7 @@
 #include "serve/api/completion.h"
 
+#include "serve/api/bounds.h"
+
 namespace shimmy::serve {
 
 namespace {
@@ -9,6 +11,8 @@ const char * route_of(const Json & body) {
 }
 
 Json streamed(Json body) {
+    require_bounded(body);
+    if (body.contains("messages")) require_messages(body);
     body["stream"] = true;
     body["stream_options"] = {{"include_usage", true}};
     return body;

@@ -1,6 +1,9 @@
 #include "serve/api/openai_api.h"
 
+#include "serve/api/bounds.h"
 #include "serve/api/model_answer.h"
+
+#include <string_view>
 
 namespace shimmy::serve {
 
@@ -16,6 +19,10 @@ struct Route {
 Handler by_body(ModelPool & pool, const Route & route) {
     return [&pool, route](const Request & request) {
         const Json body = parse_object(request.body);
+        require_bounded(body);
+        if (std::string_view(route.name).starts_with("/v1/chat/completions") && body.contains("messages"))
+            require_messages(body);
+        if (route.shape == Shape::anthropic) require_anthropic_messages(body);
         const bool tell_timings = bool_of(body, "timings", false);
         return ask_model(pool, string_of(body, "model", ""), request, route.name, route.shape, tell_timings);
     };

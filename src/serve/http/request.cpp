@@ -1,5 +1,7 @@
 #include "serve/http/request.h"
 
+#include "serve/http/json_limits.h"
+
 #include <cmath>
 #include <limits>
 
@@ -94,6 +96,7 @@ Answer stream_answer(const std::string & content_type, std::function<bool(std::s
 }
 
 Json parse_object(const std::string & body) {
+    require_json_limits(body);
     Json document;
     try {
         document = Json::parse(body);

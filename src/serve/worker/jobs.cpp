@@ -144,6 +144,9 @@ server_task make_task(const HostedModel & model, server_response_reader & reader
     task.params =
         server_schema::eval_llama_cmpl_schema(model.vocab(), model.params(), model.meta().logit_bias_eog, data);
     task.id_slot = json_value(data, "id_slot", -1);
+    if (task.id_slot < -1 || task.id_slot >= static_cast<int>(model.loaded().n_parallel))
+        throw JobError(ERROR_TYPE_INVALID_REQUEST,
+                       fmt::format("\"id_slot\" must be below {}, or -1", model.loaded().n_parallel));
     task.params.res_type = shape;
     task.params.oaicompat_cmpl_id = id;
     task.params.oaicompat_model = model.meta().model_name;
