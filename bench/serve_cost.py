@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a change of `shimmy serve` costs: time to first token and decode rate through two programs, in turns.
 
-    bench/serve_cost.py OLD NEW MODEL [--rounds 9] [--requests 6] [--tokens 400]
+    bench/serve_cost.py OLD NEW MODEL [--rounds 9] [--requests 6] [--tokens 400] [--threads 0]
 
 Both servers run at once and only one of them works at a time; a request goes to each in turn, so that what else the
 machine does meets both alike. Prints the median of each and the median and quartiles of the differences within a pair.
@@ -15,9 +15,10 @@ import time
 
 
 class Server:
-    def __init__(self, program, model):
+    def __init__(self, program, model, threads):
         self.process = subprocess.Popen(
-            [program, 'serve', '--model', model, '--device', 'cpu', '--ctx', '512', '--bind', '127.0.0.1:0', '--json'],
+            [program, 'serve', '--model', model, '--device', 'cpu', '--ctx', '512', '--bind', '127.0.0.1:0',
+             '--threads', str(threads), '--json'],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.host, self.port = json.loads(self.process.stdout.readline())['address'].rsplit(':', 1)
         self.connection = http.client.HTTPConnection(self.host, int(self.port), timeout=120)
@@ -51,10 +52,11 @@ def main():
     parser.add_argument('--rounds', type=int, default=9)
     parser.add_argument('--requests', type=int, default=6)
     parser.add_argument('--tokens', type=int, default=400)
+    parser.add_argument('--threads', type=int, default=0, help='of each server; 0: one per core')
     options = parser.parse_args()
     pairs = []
     for _ in range(options.rounds):
-        servers = [Server(options.old, options.model), Server(options.new, options.model)]
+        servers = [Server(options.old, options.model, options.threads), Server(options.new, options.model, options.threads)]
         for server in servers:
             server.ask(options.tokens)  # warm
         for i in range(options.requests):

@@ -137,7 +137,7 @@ void serve(const ServerOptions & options, const std::function<void(const Started
     add_page(fronts.main());
     started.address = fronts.main().start("--bind");
     if (fronts.ollama()) {
-        add_ollama_api(*fronts.ollama(), pool);
+        add_ollama_api(*fronts.ollama(), pool, options.model);
         started.ollama_address = fronts.ollama()->start("--ollama-bind");
     }
     try {

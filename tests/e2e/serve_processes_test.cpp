@@ -266,10 +266,12 @@ TEST(ServeStderr, ThatCannotBeWrittenEndsNothing) {
 }
 
 TEST(ServeStderr, ThatNobodyReadsBlocksNothing) {
-    // A pipe whose reader sleeps, as full as it gets.
+    // A pipe that the server itself holds open, and nobody reads.
+    const TempDir dir;
+    const std::string pipe = (dir.path() / "stderr").string();
     const std::string command = fmt::format(
-        "exec {} serve --model {} --device cpu --ctx 512 --bind 127.0.0.1:0 --json -vv 2> >(exec sleep 600)",
-        SHIMMY_PROGRAM, tiny_moe().string());
+        "mkfifo {0}; exec 2<>{0}; exec {1} serve --model {2} --device cpu --ctx 512 --bind 127.0.0.1:0 --json -vv",
+        pipe, SHIMMY_PROGRAM, tiny_moe().string());
     ChildProcess server({"bash", "-c", command});
     const Json started = Json::parse(server.read_line(minutes(1)).value_or("null"));
     ASSERT_TRUE(started.is_object());

@@ -6,6 +6,7 @@
 
 namespace shimmy::serve {
 
-void add_ollama_api(HttpFront & front, ModelPool & pool);
+// `options`: how models are loaded. They must outlive `front`.
+void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & options);
 
 }  // namespace shimmy::serve

@@ -1,6 +1,7 @@
 #include "serve/http/front.h"
 
 #include "serve/http/bind.h"
+#include "serve/http/connection.h"
 #include "serve/log.h"
 
 #include <cpp-httplib/httplib.h>
@@ -68,7 +69,7 @@ private:
 // A request, with what it holds until its answer is sent.
 struct OwnedRequest {
     OwnedRequest(const httplib::Request & original, std::atomic<int> & n_running, StopCheck should_stop)
-        : running(n_running) {
+        : running(n_running), is_http_1_0(original.version == "HTTP/1.0") {
         request.path = original.path;
         request.should_stop = std::move(should_stop);
         for (const auto & [key, value] : original.params)
@@ -77,6 +78,7 @@ struct OwnedRequest {
             request.params[key] = httplib::decode_path_component(value);
     }
     Running running;
+    bool is_http_1_0;
     Budget::Share body_share;
     Request request;
 };
@@ -100,6 +102,11 @@ void send_parts(const std::shared_ptr<OwnedRequest> & request, std::shared_ptr<A
         if (!more) sink.done();
         return true;
     };
+    if (request->is_http_1_0) {  // knows no parts: the end of the connection is the end of the answer
+        response.set_header("Connection", "close");
+        response.set_content_provider(answer->content_type, provider);
+        return;
+    }
     response.set_chunked_content_provider(answer->content_type, provider);
 }
 
@@ -152,7 +159,7 @@ struct HttpFront::Impl {
     std::atomic<bool> draining = false;
     std::atomic<bool> stopping = false;
     std::atomic<int> n_running = 0;
-    httplib::Server server;
+    StrictServer server;
     std::thread listener;
 
     void set_up() {
@@ -224,6 +231,7 @@ struct HttpFront::Impl {
     // For answers that no handler gave: unknown paths, bodies that are too large, requests that are none.
     void explain(const httplib::Request & request, httplib::Response & response) const {
         if (!response.body.empty() || response.status < 400) return;
+        if (response.status == 400) response.set_header("Connection", "close");
         const std::string message =
             response.status == 404 ? fmt::format("{} {}: there is no such path here", request.method, request.path)
             : response.status == 413

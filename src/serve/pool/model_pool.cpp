@@ -8,6 +8,7 @@
 #include "serve/log.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace shimmy::serve {
 
@@ -89,7 +90,10 @@ const ModelPool::Entry & ModelPool::find(const std::string & name) const {
     }
     const std::string wanted = library::normalized_name(name);
     std::vector<std::string> names;
-    for (const std::string & spelling : {wanted, wanted + ":latest"}) {
+    // "latest" is what Ollama's clients add to a name without a tag.
+    constexpr std::string_view LATEST = ":latest";
+    const std::string bare = wanted.ends_with(LATEST) ? wanted.substr(0, wanted.size() - LATEST.size()) : wanted;
+    for (const std::string & spelling : {wanted, wanted + ":latest", bare}) {
         for (const auto & entry : entries_) {
             if (entry->model.name == spelling) return *entry;
         }

@@ -22,6 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds POLL{50};
+constexpr milliseconds WATCH_INTERVAL{200};
 constexpr milliseconds END_PATIENCE{2000};  // for a process that was asked to end
 constexpr milliseconds REASON_PATIENCE{2000};
 constexpr size_t MAX_LINE_BYTES = 2000;
@@ -133,56 +134,61 @@ milliseconds ModelProcess::age() const {
     return std::chrono::duration_cast<milliseconds>((ended_ ? ended_at_ : Clock::now()) - started_);
 }
 
+void ModelProcess::start() {
+    auto [ours, theirs] = wire::socket_pair();
+    std::array<int, 2> output{};
+    if (::pipe2(output.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
+    stderr_ = wire::Socket(output[0]);
+    const wire::Socket their_stderr(output[1]);
+    pid_ = spawn({self_path(), "serve-model", name_}, theirs.fd(), their_stderr.fd());
+    control_ = std::move(ours);
+}
+
 // The process is this thread's child: the kernel ends it when the thread ends, with the server for instance.
 void ModelProcess::keep() {
+    std::string error;
     try {
-        auto [ours, theirs] = wire::socket_pair();
-        std::array<int, 2> output{};
-        if (::pipe2(output.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
-        stderr_ = wire::Socket(output[0]);
-        const wire::Socket their_stderr(output[1]);
-        const pid_t pid = spawn({self_path(), "serve-model", name_}, theirs.fd(), their_stderr.fd());
-        const std::lock_guard lock(mutex_);
-        control_ = std::move(ours);
-        pid_ = pid;
-    } catch (const std::exception & error) {
-        const std::lock_guard lock(mutex_);
-        start_error_ = error.what();
+        start();
+    } catch (const std::exception & failure) {
+        error = failure.what();
     }
     {
         const std::lock_guard lock(mutex_);
+        start_error_ = error;
         starting_ = false;
         changed_.notify_all();
-        if (!start_error_.empty()) return;
     }
+    if (!error.empty()) return;
+    watch();
+    set_ended(collect());
+}
+
+// Until it closes its end, or gives no sign of life for too long.
+void ModelProcess::watch() {
     Clock::time_point last_sign = Clock::now();
-    while (true) {
+    while (Clock::now() - last_sign <= stall_limit_) {
         std::array<pollfd, 2> ends{{{control_.fd(), POLLIN, 0}, {stderr_.fd(), POLLIN, 0}}};
-        ::poll(ends.data(), ends.size(), static_cast<int>(POLL.count() * 4));
+        ::poll(ends.data(), ends.size(), static_cast<int>(WATCH_INTERVAL.count()));
         if (ends[1].revents != 0) read_output(stderr_.fd());
-        if (ends[0].revents != 0) {
-            std::array<char, 64> signs{};
-            const ssize_t n = ::recv(control_.fd(), signs.data(), signs.size(), MSG_DONTWAIT);
-            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) break;
-            last_sign = Clock::now();
-        }
-        if (Clock::now() - last_sign > stall_limit_) {
-            was_stalled_ = true;
-            break;
-        }
+        if (ends[0].revents == 0) continue;
+        std::array<char, 64> signs{};
+        const ssize_t n = ::recv(control_.fd(), signs.data(), signs.size(), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return;
+        last_sign = Clock::now();
     }
+    was_stalled_ = true;
+}
+
+// Waits for the end a little, and then ends it. Returns its exit code.
+int ModelProcess::collect() {
     const auto deadline = Clock::now() + (was_stalled_ ? milliseconds(0) : END_PATIENCE);
     int exit_code = 0;
-    bool killed = false;
     while (!try_wait(pid_, exit_code)) {
-        if (!killed && Clock::now() >= deadline) {
-            ::kill(pid_, SIGKILL);
-            killed = true;
-        }
-        std::this_thread::sleep_for(milliseconds(killed ? 1 : 2));
+        if (Clock::now() >= deadline) ::kill(pid_, SIGKILL);
+        std::this_thread::sleep_for(milliseconds(2));
     }
     read_output(stderr_.fd());
-    set_ended(exit_code);
+    return exit_code;
 }
 
 void ModelProcess::read_output(int fd) {

@@ -60,6 +60,9 @@ private:
 
     explicit ModelProcess(std::string name, std::chrono::seconds stall_limit);
     void keep();
+    void start();
+    void watch();
+    int collect();
     void read_output(int fd);
     void note_line(const std::string & line);
     void set_ended(int exit_code);

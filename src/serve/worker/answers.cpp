@@ -1,5 +1,7 @@
 #include "serve/worker/answers.h"
 
+#include "serve/worker/responses.h"
+
 #include <algorithm>
 
 namespace shimmy::serve::worker {
@@ -54,6 +56,24 @@ private:
     wire::Figures figures_;
 };
 
+// In Anthropic's API an answer that ended at one of the client's texts says so; the model's own ends are its turn's.
+void name_stop(json & document, const server_task_result_cmpl_final & last, const Job & job) {
+    if (job.shape != TASK_RESPONSE_TYPE_ANTHROPIC || last.stop != STOP_TYPE_WORD) return;
+    const auto & stops = job.stop_sequences;
+    const bool named = std::find(stops.begin(), stops.end(), last.stopping_word) != stops.end();
+    const auto set = [&](json & holder) {
+        if (named)
+            holder["stop_reason"] = "stop_sequence";
+        else
+            holder["stop_sequence"] = nullptr;
+    };
+    if (!document.is_array()) return set(document);
+    for (json & event : document) {
+        if (event.contains("data") && event["data"].contains("delta") && event["data"]["delta"].contains("stop_reason"))
+            set(event["data"]["delta"]);
+    }
+}
+
 // Several choices are one answer: of the first result's shape, with the tokens of all.
 json joined(std::vector<json> & documents, task_response_type shape) {
     const bool choices = shape == TASK_RESPONSE_TYPE_OAI_CHAT || shape == TASK_RESPONSE_TYPE_OAI_CMPL;
@@ -77,16 +97,22 @@ json joined(std::vector<json> & documents, task_response_type shape) {
     return std::move(first);
 }
 
-void answer_whole(server_response_reader & reader, Attendance::Ticket & ticket, Channel & channel, const Job & job) {
+void answer_whole(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
+                  Channel & channel, const Job & job) {
     Stopwatch watch(channel.ask());
     auto all = reader.wait_for_all([&] { return ticket.is_gone(); });
     if (ticket.is_gone() || all.is_terminated) return;
     if (all.error) return channel.send_error(all.error->to_json());
     std::vector<json> documents;
     for (const server_task_result_ptr & result : all.results) {
-        if (const auto * last = dynamic_cast<server_task_result_cmpl_final *>(result.get()))
-            watch.saw_last(*last, false);
+        const auto * last = dynamic_cast<server_task_result_cmpl_final *>(result.get());
         documents.push_back(result->to_json());
+        if (last != nullptr) {
+            watch.saw_last(*last, /*streamed=*/false);
+            name_stop(documents.back(), *last, job);
+            if (job.shape == TASK_RESPONSE_TYPE_OAI_RESP)
+                ResponseForm(model.meta().model_name).complete_whole(documents.back(), last->stop == STOP_TYPE_LIMIT);
+        }
         watch.add_to(documents.back());
     }
     channel.answer(joined(documents, job.shape).dump_safe(), watch.figures());
@@ -117,8 +143,13 @@ std::string events_of(const json & document, task_response_type shape) {
 // The events of one answer, as they come.
 class Stream {
 public:
-    Stream(Attendance::Ticket & ticket, Channel & channel, const Job & job)
-        : ticket_(ticket), channel_(channel), shape_(job.shape), watch_(channel.ask()) {
+    Stream(const HostedModel & model, Attendance::Ticket & ticket, Channel & channel, const Job & job)
+        : ticket_(ticket),
+          channel_(channel),
+          job_(job),
+          shape_(job.shape),
+          watch_(channel.ask()),
+          responses_(model.meta().model_name) {
         ticket_.set_interval(HEAD_PATIENCE);
     }
 
@@ -135,7 +166,10 @@ public:
         }
         json document = result.to_json();
         if (!document.is_null()) watch_.saw_part();
-        if (const auto * last = dynamic_cast<server_task_result_cmpl_final *>(&result)) finish(*last, document);
+        const auto * last = dynamic_cast<server_task_result_cmpl_final *>(&result);
+        if (last != nullptr) finish(*last, document);
+        if (shape_ == TASK_RESPONSE_TYPE_OAI_RESP && !document.is_null())
+            responses_.complete_events(document, last != nullptr && last->stop == STOP_TYPE_LIMIT);
         const std::string events = events_of(document, shape_);
         begin();
         if (!events.empty()) channel_.send_data(events);
@@ -159,6 +193,7 @@ private:
 
     void finish(const server_task_result_cmpl_final & last, json & document) {
         watch_.saw_last(last, /*streamed=*/true);
+        name_stop(document, last, job_);
         if (!document.is_array()) return watch_.add_to(document);
         for (json & event : document)
             watch_.add_to(event);
@@ -166,14 +201,16 @@ private:
 
     Attendance::Ticket & ticket_;
     Channel & channel_;
+    const Job & job_;
     task_response_type shape_;
     Stopwatch watch_;
+    ResponseForm responses_;
     bool begun_ = false;
 };
 
-void answer_in_events(server_response_reader & reader, Attendance::Ticket & ticket, Channel & channel,
-                      const Job & job) {
-    Stream stream(ticket, channel, job);
+void answer_in_events(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
+                      Channel & channel, const Job & job) {
+    Stream stream(model, ticket, channel, job);
     while (reader.has_next()) {
         const server_task_result_ptr result = reader.next([&] { return ticket.is_gone(); });
         if (result == nullptr || !stream.add(*result)) return;
@@ -188,8 +225,8 @@ void answer(const HostedModel & model, Attendance::Ticket & ticket, server_respo
     const bool embeds = job.tasks.front().type == SERVER_TASK_TYPE_EMBEDDING;
     ticket.post(std::move(job.tasks));
     if (embeds) return answer_embeddings(model, reader, ticket, channel, job);
-    if (job.streams) return answer_in_events(reader, ticket, channel, job);
-    answer_whole(reader, ticket, channel, job);
+    if (job.streams) return answer_in_events(model, reader, ticket, channel, job);
+    answer_whole(model, reader, ticket, channel, job);
 }
 
 }  // namespace shimmy::serve::worker

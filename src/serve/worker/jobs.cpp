@@ -1,5 +1,7 @@
 #include "serve/worker/jobs.h"
 
+#include "serve/worker/responses.h"
+
 #include "base/error.h"
 
 #include "server-chat.h"
@@ -126,12 +128,13 @@ json infill_parameters(const HostedModel & model, json request, size_t body_byte
     return request;
 }
 
-json parameters(const HostedModel & model, const std::string & route, const std::string & body) {
-    json request = json::parse(body);
+json parameters(const HostedModel & model, const std::string & route, json request, size_t body_bytes) {
     if (route == "/v1/chat/completions") return chat_parameters(model, std::move(request));
-    if (route == "/v1/responses") return chat_parameters(model, server_chat_convert_responses_to_chatcmpl(request));
+    if (route == "/v1/responses")
+        return chat_parameters(
+            model, server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request))));
     if (route == "/v1/messages") return chat_parameters(model, server_chat_convert_anthropic_to_oai(request));
-    if (route == "/infill") return infill_parameters(model, std::move(request), body.size());
+    if (route == "/infill") return infill_parameters(model, std::move(request), body_bytes);
     if (!request.contains("prompt")) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"prompt\" is missing");
     return request;
 }
@@ -165,8 +168,10 @@ bool is_embedding(const std::string & route) {
 
 Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
                     const std::string & body) {
-    const json data = parameters(model, route, body);
+    json request = json::parse(body);
     Job job;
+    if (route == "/v1/messages") job.stop_sequences = json_value(request, "stop_sequences", std::vector<std::string>());
+    const json data = parameters(model, route, std::move(request), body.size());
     job.shape = completion_routes().at(route);
     job.streams = json_value(data, "stream", false);
     std::vector<server_tokens> inputs = tokenize(model, data.at("prompt"), body.size(), /*add_special=*/true);

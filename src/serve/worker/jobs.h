@@ -30,6 +30,7 @@ struct Job {
     task_response_type shape = TASK_RESPONSE_TYPE_NONE;
     bool streams = false;
     std::vector<server_task> tasks;
+    std::vector<std::string> stop_sequences;  // that the client named, in Anthropic's API
     // Embeddings:
     json request;  // as it came
     bool base64 = false;

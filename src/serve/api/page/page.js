@@ -148,7 +148,7 @@ async function send(prompt) {
   pollIn(POLL_BUSY_MS);
   try {
     const start = performance.now();
-    const response = await fetch('/v1/chat/completions', { method: 'POST', headers: headers(), signal: request.signal, body: requestBody() });
+    const response = await fetch('v1/chat/completions', { method: 'POST', headers: headers(), signal: request.signal, body: requestBody() });
     if (!response.ok) throw await failure(response);
     await receive(response, start, shown, answer);
   } catch (error) {
@@ -250,8 +250,8 @@ function showModels(models) {
 
 async function refresh() {
   try {
-    showModels((await getJson('/api/models')).models);
-    const model = (await getJson('/v1/moe?measure=bandwidth')).models.find((one) => one.model === byId('model').value);
+    showModels((await getJson('api/models')).models);
+    const model = (await getJson('v1/moe?measure=bandwidth')).models.find((one) => one.model === byId('model').value);
     if (!model) return showUnloaded();
     byId('ceiling').textContent = model.decode_ceiling_tps === null ? '–' : `${model.decode_ceiling_tps.toFixed(0)} tokens/s`;
     showMemory(model);

@@ -1,0 +1,19 @@
+// One TCP connection of a client: its requests one after another, each read by the rules (http/head.h) before the HTTP
+// library sees it, within limits of time and size.
+#pragma once
+
+#include <cpp-httplib/httplib.h>
+
+namespace shimmy::serve {
+
+// httplib's server with connections of ours. What is sent ahead of an answer (pipelining) is kept for the next request;
+// what is no request ends the connection.
+class StrictServer : public httplib::Server {
+public:
+    StrictServer();
+
+private:
+    bool process_and_close_socket(socket_t socket) override;
+};
+
+}  // namespace shimmy::serve
