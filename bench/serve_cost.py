@@ -4,7 +4,7 @@
     bench/serve_cost.py OLD NEW MODEL [--rounds 9] [--requests 6] [--tokens 400] [--threads 0]
 
 Both servers run at once and only one of them works at a time; a request goes to each in turn, so that what else the
-machine does meets both alike. Prints the median of each and the median and quartiles of the differences within a pair.
+machine does meets both alike. Prints the median and the best of each, and the median and quartiles of the differences within a pair.
 """
 import argparse
 import http.client
@@ -70,7 +70,9 @@ def main():
         new = [b[index] for _, b in pairs]
         change = sorted(b - a if index == 0 else (b / a - 1) * 100 for a, b in zip(old, new))
         q1, q2, q3 = statistics.quantiles(change, n=4)
-        print(f'{name}: {statistics.median(old):.2f} → {statistics.median(new):.2f} {unit}; within a pair '
+        best = min if index == 0 else max
+        print(f'{name}: {statistics.median(old):.2f} → {statistics.median(new):.2f} {unit} '
+              f'(best {best(old):.2f} → {best(new):.2f}); within a pair '
               f'{q2:+.2f} {"ms" if index == 0 else "%"} (quartiles {q1:+.2f} to {q3:+.2f}), {len(pairs)} pairs')
 
 

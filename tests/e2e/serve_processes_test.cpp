@@ -249,6 +249,19 @@ TEST(ServeEnd, WhatDoesNotFinishInTimeEndsWithAnError) {
     EXPECT_TRUE(is_gone(model));
 }
 
+TEST(ServeEnd, AClientThatSendsForEverDoesNotHoldItUp) {
+    ServerProcess server({"--model", tiny_moe().string(), "--drain-seconds", "0"});
+    const std::string port = server.address().substr(server.address().rfind(':') + 1);
+    ChildProcess client(
+        {"bash", "-c",
+         "trap '' PIPE; exec 3<>/dev/tcp/127.0.0.1/" + port +
+             "; printf 'POST /tokenize HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 1000000\\r\\n\\r\\n' >&3; "
+             "echo sent; while printf ' ' >&3 2>/dev/null; do sleep 1; done; echo cut"});
+    ASSERT_EQ(client.read_line(minutes(1)), "sent");
+    EXPECT_EQ(server.process().stop(minutes(1)), 0);
+    EXPECT_EQ(client.read_line(minutes(1)), "cut");
+}
+
 TEST(ServeStderr, ThatCannotBeWrittenEndsNothing) {
     const std::string command =
         fmt::format("exec {} serve --model {} --device cpu --ctx 512 --bind 127.0.0.1:0 --json -v 2>/dev/full",

@@ -208,7 +208,32 @@ StrictServer::StrictServer() {
     set_error_logger([](const httplib::Error &, const httplib::Request *) { not_understood = true; });
 }
 
+size_t StrictServer::n_open() const {
+    const std::lock_guard lock(mutex_);
+    return open_.size();
+}
+
+void StrictServer::cut_off() {
+    const std::lock_guard lock(mutex_);
+    for (const socket_t socket : open_)
+        ::shutdown(socket, SHUT_RDWR);
+}
+
 bool StrictServer::process_and_close_socket(socket_t socket) {
+    {
+        const std::lock_guard lock(mutex_);
+        open_.insert(socket);
+    }
+    const bool good = process(socket);
+    {
+        const std::lock_guard lock(mutex_);
+        open_.erase(socket);  // before its number can be another's
+    }
+    close_gently(socket);
+    return good;
+}
+
+bool StrictServer::process(socket_t socket) {
     const auto read_limit = milliseconds(read_timeout_sec_ * 1000);
     ConnectionStream stream(socket, read_limit, milliseconds(write_timeout_sec_ * 1000));
     std::string remote_ip;
@@ -235,7 +260,6 @@ bool StrictServer::process_and_close_socket(socket_t socket) {
         });
         if (!good || closed || upgraded || last || not_understood) break;
     }
-    close_gently(socket);
     return good;
 }
 

@@ -24,6 +24,8 @@ constexpr size_t MAX_CONNECTIONS = 2048;             // at once; more are closed
 // Without a request. Longer than clients and load balancers keep theirs (60 s is usual): one that this server closes
 // while a request is on its way is a failure to its client.
 constexpr int KEEP_ALIVE_S = 75;
+// For connections to end by themselves when the server does; then they are cut off.
+constexpr std::chrono::milliseconds FAREWELL_LIMIT{1000};
 constexpr size_t MAX_REQUESTS = 1'000'000;  // of one connection
 constexpr const char * JSON_TYPE = "application/json; charset=utf-8";
 
@@ -375,6 +377,10 @@ void HttpFront::stop() {
     impl_->draining = true;
     impl_->stopping = true;
     impl_->server.stop();
+    const auto end = std::chrono::steady_clock::now() + FAREWELL_LIMIT;
+    while (impl_->server.n_open() > 0 && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    impl_->server.cut_off();
     if (impl_->listener.joinable()) impl_->listener.join();
 }
 

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -47,10 +48,17 @@ class Worker {
 public:
     explicit Worker(wire::Socket control) : control_(std::move(control)), watchdog_(control_) {}
 
-    [[noreturn]] void run() {
-        while (std::optional<wire::Socket> channel = wire::receive_socket(control_))
-            std::thread([this, socket = std::move(*channel)]() mutable { serve(std::move(socket)); }).detach();
-        ::_exit(0);  // the kernel frees all that is held, whatever hangs
+    // Takes requests, one after another, and starts another thread where none is left to take the next: a request need
+    // not wait for a thread to be made for it.
+    void run() {
+        while (true) {
+            ++n_waiting_;
+            std::optional<wire::Socket> channel = wire::receive_socket(control_);
+            if (!channel) ::_exit(0);  // the kernel frees all that is held, whatever hangs
+            if (--n_waiting_ == 0) std::thread([this] { run(); }).detach();
+            serve(std::move(*channel));
+            if (n_waiting_ >= MAX_WAITING) return;
+        }
     }
 
 private:
@@ -191,6 +199,9 @@ private:
         (void)reader.next([] { return false; });
     }
 
+    static constexpr int MAX_WAITING = 4;  // threads kept for requests to come
+
+    std::atomic<int> n_waiting_ = 0;
     wire::Socket control_;
     Watchdog watchdog_;
     Attendance attendance_;
@@ -209,7 +220,10 @@ void run_worker() {
     std::signal(SIGTERM, SIG_IGN);
     std::signal(SIGHUP, SIG_IGN);
     ::setenv("GGML_NO_BACKTRACE", "1", /*overwrite=*/0);  // so that the last line says why, and no debugger is started
-    worker::Worker(worker::take_control()).run();
+    worker::Worker worker(worker::take_control());
+    std::thread([&worker] { worker.run(); }).detach();
+    while (true)
+        ::pause();  // a thread that takes requests ends the process
 }
 
 }  // namespace shimmy::serve
