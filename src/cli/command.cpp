@@ -54,6 +54,7 @@ int Commands::run() const {
 void add_all(Commands & commands) {
     add_generate(commands);
     add_serve(commands);
+    add_serve_model(commands);
     add_init(commands);
     add_inspect(commands);
     add_plan(commands);

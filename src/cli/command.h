@@ -54,6 +54,7 @@ void add_all(Commands & commands);
 
 void add_generate(Commands & commands);
 void add_serve(Commands & commands);
+void add_serve_model(Commands & commands);
 void add_init(Commands & commands);
 void add_inspect(Commands & commands);
 void add_plan(Commands & commands);

@@ -58,7 +58,7 @@ CommandRow read_command(const CLI::App & app, std::vector<std::string> path) {
         (read.is_positional() ? row.positionals : row.options).push_back(std::move(read));
     }
     for (const CLI::App * command : app.get_subcommands([](const CLI::App *) { return true; })) {
-        if (command->get_name().empty()) continue;  // an option group
+        if (command->get_name().empty() || command->get_group().empty()) continue;  // an option group; hidden
         std::vector<std::string> child_path = row.path;
         child_path.push_back(command->get_name());
         row.commands.push_back(read_command(*command, std::move(child_path)));

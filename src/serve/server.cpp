@@ -2,33 +2,33 @@
 
 #include "base/error.h"
 #include "base/process/interrupt.h"
-#include "serve/http_front.h"
-#include "serve/model_pool.h"
-#include "serve/moe_api.h"
-#include "serve/ollama_api.h"
-#include "serve/openai_api.h"
-#include "serve/page.h"
-#include "serve/shimmy_api.h"
+#include "serve/api/moe_api.h"
+#include "serve/api/ollama_api.h"
+#include "serve/api/openai_api.h"
+#include "serve/api/page.h"
+#include "serve/api/shimmy_api.h"
+#include "serve/http/front.h"
+#include "serve/http/log.h"
+#include "serve/pool/model_pool.h"
 
-#include "server-stream.h"
-
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <thread>
 
 namespace shimmy::serve {
 
 namespace {
 
-constexpr std::chrono::milliseconds STOP_POLL{50};  // how soon SIGTERM is noticed
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
-// llama.cpp keeps the streams of all models in one place, with a thread that clears them away.
-struct StreamSessions {
-    StreamSessions() { server_stream_session_manager_start(); }
-    ~StreamSessions() { server_stream_session_manager_stop(); }
-    StreamSessions(const StreamSessions &) = delete;
-    StreamSessions & operator=(const StreamSessions &) = delete;
-};
+constexpr milliseconds STOP_POLL{20};  // how soon SIGTERM is noticed
+// For the bodies of all requests that wait: eight of the largest that are taken.
+constexpr size_t MAX_WAITING_BYTES = size_t{256} << 20;
+// For answers that are cut off to tell so.
+constexpr milliseconds FAREWELL_LIMIT{1000};
 
 void require_safe(const Address & address, const ServerOptions & options) {
     if (address.is_loopback() || !options.api_key.empty() || options.insecure) return;
@@ -36,44 +36,127 @@ void require_safe(const Address & address, const ServerOptions & options) {
                address.text());
 }
 
-// Returns what is known of the first.
+// Both addresses with what they share.
+class Fronts {
+public:
+    explicit Fronts(const ServerOptions & options)
+        : budget_(MAX_WAITING_BYTES),
+          main_(options.address, Access(options.api_key, options.allowed_origins), budget_) {
+        if (options.ollama_address)
+            ollama_.emplace(*options.ollama_address, Access(options.api_key, options.allowed_origins), budget_);
+    }
+
+    HttpFront & main() { return main_; }
+    std::optional<HttpFront> & ollama() { return ollama_; }
+
+    template <typename Function>
+    void each(const Function & function) {
+        function(main_);
+        if (ollama_) function(*ollama_);
+    }
+    int n_running() {
+        int n = 0;
+        each([&](const HttpFront & front) { n += front.n_running(); });
+        return n;
+    }
+
+private:
+    Budget budget_;
+    HttpFront main_;
+    std::optional<HttpFront> ollama_;
+};
+
+// Returns what is known of the first. Throws Interrupted when the server is to end.
 std::optional<Loaded> load_all(ModelPool & pool, const std::vector<ServedModel> & models) {
     std::optional<Loaded> first;
     for (const ServedModel & model : models) {
-        const Lease lease = pool.use(model.name);
-        if (!first) first = lease->loaded();
+        try {
+            const Lease lease = pool.use(model.name, [] { return Stop::no; });
+            if (!first) first = lease->loaded();
+        } catch (const HttpError &) {
+            check_interrupted();
+            throw;
+        }
+        check_interrupted();
     }
     return first;
 }
+
+void wait_until_idle(Fronts & fronts, milliseconds limit) {
+    const Clock::time_point end = Clock::now() + limit;
+    while (fronts.n_running() > 0 && Clock::now() < end)
+        std::this_thread::sleep_for(STOP_POLL);
+}
+
+// New requests are refused, running ones get their time, then an error; then nothing is waited for.
+void end(Fronts & fronts, ModelPool & pool, milliseconds drain_limit) {
+    fronts.each([](HttpFront & front) { front.drain(); });
+    if (fronts.n_running() > 0)
+        log("ending: {} request(s) have {} s to finish", fronts.n_running(), drain_limit.count() / 1000);
+    wait_until_idle(fronts, drain_limit);
+    fronts.each([](HttpFront & front) { front.cancel(); });
+    pool.stop();
+    wait_until_idle(fronts, FAREWELL_LIMIT);
+}
+
+// What loads at start is given up when the server is to end.
+class LoadStopper {
+public:
+    explicit LoadStopper(ModelPool & pool)
+        : thread_([this, &pool] {
+              while (!done_ && !interrupted())
+                  std::this_thread::sleep_for(STOP_POLL);
+              if (!done_) pool.stop();
+          }) {}
+    ~LoadStopper() {
+        done_ = true;
+        thread_.join();
+    }
+    LoadStopper(const LoadStopper &) = delete;
+    LoadStopper & operator=(const LoadStopper &) = delete;
+
+private:
+    std::atomic<bool> done_ = false;
+    std::thread thread_;
+};
 
 }  // namespace
 
 void serve(const ServerOptions & options, const std::function<void(const Started & started)> & on_started) {
     require_safe(options.address, options);
     if (options.ollama_address) require_safe(*options.ollama_address, options);
-    const StreamSessions sessions;
     ModelPool pool(options.models, options.model, options.max_loaded);
     // Connections are taken at once: a port that is taken is known before minutes of loading, requests wait for their
     // model, and /health says what is going on.
     std::atomic<bool> ready = false;
     Started started;
-    HttpFront front(options.address, options.api_key);
-    add_moe_api(front, pool, ready);
-    add_openai_api(front, pool);
-    add_shimmy_api(front, pool, options.discover);
-    add_page(front);
-    started.address = front.start("--bind");
-    std::optional<HttpFront> ollama;
-    if (options.ollama_address) {
-        ollama.emplace(*options.ollama_address, options.api_key);
-        add_ollama_api(*ollama, pool);
-        started.ollama_address = ollama->start("--ollama-bind");
+    Fronts fronts(options);
+    add_moe_api(fronts.main(), pool, options.model, ready);
+    add_openai_api(fronts.main(), pool);
+    add_shimmy_api(fronts.main(), pool, options.discover);
+    add_page(fronts.main());
+    started.address = fronts.main().start("--bind");
+    if (fronts.ollama()) {
+        add_ollama_api(*fronts.ollama(), pool, options.model);
+        started.ollama_address = fronts.ollama()->start("--ollama-bind");
     }
-    if (options.load_at_start) started.loaded = load_all(pool, options.models);
-    ready = true;
-    on_started(started);
+    try {
+        if (options.load_at_start) {
+            const LoadStopper stopper(pool);
+            started.loaded = load_all(pool, options.models);
+        } else {
+            (void)ModelProcess::devices(options.model);  // a device that is not there is an error now, not later
+        }
+        ready = true;
+        on_started(started);
+    } catch (...) {
+        pool.stop();
+        fronts.each([](HttpFront & front) { front.cancel(); });
+        throw;
+    }
     while (!interrupted())
         std::this_thread::sleep_for(STOP_POLL);
+    end(fronts, pool, options.drain_limit);
 }
 
 }  // namespace shimmy::serve

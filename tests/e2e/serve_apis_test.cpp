@@ -210,6 +210,157 @@ TEST_F(ServeApis, OllamaAnswersInItsOwnShape) {
     EXPECT_TRUE(unknown.json()["error"].is_string()) << unknown.body;
 }
 
+TEST_F(ServeApis, OllamasClientsFindWhatTheyLookAtFirst) {
+    const std::string version = server_.curl(ollama("/api/version")).json()["version"];
+    EXPECT_EQ(version.substr(0, 2), "0.");
+    EXPECT_GE(std::atoi(version.c_str() + 2), 7) << "Copilot asks for 0.6.4";
+    const std::string digest = server_.curl(ollama("/api/tags")).json()["models"][0]["digest"];
+    EXPECT_EQ(digest.size(), 64U);
+    EXPECT_EQ(digest.find_first_not_of("0123456789abcdef"), std::string::npos);
+    EXPECT_EQ(server_.post(ollama("/api/show"), {{"model", "tiny-moe-f16:latest"}}).status, 200);
+    EXPECT_EQ(server_.curl(ollama("/v1/models")).json()["data"][0]["id"], "tiny-moe-f16");
+    const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
+    EXPECT_EQ(server_.post(ollama("/v1/chat/completions"), {{"messages", messages}, {"max_tokens", 2}}).status, 200);
+    EXPECT_TRUE(server_.post(ollama("/v1/chat/completions"), Json::object()).json()["error"]["message"].is_string());
+}
+
+TEST_F(ServeApis, OllamasNullIsAsIfItWereNotThere) {
+    const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
+    Json request{{"model", "tiny-moe-f16"},
+                 {"messages", messages},
+                 {"stream", false},
+                 {"options", {{"num_predict", 12}, {"temperature", 0}}}};
+    const Json plain = server_.post(ollama("/api/chat"), request).json();
+    for (const char * key : {"format", "tools", "think", "keep_alive"})
+        request[key] = nullptr;
+    const Json with_null = server_.post(ollama("/api/chat"), request).json();
+    EXPECT_EQ(with_null["message"], plain["message"]);
+    request["options"] = nullptr;
+    request["messages"][0]["images"] = nullptr;
+    EXPECT_EQ(server_.post(ollama("/api/chat"), request).status, 200);
+}
+
+TEST_F(ServeApis, OllamasKeepAliveOfZeroUnloadsAfterTheAnswer) {
+    const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
+    for (const bool stream : {false, true}) {
+        const Json request{{"model", "tiny-moe-f16"},
+                           {"messages", messages},
+                           {"stream", stream},
+                           {"keep_alive", 0},
+                           {"options", {{"num_predict", 3}}}};
+        EXPECT_EQ(server_.post(ollama("/api/chat"), request).status, 200);
+        EXPECT_EQ(server_.curl(ollama("/api/ps")).json()["models"].size(), 0U) << stream;
+    }
+}
+
+TEST(ServeOllama, EmbedsAndKnowsItsTemplate) {
+    ServerProcess server({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--embeddings",
+                          "--chat-template-file",
+                          SHIMMY_LLAMA_DIR "/models/templates/mistralai-Mistral-Nemo-Instruct-2407.jinja"});
+    const auto ollama = [&](const std::string & path) {
+        return "http://" + server.started()["ollama_address"].get<std::string>() + path;
+    };
+    const Json own = server.post("/v1/embeddings", {{"input", "a"}, {"encoding_format", nullptr}}).json();
+    const Json one = server.post(ollama("/api/embed"), {{"model", "tiny-moe-f16"}, {"input", "a"}}).json();
+    ASSERT_EQ(one["embeddings"].size(), 1U) << one;
+    EXPECT_EQ(one["embeddings"][0], own["data"][0]["embedding"]);
+    EXPECT_EQ(server.post(ollama("/api/embed"), {{"model", "tiny-moe-f16"}, {"input", {"a", "b"}}})
+                  .json()["embeddings"]
+                  .size(),
+              2U);
+    EXPECT_EQ(server.post(ollama("/api/embeddings"), {{"model", "tiny-moe-f16"}, {"prompt", "a"}}).json()["embedding"],
+              one["embeddings"][0]);
+    std::string many;
+    for (int i = 0; i < 1500; ++i)
+        many += "a b ";
+    EXPECT_EQ(server.post("/v1/embeddings", {{"input", many}}).status, 400);
+    const Json shown = server.post(ollama("/api/show"), {{"model", "tiny-moe-f16"}}).json();
+    EXPECT_EQ(shown["capabilities"], Json::array({"completion", "tools", "embedding"}));
+    // A call without an id, and its answer: this template wants ids of nine letters and digits.
+    const Json messages =
+        Json::array({{{"role", "user"}, {"content", "a"}},
+                     {{"role", "assistant"},
+                      {"content", ""},
+                      {"tool_calls", Json::array({{{"function", {{"name", "f"}, {"arguments", Json::object()}}}}})}},
+                     {{"role", "tool"}, {"content", "1"}, {"tool_name", "f"}}});
+    const HttpReply reply = server.post(
+        ollama("/api/chat"),
+        {{"model", "tiny-moe-f16"}, {"messages", messages}, {"stream", false}, {"options", {{"num_predict", 2}}}});
+    EXPECT_EQ(reply.status, 200) << reply.body;
+}
+
+TEST_F(ServeApis, ResponsesAreWholeAndInOrder) {
+    const Json input = Json::array({{{"role", "user"}, {"content", "a"}},
+                                    {{"role", "assistant"}, {"content", "b"}},
+                                    {{"role", "user"}, {"content", "c"}}});
+    const Json whole = server_.post("/v1/responses", {{"input", input}, {"max_output_tokens", 3}}).json();
+    EXPECT_EQ(whole["status"], "incomplete");
+    EXPECT_EQ(whole["incomplete_details"]["reason"], "max_output_tokens");
+    EXPECT_TRUE(whole["error"].is_null() && whole["tools"].is_array() && whole["metadata"].is_object()) << whole;
+    std::istringstream events(
+        server_.post("/v1/responses", {{"input", HELLO}, {"max_output_tokens", 3}, {"stream", true}}).body);
+    int n = 0;
+    std::string last;
+    for (std::string line; std::getline(events, line);) {
+        if (!line.starts_with("data: ")) continue;
+        const Json event = Json::parse(line.substr(6));
+        last = event["type"];
+        EXPECT_EQ(event["sequence_number"], n++) << event;
+        if (event.contains("response")) {
+            EXPECT_TRUE(event["response"]["output"].is_array()) << event;
+        }
+        if (event.contains("item_id") || event.contains("item")) {
+            EXPECT_EQ(event["output_index"], 0) << event;
+        }
+        if (last.starts_with("response.output_text.")) {
+            EXPECT_EQ(event["content_index"], 0) << event;
+        }
+    }
+    EXPECT_EQ(last, "response.incomplete");
+    EXPECT_GT(n, 5);
+    const Json schema{{"type", "object"}, {"properties", {{"a", {{"type", "integer"}}}}}, {"required", {"a"}}};
+    const Json typed = server_
+                           .post("/v1/responses",
+                                 {{"input", HELLO},
+                                  {"max_output_tokens", 60},
+                                  {"text", {{"format", {{"type", "json_schema"}, {"name", "x"}, {"schema", schema}}}}}})
+                           .json();
+    const std::string text = typed["output"][0]["content"][0]["text"];
+    EXPECT_EQ(text.substr(0, 1), "{") << text;
+    for (const Json & more : {Json{{"background", true}}, Json{{"conversation", "c"}}}) {
+        Json request{{"input", HELLO}};
+        request.update(more);
+        EXPECT_EQ(server_.post("/v1/responses", request).status, 400) << more;
+    }
+}
+
+TEST_F(ServeApis, AnthropicsStopsAreNamed) {
+    Json request{{"max_tokens", 20},
+                 {"temperature", 0},
+                 {"stop_sequences", {"e"}},
+                 {"messages", Json::array({{{"role", "user"}, {"content", HELLO}}})}};
+    const Json whole = server_.post("/v1/messages", request).json();
+    EXPECT_EQ(whole["stop_reason"], "stop_sequence");
+    EXPECT_EQ(whole["stop_sequence"], "e");
+    request["stream"] = true;
+    const std::string events = server_.post("/v1/messages", request).body;
+    EXPECT_NE(events.find("\"stop_reason\":\"stop_sequence\""), std::string::npos) << events;
+    EXPECT_EQ(server_.post("/v1/messages", Json::object()).json()["error"]["type"], "invalid_request_error");
+    EXPECT_EQ(server_.post("/v1/messages", {{"model", "none"}, {"messages", request["messages"]}}).json()["type"],
+              "error");
+}
+
+TEST_F(ServeApis, ChoicesAreAllCounted) {
+    const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
+    const Json answer =
+        server_
+            .post("/v1/chat/completions", {{"messages", messages}, {"n", 2}, {"max_tokens", 3}, {"ignore_eos", true}})
+            .json();
+    EXPECT_EQ(answer["choices"].size(), 2U);
+    EXPECT_EQ(answer["usage"]["completion_tokens"], 6);
+    EXPECT_EQ(answer["usage"]["total_tokens"], answer["usage"]["prompt_tokens"].get<int>() + 6);
+}
+
 TEST_F(ServeApis, ExpertsAreCountedByLayer) {
     chat_text(server_, 8);
     const Json model = server_.curl("/v1/moe?measure=bandwidth").json()["models"][0];

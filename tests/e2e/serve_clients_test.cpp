@@ -69,6 +69,8 @@ public:
         }
         return received;
     }
+    // Nothing more is sent.
+    void finish() const { ::shutdown(fd_, SHUT_WR); }
     std::string receive_all() const { return receive_until("\x01never\x01"); }
 
 private:
@@ -117,6 +119,33 @@ TEST_F(ServeClients, OneThatWaitsForAWholeAnswerAndGoesAwayEndsItsWork) {
             wait_for_busy(server_, 1);
         }
         expect_end_of_work();
+    }
+}
+
+// Also while another one keeps the model busy, whatever the API.
+TEST(ServeTwoClients, OneLeavesAndTheOtherGoesOn) {
+    ServerProcess server({"--model", tiny_moe().string(), "--parallel", "2"});
+    for (const char * path : {"/v1/messages", "/v1/chat/completions", "/completion"}) {
+        Json body = endless_request(false);
+        body["prompt"] = "Hello";
+        const RawClient stays(server);
+        Json other = endless_request(true);
+        other["prompt"] = "Hello";
+        stays.post(path, other);
+        (void)stays.receive_until("data: ");
+        {
+            const RawClient leaves(server);
+            leaves.post(path, body);
+            wait_for_busy(server, 2);
+        }
+        wait_for_busy(server, 1);
+        int most = 0;
+        for (const Json & slot : server.curl("/slots").json()) {
+            if (!slot["is_processing"].get<bool>() && slot.contains("next_token"))
+                most = std::max(most, slot["next_token"][0]["n_decoded"].get<int>());
+        }
+        EXPECT_LT(most, ENDLESS) << path << ": it was computed to its end";
+        wait_for_busy(server, 0);
     }
 }
 
@@ -208,6 +237,53 @@ TEST_F(ServeClients, WhatIsNoRequestIsRefusedAndTheServerLives) {
         EXPECT_TRUE(answer.empty() || answer.find("HTTP/1.1 4") == 0) << request.substr(0, 200) << "\n→ " << answer;
     }
     EXPECT_EQ(server_.curl("/health").status, 200);
+}
+
+size_t count_of(const std::string & text, const std::string & what) {
+    size_t n = 0;
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += what.size())
+        ++n;
+    return n;
+}
+
+TEST_F(ServeClients, ABodyIsNeverARequest) {
+    const std::string inner = "GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (const std::string & head :
+         {"FOO / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(inner.size()) + "\r\n\r\n",
+          "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: " +
+              std::to_string(inner.size()) + "\r\n\r\n",
+          std::string("nonsense\r\n\r\n"), std::string("GET /nothing HTTP/9.9\r\nHost: a\r\n\r\n"),
+          "POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(inner.size()) + "\r\n\r\n",
+          std::string("POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
+        const RawClient client(server_);
+        client.send(head + inner);
+        client.finish();
+        const std::string answer = client.receive_all();
+        EXPECT_EQ(count_of(answer, "Server: shimmy"), 1U) << head << "\n→ " << answer;
+        EXPECT_EQ(answer.find("tiny-moe-f16"), std::string::npos) << head << "\n→ " << answer;
+    }
+}
+
+TEST_F(ServeClients, RequestsThatAreSentAheadAreAnsweredInOrder) {
+    constexpr int N = 10;
+    const RawClient client(server_);
+    std::string all;
+    for (int i = 0; i < N; ++i) {
+        const std::string body = fmt::format(R"({{"content": "{}"}})", i);
+        all += fmt::format("POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{}\r\n{}", body.size(),
+                           i == N - 1 ? "Connection: close\r\n" : "", body);
+    }
+    client.send(all);
+    EXPECT_EQ(count_of(client.receive_all(), "HTTP/1.1 200"), static_cast<size_t>(N));
+}
+
+TEST_F(ServeClients, OneOfHttp10GetsAStreamUntilTheConnectionEnds) {
+    const RawClient client(server_);
+    const std::string body = R"({"prompt": "a", "max_tokens": 2, "stream": true})";
+    client.send(fmt::format("POST /v1/completions HTTP/1.0\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+    const std::string answer = client.receive_all();
+    EXPECT_EQ(answer.find("chunked"), std::string::npos) << answer;
+    EXPECT_TRUE(answer.ends_with("data: [DONE]\n\n")) << answer;
 }
 
 }  // namespace

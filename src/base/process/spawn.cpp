@@ -55,11 +55,26 @@ pid_t spawn(const std::vector<std::string> & argv, int out_fd, int err_fd) {
     fail("{}: cannot be started: {}", argv[0], std::strerror(error));
 }
 
+namespace {
+
+int exit_code_of(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
+bool try_wait(pid_t pid, int & exit_code) {
+    int status = 0;
+    if (::waitpid(pid, &status, WNOHANG) != pid) return false;
+    exit_code = exit_code_of(status);
+    return true;
+}
+
 int wait_exit_code(pid_t pid) {
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return exit_code_of(status);
 }
 
 }  // namespace shimmy

@@ -12,6 +12,9 @@ namespace shimmy {
 // process that holds a GPU's memory. Throws Error if the program cannot be started.
 pid_t spawn(const std::vector<std::string> & argv, int out_fd, int err_fd);
 
+// True if it has ended; `exit_code` as wait_exit_code has it.
+bool try_wait(pid_t pid, int & exit_code);
+
 // Waits for the end; 128 + signal number if a signal ended it.
 int wait_exit_code(pid_t pid);
 

@@ -14,7 +14,10 @@
 #include "gguf/model_info.h"
 #include "library/catalog.h"
 #include "library/names.h"
+#include "serve/http/access.h"
+#include "serve/http/log.h"
 #include "serve/server.h"
+#include "serve/worker/worker.h"
 
 #include <unistd.h>
 #include <cstdio>
@@ -33,9 +36,12 @@ struct Options {
     std::vector<std::string> models;
     std::string bind;
     std::string ollama_bind;
-    std::string api_key;
+    std::optional<std::string> api_key;
     std::string api_key_file;
     bool insecure = false;
+    std::vector<std::string> allowed_origins;
+    int drain_s = 15;
+    int stall_s = 30;
     int max_loaded = 0;
     bool embeddings = false;
     std::string pooling;
@@ -49,6 +55,13 @@ std::string read_key(const std::string & file) {
     const std::string key = text.substr(0, text.find_first_of("\r\n"));
     if (key.empty()) fail_usage("{}: the first line holds no key", file);
     return key;
+}
+
+std::string api_key(const Options & options) {
+    if (!options.api_key_file.empty()) return read_key(options.api_key_file);
+    if (!options.api_key) return "";
+    if (options.api_key->empty()) fail_usage("--api-key is empty; leave the option out to ask for no key");
+    return *options.api_key;
 }
 
 serve::Address bind_address(const std::string & option) {
@@ -107,8 +120,7 @@ Json model_document(const serve::ServedModel & model) {
 }
 
 // One line, so that a program that starts the server can read it while the server runs.
-Json started_document(const serve::ServerOptions & server, const serve::Started & started,
-                      const std::vector<engine::Device> & devices_before, bool moe_backend) {
+Json started_document(const serve::ServerOptions & server, const serve::Started & started) {
     Json names = Json::array();
     for (const serve::ServedModel & model : server.models)
         names.push_back(model.name);
@@ -119,7 +131,7 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
                   {"llama_cpp_version", engine::llama_cpp_version()},
                   {"host", engine::host_json()},
                   {"placement", engine::to_string(server.model.load.placement)},
-                  {"moe_backend", moe_backend},
+                  {"moe_backend", started.loaded ? Json(started.loaded->moe_backend) : Json(nullptr)},
                   {"models", names}};
     if (!started.loaded) return document;
     const serve::Loaded & loaded = *started.loaded;
@@ -130,24 +142,23 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
     document["n_parallel"] = loaded.n_parallel;
     document["has_chat_template"] = loaded.has_chat_template;
     document["load_ms"] = loaded.load_ms;
-    document["memory"] = engine::memory_json(loaded.memory, loaded.expert_ram_bytes, devices_before);
+    document["memory"] = engine::memory_json(loaded.memory, loaded.expert_ram_bytes, loaded.devices_before);
     return document;
 }
 
 void print_started(const serve::ServerOptions & server, const serve::Started & started) {
-    fmt::print(stderr, "http://{}\n", started.address.text());
-    if (started.ollama_address) fmt::print(stderr, "http://{} (Ollama's API)\n", started.ollama_address->text());
+    serve::log("http://{}", started.address.text());
+    if (started.ollama_address) serve::log("http://{} (Ollama's API)", started.ollama_address->text());
     if (!started.loaded) {
-        fmt::print(stderr, "{} model(s), each loaded when it is first asked for (shimmy list shows them)\n",
+        serve::log("{} model(s), each loaded when it is first asked for (shimmy list shows them)",
                    server.models.size());
         return;
     }
     const serve::Loaded & loaded = *started.loaded;
-    fmt::print(stderr, "{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)\n",
+    serve::log("{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)",
                server.models.front().path.filename().string(), loaded.device.name,
                format_bytes(loaded.memory.vram().total_bytes()), loaded.n_parallel, loaded.n_ctx);
-    if (loaded.device.software)
-        fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", loaded.device.name);
+    if (loaded.device.software) serve::log("{} is a software device: its speed is not a GPU's", loaded.device.name);
 }
 
 int run_serve(const Options & options, const Globals & globals) {
@@ -160,15 +171,18 @@ int run_serve(const Options & options, const Globals & globals) {
     server.model.verbosity = globals.verbosity;
     server.address = bind_address(options.bind);
     if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
-    server.api_key = options.api_key_file.empty() ? options.api_key : read_key(options.api_key_file);
+    server.api_key = api_key(options);
+    for (const std::string & origin : options.allowed_origins)
+        server.allowed_origins.push_back(serve::parse_origin(origin));
+    server.drain_limit = std::chrono::seconds(options.drain_s);
+    server.model.stall_limit = std::chrono::seconds(options.stall_s);
+    server.model.backends = {globals.gpu_backend, globals.moe_backend, globals.rpc_servers};
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     set_models(server, options, globals);
-    const bool moe_backend = load_backends(globals, options.load.device);
-    const std::vector<engine::Device> devices_before = engine::devices();
     serve::serve(server, [&](const serve::Started & started) {
         if (globals.json) {
-            fmt::print("{}\n", started_document(server, started, devices_before, moe_backend).dump());
+            fmt::print("{}\n", started_document(server, started).dump());
             std::fflush(stdout);
         } else {
             print_started(server, started);
@@ -207,6 +221,12 @@ void add_model_options(CLI::App & command, Options & options) {
 
 }  // namespace
 
+void add_serve_model(Commands & commands) {
+    commands.add("serve-model", "compute for a server (internal)", []() -> int { serve::run_worker(); })
+        ->group("")  // not shown: `serve` starts it
+        ->add_option("name", "of the model, for those who look at the processes");
+}
+
 void add_serve(Commands & commands) {
     auto options = std::make_shared<Options>();
     CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
@@ -234,6 +254,12 @@ void add_serve(Commands & commands) {
         ->excludes(key);
     command->add_flag("--insecure", options->insecure, "take requests from other machines without a key");
     command
+        ->add_option("--allow-origin", options->allowed_origins,
+                     "let pages and apps of this origin use the server, as browsers name it (https://ai.example.com, "
+                     "app://obsidian.md, or * for all); may be given several times")
+        ->type_name("ORIGIN")
+        ->allow_extra_args(false);
+    command
         ->add_option("--parallel", options->load.n_parallel,
                      "requests that a model computes at once, each with a context of its own")
         ->type_name("N")
@@ -244,6 +270,18 @@ void add_serve(Commands & commands) {
                      "models loaded at once; 0: as many as fit. The one not used for longest makes room")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        ->add_option("--drain-seconds", options->drain_s,
+                     "time for running requests to finish after SIGTERM or Ctrl-C; a second signal ends them at once")
+        ->type_name("N")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str();
+    command
+        ->add_option("--stall-seconds", options->stall_s,
+                     "end and restart a model's process that makes no progress for so long")
+        ->type_name("N")
+        ->check(CLI::Range(1, 86400))
         ->capture_default_str();
     add_model_options(*command, *options);
     add_load_options(*command, options->load);

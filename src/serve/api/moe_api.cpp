@@ -1,0 +1,191 @@
+#include "serve/api/moe_api.h"
+
+#include "base/host/bandwidth.h"
+#include "base/host/host.h"
+#include "base/version.h"
+#include "engine/load/version.h"
+#include "serve/api/model_status.h"
+#include "serve/api/prometheus.h"
+#include "serve/wire/documents.h"
+
+#include <unistd.h>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace shimmy::serve {
+
+namespace {
+
+// Bytes/s, measured once, when somebody asks for it: half a second, and RAM beyond the caches.
+class RamBandwidth {
+public:
+    void measure(int n_threads) {
+        std::call_once(once_, [&] { bytes_per_s_ = measure_ram_bandwidth(n_threads); });
+    }
+    double bytes_per_s() const { return bytes_per_s_; }  // 0: not measured
+
+private:
+    std::once_flag once_;
+    std::atomic<double> bytes_per_s_ = 0.0;
+};
+
+// What `route` of the model's process says. Empty where it ends meanwhile: these are looks from outside.
+std::string ask(const Lease & model, const char * route, const Request & request) {
+    try {
+        return model->ask(route, "", [&] { return request.should_stop() != Stop::no; });
+    } catch (const Error &) {
+        return "";
+    }
+}
+
+std::vector<engine::ExpertUse> expert_use(const Lease & model, const Request & request) {
+    const std::string document = ask(model, wire::EXPERT_USE, request);
+    return document.empty() ? std::vector<engine::ExpertUse>() : wire::expert_use_from(Json::parse(document));
+}
+
+Json bytes_by_kind(const engine::BufferMemory & memory) {
+    return {{"model_bytes", memory.model_bytes},
+            {"context_bytes", memory.context_bytes},
+            {"compute_bytes", memory.compute_bytes},
+            {"total_bytes", memory.total_bytes()}};
+}
+
+struct LayerUse {
+    Json hits = Json::array();        // by expert
+    Json read_bytes = Json::array();  // by expert
+};
+
+Json layers_document(const Lease & model, const Request & request) {
+    std::map<int, LayerUse> use;
+    for (const engine::ExpertUse & one : expert_use(model, request)) {  // ordered by layer and expert
+        use[one.layer].hits.push_back(one.hits);
+        use[one.layer].read_bytes.push_back(one.bytes);
+    }
+    Json layers = Json::array();
+    for (const LayerExperts & layer : model->loaded().experts) {
+        const LayerUse & counted = use[layer.layer];
+        layers.push_back({{"layer", layer.layer},
+                          {"placement", layer.host_bytes > 0 ? "cpu" : "gpu"},
+                          {"buffer_types", layer.buffer_types},
+                          {"expert_bytes", layer.bytes},
+                          {"hits", counted.hits.empty() ? Json(nullptr) : counted.hits},
+                          {"read_bytes", counted.read_bytes.empty() ? Json(nullptr) : counted.read_bytes}});
+    }
+    return layers;
+}
+
+Json moe_document(const Lease & model, double bandwidth, const Request & request) {
+    const Loaded & loaded = model->loaded();
+    const bool known = bandwidth > 0.0 && loaded.host_bytes_per_token > 0;
+    const Json ceiling = known ? Json(bandwidth / static_cast<double>(loaded.host_bytes_per_token)) : Json(nullptr);
+    return {{"model", model.name()},
+            {"device", loaded.device.name},
+            {"vram", bytes_by_kind(loaded.memory.vram())},
+            {"host", bytes_by_kind(loaded.memory.host())},
+            {"expert_ram_bytes", loaded.expert_ram_bytes},
+            {"host_bytes_per_token", loaded.host_bytes_per_token},
+            {"ram_bandwidth_bytes_per_s", bandwidth > 0.0 ? Json(bandwidth) : Json(nullptr)},
+            {"decode_ceiling_tps", ceiling},
+            {"layers", layers_document(model, request)}};
+}
+
+void add_model_metrics(Metrics & metrics, const Lease & model, const Request & request) {
+    const std::string label = "model=" + label_value(model.name());
+    metrics.add_text(ask(model, "/metrics", request), label);
+    const engine::MemoryUse & memory = model->loaded().memory;
+    metrics.describe("shimmy_memory_bytes", "gauge", "Memory that a loaded model holds");
+    for (const engine::BufferMemory & buffer : memory.buffers) {
+        for (const auto & [kind, bytes] : std::initializer_list<std::pair<const char *, uint64_t>>{
+                 {"model", buffer.model_bytes}, {"context", buffer.context_bytes}, {"compute", buffer.compute_bytes}}) {
+            metrics.add("shimmy_memory_bytes",
+                        fmt::format("{},device={},buffer={},kind=\"{}\"", label, label_value(buffer.device),
+                                    label_value(buffer.buffer_type), kind),
+                        std::to_string(bytes));
+        }
+    }
+}
+
+void add_expert_metrics(Metrics & metrics, const Lease & model, const Request & request) {
+    metrics.describe("shimmy_expert_hits_total", "counter", "Tokens routed to an expert");
+    metrics.describe("shimmy_expert_read_bytes_total", "counter", "Bytes of an expert's weights that were read");
+    for (const engine::ExpertUse & one : expert_use(model, request)) {
+        const std::string labels =
+            fmt::format("model={},layer=\"{}\",expert=\"{}\"", label_value(model.name()), one.layer, one.expert);
+        metrics.add("shimmy_expert_hits_total", labels, std::to_string(one.hits));
+        metrics.add("shimmy_expert_read_bytes_total", labels, std::to_string(one.bytes));
+    }
+}
+
+std::string metrics_text(ModelPool & pool, const Request & request) {
+    Metrics metrics;
+    metrics.describe("shimmy_model_loaded", "gauge", "1 if the model is loaded");
+    metrics.describe("shimmy_model_loads_total", "counter", "How often the model was loaded");
+    for (const ModelStatus & status : pool.list()) {
+        const std::string label = "model=" + label_value(status.model.name);
+        metrics.add("shimmy_model_loaded", label, status.loaded ? "1" : "0");
+        metrics.add("shimmy_model_loads_total", label, std::to_string(status.n_loads));
+    }
+    const std::vector<Lease> loaded = pool.loaded();
+    for (const Lease & model : loaded) {
+        add_model_metrics(metrics, model, request);
+        add_expert_metrics(metrics, model, request);
+    }
+    metrics.describe("shimmy_peak_rss_bytes", "gauge", "The most RAM this process has held at once");
+    metrics.add("shimmy_peak_rss_bytes", "", std::to_string(peak_rss_bytes()));
+    return metrics.text();
+}
+
+Json diagnosis(const ModelPool & pool, const ModelOptions & options) {
+    Json devices = Json::array();
+    for (const engine::Device & device : ModelProcess::devices(options)) {
+        devices.push_back({{"name", device.name},
+                           {"description", device.description},
+                           {"backend", device.backend},
+                           {"software", device.software},
+                           {"memory_free_bytes", device.memory_free_bytes},
+                           {"memory_total_bytes", device.memory_total_bytes}});
+    }
+    Json models = Json::array();
+    for (const ModelStatus & status : pool.list())
+        models.push_back(status_document(status));
+    const Host machine = host();
+    return {{"shimmy_version", shimmy_version()},
+            {"llama_cpp_version", engine::llama_cpp_version()},
+            {"pid", ::getpid()},
+            {"host",
+             {{"cpu", machine.cpu},
+              {"os", machine.os},
+              {"n_cores", machine.n_cores},
+              {"ram_bytes", machine.ram_bytes},
+              {"available_ram_bytes", available_ram_bytes()}}},
+            {"peak_rss_bytes", peak_rss_bytes()},
+            {"devices", devices},
+            {"models", models}};
+}
+
+}  // namespace
+
+void add_moe_api(HttpFront & front, ModelPool & pool, const ModelOptions & options, const std::atomic<bool> & ready) {
+    const Handler health = [&ready](const Request &) {
+        return ready ? json_answer({{"status", "ok"}}) : json_answer({{"status", "loading"}}, 503);
+    };
+    front.get("/health", health, Needs::nothing);
+    front.get("/v1/health", health, Needs::nothing);
+    front.get("/diag", [&pool, &options](const Request &) { return json_answer(diagnosis(pool, options)); });
+    auto bandwidth = std::make_shared<RamBandwidth>();
+    front.get("/v1/moe", [&pool, bandwidth](const Request & request) {
+        const std::vector<Lease> loaded = pool.loaded();
+        if (request.param("measure") == "bandwidth" && !loaded.empty())
+            bandwidth->measure(loaded.front()->loaded().n_threads);
+        Json models = Json::array();
+        for (const Lease & model : loaded)
+            models.push_back(moe_document(model, bandwidth->bytes_per_s(), request));
+        return json_answer({{"models", models}});
+    });
+    front.get("/metrics", [&pool](const Request & request) {
+        return text_answer(metrics_text(pool, request), "text/plain; version=0.0.4");
+    });
+}
+
+}  // namespace shimmy::serve

@@ -1,0 +1,469 @@
+#include "serve/api/ollama_api.h"
+
+#include "base/files.h"
+#include "gguf/model_info.h"
+#include "serve/api/completion.h"
+#include "serve/api/openai_api.h"
+#include "serve/api/shapes.h"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace shimmy::serve {
+
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+constexpr double NS_PER_MS = 1e6;
+// Whose API this is, which clients look at before they begin; /diag has shimmy's own.
+constexpr const char * OLLAMA_VERSION = "0.12.6";
+
+std::string iso_time(Clock::time_point time) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(Clock::to_time_t(time)));
+}
+
+int64_t to_ns(const Json & timings, const char * key) {
+    return timings.is_object() ? std::llround(number_of(timings, key, 0.0) * NS_PER_MS) : 0;
+}
+
+// "options" of a request, in OpenAI's and llama.cpp's names.
+void set_options(Json & body, const Json & request) {
+    Json options = request.value("options", Json::object());
+    if (options.is_null()) options = Json::object();
+    if (!options.is_object()) throw HttpError(400, "\"options\" must be an object");
+    for (const auto & [ours, theirs] : std::initializer_list<std::pair<const char *, const char *>>{
+             {"temperature", "temperature"},
+             {"top_p", "top_p"},
+             {"top_k", "top_k"},
+             {"min_p", "min_p"},
+             {"seed", "seed"},
+             {"stop", "stop"},
+             {"repeat_penalty", "repeat_penalty"},
+             {"repeat_last_n", "repeat_last_n"},
+             {"presence_penalty", "presence_penalty"},
+             {"frequency_penalty", "frequency_penalty"},
+             {"max_tokens", "num_predict"},
+         }) {
+        if (options.contains(theirs)) body[ours] = options[theirs];
+    }
+    const Json format = request.value("format", Json());
+    if (format.is_null() || format == "") return;
+    body["response_format"] = format == "json" ? Json{{"type", "json_object"}}
+                                               : Json{{"type", "json_schema"}, {"json_schema", {{"schema", format}}}};
+}
+
+// Whether and how hard the model is to think, as its template takes it.
+void set_thinking(Json & body, const Json & request) {
+    const Json think = request.value("think", Json());
+    if (think.is_null()) return;
+    if (think.is_boolean()) {
+        body["chat_template_kwargs"] = {{"enable_thinking", think}};
+    } else if (think.is_string()) {
+        body["reasoning_effort"] = think;
+    } else {
+        throw HttpError(400, "\"think\" must be true, false or a level");
+    }
+}
+
+// Messages in OpenAI's form. There, a tool call's arguments are JSON text, and its
+// answer names it by an id; some templates want nine letters and digits.
+class Messages {
+public:
+    Json converted(Json message) {
+        if (!message.is_object()) throw HttpError(400, "a message must be an object");
+        if (!message.value("images", Json()).empty())
+            throw HttpError(400, "images are not supported: the models here read text");
+        message.erase("images");
+        message.erase("thinking");
+        if (string_of(message, "role", "") == "tool") name_call(message);
+        if (message.contains("tool_calls") && message["tool_calls"].empty()) message.erase("tool_calls");
+        if (!message.contains("tool_calls")) return message;
+        open_.clear();
+        for (Json & call : message["tool_calls"]) {
+            call["type"] = "function";
+            if (string_of(call, "id", "").empty()) call["id"] = fmt::format("call{:05}", n_calls_++);
+            open_.push_back({string_of(call["function"], "name", ""), call["id"].get<std::string>()});
+            Json & arguments = call["function"]["arguments"];
+            if (!arguments.is_string()) arguments = arguments.dump();
+        }
+        return message;
+    }
+
+private:
+    struct Call {
+        std::string name;
+        std::string id;
+    };
+
+    // The call that this answers: the first of its name, or else the first that is
+    // not answered yet.
+    void name_call(Json & message) {
+        if (message.contains("tool_call_id") || open_.empty()) return;
+        const std::string name = string_of(message, "tool_name", string_of(message, "name", ""));
+        auto call = std::find_if(open_.begin(), open_.end(), [&](const Call & one) { return one.name == name; });
+        if (call == open_.end()) call = open_.begin();
+        message["tool_call_id"] = call->id;
+        open_.erase(call);
+    }
+
+    std::vector<Call> open_;
+    int n_calls_ = 0;
+};
+
+Json to_ollama(const Json & calls) {
+    Json result = Json::array();
+    for (const Json & call : calls) {
+        const Json arguments = Json::parse(string_of(call, "arguments", "{}"), nullptr, /*allow_exceptions=*/false);
+        result.push_back({{"function",
+                           {{"name", string_of(call, "name", "")},
+                            {"arguments", arguments.is_discarded() ? Json::object() : arguments}}}});
+    }
+    return result;
+}
+
+Json chat_body(const Json & request) {
+    if (!request.contains("messages") || !request["messages"].is_array())
+        throw HttpError(400, "\"messages\" must be an array");
+    Json body{{"messages", Json::array()}};
+    Messages messages;
+    for (const Json & message : request["messages"])
+        body["messages"].push_back(messages.converted(message));
+    for (const char * key : {"tools", "tool_choice"}) {  // the second is OpenAI's: Ollama has nothing for it
+        if (request.contains(key) && !request[key].is_null()) body[key] = request[key];
+    }
+    set_thinking(body, request);
+    set_options(body, request);
+    return body;
+}
+
+Json generate_body(const Json & request, bool has_chat_template) {
+    const std::string prompt = string_of(request, "prompt", "");
+    const std::string system = string_of(request, "system", "");
+    if (!request.value("images", Json()).empty())
+        throw HttpError(400, "images are not supported: the models here read text");
+    Json body;
+    if (bool_of(request, "raw", false) || !has_chat_template) {
+        body["prompt"] = prompt;
+    } else {
+        body["messages"] = Json::array();
+        if (!system.empty()) body["messages"].push_back({{"role", "system"}, {"content", system}});
+        body["messages"].push_back({{"role", "user"}, {"content", prompt}});
+        set_thinking(body, request);
+    }
+    set_options(body, request);
+    return body;
+}
+
+// A completion written as Ollama's lines: one object per piece, the last with "done"
+// and the figures.
+class Lines {
+public:
+    Lines(std::shared_ptr<Completion> completion, bool chat, Clock::time_point asked, Clock::time_point loaded)
+        : completion_(std::move(completion)),
+          model_(completion_->model_name()),
+          chat_(chat),
+          asked_(asked),
+          loaded_(loaded) {}
+
+    // Called when the answer is whole and the model is not used any more.
+    void on_end(std::function<void()> function) {
+        on_end_ = [this, function = std::move(function)] {
+            completion_.reset();
+            function();
+        };
+    }
+
+    // False after the last.
+    bool next(Json & line) {
+        const std::optional<Piece> piece = completion_->next();
+        if (!piece && chat_ && !calls_.empty()) {  // some clients read no calls from the line that ends
+            line = head(false);
+            set_text(line, "", "");
+            line["message"]["tool_calls"] = to_ollama(std::exchange(calls_, Json()));
+            return true;
+        }
+        if (!piece) {
+            line = last_line("");
+            if (on_end_) on_end_();
+            return false;
+        }
+        add_tool_calls(calls_, piece->tool_calls);
+        if (!piece->finish_reason.empty()) finish_reason_ = piece->finish_reason;
+        if (!piece->usage.is_null()) usage_ = piece->usage;
+        if (!piece->timings.is_null()) timings_ = piece->timings;
+        if (!piece->text.empty() || !piece->reasoning.empty()) {
+            line = head(false);
+            set_text(line, piece->text, piece->reasoning);
+        }
+        return true;
+    }
+
+    Json whole() {
+        Piece all = read_whole(*completion_);
+        calls_ = all.tool_calls;
+        finish_reason_ = all.finish_reason;
+        usage_ = all.usage;
+        timings_ = all.timings;
+        Json line = last_line(all.text, all.reasoning);
+        if (on_end_) on_end_();
+        return line;
+    }
+
+private:
+    Json head(bool done) const { return {{"model", model_}, {"created_at", iso_time(Clock::now())}, {"done", done}}; }
+
+    void set_text(Json & line, const std::string & text, const std::string & reasoning) const {
+        if (!chat_) {
+            line["response"] = text;
+            if (!reasoning.empty()) line["thinking"] = reasoning;
+            return;
+        }
+        line["message"] = {{"role", "assistant"}, {"content", text}};
+        if (!reasoning.empty()) line["message"]["thinking"] = reasoning;
+    }
+
+    Json last_line(const std::string & text, const std::string & reasoning = "") const {
+        Json line = head(true);
+        set_text(line, text, reasoning);
+        if (chat_ && !calls_.empty()) line["message"]["tool_calls"] = to_ollama(calls_);
+        line["done_reason"] = finish_reason_ == "length" ? "length" : "stop";
+        line["total_duration"] = ns_between(asked_, Clock::now());
+        line["load_duration"] = ns_between(asked_, loaded_);
+        line["prompt_eval_count"] = usage_.is_object() ? integer_of(usage_, "prompt_tokens", 0) : 0;
+        line["prompt_eval_duration"] = to_ns(timings_, "prompt_ms");
+        line["eval_count"] = usage_.is_object() ? integer_of(usage_, "completion_tokens", 0) : 0;
+        line["eval_duration"] = to_ns(timings_, "predicted_ms");
+        return line;
+    }
+
+    static int64_t ns_between(Clock::time_point start, Clock::time_point end) {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(end - start).count();
+    }
+
+    std::shared_ptr<Completion> completion_;
+    std::string model_;
+    std::function<void()> on_end_;
+    bool chat_;
+    Clock::time_point asked_;
+    Clock::time_point loaded_;
+    Json calls_;
+    Json usage_;
+    Json timings_;
+    std::string finish_reason_;
+};
+
+Answer stream(std::shared_ptr<Lines> lines) {
+    return stream_answer("application/x-ndjson", [lines = std::move(lines)](std::string & part) {
+        Json line;
+        bool more = false;
+        try {
+            more = lines->next(line);
+        } catch (const ClientGone &) {
+            throw;
+        } catch (const std::exception & error) {  // too late for a status
+            part = error_event(Shape::ollama, to_http_error(error));
+            return false;
+        }
+        if (!line.is_null()) part = to_text(line) + "\n";
+        return more;
+    });
+}
+
+bool ends_use(const Json & request) {
+    const Json keep_alive = request.value("keep_alive", Json());
+    return keep_alive == 0 || keep_alive == "0" || keep_alive == "0s";
+}
+
+// An empty request loads the model, or with "keep_alive": 0 unloads it: so Ollama's
+// own client does.
+Answer load_or_unload(ModelPool & pool, const Json & request, bool chat, const StopCheck & should_stop) {
+    const std::string name = string_of(request, "model", "");
+    const bool unload = ends_use(request);
+    Json answer{{"model", name}, {"created_at", iso_time(Clock::now())}};
+    if (unload) {
+        pool.unload(name, std::chrono::seconds(30));
+    } else {
+        pool.use(name, should_stop);
+    }
+    if (chat) {
+        answer["message"] = {{"role", "assistant"}, {"content", ""}};
+    } else {
+        answer["response"] = "";
+    }
+    answer["done"] = true;
+    answer["done_reason"] = unload ? "unload" : "load";
+    return json_answer(answer);
+}
+
+void unload_if_idle(ModelPool & pool, const std::string & name) {
+    try {
+        pool.unload(name, std::chrono::seconds(0));
+    } catch (const HttpError &) {  // somebody else uses it
+    }
+}
+
+Handler complete(ModelPool & pool, bool chat) {
+    return [&pool, chat](const Request & request) -> Answer {
+        const Clock::time_point asked = Clock::now();
+        const Json document = parse_object(request.body);
+        const bool empty =
+            chat ? document.value("messages", Json()).empty() : string_of(document, "prompt", "").empty();
+        if (empty) return load_or_unload(pool, document, chat, request.should_stop);
+        Lease lease = pool.use(string_of(document, "model", ""), request.should_stop);
+        const Clock::time_point loaded = Clock::now();
+        const Json body = chat ? chat_body(document) : generate_body(document, lease->loaded().has_chat_template);
+        auto completion = std::make_shared<Completion>(std::move(lease), request.path, body, request.should_stop);
+        auto lines = std::make_shared<Lines>(std::move(completion), chat, asked, loaded);
+        if (ends_use(document))
+            lines->on_end([&pool, name = string_of(document, "model", "")] { unload_if_idle(pool, name); });
+        return bool_of(document, "stream", true) ? stream(std::move(lines)) : json_answer(lines->whole());
+    };
+}
+
+std::string billions(uint64_t n_params) {
+    return fmt::format("{:.1f}B", static_cast<double>(n_params) / 1e9);
+}
+
+Json details(const ServedModel & model) {
+    return {{"parent_model", ""},
+            {"format", "gguf"},
+            {"family", model.arch},
+            {"families", Json::array({model.arch})},
+            {"parameter_size", billions(model.n_params)},
+            {"quantization_level", model.quantization}};
+}
+
+std::string modified_at(const ServedModel & model) {
+    std::error_code ignored;
+    const auto written = fs::last_write_time(model.path, ignored);
+    return iso_time(std::chrono::time_point_cast<Clock::duration>(std::chrono::file_clock::to_sys(written)));
+}
+
+// Of what the file is called, how large it is and when it was written: a hash of its
+// bytes takes minutes. Clients show its first twelve digits, and see by it that a
+// model has changed.
+std::string digest(const ServedModel & model) {
+    return sha256_hex(
+        fmt::format("{}\n{}\n{}\n{}", model.name, model.path.string(), model.size_bytes, modified_at(model)));
+}
+
+Json listed(const ServedModel & model) {
+    return {{"name", model.name},       {"model", model.name},     {"modified_at", modified_at(model)},
+            {"size", model.size_bytes}, {"digest", digest(model)}, {"details", details(model)}};
+}
+
+Json tags(const ModelPool & pool) {
+    Json models = Json::array();
+    for (const ModelStatus & status : pool.list())
+        models.push_back(listed(status.model));
+    return {{"models", models}};
+}
+
+Json running(const ModelPool & pool) {
+    Json models = Json::array();
+    for (const ModelStatus & status : pool.list()) {
+        if (!status.loaded) continue;
+        Json entry = listed(status.model);
+        const auto & memory = status.loaded->memory;
+        entry["size"] = memory.vram().total_bytes() + memory.host().total_bytes();
+        entry["size_vram"] = memory.vram().total_bytes();
+        entry["expires_at"] = "0001-01-01T00:00:00Z";  // Ollama's way to say never
+        entry["context_length"] = status.loaded->n_ctx;
+        models.push_back(std::move(entry));
+    }
+    return {{"models", models}};
+}
+
+Json capabilities_of(const std::string & chat_template, const ModelOptions & options) {
+    Json capabilities = Json::array({"completion"});
+    if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
+    if (chat_template.find("enable_thinking") != std::string::npos) capabilities.push_back("thinking");
+    if (options.embeddings) capabilities.push_back("embedding");
+    return capabilities;
+}
+
+Json show(const ModelPool & pool, const ModelOptions & options, const Json & request) {
+    std::string name = string_of(request, "model", "");
+    if (name.empty()) name = string_of(request, "name", "");
+    const ServedModel model = pool.status(name).model;
+    const gguf::ModelInfo info = gguf::read_model_info(model.path);
+    const std::string chat_template = options.chat_template.empty() ? info.chat_template : options.chat_template;
+    return {{"modelfile", "FROM " + model.name},
+            {"parameters", ""},
+            {"template", chat_template},
+            {"details", details(model)},
+            {"model_info",
+             {{"general.architecture", info.arch},
+              {"general.parameter_count", info.n_params},
+              {info.arch + ".context_length", info.n_ctx_train},
+              {info.arch + ".embedding_length", info.n_embd},
+              {info.arch + ".block_count", info.n_layers},
+              {info.arch + ".expert_count", info.n_expert},
+              {info.arch + ".expert_used_count", info.n_expert_used}}},
+            {"capabilities", capabilities_of(chat_template, options)},
+            {"modified_at", modified_at(model)}};
+}
+
+// What `input`, a text or a list of texts, means to the model.
+Json embed(ModelPool & pool, const Request & request, const Json & document, const char * key) {
+    const Json input = document.value(key, Json());
+    if (!input.is_string() && !input.is_array()) throw HttpError(400, fmt::format("\"{}\" is missing", key));
+    if (input.is_array() && input.empty()) return {{"data", Json::array()}};
+    Conversation conversation(pool.use(string_of(document, "model", ""), request.should_stop), request.path,
+                              "/v1/embeddings", {}, to_text({{"input", input}}), false, request.should_stop);
+    return Json::parse(conversation.rest());
+}
+
+Handler embeddings(ModelPool & pool) {
+    return [&pool](const Request & request) {
+        const Clock::time_point asked = Clock::now();
+        const Json document = parse_object(request.body);
+        const Json result = embed(pool, request, document, "input");
+        Json vectors = Json::array();
+        for (const Json & one : result["data"])
+            vectors.push_back(one["embedding"]);
+        return json_answer(
+            {{"model", string_of(document, "model", "")},
+             {"embeddings", vectors},
+             {"total_duration", std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - asked).count()},
+             {"load_duration", 0},
+             {"prompt_eval_count", result.value("usage", Json::object()).value("prompt_tokens", 0)}});
+    };
+}
+
+// The older path, of one text.
+Handler embedding(ModelPool & pool) {
+    return [&pool](const Request & request) {
+        const Json result = embed(pool, request, parse_object(request.body), "prompt");
+        return json_answer({{"embedding", result["data"].empty() ? Json::array() : result["data"][0]["embedding"]}});
+    };
+}
+
+}  // namespace
+
+void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & options) {
+    add_openai_api(front, pool);  // as Ollama has them on its address
+    front.set_error_format("/v1/", [](const HttpError & error) { return error_document(Shape::openai, error); });
+    front.set_error_format("/", [](const HttpError & error) { return error_document(Shape::ollama, error); });
+    front.get(
+        "/", [](const Request &) { return text_answer("Ollama is running", "text/plain"); }, Needs::nothing);
+    front.get("/api/version", [](const Request &) { return json_answer({{"version", OLLAMA_VERSION}}); });
+    front.get("/api/tags", [&pool](const Request &) { return json_answer(tags(pool)); });
+    front.get("/api/ps", [&pool](const Request &) { return json_answer(running(pool)); });
+    front.post("/api/show", [&pool, &options](const Request & request) {
+        return json_answer(show(pool, options, parse_object(request.body)));
+    });
+    front.post("/api/embed", embeddings(pool));
+    front.post("/api/embeddings", embedding(pool));
+    front.post("/api/chat", complete(pool, /*chat=*/true));
+    front.post("/api/generate", complete(pool, /*chat=*/false));
+}
+
+}  // namespace shimmy::serve

@@ -1,0 +1,12 @@
+// Ollama's API, as its own clients use it.
+#pragma once
+
+#include "serve/http/front.h"
+#include "serve/pool/model_pool.h"
+
+namespace shimmy::serve {
+
+// `options`: how models are loaded. They must outlive `front`.
+void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & options);
+
+}  // namespace shimmy::serve

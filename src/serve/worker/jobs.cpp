@@ -1,0 +1,230 @@
+#include "serve/worker/jobs.h"
+
+#include "serve/worker/responses.h"
+
+#include "base/error.h"
+
+#include "server-chat.h"
+#include "server-schema.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+namespace shimmy::serve::worker {
+
+namespace {
+
+const std::map<std::string, task_response_type> & completion_routes() {
+    static const std::map<std::string, task_response_type> routes{
+        {"/v1/chat/completions", TASK_RESPONSE_TYPE_OAI_CHAT},
+        {"/v1/completions", TASK_RESPONSE_TYPE_OAI_CMPL},
+        {"/v1/responses", TASK_RESPONSE_TYPE_OAI_RESP},
+        {"/v1/messages", TASK_RESPONSE_TYPE_ANTHROPIC},
+        {"/completion", TASK_RESPONSE_TYPE_NONE},
+        {"/infill", TASK_RESPONSE_TYPE_NONE},
+    };
+    return routes;
+}
+
+// ---- Prompts that cannot fit ----
+
+[[noreturn]] void refuse_length(size_t n_tokens, uint32_t n_ctx, const char * at_least) {
+    json error = format_error_response(
+        fmt::format("request ({}{} tokens) exceeds the available context size ({} tokens), try increasing it", at_least,
+                    n_tokens, n_ctx),
+        ERROR_TYPE_EXCEED_CONTEXT_SIZE);
+    error["n_prompt_tokens"] = n_tokens;
+    error["n_ctx"] = n_ctx;
+    throw JobError(std::move(error));
+}
+
+// Tokens that this becomes at least, whatever the tokenizer does.
+size_t least_tokens(const HostedModel & model, const json & prompt) {
+    if (prompt.is_string()) {
+        const std::string text = prompt.get<std::string>();
+        const auto n_bytes = model.keeps_spaces()
+                                 ? static_cast<ptrdiff_t>(text.size())
+                                 : std::count_if(text.begin(), text.end(), [](char c) { return c != ' '; });
+        return static_cast<size_t>(n_bytes) / model.longest_token_bytes();
+    }
+    if (prompt.is_number()) return 1;
+    if (prompt.is_object())
+        return prompt.contains("prompt_string") ? least_tokens(model, prompt.at("prompt_string")) : 0;
+    size_t n = 0;
+    if (prompt.is_array()) {
+        for (const json & part : prompt)
+            n += least_tokens(model, part);
+    }
+    return n;
+}
+
+// A prompt as llama.cpp takes it: a text, tokens, or a mixture; or several of these.
+bool holds_several(const json & prompt) {
+    return prompt.is_array() && !json_is_array_and_contains_numbers(prompt);
+}
+
+void require_length(const HostedModel & model, const json & prompt) {
+    const uint32_t n_ctx = model.loaded().n_ctx;
+    const auto check = [&](const json & one) {
+        const size_t n = least_tokens(model, one);
+        if (n > n_ctx) refuse_length(n, n_ctx, "at least ");
+    };
+    if (!holds_several(prompt)) return check(prompt);
+    for (const json & one : prompt)
+        check(one);
+}
+
+// Making tokens takes 60 times the text's memory: texts that are long have to take turns.
+constexpr size_t LONG_TEXT_BYTES = size_t{1} << 20;
+std::mutex long_texts;
+
+std::vector<server_tokens> tokenize(const HostedModel & model, const json & prompt, size_t body_bytes,
+                                    bool add_special) {
+    require_length(model, prompt);
+    std::unique_lock lock(long_texts, std::defer_lock);
+    if (body_bytes > LONG_TEXT_BYTES) lock.lock();
+    std::vector<server_tokens> inputs =
+        tokenize_input_prompts(model.vocab(), nullptr, prompt, add_special, true, mtmd_helper_init_opt_default());
+    const auto n_vocab = llama_vocab_n_tokens(model.vocab());
+    for (const server_tokens & input : inputs) {
+        for (const llama_token token : input.get_tokens()) {
+            if (token < 0 || token >= n_vocab)
+                throw JobError(ERROR_TYPE_INVALID_REQUEST, fmt::format("there is no token {}", token));
+        }
+    }
+    return inputs;
+}
+
+// ---- Text ----
+
+json chat_parameters(const HostedModel & model, json request) {
+    std::vector<raw_buffer> files;  // the models here read text
+    return oaicompat_chat_params_parse(request, model.meta().chat_params, files);
+}
+
+json infill_parameters(const HostedModel & model, json request, size_t body_bytes) {
+    const llama_vocab * vocab = model.vocab();
+    for (const llama_token token :
+         {llama_vocab_fim_pre(vocab), llama_vocab_fim_suf(vocab), llama_vocab_fim_mid(vocab)}) {
+        if (token == LLAMA_TOKEN_NULL)
+            throw JobError(ERROR_TYPE_NOT_SUPPORTED, "this model cannot fill in: it has no tokens for that");
+    }
+    for (const char * key : {"input_prefix", "input_suffix"}) {
+        if (!request.contains(key)) throw JobError(ERROR_TYPE_INVALID_REQUEST, fmt::format("\"{}\" is missing", key));
+        require_length(model, request.at(key));
+    }
+    const json extra = json_value(request, "input_extra", json::array());
+    for (const json & chunk : extra) {
+        if (!chunk.is_object() || !chunk.contains("text") || !chunk.at("text").is_string())
+            throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"input_extra\" must hold objects with a \"text\"");
+    }
+    const std::string prompt = json_value(request, "prompt", std::string());
+    const std::vector<server_tokens> tokens = tokenize(model, prompt, body_bytes, /*add_special=*/false);
+    const common_params & params = model.params();
+    request["prompt"] =
+        format_prompt_infill(vocab, request.at("input_prefix"), request.at("input_suffix"), extra, params.n_batch,
+                             params.n_predict, model.meta().slot_n_ctx, params.spm_infill, tokens.at(0).get_tokens());
+    return request;
+}
+
+json parameters(const HostedModel & model, const std::string & route, json request, size_t body_bytes) {
+    if (route == "/v1/chat/completions") return chat_parameters(model, std::move(request));
+    if (route == "/v1/responses")
+        return chat_parameters(
+            model, server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request))));
+    if (route == "/v1/messages") return chat_parameters(model, server_chat_convert_anthropic_to_oai(request));
+    if (route == "/infill") return infill_parameters(model, std::move(request), body_bytes);
+    if (!request.contains("prompt")) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"prompt\" is missing");
+    return request;
+}
+
+server_task make_task(const HostedModel & model, server_response_reader & reader, server_tokens tokens,
+                      const json & data, task_response_type shape, const std::string & id) {
+    server_task task(SERVER_TASK_TYPE_COMPLETION);
+    task.id = reader.get_new_id();
+    task.tokens = std::move(tokens);
+    task.params =
+        server_schema::eval_llama_cmpl_schema(model.vocab(), model.params(), model.meta().logit_bias_eog, data);
+    task.id_slot = json_value(data, "id_slot", -1);
+    if (task.id_slot < -1 || task.id_slot >= static_cast<int>(model.loaded().n_parallel))
+        throw JobError(ERROR_TYPE_INVALID_REQUEST,
+                       fmt::format("\"id_slot\" must be below {}, or -1", model.loaded().n_parallel));
+    task.params.res_type = shape;
+    task.params.oaicompat_cmpl_id = id;
+    task.params.oaicompat_model = model.meta().model_name;
+    return task;
+}
+
+}  // namespace
+
+bool is_completion(const std::string & route) {
+    return completion_routes().contains(route);
+}
+
+bool is_embedding(const std::string & route) {
+    return route == "/v1/embeddings" || route == "/embedding";
+}
+
+Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
+                    const std::string & body) {
+    json request = json::parse(body);
+    Job job;
+    if (route == "/v1/messages") job.stop_sequences = json_value(request, "stop_sequences", std::vector<std::string>());
+    const json data = parameters(model, route, std::move(request), body.size());
+    job.shape = completion_routes().at(route);
+    job.streams = json_value(data, "stream", false);
+    std::vector<server_tokens> inputs = tokenize(model, data.at("prompt"), body.size(), /*add_special=*/true);
+    common_chat_msg_delimiters delimiters =
+        common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
+    delimiters.tokenize(model.vocab());
+    const std::string id = gen_chatcmplid();
+    for (server_tokens & input : inputs) {
+        const size_t n_tokens = input.size();
+        if (n_tokens >= model.loaded().n_ctx) refuse_length(n_tokens, model.loaded().n_ctx, "");
+        server_task task = make_task(model, reader, std::move(input), data, job.shape, id);
+        if (route == "/infill") task.type = SERVER_TASK_TYPE_INFILL;
+        task.params.message_spans = task.tokens.find_message_spans(delimiters);
+        for (int i = 1; i < task.params.n_cmpl; ++i)
+            task.add_child(task.id, reader.get_new_id());
+        job.tasks.push_back(std::move(task));
+    }
+    return job;
+}
+
+Job make_embedding(const HostedModel & model, server_response_reader & reader, const std::string & route,
+                   const std::string & body) {
+    if (!model.params().embedding)
+        throw JobError(ERROR_TYPE_NOT_SUPPORTED, "embeddings need `shimmy serve --embeddings`");
+    Job job;
+    job.shape = route == "/v1/embeddings" ? TASK_RESPONSE_TYPE_OAI_EMBD : TASK_RESPONSE_TYPE_NONE;
+    const bool pools = model.meta().pooling_type != LLAMA_POOLING_TYPE_NONE;
+    if (job.shape != TASK_RESPONSE_TYPE_NONE && !pools)
+        throw JobError(ERROR_TYPE_INVALID_REQUEST, "--pooling none gives an embedding for each token: ask /embedding");
+    job.request = json::parse(body);
+    const bool has_input = job.request.contains("input");
+    if (!has_input && !job.request.contains("content"))
+        throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"input\" is missing");
+    if (!has_input) job.shape = TASK_RESPONSE_TYPE_NONE;  // "content" is llama.cpp's own
+    const std::string format = json_value(job.request, "encoding_format", std::string("float"));
+    if (format != "float" && format != "base64")
+        throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"encoding_format\" must be \"float\" or \"base64\"");
+    job.base64 = format == "base64";
+    const int normalize = json_value(job.request, "embd_normalize", model.params().embd_normalize);
+    const json & input = job.request.at(has_input ? "input" : "content");
+    for (server_tokens & tokens : tokenize(model, input, body.size(), /*add_special=*/true)) {
+        if (tokens.empty()) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"input\" must not be empty");
+        // Whole in one batch, and within the context.
+        const auto most = std::min(model.loaded().n_ctx, static_cast<uint32_t>(model.params().n_ubatch));
+        if (tokens.size() > most) refuse_length(tokens.size(), most, "");
+        server_task task(SERVER_TASK_TYPE_EMBEDDING);
+        task.id = reader.get_new_id();
+        task.tokens = std::move(tokens);
+        task.params.res_type = job.shape;
+        task.params.embd_normalize = normalize;
+        job.tasks.push_back(std::move(task));
+    }
+    return job;
+}
+
+}  // namespace shimmy::serve::worker

@@ -1,0 +1,49 @@
+// Requests as llama.cpp's tasks: parsed, with the chat template applied and turned into tokens, within the bounds of
+// the model.
+#pragma once
+
+#include "base/error.h"
+#include "serve/worker/channel.h"
+#include "serve/worker/hosted_model.h"
+
+#include "server-task.h"
+
+#include <string>
+#include <vector>
+
+namespace shimmy::serve::worker {
+
+// An error of llama.cpp's kind, {"code", "message", "type", …}.
+class JobError : public Error {
+public:
+    JobError(error_type type, const std::string & message)
+        : Error(message), document_(format_error_response(message, type)) {}
+    explicit JobError(json document)
+        : Error(document.at("message").get<std::string>()), document_(std::move(document)) {}
+    const json & document() const { return document_; }
+
+private:
+    json document_;
+};
+
+struct Job {
+    task_response_type shape = TASK_RESPONSE_TYPE_NONE;
+    bool streams = false;
+    std::vector<server_task> tasks;
+    std::vector<std::string> stop_sequences;  // that the client named, in Anthropic's API
+    // Embeddings:
+    json request;  // as it came
+    bool base64 = false;
+};
+
+// True where the route is answered by generated text.
+bool is_completion(const std::string & route);
+bool is_embedding(const std::string & route);
+
+// Throws JobError, or what llama.cpp throws for a request that it does not like.
+Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
+                    const std::string & body);
+Job make_embedding(const HostedModel & model, server_response_reader & reader, const std::string & route,
+                   const std::string & body);
+
+}  // namespace shimmy::serve::worker

@@ -1,0 +1,162 @@
+// The parts of the server that need no process: events, metrics, back-off, errors, frames.
+#include "serve/api/prometheus.h"
+#include "serve/api/shapes.h"
+#include "serve/api/sse.h"
+#include "serve/pool/back_off.h"
+#include "serve/wire/documents.h"
+#include "serve/wire/frames.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace shimmy::serve {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(Sse, EventsAreWholeHoweverTheyAreCut) {
+    const std::string stream =
+        "data: {\"a\":1}\n\n:\n\nevent: x\ndata: one\ndata: two\n\ndata:no space\n\ndata: [DONE]\n\n";
+    const std::vector<std::string> expected{"{\"a\":1}", "one\ntwo", "no space", "[DONE]"};
+    EXPECT_EQ(SseReader().feed(stream), expected);
+    for (size_t cut = 1; cut < stream.size(); ++cut) {
+        SseReader reader;
+        std::vector<std::string> events = reader.feed(stream.substr(0, cut));
+        for (std::string & event : reader.feed(stream.substr(cut)))
+            events.push_back(std::move(event));
+        EXPECT_EQ(events, expected) << cut;
+    }
+    EXPECT_TRUE(SseReader().feed("data: not whole\n").empty());
+}
+
+TEST(Prometheus, LinesOfOneNameStandTogether) {
+    Metrics metrics;
+    metrics.describe("own", "gauge", "What it is");
+    metrics.add("own", "model=" + label_value("a\"b\\c\n"), "1");
+    metrics.add_text("# HELP llama:x Help\n# TYPE llama:x counter\nllama:x 5\n", "model=\"a\"");
+    metrics.add_text("# HELP llama:x Help\n# TYPE llama:x counter\nllama:x 7\n", "model=\"b\"");
+    EXPECT_EQ(metrics.text(),
+              "# HELP llama:x Help\n# TYPE llama:x counter\nllama:x{model=\"a\"} 5\nllama:x{model=\"b\"} 7\n"
+              "# HELP own What it is\n# TYPE own gauge\nown{model=\"a\\\"b\\\\c \"} 1\n");
+}
+
+TEST(BackOff, WaitsLongerWithEveryDeathInARow) {
+    BackOff back_off;
+    BackOff::Clock::time_point now{};
+    EXPECT_EQ(back_off.wait(now), milliseconds(0));
+    std::vector<int64_t> waits;
+    for (int i = 0; i < 10; ++i) {
+        back_off.note_death(now, seconds(1));
+        waits.push_back(back_off.wait(now).count());
+        now += back_off.wait(now);
+        EXPECT_EQ(back_off.wait(now), milliseconds(0));
+    }
+    EXPECT_EQ(waits, (std::vector<int64_t>{0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000}));
+    back_off.note_death(now, seconds(60));
+    EXPECT_EQ(back_off.wait(now), milliseconds(0)) << "it had lived for long";
+    EXPECT_EQ(back_off.n_deaths(), 1);
+}
+
+TEST(Shapes, EachApiHasItsOwnErrors) {
+    const HttpError error(503, "gone");
+    EXPECT_EQ(error_event(Shape::openai, error),
+              "data: {\"error\":{\"code\":503,\"message\":\"gone\",\"type\":\"unavailable_error\"}}\n\n");
+    EXPECT_EQ(
+        error_event(Shape::anthropic, error),
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"gone\"}}\n\n");
+    EXPECT_EQ(error_event(Shape::ollama, error), "{\"error\":\"gone\"}\n");
+    EXPECT_TRUE(error_event(Shape::responses, error).starts_with("event: error\ndata: {\"type\":\"error\""));
+    EXPECT_EQ(error_document(Shape::anthropic, HttpError(404, "no"))["error"]["type"], "not_found_error");
+    const Json with_more{{"code", 400}, {"message", "long"}, {"n_ctx", 512}};
+    EXPECT_EQ(error_document(Shape::openai, HttpError(with_more))["error"]["n_ctx"], 512);
+}
+
+TEST(Frames, ArriveWholeAndInOrder) {
+    auto [ours, theirs] = wire::socket_pair();
+    const std::string large(5'000'000, 'x');
+    std::thread sender([&theirs = theirs, &large] {
+        EXPECT_TRUE(wire::send_frame(theirs, wire::Kind::head, ""));
+        EXPECT_TRUE(wire::send_frame(theirs, wire::Kind::data, large));
+        EXPECT_TRUE(wire::send_frame(theirs, wire::Kind::end, "figures"));
+        theirs.close();
+    });
+    wire::FrameReader reader(ours);
+    wire::Frame frame;
+    for (const auto & [kind, payload] : {std::pair{wire::Kind::head, std::string()}, std::pair{wire::Kind::data, large},
+                                         std::pair{wire::Kind::end, std::string("figures")}}) {
+        ASSERT_EQ(reader.read(frame, seconds(60)), wire::FrameReader::Got::frame);
+        EXPECT_EQ(frame.kind, kind);
+        EXPECT_TRUE(frame.payload == payload);
+    }
+    sender.join();
+    EXPECT_EQ(reader.read(frame, seconds(60)), wire::FrameReader::Got::closed);
+    EXPECT_FALSE(wire::send_frame(ours, wire::Kind::ask, large)) << "nobody is there";
+}
+
+TEST(Frames, NothingYetIsNotTheEnd) {
+    auto [ours, theirs] = wire::socket_pair();
+    wire::FrameReader reader(ours);
+    wire::Frame frame;
+    EXPECT_EQ(reader.read(frame, milliseconds(1)), wire::FrameReader::Got::nothing_yet);
+    EXPECT_TRUE(wire::send_frame(theirs, wire::Kind::data, "a"));
+    EXPECT_EQ(reader.read(frame, seconds(60)), wire::FrameReader::Got::frame);
+}
+
+TEST(Frames, ASocketThatIsHandedOverWorks) {
+    auto [control, their_control] = wire::socket_pair();
+    {
+        auto [ours, theirs] = wire::socket_pair();
+        ASSERT_TRUE(wire::send_socket(control, theirs));
+        theirs.close();
+        std::optional<wire::Socket> received = wire::receive_socket(their_control);
+        ASSERT_TRUE(received);
+        EXPECT_TRUE(wire::send_frame(*received, wire::Kind::data, "a"));
+        wire::FrameReader reader(ours);
+        wire::Frame frame;
+        EXPECT_EQ(reader.read(frame, seconds(60)), wire::FrameReader::Got::frame);
+        received->close();
+        EXPECT_EQ(reader.read(frame, seconds(60)), wire::FrameReader::Got::closed);
+    }
+    control.close();
+    EXPECT_FALSE(wire::receive_socket(their_control));
+}
+
+TEST(Documents, ComeBackAsTheyWere) {
+    ModelOptions options;
+    options.load.path = "/models/\xff.gguf";  // no UTF-8
+    options.load.placement = engine::Placement::partial(3);
+    options.load.n_ctx = 77;
+    options.load.warm_up = false;
+    options.backends = {"vulkan", "off", "a:1"};
+    options.stall_limit = seconds(5);
+    const Json document = Json::parse(wire::to_json("name", options).dump());
+    const ModelOptions back = wire::options_from(document);
+    EXPECT_EQ(back.load.path, options.load.path);
+    EXPECT_EQ(back.load.placement, options.load.placement);
+    EXPECT_EQ(back.load.n_ctx, 77U);
+    EXPECT_FALSE(back.load.warm_up);
+    EXPECT_EQ(back.backends.rpc_servers, "a:1");
+    EXPECT_EQ(back.stall_limit, seconds(5));
+    EXPECT_EQ(wire::name_from(document), "name");
+
+    Loaded loaded;
+    loaded.n_ctx = 512;
+    loaded.memory.buffers = {{"CPU", "CPU_Mapped", true, 1, 2, 3}};
+    loaded.experts = {{4, {"MoE"}, 10, 9}};
+    const Loaded again = wire::loaded_from(Json::parse(wire::to_json(loaded).dump()));
+    EXPECT_EQ(again.n_ctx, 512U);
+    EXPECT_EQ(again.memory.host().total_bytes(), 6U);
+    ASSERT_EQ(again.experts.size(), 1U);
+    EXPECT_EQ(again.experts[0].layer, 4);
+    EXPECT_EQ(again.experts[0].host_bytes, 9U);
+
+    wire::Ask ask;
+    ask.route = "/v1/chat/completions";
+    ask.accepted = wire::Ask::Clock::now();
+    EXPECT_EQ(wire::ask_from(Json::parse(wire::to_json(ask).dump())).accepted, ask.accepted);
+}
+
+}  // namespace
+}  // namespace shimmy::serve
