@@ -350,6 +350,46 @@ TEST_F(ServeApis, AnthropicsStopsAreNamed) {
               "error");
 }
 
+// The begun answer makes the small model call a tool.
+TEST(ServeTools, TheOneThatIsNamedAndNoneAreWhatTheySay) {
+    ServerProcess server({"--model", tiny_moe().string(), "--chat-template-file",
+                          SHIMMY_LLAMA_DIR "/models/templates/mistralai-Mistral-Nemo-Instruct-2407.jinja"});
+    const Json schema{{"type", "object"},
+                      {"properties", {{"city", {{"type", "string"}, {"enum", {"Berlin", "Paris"}}}}}},
+                      {"required", {"city"}}};
+    const auto function = [&](const char * name) {
+        return Json{{"type", "function"}, {"function", {{"name", name}, {"parameters", schema}}}};
+    };
+    const Json messages = Json::array({{{"role", "user"}, {"content", "weather?"}}});
+    const auto choose = [&](const char * name) {
+        return server.post("/v1/chat/completions",
+                           {{"messages", messages},
+                            {"max_tokens", 3},
+                            {"tools", Json::array({function("one"), function("two")})},
+                            {"tool_choice", {{"type", "function"}, {"function", {{"name", name}}}}}});
+    };
+    EXPECT_EQ(choose("two").status, 200);
+    const HttpReply unknown = choose("three");
+    EXPECT_EQ(unknown.status, 400);
+    EXPECT_NE(unknown.body.find("three"), std::string::npos) << unknown.body;
+    const Json begun =
+        Json::array({{{"role", "user"}, {"content", "weather?"}},
+                     {{"role", "assistant"},
+                      {"content", "[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": {\"city\": \""}}});
+    Json request{{"max_tokens", 60},
+                 {"temperature", 0},
+                 {"messages", begun},
+                 {"tools", Json::array({{{"name", "get_weather"}, {"input_schema", schema}}})}};
+    for (const auto & [choice, calls] :
+         {std::pair{Json{{"type", "any"}}, true}, std::pair{Json{{"type", "none"}}, false}}) {
+        request["tool_choice"] = choice;
+        const std::string body = server.post("/v1/messages", request).body;
+        EXPECT_EQ(body.find("\"tool_use\"") != std::string::npos, calls) << choice << body;
+    }
+    request["tool_choice"] = {{"type", "tool"}, {"name", "nobody"}};
+    EXPECT_EQ(server.post("/v1/messages", request).status, 400);
+}
+
 TEST_F(ServeApis, ChoicesAreAllCounted) {
     const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
     const Json answer =

@@ -1,6 +1,7 @@
 #include "serve/worker/jobs.h"
 
 #include "serve/worker/responses.h"
+#include "serve/worker/tool_choice.h"
 
 #include "base/error.h"
 
@@ -129,11 +130,14 @@ json infill_parameters(const HostedModel & model, json request, size_t body_byte
 }
 
 json parameters(const HostedModel & model, const std::string & route, json request, size_t body_bytes) {
-    if (route == "/v1/chat/completions") return chat_parameters(model, std::move(request));
+    if (route == "/v1/chat/completions") return chat_parameters(model, with_tool_choice(std::move(request)));
     if (route == "/v1/responses")
         return chat_parameters(
-            model, server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request))));
-    if (route == "/v1/messages") return chat_parameters(model, server_chat_convert_anthropic_to_oai(request));
+            model,
+            with_tool_choice(server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request)))));
+    if (route == "/v1/messages")
+        return chat_parameters(model,
+                               server_chat_convert_anthropic_to_oai(with_anthropic_tool_choice(std::move(request))));
     if (route == "/infill") return infill_parameters(model, std::move(request), body_bytes);
     if (!request.contains("prompt")) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"prompt\" is missing");
     return request;
