@@ -3,6 +3,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <string>
 
 #include "ggml-backend-impl.h"
 #include "ggml-moe.h"
@@ -91,11 +92,19 @@ ggml_backend_buffer_type_t buffer_type() {
     return &t;
 }
 
+// llama.cpp's --split-mode tensor makes one device out of all whose buffer type is not the CPU's, whatever their own type,
+// and gives each a share of every tensor; one that cannot compute a whole model ends the process there. It asks for the
+// buffer type out of the blue. Whoever would use it has asked the device directly before for its type (llama.cpp when it
+// lists buffer types for the weights in host memory), for its properties (when it maps a file), or for a backend (when it
+// creates a context). So only these are told.
+thread_local bool type_is_wanted = false;  // by what this thread asked last
+
 // ---- backend ----
 
 const char * backend_name(ggml_backend_t) { return "MoE"; }
 
 void backend_free(ggml_backend_t b) {
+    type_is_wanted = false;
     delete static_cast<moe::Context *>(b->context);
     delete b;
 }
@@ -135,6 +144,7 @@ ggml_guid_t backend_guid() {
 }
 
 ggml_backend_t device_init(ggml_backend_dev_t dev, const char *) {
+    type_is_wanted = true;
     probe_tokens = kMostSequences;
     try {
         auto * c = new moe::Context;
@@ -152,39 +162,45 @@ ggml_backend_t device_init(ggml_backend_dev_t dev, const char *) {
 
 // ---- device ----
 
-const char * device_name(ggml_backend_dev_t) { return "MoE"; }
+const char * device_name(ggml_backend_dev_t) {
+    type_is_wanted = false;
+    return "MoE";
+}
 
 const char * device_description(ggml_backend_dev_t) {
-    static char text[64] = "";
-    if (text[0] == '\0') {
-        std::strcpy(text, "CPU experts, ");
-        std::strncat(text, moe::kernels().name, sizeof text - std::strlen(text) - 1);
-    }
-    return text;
+    static const std::string text = std::string("CPU experts, ") + moe::kernels().name;
+    return text.c_str();
 }
 
 // Its memory is the host's, which the CPU device reports.
 void device_memory(ggml_backend_dev_t, size_t * free, size_t * total) { *free = *total = 0; }
 
-enum ggml_backend_dev_type device_type(ggml_backend_dev_t) { return GGML_BACKEND_DEVICE_TYPE_ACCEL; }
+enum ggml_backend_dev_type device_type(ggml_backend_dev_t) {
+    type_is_wanted = true;
+    return GGML_BACKEND_DEVICE_TYPE_ACCEL;
+}
 
 void device_props(ggml_backend_dev_t dev, ggml_backend_dev_props * p) {
     *p = ggml_backend_dev_props{};
     p->name        = device_name(dev);
     p->description = device_description(dev);
+    type_is_wanted = true;
     p->type        = GGML_BACKEND_DEVICE_TYPE_ACCEL;
     p->caps.buffer_from_host_ptr = true;
     p->caps.mmap_support         = true;
 }
 
-ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t) { return buffer_type(); }
+ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t) { return type_is_wanted ? buffer_type() : ggml_backend_cpu_buffer_type(); }
 
 ggml_backend_buffer_t device_buffer_from_ptr(ggml_backend_dev_t, void * ptr, size_t size, size_t) {
     auto * m = new (std::nothrow) Mapped{ptr};
     return m == nullptr ? nullptr : ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
 }
 
-bool device_supports_op(ggml_backend_dev_t, const ggml_tensor * op) { return moe::supports_op(op) && !may_be_probe(op); }
+bool device_supports_op(ggml_backend_dev_t, const ggml_tensor * op) {
+    type_is_wanted = false;
+    return moe::supports_op(op) && !may_be_probe(op);
+}
 bool device_supports_buft(ggml_backend_dev_t, ggml_backend_buffer_type_t buft) { return ggml_backend_buft_is_host(buft); }
 
 ggml_backend_dev_t device() {
