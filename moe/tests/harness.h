@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "ggml-moe.h"
 #include "ggml.h"
 
 namespace moe_test {
 
-// The plugin named by GGML_MOE_PLUGIN, loaded once.
+// The plugin: each test program has its own way to get at it.
 ggml_backend_reg_t plugin();
 template <class Fn> Fn proc(const char * name) { return reinterpret_cast<Fn>(ggml_backend_reg_get_proc_address(plugin(), name)); }
 
@@ -50,8 +51,14 @@ public:
     ggml_tensor * weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data, const char * name = "");
     ggml_tensor * input(std::vector<int64_t> ne, const std::vector<float> & data);
     ggml_tensor * ids(std::vector<int64_t> ne, const std::vector<int32_t> & data);
+    // Adds a tensor, and what it is computed from, to the graph before all that is added later.
+    void expand(ggml_tensor * t) { ggml_build_forward_expand(graph_, t); }
     // Computes `out` and returns it. Bytes after it in memory are checked; `canary_ok` tells.
     std::vector<float> compute(ggml_tensor * out, int repeats = 1);
+    // Memory that is not needed any more is used again, as in llama.cpp; there is no canary then.
+    void reuse_memory() { reuse_memory_ = true; }
+    std::vector<float> read(const ggml_tensor * t) const;
+    ggml_cgraph * graph() { return graph_; }
     bool canary_ok() const { return canary_ok_; }
     ggml_backend_t backend() { return backend_; }
 
@@ -62,6 +69,9 @@ private:
     ggml_backend_t backend_;
     ggml_context * weights_;
     ggml_context * ctx_;
+    ggml_cgraph * graph_;
+    ggml_gallocr_t allocator_ = nullptr;
+    bool reuse_memory_ = false;
     std::vector<Value> values_;
     std::vector<ggml_backend_buffer_t> buffers_;
     bool canary_ok_ = false;

@@ -6,6 +6,15 @@
 
 #include "harness.h"
 
+// The one that GGML_MOE_PLUGIN names.
+ggml_backend_reg_t moe_test::plugin() {
+    static ggml_backend_reg_t reg = [] {
+        const char * path = std::getenv("GGML_MOE_PLUGIN");
+        return path ? ggml_backend_load(path) : nullptr;
+    }();
+    return reg;
+}
+
 int main(int argc, char ** argv) {
     testing::InitGoogleTest(&argc, argv);
     if (moe_test::plugin() == nullptr) {

@@ -29,6 +29,7 @@ TEST(Backend, IsAnAcceleratorThatMapsFiles) {
     EXPECT_TRUE(p.caps.buffer_from_host_ptr);
     EXPECT_TRUE(p.caps.mmap_support);
     EXPECT_TRUE(ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device())));
+    EXPECT_STREQ(ggml_backend_buft_name(ggml_backend_dev_buffer_type(device())), "MoE");
     EXPECT_STREQ(ggml_backend_dev_name(device()), "MoE");
 }
 
@@ -118,14 +119,18 @@ TEST(Backend, SeveralProductsOfOneInput) {
 }
 
 TEST(Backend, TwoBackendsAtOnce) {
-    const auto work = [] {
+    const auto result = [](uint32_t seed, int repeats) {
         Graph g(true, 2);
-        const auto w = quantize(GGML_TYPE_Q4_0, normals(512 * 64, 3), 512);
-        g.compute(ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_Q4_0, {512, 64}, w), g.input({512, 9}, normals(512 * 9, 4))), 20);
+        const auto w = quantize(GGML_TYPE_Q4_0, normals(512 * 64, seed), 512);
+        return g.compute(ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_Q4_0, {512, 64}, w), g.input({512, 9}, normals(512 * 9, seed + 1))), repeats);
     };
-    std::thread other(work);
-    work();
+    const auto one = result(3, 1), two = result(5, 1);
+    std::vector<float> beside;
+    std::thread other([&] { beside = result(5, 20); });
+    EXPECT_EQ(result(3, 20), one);
     other.join();
+    EXPECT_EQ(beside, two);
+    EXPECT_NE(one, two);
 }
 
 TEST(Backend, CountsHitsAndBytes) {

@@ -25,7 +25,7 @@ inline void cpu_relax() {
 // All threads of a region meet here.
 class Barrier {
 public:
-    void reset(int n) { n_ = n; waiting_.store(0, std::memory_order_relaxed); }
+    void reset(int n) { n_ = n; }
     void wait();
 
 private:

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "graph.h"
 #include "tensor.h"
 
 namespace moe {

@@ -3,55 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "work.h"
+
 namespace moe {
 
 namespace {
-
-// Hands out items 0..total-1 in runs. A claim moves the counter's cache line from core to core, which takes 0.1 us, and an
-// item of one activation row takes a few microseconds: runs are long at first, and shrink so that threads end together.
-// Neighbours also lie one after another in memory. A thread always holds one run more than it works on, so that it can
-// prefetch its next item.
-class Work {
-public:
-    // rows: activation rows that an item multiplies, on average
-    Work(std::atomic<int64_t> & counter, int64_t total, int threads, int64_t rows)
-        : counter_(counter), total_(total), threads_(threads),
-          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})), ahead_(claim()) {}
-
-    // item: what to do now; next: what this thread does after it, or -1
-    bool take(int64_t & item, int64_t & next) {
-        if (now_.empty()) {
-            now_ = ahead_;
-            if (now_.empty()) { return false; }
-            ahead_ = claim();
-        }
-        item = now_.first++;
-        next = !now_.empty() ? now_.first : !ahead_.empty() ? ahead_.first : -1;
-        return true;
-    }
-
-private:
-    struct Run {
-        int64_t first = 0, end = 0;
-        bool empty() const { return first == end; }
-    };
-    static constexpr int64_t kMaxRunRows = 32;
-
-    Run claim() {
-        int64_t first = counter_.load(std::memory_order_relaxed), n = 0;
-        do {
-            if (first == total_) { return {}; }
-            n = std::clamp((total_ - first) / (4 * threads_), int64_t{1}, max_run_);
-        } while (!counter_.compare_exchange_weak(first, first + n, std::memory_order_relaxed));
-        return {first, first + n};
-    }
-
-    std::atomic<int64_t> & counter_;
-    int64_t total_;
-    int64_t threads_;
-    int64_t max_run_;
-    Run now_, ahead_;
-};
 
 struct Thread {
     const uint8_t ** x;     // [kMaxChunk]
@@ -81,7 +37,7 @@ void quantize_phase(const Phase & p, std::atomic<int64_t> & counter, int threads
     }
 }
 
-int32_t slots_of(const Routing & r) { return r.groups > 0 ? r.begin[r.groups] : 0; }
+int32_t slots_of(const Routing & r) { return r.begin[r.groups]; }
 
 int tiles_of(const Job & job, const Weights & w) { return (w.rows + job.table->tile_rows - 1) / job.table->tile_rows; }
 
@@ -152,8 +108,13 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     }
 }
 
-void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, Thread & t, int threads) {
+void zero_unrouted(const Routing & r, const Rows & out, int32_t columns) {
+    for (int32_t i = slots_of(r); i < r.slots; ++i) { std::memset(out.at(r.slot[i]), 0, size_t(columns) * sizeof(float)); }
+}
+
+void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, Thread & t, int ith, int threads) {
     const int n_mats = p.glu ? 1 : p.n_mats;
+    for (int m = ith; m < n_mats; m += threads) { zero_unrouted(job.routing, p.glu ? p.glu_out : p.mats[m].out, p.mats[m].w.rows); }
     int64_t total = 0;
     for (int m = 0; m < n_mats; ++m) { total += int64_t(tiles_of(job, p.mats[m].w)) * job.routing.groups; }
     Work work(counter, total, threads, slots_of(job.routing) / std::max(job.routing.groups, 1));
@@ -203,7 +164,7 @@ void region(void * ctx, int ith, int nth, Barrier & barrier) {
     Thread t = thread_scratch(job, ith);
     quantize_phase(job.up, job.counter[0], nth);
     barrier.wait();
-    up_phase(job, job.up, job.counter[1], t, nth);
+    up_phase(job, job.up, job.counter[1], t, ith, nth);
     if (!job.has_down) { return; }
     barrier.wait();
     quantize_phase(job.down, job.counter[2], nth);
@@ -211,7 +172,7 @@ void region(void * ctx, int ith, int nth, Barrier & barrier) {
     if (job.sum) {
         sum_phase(job, job.counter[3], t, nth);
     } else {
-        up_phase(job, job.down, job.counter[3], t, nth);
+        up_phase(job, job.down, job.counter[3], t, ith, nth);
     }
 }
 

@@ -1,7 +1,7 @@
 #include "support.h"
 
-#include "attention.h"
-#include "tensor.h"
+#include "cpu/attention.h"
+#include "cpu/tensor.h"
 
 namespace moe {
 
@@ -54,8 +54,7 @@ bool supports_mul_mat_id(const ggml_tensor * op) {
 
 bool supports_glu(const ggml_tensor * op) {
     const ggml_tensor * a = op->src[0], * b = op->src[1];
-    return ggml_get_glu_op(op) < GGML_GLU_OP_COUNT && is_f32_rows(a) && ggml_is_contiguous_1(a) && is_f32_rows(op) &&
-           ggml_is_contiguous_1(op) && (b == nullptr || (is_f32_rows(b) && ggml_is_contiguous_1(b)));
+    return ggml_get_glu_op(op) < GGML_GLU_OP_COUNT && is_f32_rows(a) && is_f32_rows(op) && (b == nullptr || is_f32_rows(b));
 }
 
 bool supports_add_id(const ggml_tensor * op) {
@@ -70,7 +69,7 @@ bool supports_binary(const ggml_tensor * op) {
     return is_f32_rows(a) && is_f32_rows(b) && is_f32_rows(op) && (b->ne[0] == a->ne[0] || b->ne[0] == 1) && ggml_can_repeat(b, a);
 }
 
-bool supports_rms_norm(const ggml_tensor * op) { return is_f32_rows(op->src[0]) && is_f32_rows(op) && op->ne[0] <= (1 << 24); }
+bool supports_rms_norm(const ggml_tensor * op) { return is_f32_rows(op->src[0]) && is_f32_rows(op); }
 
 }  // namespace
 

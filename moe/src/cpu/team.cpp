@@ -14,7 +14,6 @@ constexpr int kSpins = 500;
 constexpr int kSpinsBeforeYield = 4000;
 
 void Barrier::wait() {
-    if (n_ == 1) { return; }
     const unsigned phase = phase_.load(std::memory_order_acquire);
     if (waiting_.fetch_add(1, std::memory_order_acq_rel) == n_ - 1) {
         waiting_.store(0, std::memory_order_relaxed);

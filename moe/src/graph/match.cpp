@@ -1,7 +1,9 @@
 #include "match.h"
 
-#include "ggml-backend-impl.h"
-#include "ggml-impl.h"
+#include <algorithm>
+
+#include "ggml-backend.h"
+#include "ggml/fusion.h"
 
 namespace moe {
 
@@ -20,11 +22,12 @@ bool is_no_work(const ggml_tensor * t) {
 
 // Model weights are never overwritten by the graph, so a fused region may read them at any time.
 bool is_model_weight(const ggml_tensor * t) {
-    return t->op == GGML_OP_NONE && t->buffer != nullptr && t->buffer->usage == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+    return t->op == GGML_OP_NONE && t->buffer != nullptr && ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
 }
 
+// Inputs alone tell expert products from others, which have no third one.
 bool same_input(const Product & a, const Product & b) {
-    return a.mm->op == b.mm->op && a.mm->src[1] == b.mm->src[1] && a.mm->src[2] == b.mm->src[2];
+    return a.mm->src[1] == b.mm->src[1] && a.mm->src[2] == b.mm->src[2];
 }
 
 // The n-th slot of every token of t: view [N, tokens] at n*nb1.
@@ -34,54 +37,54 @@ bool is_slot_view(const ggml_tensor * v, const ggml_tensor * t, int64_t slot) {
            v->nb[1] == t->nb[2];
 }
 
-// ((slot 0 + slot 1) + slot 2) + …: index of the last addition, or -1.
-int match_sum(const Nodes & n, int i, const ggml_tensor * t) {
-    const int64_t used = t->ne[1];
-    if (used < 2 || t->ne[3] != 1) { return -1; }
+// Finds the sum of an expert FFN, ((slot 0 + slot 1) + slot 2) + …, over the slots of `experts` (index `at`), from node `i`
+// on: the index of its last addition, or -1 if there is none or any part of it, `experts` included, is read elsewhere too.
+// `before`: the node that `experts` is computed from, if that need not be written either, else -1.
+int match_sum(const Nodes & n, int before, int at, int i) {
+    const ggml_tensor * experts = n.at(at);
+    const int64_t used = experts->ne[1];
+    if (used < 2 || 2 * used + 1 > kMostFused) { return -1; }
+    int parts[kMostFused], n_parts = 0;
+    const auto add_part = [&](int node) { parts[n_parts++] = node; };
+    if (before >= 0) { add_part(before); }
+    add_part(at);
     const ggml_tensor * acc = nullptr;
     for (int64_t s = 1; s < used; ++s) {
         if (s > 1) { i = n.next(i); }
         const ggml_tensor * add = n.at(i);
         if (add == nullptr || add->op != GGML_OP_ADD || !ggml_is_contiguous(add)) { return -1; }
-        const bool left = s == 1 ? is_slot_view(add->src[0], t, 0) : add->src[0] == acc;
-        if (!left || !is_slot_view(add->src[1], t, s)) { return -1; }
-        if (s + 1 < used && !n.only_used(i, 1)) { return -1; }
+        if (s == 1 ? !is_slot_view(add->src[0], experts, 0) : add->src[0] != acc) { return -1; }
+        if (!is_slot_view(add->src[1], experts, s)) { return -1; }
+        if (s == 1) { add_part(n.find(add->src[0], at, i)); }
+        add_part(n.find(add->src[1], at, i));
+        add_part(i);
         acc = add;
     }
-    return i;
+    std::sort(parts, parts + n_parts);
+    return n.closed(parts, n_parts) ? i : -1;
 }
 
 void match_down(const Nodes & n, int glu_at, Ffn & f) {
     Product d;
-    if (!match_product(n, n.next(glu_at), d) || d.mm->op != f.gate.mm->op || d.mm->src[1] != f.glu ||
-        d.mm->src[2] != f.gate.mm->src[2] || !is_model_weight(d.mm->src[0])) {
+    if (!match_product(n, n.next(glu_at), d) || d.mm->src[1] != f.glu || d.mm->src[2] != f.gate.mm->src[2] ||
+        !is_model_weight(d.mm->src[0])) {
         return;
     }
     f.down = d;
     f.out  = d.out;
     f.last = d.last;
     if (d.mm->op != GGML_OP_MUL_MAT_ID) { return; }
-    int at = n.next(d.last);
+    const int at = n.next(d.last);
     const ggml_tensor * mul = n.at(at);
-    if (mul != nullptr && mul->op == GGML_OP_MUL && mul->src[0] == d.out && mul->src[1]->type == GGML_TYPE_F32 &&
-        mul->src[1]->ne[0] == 1 && mul->src[1]->ne[1] == d.out->ne[1] && mul->src[1]->ne[2] == d.out->ne[2] &&
-        mul->src[1]->ne[3] == 1 && n.only_used(d.last, 1)) {
-        // The sum must follow: weights alone are not worth a pattern.
-        const int end = match_sum(n, n.next(at), mul);
-        if (end >= 0 && n.only_used(at, static_cast<int>(mul->ne[1]))) {
-            f.slot_weight = mul->src[1];
-            f.sum  = true;
-            f.out  = n.at(end);
-            f.last = end;
-        }
-        return;
-    }
-    const int end = match_sum(n, at, d.out);
-    if (end >= 0 && n.only_used(d.last, static_cast<int>(d.out->ne[1]))) {
-        f.sum  = true;
-        f.out  = n.at(end);
-        f.last = end;
-    }
+    const bool weighted = mul != nullptr && mul->op == GGML_OP_MUL && mul->src[0] == d.out && mul->src[1]->ne[0] == 1 &&
+                          mul->src[1]->ne[1] == d.out->ne[1] && mul->src[1]->ne[2] == d.out->ne[2];
+    // The sum must follow: weights alone are not worth a pattern.
+    const int end = weighted ? match_sum(n, d.last, at, n.next(at)) : match_sum(n, -1, d.last, at);
+    if (end < 0) { return; }
+    f.slot_weight = weighted ? mul->src[1] : nullptr;
+    f.sum  = true;
+    f.out  = n.at(end);
+    f.last = end;
 }
 
 }  // namespace
@@ -96,9 +99,14 @@ int Nodes::next(int i) const {
     return i;
 }
 
-bool Nodes::only_used(int i, int uses) const {
-    return (at(i)->flags & GGML_TENSOR_FLAG_OUTPUT) == 0 && ggml_node_get_use_count(g_, i) == uses;
+int Nodes::find(const ggml_tensor * t, int after, int before) const {
+    for (int i = after + 1; i < before; ++i) {
+        if (at(i) == t) { return i; }
+    }
+    return -1;
 }
+
+bool Nodes::closed(const int * nodes, int n) const { return nodes[0] >= 0 && read_only_within(g_, nodes, n); }
 
 bool match_product(const Nodes & n, int i, Product & p) {
     ggml_tensor * mm = n.at(i);
@@ -106,9 +114,8 @@ bool match_product(const Nodes & n, int i, Product & p) {
     p = {mm, nullptr, mm, i};
     const int j = n.next(i);
     ggml_tensor * add = n.at(j);
-    if (mm->op == GGML_OP_MUL_MAT_ID && add != nullptr && add->op == GGML_OP_ADD_ID && add->src[0] == mm &&
-        add->src[2] == mm->src[2] && is_model_weight(add->src[1]) && is_model_weight(mm->src[0]) &&
-        add->src[1]->type == GGML_TYPE_F32 && add->src[1]->nb[0] == sizeof(float) && n.only_used(i, 1)) {
+    if (add != nullptr && add->op == GGML_OP_ADD_ID && add->src[0] == mm && add->src[2] == mm->src[2] &&
+        is_model_weight(add->src[1]) && is_model_weight(mm->src[0]) && n.closed({i, j})) {
         p.bias = add->src[1];
         p.out  = add;
         p.last = j;
@@ -124,9 +131,7 @@ bool match_ffn(const Nodes & n, int i, Ffn & f) {
     if (glu == nullptr || glu->op != GGML_OP_GLU || glu->src[1] == nullptr) { return false; }
     const bool up_first = glu->src[1] == a.out && glu->src[0] == b.out;
     if (!up_first && !(glu->src[0] == a.out && glu->src[1] == b.out)) { return false; }
-    if (!is_model_weight(a.mm->src[0]) || !is_model_weight(b.mm->src[0]) || !n.only_used(a.last, 1) || !n.only_used(b.last, 1)) {
-        return false;
-    }
+    if (!is_model_weight(a.mm->src[0]) || !is_model_weight(b.mm->src[0]) || !n.closed({a.last, b.last, at})) { return false; }
     f = Ffn();
     f.gate = up_first ? b : a;
     f.up   = up_first ? a : b;

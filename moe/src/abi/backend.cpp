@@ -8,10 +8,10 @@
 #include "ggml-backend-impl.h"
 #include "ggml-moe.h"
 
-#include "graph.h"
-#include "log.h"
-#include "stats.h"
-#include "support.h"
+#include "graph/graph.h"
+#include "ggml/log.h"
+#include "experts/stats.h"
+#include "graph/support.h"
 
 #define MOE_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -67,8 +67,7 @@ ggml_backend_buffer_i buffer_iface(bool mapped) {
 const char * buft_name(ggml_backend_buffer_type_t) { return "MoE"; }
 
 ggml_backend_buffer_t buft_alloc(ggml_backend_buffer_type_t buft, size_t size) {
-    const size_t rounded = (size + 63) / 64 * 64;
-    void * p = std::aligned_alloc(64, rounded == 0 ? 64 : rounded);
+    void * p = std::aligned_alloc(64, size / 64 * 64 + 64);
     if (p == nullptr) {
         moe::log_error("cannot allocate a buffer of %zu bytes\n", size);
         return nullptr;

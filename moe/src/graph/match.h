@@ -1,9 +1,11 @@
 // Finds what can be computed together in a split.
 //
-// A pattern may leave an intermediate tensor unwritten only if nothing else reads it: its use count in the whole graph
-// is the one inside the pattern and it is not marked as an output. Tensors that a graph callback may read (the inputs
+// A pattern may leave an intermediate tensor unwritten only if nothing else in the whole graph reads it, through a view
+// either, and it is not marked as an output. Tensors that a graph callback may read (the inputs
 // of products) are always written.
 #pragma once
+
+#include <initializer_list>
 
 #include "ggml.h"
 
@@ -16,7 +18,10 @@ public:
     int count() const { return n_; }
     ggml_tensor * at(int i) const;          // null past the end
     int next(int i) const;                  // the next node after i that computes something; count() at the end
-    bool only_used(int i, int uses) const;  // node i is read `uses` times and is no output
+    int find(const ggml_tensor * t, int after, int before) const;  // its index, if it is a node between these two, or -1
+    // Whether each of these nodes but the last is read by others of them alone, and is no output. Ascending; -1: false.
+    bool closed(const int * nodes, int n) const;
+    bool closed(std::initializer_list<int> nodes) const { return closed(nodes.begin(), static_cast<int>(nodes.size())); }
 
 private:
     ggml_cgraph * g_;

@@ -54,10 +54,12 @@ struct Acts {
 };
 
 // Which rows go to which expert: group g (expert[g]) has slots slot[begin[g]..begin[g+1]).
-// A slot is token * used + position; without experts, one group holds every row.
+// A slot is token * used + position; without experts, one group holds every row. After the last group come the slots
+// without a valid expert: nothing is computed for them, and their rows are zero.
 struct Routing {
     int32_t   groups = 0;
     int32_t   used   = 1;     // slots per token
+    int32_t   slots  = 0;     // of all tokens
     int32_t * expert = nullptr;
     int32_t * begin  = nullptr;
     int32_t * slot   = nullptr;
