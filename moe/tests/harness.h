@@ -15,7 +15,10 @@ namespace moe_test {
 
 // The plugin: each test program has its own way to get at it.
 ggml_backend_reg_t plugin();
-template <class Fn> Fn proc(const char * name) { return reinterpret_cast<Fn>(ggml_backend_reg_get_proc_address(plugin(), name)); }
+template <class Fn>
+Fn proc(const char * name) {
+    return reinterpret_cast<Fn>(ggml_backend_reg_get_proc_address(plugin(), name));
+}
 
 // All weight types the backend claims.
 const std::vector<ggml_type> & weight_types();
@@ -48,7 +51,8 @@ public:
     Graph & operator=(const Graph &) = delete;
 
     ggml_context * ctx() { return ctx_; }
-    ggml_tensor * weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data, const char * name = "");
+    ggml_tensor * weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data,
+                         const char * name = "");
     ggml_tensor * input(std::vector<int64_t> ne, const std::vector<float> & data);
     ggml_tensor * ids(std::vector<int64_t> ne, const std::vector<int32_t> & data);
     // Adds a tensor, and what it is computed from, to the graph before all that is added later.
@@ -63,8 +67,12 @@ public:
     ggml_backend_t backend() { return backend_; }
 
 private:
-    struct Value { ggml_tensor * t; std::vector<uint8_t> data; };
-    ggml_tensor * add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data, size_t bytes);
+    struct Value {
+        ggml_tensor * t;
+        std::vector<uint8_t> data;
+    };
+    ggml_tensor * add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data,
+                      size_t bytes);
 
     ggml_backend_t backend_;
     ggml_context * weights_;
@@ -78,7 +86,10 @@ private:
 };
 
 // Runs `build` on the plugin and on ggml's CPU backend.
-struct Pair { std::vector<float> moe, cpu; bool canary; };
+struct Pair {
+    std::vector<float> moe, cpu;
+    bool canary;
+};
 Pair run_both(const std::function<ggml_tensor *(Graph &)> & build);
 
 }  // namespace moe_test

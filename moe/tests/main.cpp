@@ -22,7 +22,7 @@ int main(int argc, char ** argv) {
         return 1;
     }
     const char * want = std::getenv("GGML_MOE_ISA");
-    const char * got  = moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")();
+    const char * got = moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")();
     if (want != nullptr && std::strcmp(want, got) != 0) {
         std::printf("this machine cannot run %s (the plugin chose %s)\n", want, got);
         return 0;

@@ -163,9 +163,8 @@ void load_backends(const std::string & backend) {
     });
 }
 
-bool load_moe_backend(const std::string & mode, const Device & device) {
-    const bool wanted = mode == "on" || (mode == "auto" && !device.is_gpu());
-    if (!wanted) return false;
+bool load_moe_backend(const std::string & mode) {
+    if (mode == "off") return false;
     if (ggml_backend_reg_by_name("MoE") != nullptr) return true;
     const fs::path file = library_dir() / "libggml-moe.so";
     if (!fs::exists(file)) {

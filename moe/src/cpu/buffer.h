@@ -13,7 +13,10 @@ public:
     Buffer & operator=(const Buffer &) = delete;
 
     void * need(size_t bytes);  // 64-byte aligned; what it held is lost if it grows; throws std::bad_alloc
-    template <class T> T * array(size_t n) { return static_cast<T *>(need(n * sizeof(T))); }
+    template <class T>
+    T * array(size_t n) {
+        return static_cast<T *>(need(n * sizeof(T)));
+    }
 
 private:
     void * data_ = nullptr;

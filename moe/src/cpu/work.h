@@ -7,22 +7,25 @@
 
 namespace moe {
 
-// Hands out items 0..total-1 in runs. A claim moves the counter's cache line from core to core, which takes 0.1 us, and an
-// item of one activation row takes a few microseconds: runs are long at first, and shrink so that threads end together.
-// Neighbours also lie one after another in memory. A thread always holds one run more than it works on, so that it can
-// prefetch its next item.
+// Hands out items 0..total-1 in runs. A claim moves the counter's cache line from core to core, which takes 0.1 us, and
+// an item of one activation row takes a few microseconds: runs are long at first, and shrink so that threads end
+// together. Neighbours also lie one after another in memory. A thread always holds one run more than it works on, so
+// that it can prefetch its next item.
 class Work {
 public:
     // rows: activation rows that an item multiplies, on average
     Work(std::atomic<int64_t> & counter, int64_t total, int threads, int64_t rows)
-        : counter_(counter), total_(total), threads_(threads),
-          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})), ahead_(claim()) {}
+        : counter_(counter),
+          total_(total),
+          threads_(threads),
+          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})),
+          ahead_(claim()) {}
 
     // item: what to do now; next: what this thread does after it, or -1
     bool take(int64_t & item, int64_t & next) {
         if (now_.empty()) {
             now_ = ahead_;
-            if (now_.empty()) { return false; }
+            if (now_.empty()) return false;
             ahead_ = claim();
         }
         item = now_.first++;
@@ -40,7 +43,9 @@ private:
     Run claim() {
         int64_t first = counter_.load(std::memory_order_relaxed), n = 0;
         do {
-            if (first == total_) { return {}; }
+            if (first == total_) {
+                return {};
+            }
             n = std::clamp((total_ - first) / (4 * threads_), int64_t{1}, max_run_);
         } while (!counter_.compare_exchange_weak(first, first + n, std::memory_order_relaxed));
         return {first, first + n};

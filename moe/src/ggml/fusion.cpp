@@ -12,7 +12,9 @@ namespace moe {
 
 bool read_only_within(const ggml_cgraph * graph, const int * nodes, int n) {
     ggml_op ops[kMostFused];
-    for (int i = 0; i < n; ++i) { ops[i] = ggml_graph_node(const_cast<ggml_cgraph *>(graph), nodes[i])->op; }
+    for (int i = 0; i < n; ++i) {
+        ops[i] = ggml_graph_node(const_cast<ggml_cgraph *>(graph), nodes[i])->op;
+    }
     return ggml_can_fuse_subgraph_ext(graph, nodes, n, ops, nodes + n - 1, 1);
 }
 

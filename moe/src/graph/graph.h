@@ -11,8 +11,8 @@ namespace moe {
 
 struct Context {
     const KernelTable * table = nullptr;
-    Team   team;
-    Job    job;
+    Team team;
+    Job job;
     Buffer routing, counts, slot_weight, threads;
     Buffer acts[4];
     Buffer attention, partials;

@@ -16,12 +16,15 @@ class Nodes {
 public:
     explicit Nodes(ggml_cgraph * g);
     int count() const { return n_; }
-    ggml_tensor * at(int i) const;          // null past the end
-    int next(int i) const;                  // the next node after i that computes something; count() at the end
-    int find(const ggml_tensor * t, int after, int before) const;  // its index, if it is a node between these two, or -1
+    ggml_tensor * at(int i) const;  // null past the end
+    int next(int i) const;          // the next node after i that computes something; count() at the end
+    int find(const ggml_tensor * t, int after,
+             int before) const;  // its index, if it is a node between these two, or -1
     // Whether each of these nodes but the last is read by others of them alone, and is no output. Ascending; -1: false.
     bool closed(const int * nodes, int n) const;
-    bool closed(std::initializer_list<int> nodes) const { return closed(nodes.begin(), static_cast<int>(nodes.size())); }
+    bool closed(std::initializer_list<int> nodes) const {
+        return closed(nodes.begin(), static_cast<int>(nodes.size()));
+    }
 
 private:
     ggml_cgraph * g_;
@@ -30,21 +33,21 @@ private:
 
 // MUL_MAT or MUL_MAT_ID, with the ADD_ID that follows it if that is a bias of weights.
 struct Product {
-    ggml_tensor * mm   = nullptr;
+    ggml_tensor * mm = nullptr;
     ggml_tensor * bias = nullptr;  // the bias weights, or null
-    ggml_tensor * out  = nullptr;  // mm or the ADD_ID
-    int           last = -1;       // index of `out`
+    ggml_tensor * out = nullptr;   // mm or the ADD_ID
+    int last = -1;                 // index of `out`
 };
 
 // One expert or dense FFN; `last` is the index of its last node.
 struct Ffn {
     Product gate, up;
     ggml_tensor * glu = nullptr;
-    Product down;                       // down.mm null: only gate and up were found
+    Product down;  // down.mm null: only gate and up were found
     ggml_tensor * slot_weight = nullptr;
-    ggml_tensor * out = nullptr;        // what is written last: glu, down.out, the MUL, or the sum
-    bool sum  = false;
-    int  last = -1;
+    ggml_tensor * out = nullptr;  // what is written last: glu, down.out, the MUL, or the sum
+    bool sum = false;
+    int last = -1;
 };
 
 bool match_product(const Nodes & n, int i, Product & p);

@@ -5,7 +5,9 @@
 
 extern "C" ggml_backend_reg_t ggml_backend_init(void);
 
-ggml_backend_reg_t moe_test::plugin() { return ggml_backend_init(); }
+ggml_backend_reg_t moe_test::plugin() {
+    return ggml_backend_init();
+}
 
 int main(int argc, char ** argv) {
     testing::InitGoogleTest(&argc, argv);

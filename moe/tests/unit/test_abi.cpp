@@ -14,7 +14,9 @@ extern "C" int ggml_backend_score(void);
 
 namespace {
 
-ggml_backend_dev_t device() { return ggml_backend_reg_dev_get(plugin(), 0); }
+ggml_backend_dev_t device() {
+    return ggml_backend_reg_dev_get(plugin(), 0);
+}
 
 ggml_backend_buffer_type_t buffer_type() {
     ggml_backend_dev_type(device());
@@ -43,7 +45,8 @@ TEST(Abi, Registry) {
     EXPECT_EQ(ggml_backend_reg_dev_count(plugin()), 1u);
     EXPECT_EQ(plugin()->iface.get_device(plugin(), 1), nullptr);
     EXPECT_GT(ggml_backend_score(), 0);
-    for (const char * name : {"ggml_backend_set_n_threads", "ggml_moe_isa", "ggml_moe_expert_stats", "ggml_moe_expert_stats_of", "ggml_moe_expert_stats_reset"}) {
+    for (const char * name : {"ggml_backend_set_n_threads", "ggml_moe_isa", "ggml_moe_expert_stats",
+                              "ggml_moe_expert_stats_of", "ggml_moe_expert_stats_reset"}) {
         EXPECT_NE(ggml_backend_reg_get_proc_address(plugin(), name), nullptr) << name;
     }
     EXPECT_EQ(ggml_backend_reg_get_proc_address(plugin(), "ggml_moe"), nullptr);
@@ -82,10 +85,22 @@ TEST(Abi, BufferTypeIsToldToThoseWhoWillUseIt) {
     ggml_backend_t backend = nullptr;
     EXPECT_EQ(asked([&] { backend = ggml_backend_dev_init(device(), nullptr); }), "MoE");
     EXPECT_EQ(asked([] { ggml_backend_dev_name(device()); }), "CPU");
-    EXPECT_EQ(asked([] { ggml_backend_dev_type(device()); ggml_backend_dev_name(device()); }), "CPU");
+    EXPECT_EQ(asked([] {
+                  ggml_backend_dev_type(device());
+                  ggml_backend_dev_name(device());
+              }),
+              "CPU");
     ggml_tensor none{};
-    EXPECT_EQ(asked([&] { ggml_backend_dev_type(device()); ggml_backend_dev_supports_op(device(), &none); }), "CPU");
-    EXPECT_EQ(asked([&] { ggml_backend_dev_type(device()); ggml_backend_free(backend); }), "CPU");
+    EXPECT_EQ(asked([&] {
+                  ggml_backend_dev_type(device());
+                  ggml_backend_dev_supports_op(device(), &none);
+              }),
+              "CPU");
+    EXPECT_EQ(asked([&] {
+                  ggml_backend_dev_type(device());
+                  ggml_backend_free(backend);
+              }),
+              "CPU");
 }
 TEST(Abi, BufferType) {
     ggml_backend_buffer_type_t t = buffer_type();
@@ -102,13 +117,16 @@ TEST(Abi, BufferType) {
 TEST(Abi, Buffers) {
     alignas(64) static uint8_t memory[256];
     for (const bool mapped : {false, true}) {
-        ggml_backend_buffer_t b = mapped ? ggml_backend_dev_buffer_from_host_ptr(device(), memory, 256, 256) : ggml_backend_buft_alloc_buffer(buffer_type(), 256);
+        ggml_backend_buffer_t b = mapped ? ggml_backend_dev_buffer_from_host_ptr(device(), memory, 256, 256)
+                                         : ggml_backend_buft_alloc_buffer(buffer_type(), 256);
         ASSERT_NE(b, nullptr);
         EXPECT_EQ(ggml_backend_buffer_get_size(b), 256u);
         EXPECT_EQ(ggml_backend_buft_name(ggml_backend_buffer_get_type(b)), std::string("MoE"));
         auto * base = static_cast<uint8_t *>(ggml_backend_buffer_get_base(b));
         EXPECT_EQ(reinterpret_cast<uintptr_t>(base) % 64, 0u);
-        if (mapped) { EXPECT_EQ(base, memory); }
+        if (mapped) {
+            EXPECT_EQ(base, memory);
+        }
         ggml_backend_buffer_clear(b, 7);
         EXPECT_EQ(std::vector<uint8_t>(base, base + 256), std::vector<uint8_t>(256, 7));
         const Tensor t(b);
@@ -132,10 +150,12 @@ TEST(Abi, BuffersOfNothingAndOfTooMuch) {
     ggml_backend_buffer_free(b);
     LogCatcher log;
     EXPECT_EQ(ggml_backend_buft_alloc_buffer(buffer_type(), size_t(1) << 60), nullptr);
-    EXPECT_NE(log.text().find("ggml-moe: cannot allocate a buffer of 1152921504606846976 bytes\n"), std::string::npos) << log.text();
+    EXPECT_NE(log.text().find("ggml-moe: cannot allocate a buffer of 1152921504606846976 bytes\n"), std::string::npos)
+        << log.text();
 }
 TEST(Abi, CopiesOfHostMemoryOnly) {
-    ggml_backend_buffer_t a = ggml_backend_buft_alloc_buffer(buffer_type(), 128), b = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), 128);
+    ggml_backend_buffer_t a = ggml_backend_buft_alloc_buffer(buffer_type(), 128),
+                          b = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), 128);
     Tensor to(a), from(b);
     std::memset(from.t->data, 5, 128);
     std::memset(to.t->data, 0, 128);

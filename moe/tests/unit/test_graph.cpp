@@ -16,36 +16,47 @@ using namespace moe_test;
 
 namespace {
 
-size_t us(int64_t v) { return static_cast<size_t>(v); }
+size_t us(int64_t v) {
+    return static_cast<size_t>(v);
+}
 
-moe::Context & context_of(Graph & g) { return *static_cast<moe::Context *>(g.backend()->context); }
+moe::Context & context_of(Graph & g) {
+    return *static_cast<moe::Context *>(g.backend()->context);
+}
 
 // A fused FFN of two experts per token, or the same as single operations.
 struct SmallFfn {
-    ggml_tensor * glu = nullptr, * down = nullptr, * out = nullptr;
+    ggml_tensor *glu = nullptr, *down = nullptr, *out = nullptr;
 
     SmallFfn(Graph & g, const std::vector<int32_t> & ids, bool fused, bool sum) {
         ggml_context * c = g.ctx();
         constexpr int64_t k = 64, ff = 64, experts = 4;
         const auto tokens = static_cast<int64_t>(ids.size() / 2);
-        const auto weights = [&](uint32_t seed) { return g.weight(GGML_TYPE_F32, {k, ff, experts}, quantize(GGML_TYPE_F32, normals(us(k * ff * experts), seed, 0.2f), k)); };
-        ggml_tensor * x = g.input({k, 1, tokens}, normals(us(k * tokens), 1)), * i = g.ids({2, tokens}, ids);
-        ggml_tensor * gate = ggml_mul_mat_id(c, weights(2), x, i), * up = ggml_mul_mat_id(c, weights(3), x, i);
-        if (!fused) { ggml_set_output(gate); }
-        glu  = ggml_swiglu_split(c, gate, up);
+        const auto weights = [&](uint32_t seed) {
+            return g.weight(GGML_TYPE_F32, {k, ff, experts},
+                            quantize(GGML_TYPE_F32, normals(us(k * ff * experts), seed, 0.2f), k));
+        };
+        ggml_tensor *x = g.input({k, 1, tokens}, normals(us(k * tokens), 1)), *i = g.ids({2, tokens}, ids);
+        ggml_tensor *gate = ggml_mul_mat_id(c, weights(2), x, i), *up = ggml_mul_mat_id(c, weights(3), x, i);
+        if (!fused) ggml_set_output(gate);
+        glu = ggml_swiglu_split(c, gate, up);
         down = out = ggml_mul_mat_id(c, weights(4), glu, i);
         g.expand(down);
-        if (!sum) { return; }
+        if (!sum) return;
         ggml_tensor * slot[2];
-        for (size_t s = 0; s < 2; ++s) { slot[s] = ggml_view_2d(c, down, k, tokens, down->nb[2], s * down->nb[1]); }
+        for (size_t s = 0; s < 2; ++s) {
+            slot[s] = ggml_view_2d(c, down, k, tokens, down->nb[2], s * down->nb[1]);
+        }
         out = ggml_add(c, slot[0], slot[1]);
     }
 };
 
-const std::vector<int32_t> kInvalid = {0, -1, 4, 3, 2, 1, -7, 1000, 3, 3};  // of four experts: tokens 0, 1 and 3 lack some
+const std::vector<int32_t> kInvalid = {0, -1, 4,    3, 2,
+                                       1, -7, 1000, 3, 3};  // of four experts: tokens 0, 1 and 3 lack some
 
 bool is_zero(const std::vector<float> & v, size_t first, size_t n) {
-    return std::all_of(v.begin() + static_cast<ptrdiff_t>(first), v.begin() + static_cast<ptrdiff_t>(first + n), [](float f) { return f == 0.0f; });
+    return std::all_of(v.begin() + static_cast<ptrdiff_t>(first), v.begin() + static_cast<ptrdiff_t>(first + n),
+                       [](float f) { return f == 0.0f; });
 }
 
 }  // namespace
@@ -68,16 +79,20 @@ TEST(Graph, IndicesWithGaps) {
     const auto w = quantize(GGML_TYPE_F32, normals(32 * 16 * 4, 1), 32);
     const auto run = [&](bool gaps) {
         Graph g(true);
-        ggml_tensor * ids = gaps ? g.ids({4, 3}, {3, 1, 9, 9, 0, 2, 9, 9, 1, 0, 9, 9}) : g.ids({2, 3}, {3, 1, 0, 2, 1, 0});
-        if (gaps) { ids = ggml_view_2d(g.ctx(), ids, 2, 3, ids->nb[1], 0); }
-        return g.compute(ggml_mul_mat_id(g.ctx(), g.weight(GGML_TYPE_F32, {32, 16, 4}, w), g.input({32, 1, 3}, normals(96, 2)), ids));
+        ggml_tensor * ids =
+            gaps ? g.ids({4, 3}, {3, 1, 9, 9, 0, 2, 9, 9, 1, 0, 9, 9}) : g.ids({2, 3}, {3, 1, 0, 2, 1, 0});
+        if (gaps) ids = ggml_view_2d(g.ctx(), ids, 2, 3, ids->nb[1], 0);
+        return g.compute(ggml_mul_mat_id(g.ctx(), g.weight(GGML_TYPE_F32, {32, 16, 4}, w),
+                                         g.input({32, 1, 3}, normals(96, 2)), ids));
     };
     EXPECT_EQ(run(true), run(false));
     Graph g(true);  // every other index
     ggml_tensor * ids = g.ids({4, 3}, {3, 9, 1, 9, 0, 9, 2, 9, 1, 9, 0, 9});
     ggml_tensor * every_other = ggml_view_2d(g.ctx(), ids, 2, 3, ids->nb[1], 0);
     every_other->nb[0] = 8;
-    EXPECT_EQ(g.compute(ggml_mul_mat_id(g.ctx(), g.weight(GGML_TYPE_F32, {32, 16, 4}, w), g.input({32, 1, 3}, normals(96, 2)), every_other)), run(false));
+    EXPECT_EQ(g.compute(ggml_mul_mat_id(g.ctx(), g.weight(GGML_TYPE_F32, {32, 16, 4}, w),
+                                        g.input({32, 1, 3}, normals(96, 2)), every_other)),
+              run(false));
 }
 
 TEST(Graph, FusedSlotsWithoutAnExpertAreZero) {
@@ -92,9 +107,13 @@ TEST(Graph, FusedSlotsWithoutAnExpertAreZero) {
             for (size_t slot = 0; slot < kInvalid.size(); ++slot) {
                 const bool valid = kInvalid[slot] >= 0 && kInvalid[slot] < 4;
                 EXPECT_NE(is_zero(glu, slot * 64, 64), valid) << slot;
-                if (!sum) { EXPECT_NE(is_zero(got, slot * 64, 64), valid) << slot; }
+                if (!sum) {
+                    EXPECT_NE(is_zero(got, slot * 64, 64), valid) << slot;
+                }
             }
-            if (sum) { EXPECT_TRUE(is_zero(got, 3 * 64, 64)) << "a token without any expert"; }
+            if (sum) {
+                EXPECT_TRUE(is_zero(got, 3 * 64, 64)) << "a token without any expert";
+            }
         }
     }
 }
@@ -112,22 +131,25 @@ TEST(Graph, FusedOverMemoryThatIsUsedAgain) {
 TEST(Graph, EveryExpertOfATokenInvalid) {
     Graph g(true);
     ggml_tensor * w = g.weight(GGML_TYPE_Q8_0, {32, 40, 4}, quantize(GGML_TYPE_Q8_0, normals(32 * 40 * 4, 1), 32));
-    const auto r = g.compute(ggml_mul_mat_id(g.ctx(), w, g.input({32, 1, 2}, normals(64, 2)), g.ids({2, 2}, {-1, 4, 9, -2})));
+    const auto r =
+        g.compute(ggml_mul_mat_id(g.ctx(), w, g.input({32, 1, 2}, normals(64, 2)), g.ids({2, 2}, {-1, 4, 9, -2})));
     EXPECT_TRUE(is_zero(r, 0, r.size()));
     EXPECT_TRUE(g.canary_ok());
     EXPECT_EQ(context_of(g).job.routing.groups, 0);
 }
 
-// Products of one input, one after another, are one region: as many as there is room for, in two formats of activations.
+// Products of one input, one after another, are one region: as many as there is room for, in two formats of
+// activations.
 TEST(Graph, ProductsThatShareTheirInput) {
-    const std::vector<ggml_type> types = {GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_Q4_K, GGML_TYPE_F32, GGML_TYPE_Q8_0, GGML_TYPE_Q6_K, GGML_TYPE_F32,
-                                          GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_F32, GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_Q4_0};
+    const std::vector<ggml_type> types = {GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_Q4_K, GGML_TYPE_F32, GGML_TYPE_Q8_0,
+                                          GGML_TYPE_Q6_K, GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_F32, GGML_TYPE_F32,
+                                          GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_F32,  GGML_TYPE_Q4_0};
     const auto product = [](Graph & g, ggml_type t, int64_t rows, ggml_tensor * x) {
         return ggml_mul_mat(g.ctx(), g.weight(t, {256, rows}, quantize(t, normals(us(256 * rows), 7), 256)), x);
     };
     for (int threads : {1, 2, 5}) {
         Graph g(true, threads);
-        ggml_tensor * x = g.input({256, 3}, normals(768, 1)), * other = g.input({256, 3}, normals(768, 2));
+        ggml_tensor *x = g.input({256, 3}, normals(768, 1)), *other = g.input({256, 3}, normals(768, 2));
         std::vector<ggml_tensor *> all;
         for (size_t i = 0; i < types.size(); ++i) {
             all.push_back(product(g, types[i], 33 + static_cast<int64_t>(i), i == 6 ? other : x));
@@ -136,15 +158,21 @@ TEST(Graph, ProductsThatShareTheirInput) {
         g.compute(all.back());
         for (size_t i = 0; i < types.size(); ++i) {
             Graph alone(true);
-            EXPECT_EQ(g.read(all[i]), alone.compute(product(alone, types[i], 33 + static_cast<int64_t>(i), alone.input({256, 3}, normals(768, i == 6 ? 2 : 1))))) << i;
+            EXPECT_EQ(g.read(all[i]), alone.compute(product(alone, types[i], 33 + static_cast<int64_t>(i),
+                                                            alone.input({256, 3}, normals(768, i == 6 ? 2 : 1)))))
+                << i;
         }
     }
 }
 TEST(Graph, RegionsOfSharedProductsAreFull) {
     Graph g(true);
     ggml_tensor * x = g.input({32, 2}, normals(64, 1));
-    const auto product = [&](ggml_type t) { g.expand(ggml_mul_mat(g.ctx(), g.weight(t, {32, 8}, quantize(t, normals(256, 7), 32)), x)); };
-    for (int i = 0; i < moe::kMaxMats + 3; ++i) { product(i % 2 ? GGML_TYPE_F32 : GGML_TYPE_Q8_0); }
+    const auto product = [&](ggml_type t) {
+        g.expand(ggml_mul_mat(g.ctx(), g.weight(t, {32, 8}, quantize(t, normals(256, 7), 32)), x));
+    };
+    for (int i = 0; i < moe::kMaxMats + 3; ++i) {
+        product(i % 2 ? GGML_TYPE_F32 : GGML_TYPE_Q8_0);
+    }
     g.compute(ggml_graph_node(g.graph(), 0));
     EXPECT_EQ(context_of(g).job.up.n_mats, 3) << "what did not fit the first region";
     EXPECT_EQ(context_of(g).job.up.n_acts, 2);
@@ -157,19 +185,23 @@ TEST(Graph, RegionsOfSharedProductsAreFull) {
     h.compute(ggml_graph_node(h.graph(), 0));
     const moe::TypeKernel * types = context_of(h).table->types;
     const auto act = [&](moe::WType t) { return types[static_cast<int>(t)].act; };
-    if (!(act(moe::WType::Q8_0) == act(moe::WType::Q5_0))) { EXPECT_EQ(context_of(h).job.up.n_mats, 1); }
+    if (!(act(moe::WType::Q8_0) == act(moe::WType::Q5_0))) {
+        EXPECT_EQ(context_of(h).job.up.n_mats, 1);
+    }
 }
 // Input rows of four dimensions, in another order than they lie in memory.
 TEST(Graph, InputsWithStrides) {
     const Pair p = run_both([](Graph & g) {
         ggml_tensor * x = ggml_permute(g.ctx(), g.input({64, 3, 4, 2}, normals(64 * 24, 1)), 0, 2, 3, 1);
-        return ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_F32, {64, 40}, quantize(GGML_TYPE_F32, normals(64 * 40, 2), 64)), x);
+        return ggml_mul_mat(g.ctx(),
+                            g.weight(GGML_TYPE_F32, {64, 40}, quantize(GGML_TYPE_F32, normals(64 * 40, 2), 64)), x);
     });
     EXPECT_LT(nmse(p.moe, std::vector<double>(p.cpu.begin(), p.cpu.end())), 1e-10);
     const Pair q = run_both([](Graph & g) {
         ggml_tensor * x = ggml_permute(g.ctx(), g.input({64, 5, 2}, normals(640, 1)), 0, 2, 1, 3);
-        return ggml_mul_mat_id(g.ctx(), g.weight(GGML_TYPE_F32, {64, 40, 3}, quantize(GGML_TYPE_F32, normals(64 * 120, 2), 64)), x,
-                               g.ids({2, 5}, {0, 1, 2, 0, 1, 2, 0, 1, 2, 0}));
+        return ggml_mul_mat_id(g.ctx(),
+                               g.weight(GGML_TYPE_F32, {64, 40, 3}, quantize(GGML_TYPE_F32, normals(64 * 120, 2), 64)),
+                               x, g.ids({2, 5}, {0, 1, 2, 0, 1, 2, 0, 1, 2, 0}));
     });
     EXPECT_LT(nmse(q.moe, std::vector<double>(q.cpu.begin(), q.cpu.end())), 1e-10);
 }
@@ -189,7 +221,7 @@ TEST(Job, WorkIsAllProducts) {
     moe::Job job;
     int32_t begin[3] = {0, 4, 6};
     job.routing.groups = 2;
-    job.routing.begin  = begin;
+    job.routing.begin = begin;
     job.up.k = 10;
     job.up.n_mats = 2;
     job.up.mats[0].w.rows = 3;
@@ -227,7 +259,8 @@ TEST(Buffers, GrowAndStay) {
     for (size_t n : {4097, 5000, 100000, 1000001}) {
         p = b.need(n);
         EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0u);
-        EXPECT_GE(malloc_usable_size(p), n + n / 4) << "a quarter more, so that what grows slowly is not copied each time";
+        EXPECT_GE(malloc_usable_size(p), n + n / 4)
+            << "a quarter more, so that what grows slowly is not copied each time";
         EXPECT_LE(malloc_usable_size(p), n + n / 4 + 8192);
         EXPECT_EQ(b.need(n), p);
         EXPECT_EQ(b.need(1), p);
@@ -251,7 +284,8 @@ TEST(GraphStatus, LackOfMemoryIsTold) {
     ggml_tensor * ids = ggml_new_tensor_2d(c, GGML_TYPE_I32, 1, tokens);
     const std::vector<int32_t> zeros(us(tokens));
     ids->data = const_cast<int32_t *>(zeros.data());
-    ggml_tensor * w = ggml_new_tensor_3d(c, GGML_TYPE_F32, columns, 1, 1), * x = ggml_new_tensor_3d(c, GGML_TYPE_F32, columns, 1, tokens);
+    ggml_tensor *w = ggml_new_tensor_3d(c, GGML_TYPE_F32, columns, 1, 1),
+                *x = ggml_new_tensor_3d(c, GGML_TYPE_F32, columns, 1, tokens);
     ggml_tensor * out = ggml_mul_mat_id(c, w, x, ids);
     w->data = x->data = out->data = ids->data;  // never read
     ggml_cgraph * graph = ggml_new_graph(c);

@@ -75,8 +75,9 @@ TEST(Stats, NamesOfLayers) {
     Weights w;
     const int32_t count[3] = {1, 1, 1};
     const size_t before = all_stats().size();
-    for (const char * name : {"", "blk", "blk.", "blk..ffn_down", "blk.x.ffn_down", "blk.7", "blk.7x.ffn_down", "blk.-1.ffn_down", "blk.100000.ffn_down",
-                              "blk_7.ffn_down", "output.weight", "blkx7.ffn_down", "xblk.7.ffn_down"}) {
+    for (const char * name :
+         {"", "blk", "blk.", "blk..ffn_down", "blk.x.ffn_down", "blk.7", "blk.7x.ffn_down", "blk.-1.ffn_down",
+          "blk.100000.ffn_down", "blk_7.ffn_down", "output.weight", "blkx7.ffn_down", "xblk.7.ffn_down"}) {
         moe::stats_record(w.named(name), count, 3);
         EXPECT_EQ(all_stats().size(), before) << name;
     }
@@ -96,14 +97,17 @@ TEST(Stats, NoMoreThanThereIsRoomFor) {
     for (size_t room = 0; room <= n; ++room) {
         Stats s(n + 1, {-1, -1, 9, 9});
         EXPECT_EQ(moe::stats_read(s.data(), room), n);
-        for (size_t i = 0; i < s.size(); ++i) { EXPECT_EQ(s[i].layer != -1, i < room) << i; }
+        for (size_t i = 0; i < s.size(); ++i) {
+            EXPECT_EQ(s[i].layer != -1, i < room) << i;
+        }
     }
     EXPECT_EQ(moe::stats_read(nullptr, 100), n);
 }
 TEST(Stats, BuffersApartAndTheirSum) {
     moe::stats_reset();
     Weights w;
-    ggml_backend_buffer_t a = moe_buffer(), b = moe_buffer(), foreign = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), 64);
+    ggml_backend_buffer_t a = moe_buffer(), b = moe_buffer(),
+                          foreign = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), 64);
     const char * name = "blk.21.ffn_down_exps.weight";
     const int32_t one[3] = {1, 0, 0}, two[3] = {0, 2, 0}, four[4] = {0, 0, 4, 4};
     moe::stats_record(w.named(name, a), one, 3);
@@ -112,7 +116,8 @@ TEST(Stats, BuffersApartAndTheirSum) {
     moe::stats_record(w.named(name), one, 3);
     EXPECT_EQ(layer(stats_of(a), 21), (Counts{{1, 80}, {0, 0}, {0, 0}}));
     EXPECT_EQ(layer(stats_of(b), 21), (Counts{{0, 0}, {2, 80}}));
-    EXPECT_EQ(layer(stats_of(nullptr), 21), (Counts{{1, 80}, {0, 0}, {4, 80}, {4, 80}})) << "buffers whose end is not told";
+    EXPECT_EQ(layer(stats_of(nullptr), 21), (Counts{{1, 80}, {0, 0}, {4, 80}, {4, 80}}))
+        << "buffers whose end is not told";
     EXPECT_TRUE(stats_of(foreign).empty());
     const Counts sum = {{2, 160}, {2, 80}, {4, 80}, {4, 80}};
     EXPECT_EQ(layer(all_stats(), 21), sum);
@@ -130,7 +135,8 @@ TEST(Stats, OfMappedBuffersToo) {
     moe::stats_reset();
     Weights w;
     alignas(64) static uint8_t memory[256];
-    ggml_backend_buffer_t b = ggml_backend_dev_buffer_from_host_ptr(ggml_backend_reg_dev_get(plugin(), 0), memory, sizeof memory, sizeof memory);
+    ggml_backend_buffer_t b = ggml_backend_dev_buffer_from_host_ptr(ggml_backend_reg_dev_get(plugin(), 0), memory,
+                                                                    sizeof memory, sizeof memory);
     const int32_t count[3] = {3, 0, 0};
     moe::stats_record(w.named("blk.31.ffn_down_exps.weight", b), count, 3);
     EXPECT_EQ(layer(stats_of(b), 31), (Counts{{3, 80}, {0, 0}, {0, 0}}));
@@ -142,10 +148,13 @@ TEST(Stats, OfMappedBuffersToo) {
 TEST(Stats, OfAFusedFfn) {
     moe::stats_reset();
     Graph g(true);
-    const auto weights = [&](const char * name) { return g.weight(GGML_TYPE_F32, {16, 16, 3}, quantize(GGML_TYPE_F32, normals(768, 1), 16), name); };
-    ggml_tensor * x = g.input({16, 1, 2}, normals(32, 1)), * ids = g.ids({2, 2}, {2, 0, 2, -1});
+    const auto weights = [&](const char * name) {
+        return g.weight(GGML_TYPE_F32, {16, 16, 3}, quantize(GGML_TYPE_F32, normals(768, 1), 16), name);
+    };
+    ggml_tensor *x = g.input({16, 1, 2}, normals(32, 1)), *ids = g.ids({2, 2}, {2, 0, 2, -1});
     ggml_tensor * gate = ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_gate_exps.weight"), x, ids);
     ggml_tensor * up = ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_up_exps.weight"), x, ids);
-    g.compute(ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_down_exps.weight"), ggml_swiglu_split(g.ctx(), gate, up), ids));
+    g.compute(
+        ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_down_exps.weight"), ggml_swiglu_split(g.ctx(), gate, up), ids));
     EXPECT_EQ(layer(all_stats(), 41), (Counts{{1, 3 * 1024}, {0, 0}, {2, 3 * 1024}}));
 }
