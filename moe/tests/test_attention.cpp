@@ -20,8 +20,8 @@ struct Shape {
     Mask mask = Mask::Causal;
     bool side_by_side = false;  // the heads of a position, as in llama.cpp's cache; else the positions of a head
     bool sinks = false;
-    int64_t mask_heads = 1, mask_streams = 0;                   // masks of their own; 0 streams: all of them
-    bool queries_side_by_side = false, mask_with_gaps = false;  // as llama.cpp has them
+    int64_t mask_heads = 1, mask_streams = 0;  // masks of their own; 0 streams: all of them
+    bool queries_side_by_side = false;         // as llama.cpp has them
     float max_bias = 0, softcap = 0;
 };
 
@@ -52,7 +52,6 @@ std::vector<float> mask_of(const Shape & s) {
                 for (int64_t k = 0; k < s.keys; ++k) {
                     m.push_back(mask_at(s, t, k, h, i));
                 }
-                if (s.mask_with_gaps) m.insert(m.end(), 3, 0.0f);
             }
         }
     }
@@ -151,12 +150,9 @@ ggml_tensor * build(Graph & g, const Shape & s, const Values & x) {
         std::vector<ggml_fp16_t> half(m.size());
         ggml_fp32_to_fp16_row(m.data(), half.data(), static_cast<int64_t>(m.size()));
         const auto * bytes = reinterpret_cast<const uint8_t *>(half.data());
-        const int64_t gap = s.mask_with_gaps ? 3 : 0, streams = s.mask_streams ? s.mask_streams : s.streams;
-        mask = g.weight(GGML_TYPE_F16, {s.keys + gap, s.tokens, s.mask_heads, streams},
+        const int64_t streams = s.mask_streams ? s.mask_streams : s.streams;
+        mask = g.weight(GGML_TYPE_F16, {s.keys, s.tokens, s.mask_heads, streams},
                         {bytes, bytes + half.size() * sizeof half[0]});
-        if (gap > 0)
-            mask = ggml_view_4d(c, mask, s.keys, s.tokens, s.mask_heads, streams, mask->nb[1], mask->nb[2], mask->nb[3],
-                                0);
     }
     ggml_tensor * out = ggml_flash_attn_ext(c, q, k, v, mask, kScale, s.max_bias, s.softcap);
     if (s.sinks) {
@@ -400,19 +396,9 @@ TEST(Attention, MasksOfHeads) {
         }));
     }
 }
-TEST(Attention, QueriesAndMasksWithGaps) {
+TEST(Attention, QueriesSideBySide) {
     for (int64_t tokens : kFewAndMany) {
-        check(with([&](Shape & s) {
-            s.tokens = tokens;
-            s.queries_side_by_side = true;
-            s.streams = 2;
-        }));
-        check(with([&](Shape & s) {
-            s.tokens = tokens;
-            s.mask_with_gaps = true;
-            s.streams = 2;
-            s.mask_heads = 2;
-        }));
+        check(with([&](Shape & s) { s.tokens = tokens, s.queries_side_by_side = true, s.streams = 2; }));
     }
 }
 TEST(Attention, OfNoTokens) {

@@ -176,6 +176,10 @@ bool load_moe_backend(const std::string & mode) {
     return false;
 }
 
+void keep_batches_in_moe_backend() {
+    setenv("GGML_MOE_GPU_MIN_BATCH", "0", 1);
+}
+
 const std::vector<FailedModule> & failed_modules() {
     return failed;
 }
