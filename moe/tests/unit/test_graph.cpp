@@ -164,6 +164,20 @@ TEST(Graph, ProductsThatShareTheirInput) {
         }
     }
 }
+// Other products have one group of all their rows, whatever was routed before.
+TEST(Graph, RowsOfOtherProductsAreOneGroup) {
+    Graph g(true);
+    ggml_tensor * w = g.weight(GGML_TYPE_F32, {8, 4, 5}, quantize(GGML_TYPE_F32, normals(160, 1), 8));
+    g.expand(ggml_mul_mat_id(g.ctx(), w, g.input({8, 1, 3}, normals(24, 2)), g.ids({2, 3}, {4, 1, -1, 4, 1, 5})));
+    ggml_tensor * dense = g.weight(GGML_TYPE_F32, {8, 4}, quantize(GGML_TYPE_F32, normals(32, 1), 8));
+    g.compute(ggml_mul_mat(g.ctx(), dense, g.input({8, 2}, normals(16, 2))));
+    const moe::Routing & r = context_of(g).job.routing;
+    EXPECT_EQ((std::vector<int32_t>{r.groups, r.used, r.slots}), (std::vector<int32_t>{1, 1, 2}));
+    EXPECT_EQ(std::vector<int32_t>(r.expert, r.expert + 5), (std::vector<int32_t>{0, 0, 2, 0, 1})) << "and no gaps";
+    EXPECT_EQ(r.begin, r.expert + 1);
+    EXPECT_EQ(r.slot, r.begin + 2);
+    EXPECT_EQ(context_of(g).job.tokens, 2);
+}
 TEST(Graph, RegionsOfSharedProductsAreFull) {
     Graph g(true);
     ggml_tensor * x = g.input({32, 2}, normals(64, 1));
