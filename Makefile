@@ -6,7 +6,7 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build demo test test-all mutants bench gpu asan tsan fuzz format lint docs install clean
+.PHONY: help setup build demo test test-all mutants bench gpu asan tsan test-newer fuzz format lint docs install clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
@@ -18,6 +18,7 @@ help:
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
 	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some)"
+	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
 	@echo "make format lint clang-format in place; clang-tidy"
 	@echo "make docs        regenerate docs/CLI.md"
@@ -65,11 +66,14 @@ asan tsan: setup
 	@cmake --build --preset $@ --parallel $(JOBS)
 	@scripts/sanitized-tests.sh build/$@ '$(TESTS)'
 
+test-newer:
+	@scripts/test-newer.sh
+
 fuzz: build
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 format:
-	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' | xargs clang-format -i
+	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'moe/*.cpp' 'moe/*.h' | xargs clang-format -i
 
 lint: configure
 	@git ls-files 'src/*.cpp' | xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet

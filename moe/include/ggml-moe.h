@@ -30,10 +30,10 @@ typedef const char * (*ggml_moe_isa_t)(void);
 /* What one expert of one layer did since the library was loaded or the counters were reset. Of several models with such
  * a layer: their sum. */
 struct ggml_moe_expert_stat {
-    int32_t  layer;  /* N of the tensor name "blk.N.…" */
-    int32_t  expert; /* 0-based */
-    uint64_t hits;   /* tokens routed to it (counted once per layer, at the down projection) */
-    uint64_t bytes;  /* weight bytes read for it, all of its matrices */
+    int32_t layer;  /* N of the tensor name "blk.N.…" */
+    int32_t expert; /* 0-based */
+    uint64_t hits;  /* tokens routed to it (counted once per layer, at the down projection) */
+    uint64_t bytes; /* weight bytes read for it, all of its matrices */
 };
 
 /* Copies up to `capacity` entries, ordered by layer and expert, one for every expert of every layer that has run,
@@ -44,8 +44,8 @@ struct ggml_backend_buffer;
 
 /* The same for the weights that lie in one buffer of this backend (tensor->buffer), so that several models in one
  * process are told apart. What a buffer's experts did ends with it: afterwards only the total above has it. */
-typedef size_t (*ggml_moe_expert_stats_of_t)(const struct ggml_backend_buffer * buffer, struct ggml_moe_expert_stat * out,
-                                             size_t capacity);
+typedef size_t (*ggml_moe_expert_stats_of_t)(const struct ggml_backend_buffer * buffer,
+                                             struct ggml_moe_expert_stat * out, size_t capacity);
 
 /* Sets all counters to zero. Thread-safe. */
 typedef void (*ggml_moe_expert_stats_reset_t)(void);

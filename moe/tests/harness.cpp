@@ -14,18 +14,11 @@
 
 namespace moe_test {
 
-ggml_backend_reg_t plugin() {
-    static ggml_backend_reg_t reg = [] {
-        const char * path = std::getenv("GGML_MOE_PLUGIN");
-        return path ? ggml_backend_load(path) : nullptr;
-    }();
-    return reg;
-}
-
 const std::vector<ggml_type> & weight_types() {
-    static const std::vector<ggml_type> types = {
-        GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,   GGML_TYPE_Q5_0,   GGML_TYPE_Q5_1,
-        GGML_TYPE_Q2_K, GGML_TYPE_Q3_K, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K, GGML_TYPE_IQ4_NL, GGML_TYPE_IQ4_XS, GGML_TYPE_MXFP4};
+    static const std::vector<ggml_type> types = {GGML_TYPE_F32,  GGML_TYPE_F16,    GGML_TYPE_BF16,   GGML_TYPE_Q8_0,
+                                                 GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,   GGML_TYPE_Q5_0,   GGML_TYPE_Q5_1,
+                                                 GGML_TYPE_Q2_K, GGML_TYPE_Q3_K,   GGML_TYPE_Q4_K,   GGML_TYPE_Q5_K,
+                                                 GGML_TYPE_Q6_K, GGML_TYPE_IQ4_NL, GGML_TYPE_IQ4_XS, GGML_TYPE_MXFP4};
     return types;
 }
 
@@ -44,7 +37,9 @@ std::vector<float> normals(size_t n, uint32_t seed, float scale) {
         std::mt19937 gen(seed);
         std::normal_distribution<float> dist(0.0f, scale);
         v.resize(n);
-        for (float & f : v) { f = dist(gen); }
+        for (float & f : v) {
+            f = dist(gen);
+        }
     }
     return v;
 }
@@ -72,7 +67,7 @@ std::vector<uint8_t> quantize(ggml_type type, const std::vector<float> & values,
         hash = (hash ^ bits) * 1099511628211u;
     }
     auto & entry = done[{type, cols, values.size(), hash}];
-    if (entry.empty()) { entry = quantize_now(type, values, cols); }
+    if (entry.empty()) entry = quantize_now(type, values, cols);
     return entry;
 }
 
@@ -89,7 +84,7 @@ std::vector<double> dequantize(ggml_type type, const std::vector<uint8_t> & data
 double nmse(const std::vector<float> & a, const std::vector<double> & b, double least_energy) {
     double err = 0, ref = 0;
     for (size_t i = 0; i < b.size(); ++i) {
-        if (i >= a.size() || !std::isfinite(a[i])) { return std::numeric_limits<double>::infinity(); }
+        if (i >= a.size() || !std::isfinite(a[i])) return std::numeric_limits<double>::infinity();
         err += (a[i] - b[i]) * (a[i] - b[i]);
         ref += b[i] * b[i];
     }
@@ -99,8 +94,12 @@ double nmse(const std::vector<float> & a, const std::vector<double> & b, double 
 
 double product_energy(const std::vector<double> & w, const std::vector<float> & x, int64_t k) {
     double w2 = 0, x2 = 0;
-    for (const double v : w) { w2 += v * v; }
-    for (const double v : x) { x2 += v * v; }
+    for (const double v : w) {
+        w2 += v * v;
+    }
+    for (const double v : x) {
+        x2 += v * v;
+    }
     return w2 * x2 / static_cast<double>(k);
 }
 
@@ -134,30 +133,37 @@ static double bf16_bound(const std::vector<float> & x) {
 
 double bound_for(ggml_type type, const std::vector<float> & x, int64_t cols) {
     const bool rounds = std::strcmp(proc<ggml_moe_isa_t>("ggml_moe_isa")(), "avx512bf16") == 0;
-    if (type == GGML_TYPE_BF16 && rounds) { return bf16_bound(x) + 1e-10; }
-    if (!ggml_is_quantized(type)) { return 1e-10; }
+    if (type == GGML_TYPE_BF16 && rounds) return bf16_bound(x) + 1e-10;
+    if (!ggml_is_quantized(type)) return 1e-10;
     return int8_bound(x, cols, ggml_blck_size(type) == 256 ? 256 : 32) + 1e-10;
 }
 
-static ggml_context * new_context() { return ggml_init({16u << 20, nullptr, true}); }
+static ggml_context * new_context() {
+    return ggml_init({16u << 20, nullptr, true});
+}
 
-Graph::Graph(bool on_plugin, int threads) : weights_(new_context()), ctx_(new_context()) {
+Graph::Graph(bool on_plugin, int threads) : weights_(new_context()), ctx_(new_context()), graph_(ggml_new_graph(ctx_)) {
     [[maybe_unused]] static const bool loaded = (ggml_backend_load_all(), true);
     backend_ = on_plugin ? ggml_backend_dev_init(ggml_backend_reg_dev_get(plugin(), 0), nullptr)
                          : ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
     ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend_));
-    auto set = reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
+    auto set = reinterpret_cast<ggml_backend_set_n_threads_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_set_n_threads"));
     set(backend_, threads > 0 ? threads : 2);
 }
 
 Graph::~Graph() {
-    for (ggml_backend_buffer_t b : buffers_) { ggml_backend_buffer_free(b); }
+    for (ggml_backend_buffer_t b : buffers_) {
+        ggml_backend_buffer_free(b);
+    }
+    ggml_gallocr_free(allocator_);
     ggml_backend_free(backend_);
     ggml_free(ctx_);
     ggml_free(weights_);
 }
 
-ggml_tensor * Graph::add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data, size_t bytes) {
+ggml_tensor * Graph::add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data,
+                         size_t bytes) {
     ggml_tensor * t = ggml_new_tensor(c, type, static_cast<int>(ne.size()), ne.data());
     EXPECT_EQ(ggml_nbytes(t), bytes);
     const auto * p = static_cast<const uint8_t *>(data);
@@ -165,7 +171,8 @@ ggml_tensor * Graph::add(ggml_context * c, ggml_type type, const std::vector<int
     return t;
 }
 
-ggml_tensor * Graph::weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data, const char * name) {
+ggml_tensor * Graph::weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data,
+                            const char * name) {
     ggml_tensor * t = add(weights_, type, ne, data.data(), data.size());
     ggml_set_name(t, name);
     return t;
@@ -180,31 +187,58 @@ ggml_tensor * Graph::ids(std::vector<int64_t> ne, const std::vector<int32_t> & d
 std::vector<float> Graph::compute(ggml_tensor * out, int repeats) {
     // a canary directly behind the output: the context's tensors are laid out in order of creation
     ggml_tensor * canary = ggml_new_tensor_1d(ctx_, GGML_TYPE_F32, 64);
-    ggml_cgraph * graph  = ggml_new_graph(ctx_);
-    ggml_build_forward_expand(graph, out);
+    expand(out);
     if (ggml_get_first_tensor(weights_)) {
         buffers_.push_back(ggml_backend_alloc_ctx_tensors(weights_, backend_));
         ggml_backend_buffer_set_usage(buffers_.back(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
     }
-    buffers_.push_back(ggml_backend_alloc_ctx_tensors(ctx_, backend_));
-    ggml_backend_buffer_clear(buffers_.back(), 0xff);
-    for (const Value & v : values_) { ggml_backend_tensor_set(v.t, v.data.data(), 0, v.data.size()); }
+    if (reuse_memory_) {
+        allocator_ = ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_));
+        for (const Value & v : values_) {
+            ggml_set_input(v.t);
+        }
+        EXPECT_TRUE(ggml_gallocr_alloc_graph(allocator_, graph_));
+    } else {
+        buffers_.push_back(ggml_backend_alloc_ctx_tensors(ctx_, backend_));
+        ggml_backend_buffer_clear(buffers_.back(), 0xff);
+    }
+    for (const Value & v : values_) {
+        if (v.t->buffer != nullptr) ggml_backend_tensor_set(v.t, v.data.data(), 0, v.data.size());
+    }
     const std::vector<float> magic(64, 12345.0f);
-    ggml_backend_tensor_set(canary, magic.data(), 0, 64 * sizeof(float));
-    for (int i = 0; i < repeats; ++i) { EXPECT_EQ(ggml_backend_graph_compute(backend_, graph), GGML_STATUS_SUCCESS); }
-    std::vector<float> r(static_cast<size_t>(ggml_nelements(out))), c(64);
-    ggml_backend_tensor_get(out, r.data(), 0, r.size() * sizeof(float));
-    ggml_backend_tensor_get(canary, c.data(), 0, c.size() * sizeof(float));
-    canary_ok_ = c == magic;
+    if (canary->buffer != nullptr) ggml_backend_tensor_set(canary, magic.data(), 0, 64 * sizeof(float));
+    for (int i = 0; i < repeats; ++i) {
+        EXPECT_EQ(ggml_backend_graph_compute(backend_, graph_), GGML_STATUS_SUCCESS);
+    }
+    canary_ok_ = canary->buffer == nullptr || read(canary) == magic;
+    return read(out);
+}
+
+std::vector<float> Graph::read(const ggml_tensor * t) const {
+    std::vector<float> r(static_cast<size_t>(ggml_nelements(t)));
+    if (ggml_is_contiguous(t)) {
+        ggml_backend_tensor_get(t, r.data(), 0, r.size() * sizeof(float));
+        return r;
+    }
+    size_t i = 0;
+    for (int64_t i3 = 0; i3 < t->ne[3]; ++i3) {
+        for (int64_t i2 = 0; i2 < t->ne[2]; ++i2) {
+            for (int64_t i1 = 0; i1 < t->ne[1]; ++i1, i += static_cast<size_t>(t->ne[0])) {
+                const auto at = static_cast<size_t>(i1) * t->nb[1] + static_cast<size_t>(i2) * t->nb[2] +
+                                static_cast<size_t>(i3) * t->nb[3];
+                ggml_backend_tensor_get(t, &r[i], at, static_cast<size_t>(t->ne[0]) * sizeof(float));
+            }
+        }
+    }
     return r;
 }
 
 Pair run_both(const std::function<ggml_tensor *(Graph &)> & build) {
     Graph a(true), b(false);
     Pair p;
-    p.moe    = a.compute(build(a));
+    p.moe = a.compute(build(a));
     p.canary = a.canary_ok();
-    p.cpu    = b.compute(build(b));
+    p.cpu = b.compute(build(b));
     return p;
 }
 

@@ -6,15 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "ggml-moe.h"
 #include "ggml.h"
 
 namespace moe_test {
 
-// The plugin named by GGML_MOE_PLUGIN, loaded once.
+// The plugin: each test program has its own way to get at it.
 ggml_backend_reg_t plugin();
-template <class Fn> Fn proc(const char * name) { return reinterpret_cast<Fn>(ggml_backend_reg_get_proc_address(plugin(), name)); }
+template <class Fn>
+Fn proc(const char * name) {
+    return reinterpret_cast<Fn>(ggml_backend_reg_get_proc_address(plugin(), name));
+}
 
 // All weight types the backend claims.
 const std::vector<ggml_type> & weight_types();
@@ -47,28 +51,45 @@ public:
     Graph & operator=(const Graph &) = delete;
 
     ggml_context * ctx() { return ctx_; }
-    ggml_tensor * weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data, const char * name = "");
+    ggml_tensor * weight(ggml_type type, std::vector<int64_t> ne, const std::vector<uint8_t> & data,
+                         const char * name = "");
     ggml_tensor * input(std::vector<int64_t> ne, const std::vector<float> & data);
     ggml_tensor * ids(std::vector<int64_t> ne, const std::vector<int32_t> & data);
+    // Adds a tensor, and what it is computed from, to the graph before all that is added later.
+    void expand(ggml_tensor * t) { ggml_build_forward_expand(graph_, t); }
     // Computes `out` and returns it. Bytes after it in memory are checked; `canary_ok` tells.
     std::vector<float> compute(ggml_tensor * out, int repeats = 1);
+    // Memory that is not needed any more is used again, as in llama.cpp; there is no canary then.
+    void reuse_memory() { reuse_memory_ = true; }
+    std::vector<float> read(const ggml_tensor * t) const;
+    ggml_cgraph * graph() { return graph_; }
     bool canary_ok() const { return canary_ok_; }
     ggml_backend_t backend() { return backend_; }
 
 private:
-    struct Value { ggml_tensor * t; std::vector<uint8_t> data; };
-    ggml_tensor * add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data, size_t bytes);
+    struct Value {
+        ggml_tensor * t;
+        std::vector<uint8_t> data;
+    };
+    ggml_tensor * add(ggml_context * c, ggml_type type, const std::vector<int64_t> & ne, const void * data,
+                      size_t bytes);
 
     ggml_backend_t backend_;
     ggml_context * weights_;
     ggml_context * ctx_;
+    ggml_cgraph * graph_;
+    ggml_gallocr_t allocator_ = nullptr;
+    bool reuse_memory_ = false;
     std::vector<Value> values_;
     std::vector<ggml_backend_buffer_t> buffers_;
     bool canary_ok_ = false;
 };
 
 // Runs `build` on the plugin and on ggml's CPU backend.
-struct Pair { std::vector<float> moe, cpu; bool canary; };
+struct Pair {
+    std::vector<float> moe, cpu;
+    bool canary;
+};
 Pair run_both(const std::function<ggml_tensor *(Graph &)> & build);
 
 }  // namespace moe_test

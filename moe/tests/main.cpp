@@ -6,6 +6,15 @@
 
 #include "harness.h"
 
+// The one that GGML_MOE_PLUGIN names.
+ggml_backend_reg_t moe_test::plugin() {
+    static ggml_backend_reg_t reg = [] {
+        const char * path = std::getenv("GGML_MOE_PLUGIN");
+        return path ? ggml_backend_load(path) : nullptr;
+    }();
+    return reg;
+}
+
 int main(int argc, char ** argv) {
     testing::InitGoogleTest(&argc, argv);
     if (moe_test::plugin() == nullptr) {
@@ -13,7 +22,7 @@ int main(int argc, char ** argv) {
         return 1;
     }
     const char * want = std::getenv("GGML_MOE_ISA");
-    const char * got  = moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")();
+    const char * got = moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")();
     if (want != nullptr && std::strcmp(want, got) != 0) {
         std::printf("this machine cannot run %s (the plugin chose %s)\n", want, got);
         return 0;

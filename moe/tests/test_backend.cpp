@@ -11,12 +11,16 @@ using namespace moe_test;
 
 namespace {
 
-ggml_backend_dev_t device() { return ggml_backend_reg_dev_get(plugin(), 0); }
+ggml_backend_dev_t device() {
+    return ggml_backend_reg_dev_get(plugin(), 0);
+}
 
 struct Ctx {
     ggml_context * c = ggml_init({1u << 20, nullptr, true});
     ~Ctx() { ggml_free(c); }
-    ggml_tensor * t(ggml_type type, int64_t a, int64_t b, int64_t d = 1) { return ggml_new_tensor_3d(c, type, a, b, d); }
+    ggml_tensor * t(ggml_type type, int64_t a, int64_t b, int64_t d = 1) {
+        return ggml_new_tensor_3d(c, type, a, b, d);
+    }
     bool claims(ggml_tensor * op) { return ggml_backend_dev_supports_op(device(), op); }
 };
 
@@ -29,13 +33,16 @@ TEST(Backend, IsAnAcceleratorThatMapsFiles) {
     EXPECT_TRUE(p.caps.buffer_from_host_ptr);
     EXPECT_TRUE(p.caps.mmap_support);
     EXPECT_TRUE(ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device())));
+    EXPECT_STREQ(ggml_backend_buft_name(ggml_backend_dev_buffer_type(device())), "MoE");
     EXPECT_STREQ(ggml_backend_dev_name(device()), "MoE");
 }
 
 TEST(Backend, ForcedInstructionSetTook) {
     const char * want = std::getenv("GGML_MOE_ISA");
     const std::string got = proc<ggml_moe_isa_t>("ggml_moe_isa")();
-    if (want) { EXPECT_EQ(got, want); }
+    if (want) {
+        EXPECT_EQ(got, want);
+    }
     EXPECT_NE(std::string(ggml_backend_dev_description(device())).find(got), std::string::npos);
 }
 
@@ -43,17 +50,22 @@ TEST(Backend, ClaimsItsTypes) {
     Ctx c;
     for (ggml_type t : weight_types()) {
         EXPECT_TRUE(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, 4)))) << ggml_type_name(t);
-        EXPECT_TRUE(c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), c.t(GGML_TYPE_F32, 256, 1, 3), c.t(GGML_TYPE_I32, 2, 3)))) << ggml_type_name(t);
+        EXPECT_TRUE(
+            c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), c.t(GGML_TYPE_F32, 256, 1, 3), c.t(GGML_TYPE_I32, 2, 3))))
+            << ggml_type_name(t);
     }
 }
 
 TEST(Backend, LeavesTheRestToGgml) {
     Ctx c;
     ggml_tensor * x = c.t(GGML_TYPE_F32, 256, 4);
-    for (ggml_type t : {GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ3_S, GGML_TYPE_TQ1_0}) { EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), x))); }
-    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), c.t(GGML_TYPE_F32, 256, 4, 2))));  // batched weights
-    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, ggml_cont(c.c, c.t(GGML_TYPE_F32, 256, 8)), x)));                 // computed, not weights
-    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8), c.t(GGML_TYPE_F16, 256, 4))));        // F16 input
+    for (ggml_type t : {GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ3_S, GGML_TYPE_TQ1_0}) {
+        EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), x)));
+    }
+    EXPECT_FALSE(
+        c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), c.t(GGML_TYPE_F32, 256, 4, 2))));  // batched weights
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, ggml_cont(c.c, c.t(GGML_TYPE_F32, 256, 8)), x)));  // computed, not weights
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8), c.t(GGML_TYPE_F16, 256, 4))));  // F16 input
     EXPECT_FALSE(c.claims(ggml_soft_max(c.c, x)));
     EXPECT_FALSE(c.claims(ggml_add(c.c, c.t(GGML_TYPE_F16, 256, 4), c.t(GGML_TYPE_F16, 256, 4))));
 }
@@ -64,7 +76,8 @@ TEST(Backend, ClaimsNoAttentionWhileLlamaCppDecidesWhetherToUseIt) {
     Ctx c;
     const auto claimed = [&](ggml_type type, int64_t tokens) {
         ggml_tensor * kv = c.t(type, 64, 256, 2);
-        return c.claims(ggml_flash_attn_ext(c.c, c.t(GGML_TYPE_F32, 64, tokens, 4), kv, kv, c.t(GGML_TYPE_F16, 256, tokens), 1.0f, 0.0f, 0.0f));
+        return c.claims(ggml_flash_attn_ext(c.c, c.t(GGML_TYPE_F32, 64, tokens, 4), kv, kv,
+                                            c.t(GGML_TYPE_F16, 256, tokens), 1.0f, 0.0f, 0.0f));
     };
     const auto compute = [](Graph & g) {
         ggml_tensor * x = g.input({8}, std::vector<float>(8, 1.0f));
@@ -100,7 +113,9 @@ TEST(Backend, BufferFromPointerUsesTheMemoryItself) {
     ggml_backend_buffer_free(b);
 }
 
-TEST(Backend, UnknownProcAddressIsNull) { EXPECT_EQ(ggml_backend_reg_get_proc_address(plugin(), "no_such_function"), nullptr); }
+TEST(Backend, UnknownProcAddressIsNull) {
+    EXPECT_EQ(ggml_backend_reg_get_proc_address(plugin(), "no_such_function"), nullptr);
+}
 
 TEST(Backend, SeveralProductsOfOneInput) {
     const auto x = normals(256 * 3, 1);
@@ -118,14 +133,20 @@ TEST(Backend, SeveralProductsOfOneInput) {
 }
 
 TEST(Backend, TwoBackendsAtOnce) {
-    const auto work = [] {
+    const auto result = [](uint32_t seed, int repeats) {
         Graph g(true, 2);
-        const auto w = quantize(GGML_TYPE_Q4_0, normals(512 * 64, 3), 512);
-        g.compute(ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_Q4_0, {512, 64}, w), g.input({512, 9}, normals(512 * 9, 4))), 20);
+        const auto w = quantize(GGML_TYPE_Q4_0, normals(512 * 64, seed), 512);
+        return g.compute(ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_Q4_0, {512, 64}, w),
+                                      g.input({512, 9}, normals(512 * 9, seed + 1))),
+                         repeats);
     };
-    std::thread other(work);
-    work();
+    const auto one = result(3, 1), two = result(5, 1);
+    std::vector<float> beside;
+    std::thread other([&] { beside = result(5, 20); });
+    EXPECT_EQ(result(3, 20), one);
     other.join();
+    EXPECT_EQ(beside, two);
+    EXPECT_NE(one, two);
 }
 
 TEST(Backend, CountsHitsAndBytes) {
@@ -140,7 +161,7 @@ TEST(Backend, CountsHitsAndBytes) {
     uint64_t hits[4] = {}, bytes[4] = {};
     for (const auto & s : all) {
         if (s.layer == 3) {
-            hits[s.expert]  = s.hits;
+            hits[s.expert] = s.hits;
             bytes[s.expert] = s.bytes;
         }
     }
@@ -155,7 +176,7 @@ TEST(Backend, CountsHitsAndBytes) {
 // The hits of expert 1 of layer 7 in this list.
 uint64_t hits_of_one(const std::vector<ggml_moe_expert_stat> & stats) {
     for (const auto & s : stats) {
-        if (s.layer == 7 && s.expert == 1) { return s.hits; }
+        if (s.layer == 7 && s.expert == 1) return s.hits;
     }
     return 0;
 }

@@ -16,11 +16,13 @@ struct Shape {
     ggml_glu_op glu = GGML_GLU_OP_SWIGLU;
 };
 
-size_t us(int64_t v) { return static_cast<size_t>(v); }
+size_t us(int64_t v) {
+    return static_cast<size_t>(v);
+}
 
 ggml_tensor * activation(ggml_context * c, const Shape & s, ggml_tensor * gate, ggml_tensor * up) {
-    if (s.glu == GGML_GLU_OP_SWIGLU_OAI) { return ggml_swiglu_oai(c, gate, up, 1.702f, 7.0f); }
-    if (s.glu == GGML_GLU_OP_SWIGLU_CLAMP) { return ggml_swiglu_clamp(c, gate, up, 1.5f); }
+    if (s.glu == GGML_GLU_OP_SWIGLU_OAI) return ggml_swiglu_oai(c, gate, up, 1.702f, 7.0f);
+    if (s.glu == GGML_GLU_OP_SWIGLU_CLAMP) return ggml_swiglu_clamp(c, gate, up, 1.5f);
     return ggml_glu_split(c, gate, up, s.glu);
 }
 
@@ -36,20 +38,22 @@ ggml_tensor * build(Graph & g, const Shape & s) {
     ggml_tensor * x = g.input({s.embd, 1, s.tokens}, normals(us(s.embd * s.tokens), 31));
     std::vector<int32_t> route;
     for (int64_t t = 0; t < s.tokens; ++t) {
-        for (int64_t u = 0; u < s.used; ++u) { route.push_back(static_cast<int32_t>((t * 3 + u * 5 + u * u) % s.experts)); }
+        for (int64_t u = 0; u < s.used; ++u) {
+            route.push_back(static_cast<int32_t>((t * 3 + u * 5 + u * u) % s.experts));
+        }
     }
     ggml_tensor * ids = g.ids({s.used, s.tokens}, route);
     ggml_tensor * slot_weights = g.input({1, s.used, s.tokens}, normals(us(s.used * s.tokens), 32));
     const auto product = [&](ggml_type t, int64_t k, int64_t n, ggml_tensor * in, uint32_t seed, const char * name) {
         ggml_tensor * p = ggml_mul_mat_id(c, mat(t, k, n, seed, name), in, ids);
-        if (s.mark_outputs) { ggml_set_output(p); }
+        if (s.mark_outputs) ggml_set_output(p);
         return s.bias ? ggml_add_id(c, p, bias(n, seed + 50), ids) : p;
     };
-    ggml_tensor * first  = product(s.up, s.embd, s.ff, x, 33, "blk.0.ffn_a_exps.weight");
+    ggml_tensor * first = product(s.up, s.embd, s.ff, x, 33, "blk.0.ffn_a_exps.weight");
     ggml_tensor * second = product(s.up, s.embd, s.ff, x, 34, "blk.0.ffn_b_exps.weight");
     ggml_tensor * h = activation(c, s, s.up_first ? second : first, s.up_first ? first : second);
     ggml_tensor * y = product(s.down, s.ff, s.embd, h, 35, "blk.0.ffn_down_exps.weight");
-    if (s.weighted) { y = ggml_mul(c, y, slot_weights); }
+    if (s.weighted) y = ggml_mul(c, y, slot_weights);
     ggml_tensor * out = nullptr;
     for (int64_t u = 0; u < s.used; ++u) {
         ggml_tensor * v = ggml_view_2d(c, y, s.embd, s.tokens, y->nb[2], us(u) * y->nb[1]);
@@ -66,11 +70,13 @@ double difference(const Shape & s) {
 
 // Both sides round the input and the hidden row to int8: four times the bound of one rounding, both sides counted.
 constexpr double kQuantized = 4e-4;
-constexpr double kFloat     = 1e-5;  // ggml rounds activations to F16 for F16 weights, and with AVX512-FP16 sums in F16
+constexpr double kFloat = 1e-5;  // ggml rounds activations to F16 for F16 weights, and with AVX512-FP16 sums in F16
 
 }  // namespace
 
-TEST(Ffn, Quantized) { EXPECT_LT(difference({}), kQuantized); }
+TEST(Ffn, Quantized) {
+    EXPECT_LT(difference({}), kQuantized);
+}
 TEST(Ffn, GateBeforeUp) {
     Shape s;
     s.up_first = false;
@@ -98,7 +104,7 @@ TEST(Ffn, GptOssLike) {
     s.up = s.down = GGML_TYPE_MXFP4;
     s.bias = true;
     s.used = 4;
-    s.glu  = GGML_GLU_OP_SWIGLU_OAI;
+    s.glu = GGML_GLU_OP_SWIGLU_OAI;
     EXPECT_LT(difference(s), kQuantized);
 }
 TEST(Ffn, DeepSeekLikeMixedTypes) {
@@ -106,7 +112,7 @@ TEST(Ffn, DeepSeekLikeMixedTypes) {
     s.down = GGML_TYPE_Q5_0;
     s.experts = 64;
     s.used = 6;
-    s.ff   = 352;
+    s.ff = 352;
     for (int64_t t : {1, 3, 40}) {
         s.tokens = t;
         EXPECT_LT(difference(s), kQuantized) << t;
@@ -146,7 +152,7 @@ TEST(Ffn, SameBitsForAnyNumberOfThreads) {
     for (int threads : {1, 2, 5}) {
         Graph g(true, threads);
         const auto r = g.compute(build(g, s), 2);
-        if (first.empty()) { first = r; }
+        if (first.empty()) first = r;
         EXPECT_EQ(r, first) << threads;
     }
 }

@@ -8,11 +8,19 @@
 
 using namespace moe_test;
 
-TEST(Harness, NmseSeesNoDifferenceInEqualData) { EXPECT_EQ(nmse({1, 2, 3}, {1, 2, 3}), 0.0); }
+TEST(Harness, NmseSeesNoDifferenceInEqualData) {
+    EXPECT_EQ(nmse({1, 2, 3}, {1, 2, 3}), 0.0);
+}
 
-TEST(Harness, NmseOfOneWrongValue) { EXPECT_DOUBLE_EQ(nmse({0, 4}, {3, 4}), 9.0 / 25.0); }
-TEST(Harness, NmseOfValuesThatHappenToBeSmall) { EXPECT_DOUBLE_EQ(nmse({0.5}, {0.25}, 2.0), 0.0625 / 2.0); }
-TEST(Harness, ProductEnergyIsThatOfRandomDirections) { EXPECT_DOUBLE_EQ(product_energy({3, 4}, {1, 0, 0, 2}, 2), 25.0 * 5.0 / 2.0); }
+TEST(Harness, NmseOfOneWrongValue) {
+    EXPECT_DOUBLE_EQ(nmse({0, 4}, {3, 4}), 9.0 / 25.0);
+}
+TEST(Harness, NmseOfValuesThatHappenToBeSmall) {
+    EXPECT_DOUBLE_EQ(nmse({0.5}, {0.25}, 2.0), 0.0625 / 2.0);
+}
+TEST(Harness, ProductEnergyIsThatOfRandomDirections) {
+    EXPECT_DOUBLE_EQ(product_energy({3, 4}, {1, 0, 0, 2}, 2), 25.0 * 5.0 / 2.0);
+}
 
 TEST(Harness, NmseRejectsNonFiniteAndMissingValues) {
     EXPECT_TRUE(std::isinf(nmse({NAN, 1}, {1, 1})));

@@ -15,7 +15,7 @@ Commands::Commands(CLI::App & app) : app_(app) {
         ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
         ->capture_default_str();
     app.add_option("--moe-backend", globals_.moe_backend,
-                   "libggml-moe for weights on the CPU; auto: where no GPU holds the rest of the model")
+                   "libggml-moe for weights on the CPU; auto: if it can be loaded")
         ->check(CLI::IsMember({"auto", "on", "off"}))
         ->capture_default_str();
     app.add_option(

@@ -13,7 +13,8 @@ engine::Placement placement_option(const Globals & globals) {
 bool load_backends(const Globals & globals, const std::string & device) {
     engine::load_backends(globals.gpu_backend);
     engine::add_rpc_servers(globals.rpc_servers);
-    return engine::load_moe_backend(globals.moe_backend, engine::find_device(device));
+    engine::find_device(device);  // an unknown name is an error before anything is loaded
+    return engine::load_moe_backend(globals.moe_backend);
 }
 
 void add_load_options(CLI::App & command, engine::LoadOptions & load) {

@@ -71,7 +71,7 @@ protected:
         SKIP_WITHOUT_GPU();
         campaign_ = dir_.path() / "documents.toml";
         write_file_atomic(campaign_, fmt::format(CAMPAIGN, tiny_moe().string()));
-        const ProcessResult run = shimmy({"lab", "run", campaign_.string(), "--device", "gpu"});
+        const ProcessResult run = shimmy({"lab", "run", campaign_.string(), "--device", "gpu", "--moe-backend", "off"});
         ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
         EXPECT_NE(run.out.find("report.html"), std::string::npos) << run.out;
         write_quality(out());

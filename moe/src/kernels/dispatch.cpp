@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../log.h"
+#include "ggml/log.h"
 
 #if defined(MOE_HAVE_X86)
 #include <cpuid.h>
@@ -103,14 +103,13 @@ const KernelTable * kernels_by_name(const char * name) {
     return nullptr;
 }
 
-static const KernelTable & choose() {
+const KernelTable & choose_kernels(const char * want) {
     const char * best = cpu_has_amx()                          ? "amx"
                         : cpu_has_avx512bf16() && cpu_is_amd() ? "avx512bf16"
                         : cpu_has_avx512()                     ? "avx512"
                         : cpu_has_avxvnni()                    ? "avxvnni"
                         : cpu_has_avx2()                       ? "avx2"
                                                                : "scalar";
-    const char * want = std::getenv("GGML_MOE_ISA");
     if (want != nullptr && *want != '\0') {
         if (const KernelTable * t = kernels_by_name(want)) { return *t; }
         log_warn("GGML_MOE_ISA=%s is not known or not supported by this processor; using %s\n", want, best);
@@ -119,7 +118,7 @@ static const KernelTable & choose() {
 }
 
 const KernelTable & kernels() {
-    static const KernelTable & table = choose();
+    static const KernelTable & table = choose_kernels(std::getenv("GGML_MOE_ISA"));
     return table;
 }
 

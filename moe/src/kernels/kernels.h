@@ -128,8 +128,10 @@ const KernelTable & kernels_avx512();
 const KernelTable & kernels_avx512bf16();
 const KernelTable & kernels_amx();
 
-// The table for this machine: the best one it can run, or the one GGML_MOE_ISA names.
+// The table for this machine: the best one it can run, or the one GGML_MOE_ISA names. Chosen once.
 const KernelTable & kernels();
+// The one of the name `want`, or the best one if that is null or empty, or, with a warning, if this machine cannot run it.
+const KernelTable & choose_kernels(const char * want);
 // The table of that name if this machine can run it, else null.
 const KernelTable * kernels_by_name(const char * name);
 

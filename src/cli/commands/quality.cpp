@@ -62,6 +62,7 @@ public:
           cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
           hashes_(cache_folder().empty() ? fs::path() : cache_folder() / "hashes.json") {
         if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
+        if (options.check_offload) engine::keep_batches_in_moe_backend();
         uses_moe_backend_ = load_backends(globals, options.load.device);
     }
 

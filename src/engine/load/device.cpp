@@ -159,9 +159,8 @@ void load_backends(const std::string & backend) {
     });
 }
 
-bool load_moe_backend(const std::string & mode, const Device & device) {
-    const bool wanted = mode == "on" || (mode == "auto" && !device.is_gpu());
-    if (!wanted) return false;
+bool load_moe_backend(const std::string & mode) {
+    if (mode == "off") return false;
     if (ggml_backend_reg_by_name("MoE") != nullptr) return true;
     const fs::path file = library_dir() / "libggml-moe.so";
     if (!fs::exists(file)) {
@@ -171,6 +170,10 @@ bool load_moe_backend(const std::string & mode, const Device & device) {
     if (load_module(file)) return true;
     if (mode == "on") fail("--moe-backend on: {}", failed.back().reason);
     return false;
+}
+
+void keep_batches_in_moe_backend() {
+    setenv("GGML_MOE_GPU_MIN_BATCH", "0", 1);
 }
 
 const std::vector<FailedModule> & failed_modules() {

@@ -28,11 +28,14 @@ const char * to_string(DeviceKind kind);
 // Throws Error if the one that was named cannot be loaded.
 void load_backends(const std::string & backend = "auto");
 
-// Loads libggml-moe, the backend for experts on the CPU, if it lies beside the program's libraries, and returns whether
-// it is in use. "auto": only where `device` is the CPU; next to a GPU, owning the experts would take away llama.cpp's
-// own streaming of large prefill batches to the GPU. "on": always; throws Error if it cannot be loaded. "off": never.
-// To be called before a model is loaded.
-bool load_moe_backend(const std::string & mode, const Device & device);
+// Loads libggml-moe, the backend for weights in host memory, if it lies beside the program's libraries, and returns
+// whether it is in use. "auto": if it can be loaded; next to a GPU it leaves llama.cpp the large prefill batches that
+// are faster streamed to the GPU. "on": the same, but throws Error if it cannot be loaded. "off": never. To be called
+// before a model is loaded.
+bool load_moe_backend(const std::string & mode);
+
+// libggml-moe leaves no batch to a GPU beside it: what checks its kernels feeds them large ones.
+void keep_batches_in_moe_backend();
 
 // A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").
 struct FailedModule {

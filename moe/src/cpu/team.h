@@ -25,7 +25,7 @@ inline void cpu_relax() {
 // All threads of a region meet here.
 class Barrier {
 public:
-    void reset(int n) { n_ = n; waiting_.store(0, std::memory_order_relaxed); }
+    void reset(int n) { n_ = n; }
     void wait();
 
 private:
@@ -44,31 +44,36 @@ public:
     Team & operator=(const Team &) = delete;
 
     void set_threads(int n) { n_threads_ = n < 1 ? 1 : n; }
-    int  threads() const { return n_threads_; }
+    int threads() const { return n_threads_; }
 
     // Runs fn on up to `n` threads (the caller is thread 0) and returns when all have finished.
     void run(int n, Fn fn, void * ctx);
 
 private:
-    struct Region { Fn fn; void * ctx; Barrier * barrier; std::atomic<int> n; };
+    struct Region {
+        Fn fn;
+        void * ctx;
+        Barrier * barrier;
+        std::atomic<int> n;
+    };
 
     static void omp_entry(void * arg);
     void run_own(int n);
     void worker(int id);
     void start_workers(int n);
 
-    int     n_threads_;
+    int n_threads_;
     Barrier barrier_;
-    Region  region_{};
+    Region region_{};
 
     // own threads
     std::vector<std::thread> workers_;
-    std::mutex               mutex_;
-    std::condition_variable  wake_;
-    std::atomic<unsigned>    epoch_{0};
-    std::atomic<int>         active_{1};  // threads of the current region
-    std::atomic<int>         pending_{0};
-    std::atomic<bool>        stop_{false};
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::atomic<unsigned> epoch_{0};
+    std::atomic<int> active_{1};  // threads of the current region
+    std::atomic<int> pending_{0};
+    std::atomic<bool> stop_{false};
 };
 
 }  // namespace moe

@@ -1,14 +1,13 @@
 // Attention (FLASH_ATTN_EXT), where the KV cache is in host memory.
 #pragma once
 
+#include "buffer.h"
 #include "kernels/kernels.h"
 #include "team.h"
 
 struct ggml_tensor;
 
 namespace moe {
-
-class Buffer;
 
 bool supports_attention(const ggml_tensor * op);
 

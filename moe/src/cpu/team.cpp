@@ -14,7 +14,6 @@ constexpr int kSpins = 500;
 constexpr int kSpinsBeforeYield = 4000;
 
 void Barrier::wait() {
-    if (n_ == 1) { return; }
     const unsigned phase = phase_.load(std::memory_order_acquire);
     if (waiting_.fetch_add(1, std::memory_order_acq_rel) == n_ - 1) {
         waiting_.store(0, std::memory_order_relaxed);
@@ -35,18 +34,19 @@ namespace {
 // GNU OpenMP's entry points, if the process has it loaded.
 struct Omp {
     void (*parallel)(void (*fn)(void *), void * data, unsigned n, unsigned flags) = nullptr;
-    int (*thread_num)()  = nullptr;
+    int (*thread_num)() = nullptr;
     int (*num_threads)() = nullptr;
 
     Omp() {
         const char * pool = std::getenv("GGML_MOE_POOL");
-        if (pool != nullptr && std::strcmp(pool, "own") == 0) { return; }
+        if (pool != nullptr && std::strcmp(pool, "own") == 0) return;
         void * lib = dlopen("libgomp.so.1", RTLD_LAZY | RTLD_NOLOAD);
-        if (lib == nullptr) { return; }
-        thread_num  = reinterpret_cast<int (*)()>(dlsym(lib, "omp_get_thread_num"));
+        if (lib == nullptr) return;
+        thread_num = reinterpret_cast<int (*)()>(dlsym(lib, "omp_get_thread_num"));
         num_threads = reinterpret_cast<int (*)()>(dlsym(lib, "omp_get_num_threads"));
-        parallel    = reinterpret_cast<void (*)(void (*)(void *), void *, unsigned, unsigned)>(dlsym(lib, "GOMP_parallel"));
-        if (thread_num == nullptr || num_threads == nullptr) { parallel = nullptr; }
+        parallel =
+            reinterpret_cast<void (*)(void (*)(void *), void *, unsigned, unsigned)>(dlsym(lib, "GOMP_parallel"));
+        if (thread_num == nullptr || num_threads == nullptr) parallel = nullptr;
     }
 };
 
@@ -68,7 +68,9 @@ Team::~Team() {
         stop_.store(true);
     }
     wake_.notify_all();
-    for (std::thread & t : workers_) { t.join(); }
+    for (std::thread & t : workers_) {
+        t.join();
+    }
 }
 
 void Team::omp_entry(void * arg) {
@@ -80,14 +82,16 @@ void Team::omp_entry(void * arg) {
         r.n.store(n, std::memory_order_release);
     }
     int n = 0;
-    while ((n = r.n.load(std::memory_order_acquire)) == 0) { cpu_relax(); }
+    while ((n = r.n.load(std::memory_order_acquire)) == 0) {
+        cpu_relax();
+    }
     r.fn(r.ctx, ith, n, *r.barrier);
 }
 
 void Team::run(int n, Fn fn, void * ctx) {
-    if (n > n_threads_) { n = n_threads_; }
-    region_.fn      = fn;
-    region_.ctx     = ctx;
+    if (n > n_threads_) n = n_threads_;
+    region_.fn = fn;
+    region_.ctx = ctx;
     region_.barrier = &barrier_;
     if (n <= 1) {
         barrier_.reset(1);
@@ -130,15 +134,17 @@ void Team::run_own(int n) {
 void Team::worker(int id) {
     unsigned seen = 0;
     for (;;) {
-        for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) { cpu_relax(); }
+        for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) {
+            cpu_relax();
+        }
         if (epoch_.load(std::memory_order_acquire) == seen) {
             std::unique_lock<std::mutex> lock(mutex_);
             wake_.wait(lock, [&] { return stop_.load() || epoch_.load(std::memory_order_acquire) != seen; });
         }
-        if (stop_.load()) { return; }
+        if (stop_.load()) return;
         seen = epoch_.load(std::memory_order_acquire);
         const int n = active_.load(std::memory_order_relaxed);
-        if (id < n) { region_.fn(region_.ctx, id, n, barrier_); }
+        if (id < n) region_.fn(region_.ctx, id, n, barrier_);
         pending_.fetch_sub(1, std::memory_order_acq_rel);
     }
 }

@@ -1,4 +1,5 @@
-// Counters per layer and expert, shared by all backends of the process, kept apart by the buffer that holds the weights.
+// Counters per layer and expert, shared by all backends of the process, kept apart by the buffer that holds the
+// weights.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,7 @@ void stats_record(const ggml_tensor * weights, const int32_t * count, int32_t n_
 
 size_t stats_read(ggml_moe_expert_stat * out, size_t capacity);
 size_t stats_read_of(const ggml_backend_buffer * buffer, ggml_moe_expert_stat * out, size_t capacity);
-void   stats_reset();
+void stats_reset();
 
 // The buffer is about to be freed; another may get its address.
 void stats_forget(const ggml_backend_buffer * buffer);

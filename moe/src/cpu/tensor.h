@@ -8,8 +8,10 @@
 
 namespace moe {
 
-inline int32_t op_i32(const ggml_tensor * t, int i) { return t->op_params[i]; }
-inline float   op_f32(const ggml_tensor * t, int i) {
+inline int32_t op_i32(const ggml_tensor * t, int i) {
+    return t->op_params[i];
+}
+inline float op_f32(const ggml_tensor * t, int i) {
     float f;
     std::memcpy(&f, &t->op_params[i], sizeof f);
     return f;
@@ -29,7 +31,7 @@ inline Rows rows_of(const ggml_tensor * t) {
         r.nb[i] = t->nb[i + 1];
     }
     for (int i = 0; i < 2; ++i) {
-        if (r.ne[1] > 1 && r.nb[1] != size_t(r.ne[0]) * r.nb[0]) { break; }
+        if (r.ne[1] > 1 && r.nb[1] != size_t(r.ne[0]) * r.nb[0]) break;
         r.ne[0] *= r.ne[1];
         r.ne[1] = r.ne[2];
         r.nb[1] = r.nb[2];

@@ -1,72 +1,63 @@
 #include "graph.h"
 
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
-#include "attention.h"
+#include "cpu/attention.h"
+#include "cpu/ops.h"
+#include "cpu/tensor.h"
+#include "experts/stats.h"
 #include "match.h"
-#include "ops.h"
-#include "stats.h"
 #include "support.h"
-#include "tensor.h"
 
 namespace moe {
 
-Buffer::~Buffer() { std::free(data_); }
-
-void * Buffer::need(size_t bytes) {
-    if (bytes > size_) {
-        const size_t size = (bytes + bytes / 4 + 4095) / 4096 * 4096;
-        void * p = std::aligned_alloc(64, size);
-        if (p == nullptr) { throw std::bad_alloc(); }
-        std::free(data_);
-        data_ = p;
-        size_ = size;
-    }
-    return data_;
-}
-
 namespace {
 
+// supports_op lets no weights of another type in.
+const TypeKernel & kernel_of(const KernelTable & table, const ggml_tensor * w) {
+    WType type = WType::F32;
+    weight_type(w, &type);
+    return table.types[static_cast<int>(type)];
+}
+
 Weights weights_of(const KernelTable & table, const ggml_tensor * w, const ggml_tensor * bias) {
-    WType type;
     Weights r;
-    if (!weight_type(w, &type)) { return r; }
-    r.data          = static_cast<const uint8_t *>(w->data);
-    r.row_stride    = w->nb[1];
+    r.data = static_cast<const uint8_t *>(w->data);
+    r.row_stride = w->nb[1];
     r.expert_stride = w->nb[2];
-    r.rows          = static_cast<int32_t>(w->ne[1]);
-    r.kernel        = &table.types[static_cast<int>(type)];
+    r.rows = static_cast<int32_t>(w->ne[1]);
+    r.kernel = &kernel_of(table, w);
     if (bias != nullptr) {
-        r.bias        = static_cast<const char *>(bias->data);
+        r.bias = static_cast<const char *>(bias->data);
         r.bias_stride = bias->nb[1];
     }
     return r;
 }
 
-// Groups the slots by expert (a counting sort, so slots stay in order). Slots with an invalid expert are left out.
+// Groups the slots by expert (a counting sort, so slots stay in order).
 void route_experts(Context & c, const ggml_tensor * ids, int32_t n_expert) {
     Routing & r = c.job.routing;
     const int32_t used = static_cast<int32_t>(ids->ne[0]), tokens = static_cast<int32_t>(ids->ne[1]);
     const size_t slots = size_t(used) * size_t(tokens);
-    int32_t * count = c.counts.array<int32_t>(size_t(n_expert) * 2);
-    int32_t * at    = count + n_expert;
+    int32_t * count = c.counts.array<int32_t>(size_t(n_expert) * 2 + 1);
+    int32_t * at = count + n_expert;  // where the next slot of an expert goes; last, of those without
     r.expert = c.routing.array<int32_t>(size_t(n_expert) * 2 + 1 + slots);
-    r.begin  = r.expert + n_expert;
-    r.slot   = r.begin + n_expert + 1;
-    r.used   = used;
+    r.begin = r.expert + n_expert;
+    r.slot = r.begin + n_expert + 1;
+    r.used = used;
+    r.slots = static_cast<int32_t>(slots);
     r.groups = 0;
     std::memset(count, 0, size_t(n_expert) * sizeof(int32_t));
     const auto expert_of = [&](int32_t t, int32_t s) {
         int32_t e;
-        std::memcpy(&e, static_cast<const char *>(ids->data) + size_t(t) * ids->nb[1] + size_t(s) * ids->nb[0], sizeof e);
-        return e >= 0 && e < n_expert ? e : -1;
+        std::memcpy(&e, static_cast<const char *>(ids->data) + size_t(t) * ids->nb[1] + size_t(s) * ids->nb[0],
+                    sizeof e);
+        return e >= 0 && e < n_expert ? e : n_expert;
     };
     for (int32_t t = 0; t < tokens; ++t) {
         for (int32_t s = 0; s < used; ++s) {
             const int32_t e = expert_of(t, s);
-            if (e >= 0) { ++count[e]; }
+            if (e < n_expert) ++count[e];
         }
     }
     int32_t total = 0;
@@ -79,25 +70,28 @@ void route_experts(Context & c, const ggml_tensor * ids, int32_t n_expert) {
         }
     }
     r.begin[r.groups] = total;
+    at[n_expert] = total;
     for (int32_t t = 0; t < tokens; ++t) {
         for (int32_t s = 0; s < used; ++s) {
-            const int32_t e = expert_of(t, s);
-            if (e >= 0) { r.slot[at[e]++] = t * used + s; }
+            r.slot[at[expert_of(t, s)]++] = t * used + s;
         }
     }
 }
 
 void route_all(Context & c, int32_t rows) {
     Routing & r = c.job.routing;
-    r.expert    = c.routing.array<int32_t>(3 + size_t(rows));
-    r.begin     = r.expert + 1;
-    r.slot      = r.begin + 2;
-    r.used      = 1;
-    r.groups    = 1;
+    r.expert = c.routing.array<int32_t>(3 + size_t(rows));
+    r.begin = r.expert + 1;
+    r.slot = r.begin + 2;
+    r.used = 1;
+    r.slots = rows;
+    r.groups = 1;
     r.expert[0] = 0;
-    r.begin[0]  = 0;
-    r.begin[1]  = rows;
-    for (int32_t i = 0; i < rows; ++i) { r.slot[i] = i; }
+    r.begin[0] = 0;
+    r.begin[1] = rows;
+    for (int32_t i = 0; i < rows; ++i) {
+        r.slot[i] = i;
+    }
 }
 
 void route(Context & c, const ggml_tensor * mm) {
@@ -113,13 +107,13 @@ void route(Context & c, const ggml_tensor * mm) {
 void record(Context & c, const ggml_tensor * mm) {
     if (mm->op == GGML_OP_MUL_MAT_ID) {
         const int32_t n = static_cast<int32_t>(mm->src[0]->ne[2]);
-        stats_record(mm->src[0], c.counts.array<int32_t>(size_t(n) * 2), n);
+        stats_record(mm->src[0], c.counts.array<int32_t>(size_t(n)), n);
     }
 }
 
 void begin_phase(Phase & p, const ggml_tensor * mm, const ggml_tensor * in) {
     p = Phase();
-    p.k  = static_cast<int>(in->ne[0]);
+    p.k = static_cast<int>(in->ne[0]);
     p.in = rows_of(in);
     p.by_token = mm->op == GGML_OP_MUL_MAT_ID && in->ne[1] == 1;
 }
@@ -127,15 +121,15 @@ void begin_phase(Phase & p, const ggml_tensor * mm, const ggml_tensor * in) {
 // Adds a product to the phase; its input is quantized once per format. `buffers`: two scratch buffers of this phase.
 void add_product(Context & c, Phase & p, const Product & prod, Buffer * buffers) {
     Mat & m = p.mats[p.n_mats++];
-    m.w   = weights_of(*c.table, prod.mm->src[0], prod.bias);
+    m.w = weights_of(*c.table, prod.mm->src[0], prod.bias);
     m.out = rows_of(prod.out);
     for (m.acts = 0; m.acts < p.n_acts; ++m.acts) {
-        if (p.acts[m.acts].kernel->act == m.w.kernel->act) { return; }
+        if (p.acts[m.acts].kernel->act == m.w.kernel->act) return;
     }
     Acts & a = p.acts[p.n_acts++];
     a.kernel = m.w.kernel;
     a.layout = act_layout(a.kernel->act, p.k);
-    a.rows   = buffers[m.acts].array<uint8_t>(size_t(p.in.count()) * size_t(a.layout.bytes));
+    a.rows = buffers[m.acts].array<uint8_t>(size_t(p.in.count()) * size_t(a.layout.bytes));
 }
 
 void run(Context & c) {
@@ -145,14 +139,6 @@ void run(Context & c) {
     job.thread_scratch_bytes = job_thread_scratch_bytes(*c.table);
     job.thread_scratch = c.threads.array<uint8_t>(job.thread_scratch_bytes * size_t(n));
     job_run(c.team, job, n);
-}
-
-// Slots without a valid expert are not computed; give them a defined value.
-void zero_unrouted(const Context & c, const ggml_tensor * out) {
-    const Routing & r = c.job.routing;
-    if (r.begin[r.groups] == ggml_nrows(out)) { return; }
-    const Rows rows = rows_of(out);
-    for (int64_t i = 0; i < rows.count(); ++i) { std::memset(rows.at(i), 0, size_t(out->ne[0]) * sizeof(float)); }
 }
 
 int run_ffn(Context & c, const Ffn & f) {
@@ -179,10 +165,11 @@ int run_ffn(Context & c, const Ffn & f) {
     if (f.slot_weight != nullptr) {
         const Rows w = rows_of(f.slot_weight);
         float * copy = c.slot_weight.array<float>(size_t(w.count()));
-        for (int64_t i = 0; i < w.count(); ++i) { std::memcpy(&copy[i], w.at(i), sizeof(float)); }
+        for (int64_t i = 0; i < w.count(); ++i) {
+            std::memcpy(&copy[i], w.at(i), sizeof(float));
+        }
         job.slot_weight = copy;
     }
-    zero_unrouted(c, f.glu);
     run(c);
     return f.last;
 }
@@ -199,15 +186,12 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
     Product p;
     while (first.mm->op == GGML_OP_MUL_MAT && job.up.n_mats < kMaxMats && match_product(n, n.next(i), p) &&
            p.mm->op == GGML_OP_MUL_MAT && p.mm->src[1] == first.mm->src[1]) {
-        WType type;
-        if (!weight_type(p.mm->src[0], &type)) { break; }
-        const ActFormat & f = c.table->types[static_cast<int>(type)].act;
+        const ActFormat & f = kernel_of(*c.table, p.mm->src[0]).act;
         const bool known = job.up.acts[0].kernel->act == f || (job.up.n_acts > 1 && job.up.acts[1].kernel->act == f);
-        if (!known && job.up.n_acts > 1) { break; }
+        if (!known && job.up.n_acts > 1) break;
         add_product(c, job.up, p, c.acts);
         i = p.last;
     }
-    if (first.mm->op == GGML_OP_MUL_MAT_ID) { zero_unrouted(c, first.out); }
     run(c);
     return i;
 }

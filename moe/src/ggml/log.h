@@ -9,6 +9,7 @@
 
 namespace moe {
 
+void log_info(const char * fmt, ...) MOE_PRINTF(1, 2);
 void log_warn(const char * fmt, ...) MOE_PRINTF(1, 2);
 void log_error(const char * fmt, ...) MOE_PRINTF(1, 2);
 

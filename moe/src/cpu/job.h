@@ -18,18 +18,18 @@
 
 namespace moe {
 
-constexpr int kMaxMats  = 8;    // matrix products that share their input in one region
+constexpr int kMaxMats = 8;     // matrix products that share their input in one region
 constexpr int kMaxChunk = 256;  // activation rows per tile pass: its sums (32 KiB per matrix) stay in L2
 
 // F32 rows of a tensor, addressed by one index over its outer dimensions.
 struct Rows {
-    char *  data = nullptr;
+    char * data = nullptr;
     int64_t ne[3] = {1, 1, 1};  // rows, then the outer dimensions
-    size_t  nb[3] = {0, 0, 0};  // bytes
+    size_t nb[3] = {0, 0, 0};   // bytes
 
     int64_t count() const { return ne[0] * ne[1] * ne[2]; }
     char * at(int64_t i) const {
-        if (i < ne[0]) { return data + size_t(i) * nb[0]; }
+        if (i < ne[0]) return data + size_t(i) * nb[0];
         const int64_t j = i / ne[0], l = j / ne[1];
         return data + size_t(i - j * ne[0]) * nb[0] + size_t(j - l * ne[1]) * nb[1] + size_t(l) * nb[2];
     }
@@ -37,68 +37,70 @@ struct Rows {
 
 // A weight matrix, or one per expert.
 struct Weights {
-    const uint8_t *    data          = nullptr;
-    size_t             row_stride    = 0;  // bytes
-    size_t             expert_stride = 0;  // bytes
-    int32_t            rows          = 0;
-    const TypeKernel * kernel        = nullptr;
-    const char *       bias          = nullptr;  // F32, one row per expert
-    size_t             bias_stride   = 0;        // bytes
+    const uint8_t * data = nullptr;
+    size_t row_stride = 0;     // bytes
+    size_t expert_stride = 0;  // bytes
+    int32_t rows = 0;
+    const TypeKernel * kernel = nullptr;
+    const char * bias = nullptr;  // F32, one row per expert
+    size_t bias_stride = 0;       // bytes
 };
 
 // One stored copy of the input rows.
 struct Acts {
     const TypeKernel * kernel = nullptr;
-    ActLayout          layout;
-    uint8_t *          rows = nullptr;
+    ActLayout layout;
+    uint8_t * rows = nullptr;
 };
 
 // Which rows go to which expert: group g (expert[g]) has slots slot[begin[g]..begin[g+1]).
-// A slot is token * used + position; without experts, one group holds every row.
+// A slot is token * used + position; without experts, one group holds every row. After the last group come the slots
+// without a valid expert: nothing is computed for them, and their rows are zero.
 struct Routing {
-    int32_t   groups = 0;
-    int32_t   used   = 1;     // slots per token
+    int32_t groups = 0;
+    int32_t used = 1;   // slots per token
+    int32_t slots = 0;  // of all tokens
     int32_t * expert = nullptr;
-    int32_t * begin  = nullptr;
-    int32_t * slot   = nullptr;
+    int32_t * begin = nullptr;
+    int32_t * slot = nullptr;
 };
 
 struct Mat {
     Weights w;
-    int     acts = 0;  // index into Phase::acts
-    Rows    out;       // by slot
+    int acts = 0;  // index into Phase::acts
+    Rows out;      // by slot
 };
 
 // Input rows and the products over them.
 struct Phase {
-    int     k = 0;
-    Rows    in;               // input rows
-    bool    by_token = true;  // input row of a slot: its token, or the slot itself
-    Acts    acts[2];
-    int     n_acts = 0;
-    Mat     mats[kMaxMats];
-    int     n_mats = 0;
-    bool    glu = false;      // mats[0] is the gate, mats[1] the up projection; write act(gate)*up to glu_out
+    int k = 0;
+    Rows in;               // input rows
+    bool by_token = true;  // input row of a slot: its token, or the slot itself
+    Acts acts[2];
+    int n_acts = 0;
+    Mat mats[kMaxMats];
+    int n_mats = 0;
+    bool glu = false;  // mats[0] is the gate, mats[1] the up projection; write act(gate)*up to glu_out
     GluParams glu_params;
-    Rows    glu_out;
+    Rows glu_out;
 };
 
 struct Job {
     const KernelTable * table = nullptr;
     Routing routing;
-    Phase   up;
-    bool    has_down = false;
-    Phase   down;                           // one matrix
-    const float * slot_weight = nullptr;    // [slots] multiplies the down product, or null
-    bool    sum = false;                    // add the slots of a token: out has one row per token
+    Phase up;
+    bool has_down = false;
+    Phase down;                           // one matrix
+    const float * slot_weight = nullptr;  // [slots] multiplies the down product, or null
+    bool sum = false;                     // add the slots of a token: out has one row per token
     int64_t tokens = 0;
     uint8_t * thread_scratch = nullptr;
-    size_t    thread_scratch_bytes = 0;     // of one thread
+    size_t thread_scratch_bytes = 0;  // of one thread
     alignas(64) std::atomic<int64_t> counter[4];
 };
 
 size_t job_thread_scratch_bytes(const KernelTable & table);
-void   job_run(Team & team, Job & job, int n_threads);
+void job_run(Team & team, Job & job, int n_threads);
 // Multiply-accumulates of the job: decides how many threads it is worth.
 double job_work(const Job & job);
 

@@ -3,60 +3,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "work.h"
+
 namespace moe {
 
 namespace {
 
-// Hands out items 0..total-1 in runs. A claim moves the counter's cache line from core to core, which takes 0.1 us, and an
-// item of one activation row takes a few microseconds: runs are long at first, and shrink so that threads end together.
-// Neighbours also lie one after another in memory. A thread always holds one run more than it works on, so that it can
-// prefetch its next item.
-class Work {
-public:
-    // rows: activation rows that an item multiplies, on average
-    Work(std::atomic<int64_t> & counter, int64_t total, int threads, int64_t rows)
-        : counter_(counter), total_(total), threads_(threads),
-          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})), ahead_(claim()) {}
-
-    // item: what to do now; next: what this thread does after it, or -1
-    bool take(int64_t & item, int64_t & next) {
-        if (now_.empty()) {
-            now_ = ahead_;
-            if (now_.empty()) { return false; }
-            ahead_ = claim();
-        }
-        item = now_.first++;
-        next = !now_.empty() ? now_.first : !ahead_.empty() ? ahead_.first : -1;
-        return true;
-    }
-
-private:
-    struct Run {
-        int64_t first = 0, end = 0;
-        bool empty() const { return first == end; }
-    };
-    static constexpr int64_t kMaxRunRows = 32;
-
-    Run claim() {
-        int64_t first = counter_.load(std::memory_order_relaxed), n = 0;
-        do {
-            if (first == total_) { return {}; }
-            n = std::clamp((total_ - first) / (4 * threads_), int64_t{1}, max_run_);
-        } while (!counter_.compare_exchange_weak(first, first + n, std::memory_order_relaxed));
-        return {first, first + n};
-    }
-
-    std::atomic<int64_t> & counter_;
-    int64_t total_;
-    int64_t threads_;
-    int64_t max_run_;
-    Run now_, ahead_;
-};
-
 struct Thread {
-    const uint8_t ** x;     // [kMaxChunk]
-    float *          acc0;  // [kMaxChunk][kMaxTileRows]
-    float *          acc1;
+    const uint8_t ** x;  // [kMaxChunk]
+    float * acc0;        // [kMaxChunk][kMaxTileRows]
+    float * acc1;
 };
 
 constexpr size_t kAccBytes = sizeof(float) * kMaxChunk * kMaxTileRows;
@@ -66,7 +22,7 @@ Thread thread_scratch(const Job & job, int ith) {
     Thread t;
     t.acc0 = reinterpret_cast<float *>(p);
     t.acc1 = reinterpret_cast<float *>(p + kAccBytes);
-    t.x    = reinterpret_cast<const uint8_t **>(p + 2 * kAccBytes);
+    t.x = reinterpret_cast<const uint8_t **>(p + 2 * kAccBytes);
     return t;
 }
 
@@ -81,35 +37,43 @@ void quantize_phase(const Phase & p, std::atomic<int64_t> & counter, int threads
     }
 }
 
-int32_t slots_of(const Routing & r) { return r.groups > 0 ? r.begin[r.groups] : 0; }
+int32_t slots_of(const Routing & r) {
+    return r.begin[r.groups];
+}
 
-int tiles_of(const Job & job, const Weights & w) { return (w.rows + job.table->tile_rows - 1) / job.table->tile_rows; }
+int tiles_of(const Job & job, const Weights & w) {
+    return (w.rows + job.table->tile_rows - 1) / job.table->tile_rows;
+}
 
-struct Span { int32_t first, n; };  // slots of one pass
+struct Span {
+    int32_t first, n;
+};  // slots of one pass
 
 // Product of one weight tile with the slots of a span: acc[n][tile_rows].
-void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, int tile, Span s, Thread & t, float * acc,
-                  const uint8_t * next) {
-    const Acts & act  = p.acts[m.acts];
-    const int    row0 = tile * job.table->tile_rows;
+void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, int tile, Span s, Thread & t,
+                  float * acc, const uint8_t * next) {
+    const Acts & act = p.acts[m.acts];
+    const int row0 = tile * job.table->tile_rows;
     for (int i = 0; i < s.n; ++i) {
         const int32_t slot = job.routing.slot[s.first + i];
-        const int64_t row  = p.by_token ? slot / job.routing.used : slot;
+        const int64_t row = p.by_token ? slot / job.routing.used : slot;
         t.x[i] = act.rows + size_t(row) * size_t(act.layout.bytes);
     }
     TileArgs a;
-    a.w      = m.w.data + size_t(expert) * m.w.expert_stride + size_t(row0) * m.w.row_stride;
+    a.w = m.w.data + size_t(expert) * m.w.expert_stride + size_t(row0) * m.w.row_stride;
     a.stride = m.w.row_stride;
-    a.rows   = m.w.rows - row0 < job.table->tile_rows ? m.w.rows - row0 : job.table->tile_rows;
-    a.n      = s.n;
-    a.x      = t.x;
+    a.rows = m.w.rows - row0 < job.table->tile_rows ? m.w.rows - row0 : job.table->tile_rows;
+    a.n = s.n;
+    a.x = t.x;
     a.layout = act.layout;
-    a.acc    = acc;
-    a.next   = next;
+    a.acc = acc;
+    a.next = next;
     m.w.kernel->tile(a);
     if (m.w.bias != nullptr) {
         const float * b = reinterpret_cast<const float *>(m.w.bias + size_t(expert) * m.w.bias_stride) + row0;
-        for (int i = 0; i < s.n; ++i) { job.table->axpy(a.rows, 1.0f, b, acc + size_t(i) * size_t(job.table->tile_rows)); }
+        for (int i = 0; i < s.n; ++i) {
+            job.table->axpy(a.rows, 1.0f, b, acc + size_t(i) * size_t(job.table->tile_rows));
+        }
     }
 }
 
@@ -118,7 +82,9 @@ const uint8_t * tile_start(const Job & job, const Mat & m, int expert, int tile)
 }
 
 // One tile of one matrix for one group.
-struct UpItem { int mat, group, tile; };
+struct UpItem {
+    int mat, group, tile;
+};
 
 UpItem up_item_at(const Job & job, const Phase & p, int64_t i) {
     int m = 0;
@@ -139,12 +105,13 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     for (int32_t s0 = r.begin[it.group]; s0 < end; s0 += kMaxChunk) {
         const Span s{s0, end - s0 < kMaxChunk ? end - s0 : kMaxChunk};
         tile_product(job, p, m, e, it.tile, s, t, t.acc0, p.glu ? tile_start(job, p.mats[1], e, it.tile) : next);
-        if (p.glu) { tile_product(job, p, p.mats[1], e, it.tile, s, t, t.acc1, next); }
+        if (p.glu) tile_product(job, p, p.mats[1], e, it.tile, s, t, t.acc1, next);
         for (int i = 0; i < s.n; ++i) {
             const float * acc = t.acc0 + size_t(i) * size_t(tr);
             char * out = (p.glu ? p.glu_out : m.out).at(r.slot[s.first + i]) + size_t(row0) * sizeof(float);
             if (p.glu) {
-                job.table->glu(p.glu_params, rows, acc, t.acc1 + size_t(i) * size_t(tr), reinterpret_cast<float *>(out));
+                job.table->glu(p.glu_params, rows, acc, t.acc1 + size_t(i) * size_t(tr),
+                               reinterpret_cast<float *>(out));
             } else {
                 std::memcpy(out, acc, size_t(rows) * sizeof(float));
             }
@@ -152,10 +119,21 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     }
 }
 
-void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, Thread & t, int threads) {
+void zero_unrouted(const Routing & r, const Rows & out, int32_t columns) {
+    for (int32_t i = slots_of(r); i < r.slots; ++i) {
+        std::memset(out.at(r.slot[i]), 0, size_t(columns) * sizeof(float));
+    }
+}
+
+void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, Thread & t, int ith, int threads) {
     const int n_mats = p.glu ? 1 : p.n_mats;
+    for (int m = ith; m < n_mats; m += threads) {
+        zero_unrouted(job.routing, p.glu ? p.glu_out : p.mats[m].out, p.mats[m].w.rows);
+    }
     int64_t total = 0;
-    for (int m = 0; m < n_mats; ++m) { total += int64_t(tiles_of(job, p.mats[m].w)) * job.routing.groups; }
+    for (int m = 0; m < n_mats; ++m) {
+        total += int64_t(tiles_of(job, p.mats[m].w)) * job.routing.groups;
+    }
     Work work(counter, total, threads, slots_of(job.routing) / std::max(job.routing.groups, 1));
     for (int64_t i, next; work.take(i, next);) {
         const uint8_t * ahead = nullptr;
@@ -178,7 +156,7 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
         std::memset(m.out.at(tok) + size_t(row0) * sizeof(float), 0, size_t(rows) * sizeof(float));
     }
     for (int g = 0; g < r.groups; ++g) {
-        const uint8_t * next = g + 1 < r.groups  ? tile_start(job, m, r.expert[g + 1], tile)
+        const uint8_t * next = g + 1 < r.groups ? tile_start(job, m, r.expert[g + 1], tile)
                                : next_tile >= 0 ? tile_start(job, m, r.expert[0], next_tile)
                                                 : nullptr;
         for (int32_t s0 = r.begin[g]; s0 < r.begin[g + 1]; s0 += kMaxChunk) {
@@ -187,7 +165,8 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
             for (int i = 0; i < s.n; ++i) {
                 const int32_t slot = r.slot[s.first + i];
                 float * out = reinterpret_cast<float *>(m.out.at(slot / r.used)) + row0;
-                job.table->axpy(rows, job.slot_weight ? job.slot_weight[slot] : 1.0f, t.acc0 + size_t(i) * size_t(tr), out);
+                job.table->axpy(rows, job.slot_weight ? job.slot_weight[slot] : 1.0f, t.acc0 + size_t(i) * size_t(tr),
+                                out);
             }
         }
     }
@@ -195,7 +174,9 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
 
 void sum_phase(const Job & job, std::atomic<int64_t> & counter, Thread & t, int threads) {
     Work work(counter, tiles_of(job, job.down.mats[0].w), threads, slots_of(job.routing));
-    for (int64_t i, next; work.take(i, next);) { run_sum_item(job, static_cast<int>(i), t, static_cast<int>(next)); }
+    for (int64_t i, next; work.take(i, next);) {
+        run_sum_item(job, static_cast<int>(i), t, static_cast<int>(next));
+    }
 }
 
 void region(void * ctx, int ith, int nth, Barrier & barrier) {
@@ -203,33 +184,39 @@ void region(void * ctx, int ith, int nth, Barrier & barrier) {
     Thread t = thread_scratch(job, ith);
     quantize_phase(job.up, job.counter[0], nth);
     barrier.wait();
-    up_phase(job, job.up, job.counter[1], t, nth);
-    if (!job.has_down) { return; }
+    up_phase(job, job.up, job.counter[1], t, ith, nth);
+    if (!job.has_down) return;
     barrier.wait();
     quantize_phase(job.down, job.counter[2], nth);
     barrier.wait();
     if (job.sum) {
         sum_phase(job, job.counter[3], t, nth);
     } else {
-        up_phase(job, job.down, job.counter[3], t, nth);
+        up_phase(job, job.down, job.counter[3], t, ith, nth);
     }
 }
 
 }  // namespace
 
-size_t job_thread_scratch_bytes(const KernelTable &) { return 2 * kAccBytes + sizeof(uint8_t *) * kMaxChunk; }
+size_t job_thread_scratch_bytes(const KernelTable &) {
+    return 2 * kAccBytes + sizeof(uint8_t *) * kMaxChunk;
+}
 
 double job_work(const Job & job) {
     const double slots = slots_of(job.routing);
     double rows = 0;
-    for (int m = 0; m < job.up.n_mats; ++m) { rows += job.up.mats[m].w.rows; }
+    for (int m = 0; m < job.up.n_mats; ++m) {
+        rows += job.up.mats[m].w.rows;
+    }
     double work = slots * rows * job.up.k;
-    if (job.has_down) { work += slots * job.down.mats[0].w.rows * job.down.k; }
+    if (job.has_down) work += slots * job.down.mats[0].w.rows * job.down.k;
     return work;
 }
 
 void job_run(Team & team, Job & job, int n_threads) {
-    for (auto & c : job.counter) { c.store(0, std::memory_order_relaxed); }
+    for (auto & c : job.counter) {
+        c.store(0, std::memory_order_relaxed);
+    }
     team.run(n_threads, region, &job);
 }
 

@@ -1,0 +1,189 @@
+#include "rates.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <vector>
+
+#include "cpu/buffer.h"
+#include "cpu/job.h"
+#include "ggml-backend.h"
+#include "ggml.h"
+#include "ggml/log.h"
+
+namespace moe {
+
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The fastest of some attempts: others may be using the machine.
+template <class Fn>
+double fastest(int attempts, Fn fn) {
+    double best = 0;
+    for (int i = 0; i < attempts; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        fn();
+        const double s = seconds_since(start);
+        best = i == 0 || s < best ? s : best;
+    }
+    return best > 0 ? best : 1e-9;
+}
+
+constexpr size_t kUploadBytes = 16u << 20;
+// Where nothing can be measured, as on a device that is only modelled: a PCIe 4.0 link of 16 lanes, unpinned.
+constexpr double kAssumedBytesPerS = 12e9;
+
+double measure_upload(ggml_backend_dev_t dev) {
+    ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), kUploadBytes);
+    if (buffer == nullptr) return 0;
+    ggml_context * c = ggml_init({1u << 12, nullptr, true});
+    ggml_tensor * t = ggml_new_tensor_1d(c, GGML_TYPE_I8, kUploadBytes);
+    double rate = 0;
+    if (ggml_backend_tensor_alloc(buffer, t, ggml_backend_buffer_get_base(buffer)) == GGML_STATUS_SUCCESS) {
+        const std::vector<uint8_t> from(kUploadBytes, 1);
+        rate = double(kUploadBytes) / fastest(4, [&] { ggml_backend_tensor_set(t, from.data(), 0, from.size()); });
+    }
+    ggml_free(c);
+    ggml_backend_buffer_free(buffer);
+    return rate;
+}
+
+// One product of a weight matrix with many rows.
+double measure_macs() {
+    constexpr int k = 2048, rows = 1024, tokens = 128, type = static_cast<int>(WType::Q4_K);
+    const size_t row_bytes = ggml_row_size(GGML_TYPE_Q4_K, k);
+    const std::vector<uint8_t> weights(row_bytes * rows, 0x11);
+    std::vector<float> x(size_t(k) * tokens, 0.5f), out(size_t(rows) * tokens);
+    std::vector<int32_t> routing(3 + tokens);
+    Team team;
+    Job job;
+    job.table = &kernels();
+    job.tokens = job.routing.slots = tokens;
+    job.routing.groups = 1;
+    job.routing.expert = routing.data();
+    job.routing.begin = routing.data() + 1;
+    job.routing.slot = routing.data() + 3;
+    job.routing.begin[1] = tokens;
+    for (int i = 0; i < tokens; ++i) {
+        job.routing.slot[i] = i;
+    }
+    const auto rows_of = [](std::vector<float> & v, int columns) {
+        Rows r;
+        r.data = reinterpret_cast<char *>(v.data());
+        r.ne[0] = tokens;
+        r.nb[0] = size_t(columns) * sizeof(float);
+        return r;
+    };
+    Phase & p = job.up;
+    p.k = k;
+    p.in = rows_of(x, k);
+    p.n_mats = p.n_acts = 1;
+    p.mats[0].w = {weights.data(), row_bytes, 0, rows, &job.table->types[type], nullptr, 0};
+    p.mats[0].out = rows_of(out, rows);
+    p.acts[0].kernel = p.mats[0].w.kernel;
+    p.acts[0].layout = act_layout(p.acts[0].kernel->act, k);
+    std::vector<uint8_t> acts(size_t(p.acts[0].layout.bytes) * tokens);
+    p.acts[0].rows = acts.data();
+    Buffer scratch;
+    job.thread_scratch_bytes = job_thread_scratch_bytes(*job.table);
+    job.thread_scratch = scratch.array<uint8_t>(job.thread_scratch_bytes * size_t(team.threads()));
+    return job_work(job) / fastest(8, [&] { job_run(team, job, team.threads()); });
+}
+
+double known_or_measured(const std::string & name, double (*measure)(ggml_backend_dev_t), ggml_backend_dev_t dev) {
+    static std::mutex mutex;
+    static std::map<std::string, double> known;
+    std::lock_guard<std::mutex> lock(mutex);
+    double & rate = known[name];
+    if (rate > 0) return rate;
+    const Rates file(Rates::default_file());
+    rate = file.get(name);
+    if (rate > 0) return rate;
+    rate = measure(dev);
+    if (rate > 0) {
+        file.set(name, rate);
+    } else {
+        rate = kAssumedBytesPerS;
+    }
+    log_info("%s: %.3g per second\n", name.c_str(), rate);
+    return rate;
+}
+
+}  // namespace
+
+double upload_bytes_per_s(ggml_backend_dev_t dev) {
+    return known_or_measured(
+        std::string("bytes to ") + ggml_backend_dev_name(dev) + " " + ggml_backend_dev_description(dev), measure_upload,
+        dev);
+}
+
+double own_macs_per_s() {
+    const std::string name = std::string("products with ") + kernels().name + " on " + std::to_string(Team().threads());
+    return known_or_measured(
+        name, [](ggml_backend_dev_t) { return measure_macs(); }, nullptr);
+}
+
+bool options_turn_offload_off(const std::string & arguments) {
+    std::istringstream in(arguments);
+    bool off = false;
+    for (std::string arg; std::getline(in, arg, '\0');) {
+        if (arg == "--op-offload") off = false;
+        if (arg != "--no-op-offload" && arg != "-nopo") continue;
+        std::string value;  // llama-bench's takes a list of 0 and 1
+        const auto here = in.tellg();
+        const bool list =
+            std::getline(in, value, '\0') && !value.empty() && value.find_first_not_of("01,") == std::string::npos;
+        if (!list) {
+            in.clear();
+            in.seekg(here);
+        }
+        off = !list || value.find('1') != std::string::npos;
+    }
+    return off;
+}
+
+Rates::Rates(std::string file) : file_(std::move(file)) {}
+
+std::string Rates::default_file() {
+    const char * cache = std::getenv("XDG_CACHE_HOME");
+    if (cache != nullptr && *cache == '/') return std::string(cache) + "/ggml-moe/rates";
+    const char * home = std::getenv("HOME");
+    return home != nullptr && *home == '/' ? std::string(home) + "/.cache/ggml-moe/rates" : "";
+}
+
+double Rates::get(const std::string & name) const {
+    std::ifstream in(file_);
+    for (std::string line; std::getline(in, line);) {
+        const size_t tab = line.find('\t');
+        if (tab != std::string::npos && line.compare(0, tab, name) == 0) return std::atof(line.c_str() + tab + 1);
+    }
+    return 0;
+}
+
+void Rates::set(const std::string & name, double value) const {
+    if (file_.empty()) return;
+    for (size_t at = file_.find('/', 1); at != std::string::npos; at = file_.find('/', at + 1)) {
+        mkdir(file_.substr(0, at).c_str(), 0755);
+    }
+    const std::string part = file_ + "." + std::to_string(getpid());  // whole, or not at all
+    std::ifstream old(file_);
+    std::ofstream out(part);
+    for (std::string line; std::getline(old, line);) {
+        if (line.compare(0, name.size() + 1, name + "\t") != 0) out << line << '\n';
+    }
+    out << name << '\t' << value << '\n';
+    out.close();
+    if (!out || std::rename(part.c_str(), file_.c_str()) != 0) std::remove(part.c_str());
+}
+
+}  // namespace moe

@@ -1,0 +1,32 @@
+// What this machine can do, measured once and kept: uploads to a GPU, and our own products.
+#pragma once
+
+#include <string>
+
+typedef struct ggml_backend_device * ggml_backend_dev_t;
+
+namespace moe {
+
+// Bytes per second into the memory of this device, from memory that is not pinned, as a mapped file is.
+double upload_bytes_per_s(ggml_backend_dev_t dev);
+
+// Multiply-accumulates per second in products of 4-bit weights with many rows, on all processors of the process.
+double own_macs_per_s();
+
+// Whether these arguments of a program, each ended by a zero byte, tell llama.cpp not to upload weights.
+bool options_turn_offload_off(const std::string & arguments);
+
+// Measured figures by name, in a file: $XDG_CACHE_HOME/ggml-moe/rates or ~/.cache/ggml-moe/rates. Where it cannot be
+// read or written, figures are measured once in each process.
+class Rates {
+public:
+    explicit Rates(std::string file);
+    static std::string default_file();           // "" if the environment names no home
+    double get(const std::string & name) const;  // 0 if it is not there
+    void set(const std::string & name, double value) const;
+
+private:
+    std::string file_;
+};
+
+}  // namespace moe

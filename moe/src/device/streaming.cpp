@@ -1,0 +1,104 @@
+#include "streaming.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+
+#include "ggml-backend.h"
+#include "ggml.h"
+
+#include "ggml/log.h"
+#include "rates.h"
+
+namespace moe {
+
+namespace {
+
+// Tokens below which no GPU backend of ggml asks for an upload (GGML_OP_OFFLOAD_MIN_BATCH).
+constexpr int64_t kFewestTokens = 32;
+
+ggml_backend_dev_t gpu_of_buffer(const ggml_tensor * t) {
+    const ggml_backend_buffer_t b = t->view_src != nullptr ? t->view_src->buffer : t->buffer;
+    const ggml_backend_dev_t dev =
+        b != nullptr ? ggml_backend_buft_get_device(ggml_backend_buffer_get_type(b)) : nullptr;
+    if (dev == nullptr) return nullptr;
+    const enum ggml_backend_dev_type type = ggml_backend_dev_type(dev);
+    return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU ? dev : nullptr;
+}
+
+// The GPU that computes the input of a product: the one that holds a weight on the way to it, such as the norm's before
+// the experts. A graph that reads a GPU's memory runs on that GPU.
+ggml_backend_dev_t gpu_before(const ggml_tensor * t, int depth) {
+    if (t == nullptr || depth == 0) return nullptr;
+    if (ggml_backend_dev_t dev = gpu_of_buffer(t)) return dev;
+    for (const ggml_tensor * src : t->src) {
+        if (ggml_backend_dev_t dev = gpu_before(src, depth - 1)) return dev;
+    }
+    return nullptr;
+}
+constexpr int kDepth =
+    6;  // from the down projection: activation, bias, gate, reshaped input, norm times weight, weight
+
+// llama.cpp's programs may be told to leave such batches on the CPU: they are ours then. (llama-bench: -nopo 0,1)
+bool offload_is_off() {
+    static const bool off = [] {
+        std::string all;
+        if (FILE * f = std::fopen("/proc/self/cmdline", "rb")) {
+            for (int c; (c = std::fgetc(f)) != EOF;) {
+                all += static_cast<char>(c);
+            }
+            std::fclose(f);
+        }
+        return options_turn_offload_off(all);
+    }();
+    return off;
+}
+
+// What GGML_MOE_GPU_MIN_BATCH says: tokens, 0 for never; -1 if nothing.
+int64_t wanted_batch() {
+    const char * text = std::getenv("GGML_MOE_GPU_MIN_BATCH");
+    if (text == nullptr || *text == '\0') return -1;
+    char * end = nullptr;
+    const long long n = std::strtoll(text, &end, 10);
+    if (*end == '\0' && n >= 0) return n;
+    static std::once_flag once;
+    std::call_once(once,
+                   [&] { log_warn("GGML_MOE_GPU_MIN_BATCH=%s is no number of tokens; measuring instead\n", text); });
+    return -1;
+}
+
+int64_t batch_of(const ggml_tensor * mm, ggml_backend_dev_t gpu) {
+    const int64_t wanted = wanted_batch();
+    if (wanted == 0) return INT64_MAX;
+    if (wanted > 0) return wanted;
+    const ggml_tensor * w = mm->src[0];
+    const double macs = static_cast<double>(w->ne[0]) * static_cast<double>(w->ne[1]) * static_cast<double>(mm->ne[1]);
+    return static_cast<int64_t>(
+        least_batch(static_cast<double>(ggml_nbytes(w)), upload_bytes_per_s(gpu), macs, own_macs_per_s()));
+}
+
+bool product_is_for_gpu(const ggml_tensor * mm) {
+    if (mm->op != GGML_OP_MUL_MAT_ID || mm->ne[2] < kFewestTokens || mm->src[1]->op == GGML_OP_NONE || offload_is_off())
+        return false;
+    const ggml_backend_dev_t gpu = gpu_before(mm->src[1], kDepth);
+    return gpu != nullptr && ggml_backend_dev_supports_op(gpu, mm) && ggml_backend_dev_offload_op(gpu, mm) &&
+           mm->ne[2] >= batch_of(mm, gpu);
+}
+
+}  // namespace
+
+double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s) {
+    return std::ceil(weight_bytes / bytes_per_s * (macs_per_s / macs_per_token));
+}
+
+bool is_for_gpu(const ggml_tensor * op) {
+    if (op->op == GGML_OP_MUL_MAT_ID) return product_is_for_gpu(op);
+    if (op->op != GGML_OP_ADD_ID || !product_is_for_gpu(op->src[0])) return false;
+    const ggml_backend_dev_t gpu = gpu_before(op->src[0]->src[1], kDepth);
+    return ggml_backend_dev_supports_op(gpu, op) && ggml_backend_dev_offload_op(gpu, op);
+}
+
+}  // namespace moe

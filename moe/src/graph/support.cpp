@@ -1,0 +1,143 @@
+#include "support.h"
+
+#include "cpu/attention.h"
+#include "cpu/tensor.h"
+
+namespace moe {
+
+bool weight_type(const ggml_tensor * t, WType * out) {
+    switch (t->type) {
+        case GGML_TYPE_F32:
+            *out = WType::F32;
+            return true;
+        case GGML_TYPE_F16:
+            *out = WType::F16;
+            return true;
+        case GGML_TYPE_BF16:
+            *out = WType::BF16;
+            return true;
+        case GGML_TYPE_Q8_0:
+            *out = WType::Q8_0;
+            return true;
+        case GGML_TYPE_Q4_0:
+            *out = WType::Q4_0;
+            return true;
+        case GGML_TYPE_Q4_1:
+            *out = WType::Q4_1;
+            return true;
+        case GGML_TYPE_Q5_0:
+            *out = WType::Q5_0;
+            return true;
+        case GGML_TYPE_Q5_1:
+            *out = WType::Q5_1;
+            return true;
+        case GGML_TYPE_Q2_K:
+            *out = WType::Q2_K;
+            return true;
+        case GGML_TYPE_Q3_K:
+            *out = WType::Q3_K;
+            return true;
+        case GGML_TYPE_Q4_K:
+            *out = WType::Q4_K;
+            return true;
+        case GGML_TYPE_Q5_K:
+            *out = WType::Q5_K;
+            return true;
+        case GGML_TYPE_Q6_K:
+            *out = WType::Q6_K;
+            return true;
+        case GGML_TYPE_IQ4_NL:
+            *out = WType::IQ4_NL;
+            return true;
+        case GGML_TYPE_IQ4_XS:
+            *out = WType::IQ4_XS;
+            return true;
+        case GGML_TYPE_MXFP4:
+            *out = WType::MXFP4;
+            return true;
+        default:
+            return false;
+    }
+}
+
+namespace {
+
+bool is_f32_rows(const ggml_tensor * t) {
+    return t->type == GGML_TYPE_F32 && t->nb[0] == sizeof(float);
+}
+
+// Weights as they lie in a file: a leaf, rows one after another.
+bool is_weight(const ggml_tensor * w) {
+    WType type;
+    return weight_type(w, &type) && w->op == GGML_OP_NONE && w->view_src == nullptr && ggml_is_contiguous(w) &&
+           w->ne[0] > 0 && w->ne[0] <= (1 << 24) && w->ne[1] <= (1 << 24);
+}
+
+bool supports_mul_mat(const ggml_tensor * op) {
+    const ggml_tensor *w = op->src[0], *x = op->src[1];
+    const bool hadamard = op_i32(op, 1) == GGML_HINT_SRC0_IS_HADAMARD;
+    return !hadamard && is_weight(w) && w->ne[2] == 1 && w->ne[3] == 1 && is_f32_rows(x) && is_f32_rows(op) &&
+           ggml_nrows(x) < (int64_t(1) << 30);
+}
+
+bool supports_mul_mat_id(const ggml_tensor * op) {
+    const ggml_tensor *w = op->src[0], *x = op->src[1], *ids = op->src[2];
+    return is_weight(w) && w->ne[3] == 1 && is_f32_rows(x) && x->ne[3] == 1 && is_f32_rows(op) &&
+           (x->ne[1] == 1 || x->ne[1] == ids->ne[0]) && ids->type == GGML_TYPE_I32 && ids->ne[2] == 1 &&
+           ids->ne[3] == 1 && ggml_nelements(ids) < (int64_t(1) << 30);
+}
+
+bool supports_glu(const ggml_tensor * op) {
+    const ggml_tensor *a = op->src[0], *b = op->src[1];
+    return ggml_get_glu_op(op) < GGML_GLU_OP_COUNT && is_f32_rows(a) && is_f32_rows(op) &&
+           (b == nullptr || is_f32_rows(b));
+}
+
+bool supports_add_id(const ggml_tensor * op) {
+    const ggml_tensor *a = op->src[0], *b = op->src[1], *ids = op->src[2];
+    return is_f32_rows(a) && is_f32_rows(b) && is_f32_rows(op) && a->ne[3] == 1 && b->ne[2] == 1 && b->ne[3] == 1 &&
+           ids->type == GGML_TYPE_I32 && ids->nb[0] == sizeof(int32_t);
+}
+
+// Rows of src0 with rows, or single values, of src1, repeated over the outer dimensions.
+bool supports_binary(const ggml_tensor * op) {
+    const ggml_tensor *a = op->src[0], *b = op->src[1];
+    return is_f32_rows(a) && is_f32_rows(b) && is_f32_rows(op) && (b->ne[0] == a->ne[0] || b->ne[0] == 1) &&
+           ggml_can_repeat(b, a);
+}
+
+bool supports_rms_norm(const ggml_tensor * op) {
+    return is_f32_rows(op->src[0]) && is_f32_rows(op);
+}
+
+}  // namespace
+
+bool supports_op(const ggml_tensor * op) {
+    switch (op->op) {
+        case GGML_OP_NONE:
+        case GGML_OP_RESHAPE:
+        case GGML_OP_VIEW:
+        case GGML_OP_PERMUTE:
+        case GGML_OP_TRANSPOSE:
+            return true;
+        case GGML_OP_MUL_MAT:
+            return supports_mul_mat(op);
+        case GGML_OP_MUL_MAT_ID:
+            return supports_mul_mat_id(op);
+        case GGML_OP_GLU:
+            return supports_glu(op);
+        case GGML_OP_ADD_ID:
+            return supports_add_id(op);
+        case GGML_OP_RMS_NORM:
+            return supports_rms_norm(op);
+        case GGML_OP_FLASH_ATTN_EXT:
+            return supports_attention(op);
+        case GGML_OP_ADD:
+        case GGML_OP_MUL:
+            return supports_binary(op);
+        default:
+            return false;
+    }
+}
+
+}  // namespace moe

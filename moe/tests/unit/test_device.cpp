@@ -1,0 +1,217 @@
+// Which batches are left to a GPU beside us, on GPUs that are made up here.
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+#include <cstdlib>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "device/rates.h"
+#include "device/streaming.h"
+#include "ggml-backend-impl.h"
+#include "harness.h"
+
+using moe::is_for_gpu;
+
+namespace {
+
+// A device of which a graph's norm has its weight; it can say no to everything.
+struct Gpu {
+    ggml_backend_device device{};
+    ggml_backend_buffer_type type{};
+    ggml_backend_buffer buffer{};
+    bool supports = true, offloads = true;
+    enum ggml_backend_dev_type kind = GGML_BACKEND_DEVICE_TYPE_GPU;
+
+    Gpu() {
+        device.context = this;
+        device.iface.get_name = [](ggml_backend_dev_t) { return "GPU"; };
+        device.iface.get_description = [](ggml_backend_dev_t) { return "made up"; };
+        device.iface.get_type = [](ggml_backend_dev_t d) { return static_cast<Gpu *>(d->context)->kind; };
+        device.iface.get_buffer_type = [](ggml_backend_dev_t d) { return &static_cast<Gpu *>(d->context)->type; };
+        device.iface.supports_op = [](ggml_backend_dev_t d, const ggml_tensor *) {
+            return static_cast<Gpu *>(d->context)->supports;
+        };
+        device.iface.offload_op = [](ggml_backend_dev_t d, const ggml_tensor *) {
+            return static_cast<Gpu *>(d->context)->offloads;
+        };
+        type.device = &device;
+        type.iface.alloc_buffer = [](ggml_backend_buffer_type_t, size_t) -> ggml_backend_buffer_t { return nullptr; };
+        type.iface.get_alignment = [](ggml_backend_buffer_type_t) -> size_t { return 32; };
+        buffer.buft = &type;
+    }
+};
+
+// gate, activation, down as in llama.cpp; nothing is allocated.
+struct Layer {
+    ggml_context * c = ggml_init({1u << 18, nullptr, true});
+    ggml_tensor *norm_weight, *gate, *biased, *down;
+
+    explicit Layer(int64_t tokens, Gpu & gpu) {
+        const auto weights = [&] { return ggml_new_tensor_3d(c, GGML_TYPE_Q4_K, 256, 256, 8); };
+        norm_weight = ggml_new_tensor_1d(c, GGML_TYPE_F32, 256);
+        norm_weight->buffer = &gpu.buffer;
+        ggml_tensor * x =
+            ggml_mul(c, ggml_rms_norm(c, ggml_new_tensor_2d(c, GGML_TYPE_F32, 256, tokens), 1e-5f), norm_weight);
+        ggml_tensor *ids = ggml_new_tensor_2d(c, GGML_TYPE_I32, 2, tokens), *in = ggml_reshape_3d(c, x, 256, 1, tokens);
+        gate = ggml_mul_mat_id(c, weights(), in, ids);
+        biased = ggml_add_id(c, gate, ggml_new_tensor_2d(c, GGML_TYPE_F32, 256, 8), ids);
+        ggml_tensor * up = ggml_mul_mat_id(c, weights(), in, ids);
+        down = ggml_mul_mat_id(c, weights(), ggml_swiglu_split(c, biased, up), ids);
+    }
+    ~Layer() { ggml_free(c); }
+    Layer(const Layer &) = delete;
+    Layer & operator=(const Layer &) = delete;
+};
+
+struct MinBatch {
+    explicit MinBatch(const char * n) { setenv("GGML_MOE_GPU_MIN_BATCH", n, 1); }
+    ~MinBatch() { unsetenv("GGML_MOE_GPU_MIN_BATCH"); }
+};
+
+}  // namespace
+
+TEST(Streaming, BatchesAboveTheLeastAreForTheGpu) {
+    const MinBatch n("64");
+    Gpu gpu;
+    for (int64_t tokens : {1, 31, 32, 63}) {
+        const Layer l(tokens, gpu);
+        for (const ggml_tensor * op : {l.gate, l.biased, l.down}) {
+            EXPECT_FALSE(is_for_gpu(op)) << tokens;
+        }
+    }
+    for (int64_t tokens : {64, 65, 512}) {
+        const Layer l(tokens, gpu);
+        for (const ggml_tensor * op : {l.gate, l.biased, l.down}) {
+            EXPECT_TRUE(is_for_gpu(op)) << tokens;
+        }
+        EXPECT_FALSE(is_for_gpu(l.down->src[1])) << "an activation needs no weights";
+    }
+}
+TEST(Streaming, NoneBelowWhatGpusAskFor) {
+    const MinBatch n("1");
+    Gpu gpu;
+    EXPECT_FALSE(is_for_gpu(Layer(31, gpu).gate));
+    EXPECT_TRUE(is_for_gpu(Layer(32, gpu).gate));
+}
+TEST(Streaming, ZeroMeansNever) {
+    const MinBatch n("0");
+    Gpu gpu;
+    EXPECT_FALSE(is_for_gpu(Layer(100000, gpu).gate));
+}
+TEST(Streaming, OnlyToAGpuOfThisGraphThatTakesIt) {
+    const MinBatch n("64");
+    Gpu gpu;
+    const Layer l(64, gpu);
+    gpu.kind = GGML_BACKEND_DEVICE_TYPE_IGPU;
+    EXPECT_TRUE(is_for_gpu(l.gate));
+    for (const auto kind :
+         {GGML_BACKEND_DEVICE_TYPE_CPU, GGML_BACKEND_DEVICE_TYPE_ACCEL, GGML_BACKEND_DEVICE_TYPE_META}) {
+        gpu.kind = kind;
+        EXPECT_FALSE(is_for_gpu(l.gate)) << kind;
+    }
+    gpu.kind = GGML_BACKEND_DEVICE_TYPE_GPU;
+    gpu.supports = false;
+    EXPECT_FALSE(is_for_gpu(l.gate));
+    EXPECT_FALSE(is_for_gpu(l.biased));
+    gpu.supports = true;
+    gpu.offloads = false;
+    EXPECT_FALSE(is_for_gpu(l.gate));
+    EXPECT_FALSE(is_for_gpu(l.biased));
+    gpu.offloads = true;
+    gpu.device.iface.offload_op = nullptr;  // RPC servers, and devices split by tensors
+    EXPECT_FALSE(is_for_gpu(l.gate));
+    l.norm_weight->buffer = nullptr;
+    EXPECT_FALSE(is_for_gpu(l.gate));
+}
+TEST(Streaming, NotWhileAModelIsLoaded) {
+    const MinBatch n("64");
+    Gpu gpu;
+    ggml_context * c = ggml_init({1u << 16, nullptr, true});
+    ggml_tensor * x = ggml_new_tensor_3d(c, GGML_TYPE_F32, 256, 2, 512);
+    x->buffer = &gpu.buffer;
+    ggml_tensor * ids = ggml_new_tensor_2d(c, GGML_TYPE_I32, 2, 512);
+    EXPECT_FALSE(is_for_gpu(ggml_mul_mat_id(c, ggml_new_tensor_3d(c, GGML_TYPE_Q4_K, 256, 256, 8), x, ids)));
+    EXPECT_FALSE(is_for_gpu(ggml_mul_mat(c, ggml_new_tensor_2d(c, GGML_TYPE_Q4_K, 256, 256), ggml_mul(c, x, x))))
+        << "no expert product";
+    ggml_free(c);
+}
+TEST(Streaming, LeastBatchIsWhereBothTakeAsLong) {
+    // 1 GB at 10 GB/s takes 0.1 s, in which 10^12 a second do 10^11, of which a token needs 10^9
+    EXPECT_EQ(moe::least_batch(1e9, 1e10, 1e9, 1e12), 100);
+    EXPECT_EQ(moe::least_batch(1.001e9, 1e10, 1e9, 1e12), 101);
+}
+TEST(Streaming, MeasuredWhereNothingIsSaid) {
+    const std::string dir = testing::TempDir() + "moe-rates-" + std::to_string(getpid());
+    setenv("XDG_CACHE_HOME", dir.c_str(), 1);
+    Gpu gpu;
+    const Layer few(32, gpu), many(1 << 20, gpu);
+    EXPECT_TRUE(is_for_gpu(many.gate));
+    // It cannot be asked for its bandwidth: an assumed one counts and is not kept.
+    const double rate = moe::Rates(dir + "/ggml-moe/rates")
+                            .get(std::string("products with ") + moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")() +
+                                 " on " + std::to_string(std::thread::hardware_concurrency()));
+    EXPECT_GT(rate, 1e7);
+    EXPECT_EQ(moe::Rates(dir + "/ggml-moe/rates").get("bytes to GPU made up"), 0);
+    const double least = moe::least_batch(double(ggml_nbytes(many.gate->src[0])), 12e9, 2 * 65536.0, rate);
+    EXPECT_FALSE(is_for_gpu(Layer(static_cast<int64_t>(least * 0.9), gpu).gate));
+    EXPECT_TRUE(is_for_gpu(Layer(std::max<int64_t>(32, static_cast<int64_t>(least * 1.1) + 1), gpu).gate));
+    const MinBatch nonsense("many");
+    EXPECT_TRUE(is_for_gpu(many.gate));
+    unsetenv("XDG_CACHE_HOME");
+    std::filesystem::remove_all(dir);
+}
+
+TEST(Rates, AreKeptByName) {
+    const std::string dir = testing::TempDir() + "moe-kept-" + std::to_string(getpid()), file = dir + "/a/b/rates";
+    const moe::Rates r(file);
+    EXPECT_EQ(r.get("one"), 0);
+    r.set("one", 1.5e9);
+    r.set("one more", 2);
+    EXPECT_EQ(r.get("one"), 1.5e9);
+    EXPECT_EQ(r.get("one more"), 2);
+    r.set("one", 3);
+    EXPECT_EQ(moe::Rates(file).get("one"), 3);
+    EXPECT_EQ(moe::Rates(file).get("one more"), 2);
+    EXPECT_EQ(moe::Rates(file).get("on"), 0);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir + "/a/b"), {}), 1) << "nothing is left beside it";
+    std::filesystem::remove_all(dir);
+    const moe::Rates nowhere(""), forbidden("/proc/none/rates");
+    nowhere.set("one", 1);
+    forbidden.set("one", 1);
+    EXPECT_EQ(nowhere.get("one"), 0);
+    EXPECT_EQ(forbidden.get("one"), 0);
+}
+TEST(Rates, WhereTheyAreKept) {
+    setenv("XDG_CACHE_HOME", "/x", 1);
+    EXPECT_EQ(moe::Rates::default_file(), "/x/ggml-moe/rates");
+    setenv("XDG_CACHE_HOME", "relative", 1);
+    const std::string home = std::getenv("HOME");
+    EXPECT_EQ(moe::Rates::default_file(), home + "/.cache/ggml-moe/rates");
+    unsetenv("XDG_CACHE_HOME");
+    EXPECT_EQ(moe::Rates::default_file(), home + "/.cache/ggml-moe/rates");
+    unsetenv("HOME");
+    EXPECT_EQ(moe::Rates::default_file(), "");
+    setenv("HOME", home.c_str(), 1);
+}
+TEST(Rates, OptionsOfLlamaCpp) {
+    const auto off = [](std::vector<std::string> args) {
+        std::string all;
+        for (const std::string & a : args) {
+            all += a + '\0';
+        }
+        return moe::options_turn_offload_off(all);
+    };
+    EXPECT_FALSE(off({"llama-server", "-m", "no-op-offload.gguf"}));
+    EXPECT_TRUE(off({"llama-server", "--no-op-offload"}));
+    EXPECT_TRUE(off({"llama-server", "--no-op-offload", "-m", "x"}));
+    EXPECT_FALSE(off({"llama-server", "--no-op-offload", "--op-offload"}));
+    EXPECT_TRUE(off({"llama-server", "--op-offload", "--no-op-offload"}));
+    EXPECT_TRUE(off({"llama-bench", "-nopo", "1", "-m", "x"}));
+    EXPECT_TRUE(off({"llama-bench", "-nopo", "0,1"}));
+    EXPECT_FALSE(off({"llama-bench", "-nopo", "0", "-m", "x"}));
+    EXPECT_FALSE(off({"llama-bench", "--no-op-offload", "0"}));
+    EXPECT_FALSE(off({}));
+}
