@@ -1,6 +1,6 @@
 #include "serve/http/json_limits.h"
 
-#include "serve/http/request.h"
+#include "serve/http/http_error.h"
 
 namespace shimmy::serve {
 

@@ -26,18 +26,6 @@ std::string Request::param(const std::string & key) const {
     return found == params.end() ? "" : found->second;
 }
 
-HttpError::HttpError(int status, const std::string & message)
-    : Error(message),
-      status_(status),
-      document_{{"code", status}, {"message", message}, {"type", error_type(status)}} {}
-
-HttpError::HttpError(Json document)
-    : Error(document.value("message", "the request failed")),
-      status_(document.value("code", 500)),
-      document_(std::move(document)) {
-    if (!document_.contains("type")) document_["type"] = error_type(status_);
-}
-
 HttpError to_http_error(const std::exception & error) {
     if (const auto * http = dynamic_cast<const HttpError *>(&error)) return *http;
     if (dynamic_cast<const Json::exception *>(&error) != nullptr) {  // a member of another type than a handler expects
@@ -46,23 +34,6 @@ HttpError to_http_error(const std::exception & error) {
     }
     if (dynamic_cast<const Interrupted *>(&error) != nullptr) return {503, "the server is shutting down"};
     return {500, error.what()};
-}
-
-const char * error_type(int status) {
-    switch (status) {
-        case 401:
-            return "authentication_error";
-        case 403:
-            return "permission_error";
-        case 404:
-            return "not_found_error";
-        case 501:
-            return "not_supported_error";
-        case 503:
-            return "unavailable_error";
-        default:
-            return status < 500 ? "invalid_request_error" : "server_error";
-    }
 }
 
 Json error_document(int status, const std::string & message) {

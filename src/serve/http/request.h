@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "serve/http/http_error.h"
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,24 +41,6 @@ struct Answer {
 
 using Handler = std::function<Answer(const Request & request)>;
 
-// Ends a request with a status of its own. Any other exception from a handler becomes 400 (bad JSON) or 500.
-class HttpError : public Error {
-public:
-    HttpError(int status, const std::string & message);
-    // llama.cpp's {"code", "message", "type", …}; more members are kept.
-    explicit HttpError(Json document);
-
-    int status() const { return status_; }
-    // {"code", "message", "type", …}
-    const Json & document() const { return document_; }
-    // When it is worth to ask again; zero: nothing is said.
-    std::chrono::seconds retry_after{0};
-
-private:
-    int status_;
-    Json document_;
-};
-
 // The client went away: nobody reads an answer.
 class ClientGone : public Error {
 public:
@@ -67,9 +49,6 @@ public:
 
 // The error of an exception that a handler threw.
 HttpError to_http_error(const std::exception & error);
-
-// "invalid_request_error", "not_found_error", …: OpenAI's word for a status.
-const char * error_type(int status);
 
 // {"error": {"code", "message", "type"}}
 Json error_document(int status, const std::string & message);

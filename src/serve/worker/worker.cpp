@@ -38,10 +38,10 @@ wire::Socket take_control() {
     return wire::Socket(control);
 }
 
-bool load_backends(const Backends & backends, const std::string & device) {
+bool load_backends(const Backends & backends) {
     engine::load_backends(backends.gpu);
     engine::add_rpc_servers(backends.rpc_servers);
-    return engine::load_moe_backend(backends.moe, engine::find_device(device));
+    return engine::load_moe_backend(backends.moe);
 }
 
 class Worker {
@@ -113,7 +113,7 @@ private:
         bool moe_backend = false;
         try {
             engine::set_log_verbosity(options.verbosity);
-            moe_backend = load_backends(options.backends, options.load.device);
+            moe_backend = load_backends(options.backends);
         } catch (const std::exception & error) {
             return send_load_error(channel, type_of(error), error);
         }
@@ -136,7 +136,7 @@ private:
         const Json document = Json::parse(channel.body());
         const ModelOptions options = wire::options_from(document);
         try {
-            load_backends(options.backends, options.load.device);
+            load_backends(options.backends);
             channel.answer(wire::to_json(engine::devices()).dump(-1, ' ', false, Json::error_handler_t::replace));
         } catch (const std::exception & error) {
             send_load_error(channel, type_of(error), error);
