@@ -109,7 +109,8 @@ TEST_F(Quality, FiguresAreThoseOfLlamaPerplexity) {
         same("Mean PPL(Q)/PPL(base)", ours["ppl_ratio"], 4e-6);
         same("Mean    KLD", ours["mean_kld"], 2e-6);
         same("Median  KLD", ours["median_kld"], 2e-6);
-        same("90.0%   KLD", ours["kld_p90"], 2e-6);
+        // Their figure of one token is a sum in floats that can be 4e-5 below 0: ranks differ by one or two.
+        same("90.0%   KLD", ours["kld_p90"], 1e-5);
         same("99.0%   KLD", ours["kld_p99"], 2e-5);
         same("99.9%   KLD", ours["kld_p999"], 2e-5);
         same("Maximum KLD", ours["max_kld"], 2e-5);

@@ -122,6 +122,30 @@ TEST(ServeProcesses, AFaultCostsExactlyTheStreamsOfItsModel) {
     EXPECT_NE(server.process().err().find("tiny-moe-f16: its process ended by SIGSEGV"), std::string::npos);
 }
 
+// One answer's end and the next one's beginning meet in the model's process, where descriptors are used again at once:
+// the end of one must not be taken for a client that left another.
+TEST(ServeProcesses, ShortRequestsOneAfterAnotherAreAllAnswered) {
+    constexpr int N_CLIENTS = 8;
+    constexpr int N_REQUESTS = 300;  // of each
+    ServerProcess server({"--model", tiny_moe().string(), "--parallel", "4"});
+    std::atomic<int> n_failed = 0;
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < N_CLIENTS; ++i) {
+        clients.emplace_back([&] {
+            httplib::Client client("http://" + server.address());
+            client.set_keep_alive(true);
+            client.set_read_timeout(60);
+            for (int k = 0; k < N_REQUESTS; ++k) {
+                const auto result =
+                    client.Post("/v1/completions", R"({"prompt": "a", "max_tokens": 1})", "application/json");
+                if (!result || result->status != 200) ++n_failed;
+            }
+        });
+    }
+    clients.clear();
+    EXPECT_EQ(n_failed, 0) << server.process().err();
+}
+
 TEST(ServeProcesses, EachApiSaysInItsOwnFormThatAStreamIsLost) {
     ServerProcess server({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--parallel", "4"});
     Json messages = endless_request();

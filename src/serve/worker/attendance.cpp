@@ -14,6 +14,7 @@ namespace {
 
 constexpr int TICK_MS = 100;   // how exact the intervals are
 constexpr int IDLE_MS = 1000;  // where there is nobody to look after
+constexpr uint64_t STOP = 0;   // the number of the event that ends the thread
 
 // To every task of a reader: its ids name them.
 template <typename Result>
@@ -31,7 +32,7 @@ Attendance::Attendance() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), stop_(::event
     if (epoll_.fd() < 0 || stop_.fd() < 0) fail("epoll: {}", std::strerror(errno));
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.fd = stop_.fd();
+    event.data.u64 = STOP;
     ::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, stop_.fd(), &event);
     thread_ = std::thread([this] { run(); });
 }
@@ -47,9 +48,9 @@ void Attendance::run() {
         const int n = ::epoll_wait(epoll_.fd(), events.data(), static_cast<int>(events.size()), wait_ms());
         const std::lock_guard lock(mutex_);
         for (int i = 0; i < n; ++i) {
-            if (events[i].data.fd == stop_.fd()) return;
+            if (events[i].data.u64 == STOP) return;
             for (Attended & one : attended_) {
-                if (one.channel->fd() != events[i].data.fd) continue;
+                if (one.number != events[i].data.u64) continue;
                 ::epoll_ctl(epoll_.fd(), EPOLL_CTL_DEL, one.channel->fd(), nullptr);
                 one.gone = true;
                 end(one);
@@ -89,9 +90,10 @@ Attendance::Ticket::Ticket(Attendance & attendance, const wire::Socket & channel
     attended_ = attendance_.attended_.insert(attendance_.attended_.end(), Attended{});
     attended_->channel = &channel;
     attended_->reader = &reader;
+    attended_->number = ++attendance_.last_number_;
     epoll_event event{};
     event.events = EPOLLRDHUP;
-    event.data.fd = channel.fd();
+    event.data.u64 = attended_->number;
     ::epoll_ctl(attendance_.epoll_.fd(), EPOLL_CTL_ADD, channel.fd(), &event);
 }
 

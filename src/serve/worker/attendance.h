@@ -56,6 +56,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     struct Attended {
+        uint64_t number = 0;  // of its events: a descriptor may be another request's by the time that one is read
         const wire::Socket * channel = nullptr;
         server_response_reader * reader = nullptr;
         bool posted = false;
@@ -71,6 +72,7 @@ private:
 
     mutable std::mutex mutex_;
     std::list<Attended> attended_;
+    uint64_t last_number_ = 0;
     wire::Socket epoll_;
     wire::Socket stop_;  // an eventfd that ends the thread
     std::thread thread_;
