@@ -70,14 +70,14 @@ TEST_F(FullDisk, WhileMakingAnImportanceMatrix) {
     options.load.n_ctx = 128;
     options.text = EVAL_TEXT;
     options.output = output_;
-    options.n_chunks = 1;
+    options.n_chunks = 8;  // llama-imatrix may end before its log has said how many there are, if they are few
     expect_old_file_and_reason([&] { make_imatrix(options, [](uint64_t, uint64_t) {}); });
     uint64_t n_done = 0;
     make_imatrix(options, [&](uint64_t done, uint64_t total) {
         n_done = done;
-        EXPECT_EQ(total, 1U);
+        EXPECT_EQ(total, 8U);
     });
-    EXPECT_EQ(n_done, 1U);
+    EXPECT_EQ(n_done, 8U);
     EXPECT_GT(fs::file_size(output_), 100'000U) << "with room, it is made";
 }
 

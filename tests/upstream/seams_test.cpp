@@ -200,11 +200,12 @@ TEST(Upstream, ImatrixPrintsHowManyChunksAndACommaAfterEach) {
     const ProcessResult result = run_process(
         {fs::path(SHIMMY_PROGRAM).parent_path() / "llama-imatrix", "--model", TINY_MOE, "--file",
          std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt", "--output", (dir / "i.gguf").string(),
-         "--output-format", "gguf", "--ctx-size", "128", "--chunks", "3", "--device", "none"},
+         "--output-format", "gguf", "--ctx-size", "128", "--chunks", "6", "--device", "none"},
         std::chrono::minutes(2));
     ASSERT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_NE(result.err.find("computing over 3 chunks"), std::string::npos)
+    EXPECT_NE(result.err.find("computing over 6 chunks"), std::string::npos)
         << "llama-imatrix does not say 'computing over N chunks' any more: no progress of shimmy imatrix";
+    // The thread of its log may not get to write the last ones.
     EXPECT_GE(std::count(result.out.begin(), result.out.end(), ','), 3)
         << "llama-imatrix prints no comma after a chunk any more: no progress of shimmy imatrix";
 }

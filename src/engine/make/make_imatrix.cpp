@@ -9,6 +9,7 @@
 #include "engine/load/device.h"
 #include "gguf/gguf_file.h"
 
+#include <algorithm>
 #include <regex>
 
 namespace shimmy::engine {
@@ -85,17 +86,21 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
     PartFile part(options.output);
     ChildProcess child(command_line(options, part.path()));
     uint64_t n_done = 0;
+    uint64_t n_seen = 0;  // chunks that ended; how many there are is said on another stream, which may be read later
     uint64_t n_all = 0;
     // A perplexity ends in a comma after every chunk.
-    while (true) {
+    for (bool ended = false; !ended;) {
         const auto said = child.read_until(',', POLL);
-        if (!said && child.has_ended()) break;
+        if (said) ++n_seen;
+        ended = !said && child.has_ended();
         if (n_all == 0) n_all = chunks_in_all(child.err());
-        if (said && n_all > 0 && n_done < n_all) on_chunk(++n_done, n_all);
+        while (n_done < std::min(n_seen, n_all))
+            on_chunk(++n_done, n_all);
     }
     if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
         fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
     require_whole(part.path(), options.output);
+    if (n_done < n_all) on_chunk(n_all, n_all);  // the log's thread may not get to write the last comma
     part.commit();
 }
 
