@@ -14,7 +14,7 @@ mkdir -p "$out/corpus"
 for seed in "$llama"/models/ggml-vocab-{gpt-2,phi-3}.gguf models/tiny-moe/tiny-moe-f16.gguf; do
   head -c 4096 "$seed" > "$out/corpus/$(basename "$seed" .gguf)"
 done
-sources=(tests/fuzz/gguf_fuzz.cpp src/gguf/{expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp src/base/{files,interrupt,units}.cpp)
-clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -I"$llama/include" -I"$llama/ggml/include" \
+sources=(tests/fuzz/gguf_fuzz.cpp src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp src/base/{digest,files,text,units}.cpp src/base/process/interrupt.cpp)
+clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -isystem "$llama/vendor" -I"$llama/include" -I"$llama/ggml/include" \
   "${sources[@]}" -L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib" -o "$out/gguf_fuzz"
 exec "$out/gguf_fuzz" -max_total_time="$seconds" -max_len=8192 -rss_limit_mb=512 -artifact_prefix="$out/" "$out/corpus"

@@ -8,20 +8,12 @@
 #include "tiny_shape.h"
 
 #include <gtest/gtest.h>
+#include "error_of.h"
 
 #include <regex>
 
 namespace shimmy::engine {
 namespace {
-
-std::string error_of(const auto & call) {
-    try {
-        call();
-    } catch (const Error & error) {
-        return error.what();
-    }
-    return "";
-}
 
 TEST(Disk, TooLittleOfItIsSaidBeforeAnythingIsWritten) {
     const TempDir dir;

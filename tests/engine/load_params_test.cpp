@@ -9,21 +9,13 @@
 #include "tiny_moe.h"
 
 #include <gtest/gtest.h>
+#include "error_of.h"
 
 #include <algorithm>
 #include <regex>
 
 namespace shimmy::engine {
 namespace {
-
-std::string error_of(const auto & call) {
-    try {
-        call();
-    } catch (const Error & error) {
-        return error.what();
-    }
-    return "";
-}
 
 LoadOptions options_with(Placement placement, const std::string & device = MODELLED_CUDA) {
     LoadOptions options = options_for(device, placement);

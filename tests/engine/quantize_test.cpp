@@ -15,6 +15,7 @@
 #include "llama.h"
 
 #include <gtest/gtest.h>
+#include "error_of.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,15 +27,6 @@
 
 namespace shimmy::engine {
 namespace {
-
-std::string error_of(const auto & call) {
-    try {
-        call();
-    } catch (const Error & error) {
-        return error.what();
-    }
-    return "";
-}
 
 class QuantizeTest : public ::testing::Test {
 protected:
