@@ -8,7 +8,7 @@
 #include "ggml-moe.h"
 
 #include "device/streaming.h"
-#include "experts/stats.h"
+#include "experts/table.h"
 #include "ggml/log.h"
 #include "graph/graph.h"
 #include "graph/support.h"
@@ -26,7 +26,7 @@ ggml_backend_reg_t registry();
 // ---- buffers: plain host memory, allocated or mapped by the caller ----
 
 void buffer_free(ggml_backend_buffer_t b) {
-    moe::stats_forget(b);
+    moe::forget_buffer(b);
     std::free(b->context);
 }
 void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t v, size_t off, size_t n) {
@@ -50,7 +50,7 @@ void * base_mapped(ggml_backend_buffer_t b) {
     return static_cast<Mapped *>(b->context)->base;
 }
 void free_mapped(ggml_backend_buffer_t b) {
-    moe::stats_forget(b);
+    moe::forget_buffer(b);
     delete static_cast<Mapped *>(b->context);
 }
 

@@ -5,7 +5,7 @@
 #include "cpu/attention.h"
 #include "cpu/ops.h"
 #include "cpu/tensor.h"
-#include "experts/stats.h"
+#include "experts/table.h"
 #include "match.h"
 #include "support.h"
 
@@ -106,8 +106,7 @@ void route(Context & c, const ggml_tensor * mm) {
 
 void record(Context & c, const ggml_tensor * mm) {
     if (mm->op == GGML_OP_MUL_MAT_ID) {
-        const int32_t n = static_cast<int32_t>(mm->src[0]->ne[2]);
-        stats_record(mm->src[0], c.counts.array<int32_t>(size_t(n)), n);
+        if (ExpertTensor * t = expert_tensor(mm->src[0])) record(*t, c.counts.array<int32_t>(size_t(t->n_expert)));
     }
 }
 
