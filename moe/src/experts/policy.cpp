@@ -47,13 +47,13 @@ double CachePolicy::use_of(int expert) const {
 
 bool CachePolicy::admit(int expert, Upload & upload) {
     if (slot_[size_t(expert)] >= 0 || in_flight_ >= params_.in_flight) return false;
-    int slot = -1;
+    int slot = -1, victim = -1;
     if (!free_.empty()) {
         slot = free_.back();
         free_.pop_back();
     } else {
         if (heap_.empty()) return false;
-        const int victim = slot_expert_[size_t(heap_[0])];
+        victim = slot_expert_[size_t(heap_[0])];
         if (use_of(expert) - use_of(victim) < params_.price) return false;
         slot = heap_[0];
         remove(slot);
@@ -63,7 +63,7 @@ bool CachePolicy::admit(int expert, Upload & upload) {
     slot_[size_t(expert)] = slot;
     slot_expert_[size_t(slot)] = expert;
     ++in_flight_;
-    upload = {expert, slot};
+    upload = {expert, slot, victim};
     return true;
 }
 

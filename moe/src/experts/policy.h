@@ -35,8 +35,9 @@ public:
 
     struct Upload {
         int expert, slot;
+        int evicted = -1;  // the expert that lay there before
     };
-    // Whether this expert, which was just used and missed, is to be uploaded. What lay in the slot is no longer there.
+    // Whether this expert, which was just used and missed, is to be uploaded.
     bool admit(int expert, Upload & upload);
     void uploaded(const Upload & u);  // its weights are in the slot
     void failed(const Upload & u);    // they are not: the slot is free again

@@ -19,6 +19,7 @@ using Tensors = std::map<std::string, ExpertTensor>;  // by name
 
 struct Sum {
     uint64_t hits = 0, bytes = 0;
+    bool in_vram = false;
 };
 using Layers = std::map<int32_t, std::vector<Sum>>;
 
@@ -26,6 +27,7 @@ struct Table {
     std::mutex mutex;
     std::map<const ggml_backend_buffer *, Tensors> buffers;  // nullptr: all that are not of this library
     Layers gone;                                             // of buffers that were freed
+    uint64_t last_id = 0;
 };
 
 Table & table() {
@@ -58,7 +60,8 @@ ExpertTensor * search(const ggml_tensor * w, const ggml_backend_buffer * buffer)
     std::lock_guard<std::mutex> lock(t.mutex);
     ExpertTensor & e = t.buffers[buffer][key];
     if (e.counters == nullptr) {
-        e.counters = std::make_unique<ExpertCounter[]>(size_t(n_expert));
+        e.counters = std::shared_ptr<ExpertCounter[]>(new ExpertCounter[size_t(n_expert)]);
+        e.id = ++t.last_id;
         e.layer = layer;
         e.is_down = std::strstr(name, "_down") != nullptr;
         e.n_expert = n_expert;
@@ -74,6 +77,7 @@ void add(Layers & sum, const Tensors & tensors) {
         if (s.size() < size_t(t.n_expert)) s.resize(size_t(t.n_expert));
         for (size_t e = 0; e < size_t(t.n_expert); ++e) {
             if (t.is_down) s[e].hits += t.counters[e].tokens;
+            if (t.counters[e].in_vram > 0) s[e].in_vram = true;
             s[e].bytes += t.counters[e].reads * t.expert_bytes;
         }
     }
@@ -84,7 +88,7 @@ size_t copy(const Layers & layers, ggml_moe_expert_stat * out, size_t capacity) 
     for (const auto & [layer, sums] : layers) {
         for (size_t e = 0; e < sums.size(); ++e, ++n) {
             if (n < capacity && out != nullptr) {
-                out[n] = {layer, static_cast<int32_t>(e), sums[e].hits, sums[e].bytes};
+                out[n] = {layer, static_cast<int32_t>(e), sums[e].hits, sums[e].bytes, sums[e].in_vram, 0};
             }
         }
     }
@@ -153,6 +157,11 @@ void forget_buffer(const ggml_backend_buffer * buffer) {
     if (found == t.buffers.end()) return;
     try {
         add(t.gone, found->second);
+        for (auto & entry : t.gone) {
+            for (Sum & sum : entry.second) {
+                sum.in_vram = false;
+            }
+        }
     } catch (const std::bad_alloc &) {  // the total loses them
     }
     t.buffers.erase(found);

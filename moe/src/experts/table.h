@@ -9,6 +9,7 @@
 #include "ggml-moe.h"
 
 struct ggml_backend_buffer;
+struct ggml_backend_device;
 struct ggml_tensor;
 
 namespace moe {
@@ -16,15 +17,18 @@ namespace moe {
 struct ExpertCounter {
     std::atomic<uint64_t> tokens{0};  // routed to it
     std::atomic<uint64_t> reads{0};   // products that read its weights
+    std::atomic<int> in_vram{0};      // caches that hold it (down projection)
 };
 
 // The weights of one matrix (gate, up or down) of one layer's experts.
 struct ExpertTensor {
+    uint64_t id = 0;  // of no other tensor that this process ever had
     int32_t layer = 0;
     bool is_down = false;
     int32_t n_expert = 0;
     size_t expert_bytes = 0;
-    std::unique_ptr<ExpertCounter[]> counters;  // [n_expert]
+    std::shared_ptr<ExpertCounter[]> counters;        // [n_expert]
+    std::atomic<ggml_backend_device *> gpu{nullptr};  // computes the layer around it, if a GPU does
 };
 
 // The entry of these weights; null if their name is not "blk.N.…". It lives as long as their buffer. Weights in buffers

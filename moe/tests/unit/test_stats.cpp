@@ -99,7 +99,7 @@ TEST(Stats, NoMoreThanThereIsRoomFor) {
     record(w.named("blk.5.ffn_down_exps.weight"), count);
     const size_t n = all_stats().size();
     for (size_t room = 0; room <= n; ++room) {
-        Stats s(n + 1, {-1, -1, 9, 9});
+        Stats s(n + 1, {-1, -1, 9, 9, 9, 9});
         EXPECT_EQ(moe::stats_read(s.data(), room), n);
         for (size_t i = 0; i < s.size(); ++i) {
             EXPECT_EQ(s[i].layer != -1, i < room) << i;
