@@ -5,20 +5,22 @@
  *
  *     ggml_backend_reg_t reg = ggml_backend_reg_by_name("MoE");
  *     ggml_moe_expert_stats_t get = (ggml_moe_expert_stats_t)
- *         ggml_backend_reg_get_proc_address(reg, "ggml_moe_expert_stats");
+ *         ggml_backend_reg_get_proc_address(reg, "ggml_moe_experts");
  *
  * Names for ggml_backend_reg_get_proc_address:
  *     "ggml_backend_set_n_threads"   ggml_backend_set_n_threads_t (ggml-backend.h)
  *     "ggml_moe_isa"                 ggml_moe_isa_t
- *     "ggml_moe_expert_stats"        ggml_moe_expert_stats_t
- *     "ggml_moe_expert_stats_of"     ggml_moe_expert_stats_of_t
+ *     "ggml_moe_experts"             ggml_moe_expert_stats_t
+ *     "ggml_moe_experts_of"          ggml_moe_expert_stats_of_t
  *     "ggml_moe_expert_stats_reset"  ggml_moe_expert_stats_reset_t
  *     "ggml_moe_cache_stats"         ggml_moe_cache_stats_t
  *     "ggml_moe_memory"              ggml_moe_memory_t
+ *     "ggml_moe_trace"               ggml_moe_trace_t
  */
 #ifndef GGML_MOE_H
 #define GGML_MOE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,10 +34,10 @@ typedef const char * (*ggml_moe_isa_t)(void);
 /* What one expert of one layer did since the library was loaded or the counters were reset. Of several models with such
  * a layer: their sum. */
 struct ggml_moe_expert_stat {
-    int32_t layer;  /* N of the tensor name "blk.N.…" */
-    int32_t expert; /* 0-based */
-    uint64_t hits;  /* tokens routed to it (counted once per layer, at the down projection) */
-    uint64_t bytes; /* weight bytes read for it, all of its matrices, in host memory or in VRAM */
+    int32_t layer;   /* N of the tensor name "blk.N.…" */
+    int32_t expert;  /* 0-based */
+    uint64_t hits;   /* tokens routed to it (counted once per layer, at the down projection) */
+    uint64_t bytes;  /* weight bytes read for it, all of its matrices, in host memory or in VRAM */
     int32_t in_vram; /* 1 while a cache holds it (GGML_MOE_CACHE) */
     int32_t reserved;
 };
@@ -75,7 +77,12 @@ typedef const char * (*ggml_moe_cache_stats_t)(struct ggml_moe_cache_stats * out
 struct ggml_moe_memory {
     uint64_t cache_bytes; /* of GPUs: experts in VRAM, and what computing them takes there */
 };
-typedef void (*ggml_moe_memory_t)(struct ggml_moe_memory * out);
+/* Of one device, a ggml_backend_dev_t, or of all if it is NULL. Thread-safe. */
+typedef void (*ggml_moe_memory_t)(struct ggml_moe_memory * out, const void * device);
+
+/* Writes which experts every token chooses to this file from now on (as GGML_MOE_TRACE does from the start; moe/README.md
+ * has the format), or ends that if it is NULL. False if the file cannot be written. Thread-safe. */
+typedef bool (*ggml_moe_trace_t)(const char * file);
 
 #ifdef __cplusplus
 }

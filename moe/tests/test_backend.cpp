@@ -155,7 +155,7 @@ TEST(Backend, CountsHitsAndBytes) {
     const auto w = quantize(GGML_TYPE_Q8_0, normals(64 * 32 * 4, 1), 64);
     ggml_tensor * t = g.weight(GGML_TYPE_Q8_0, {64, 32, 4}, w, "blk.3.ffn_down_exps.weight");
     g.compute(ggml_mul_mat_id(g.ctx(), t, g.input({64, 1, 3}, normals(192, 2)), g.ids({2, 3}, {0, 2, 2, 0, 2, 3})));
-    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_experts");
     std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
     EXPECT_EQ(get(all.data(), all.size()), all.size());
     uint64_t hits[4] = {}, bytes[4] = {};
@@ -184,8 +184,8 @@ uint64_t hits_of_one(const std::vector<ggml_moe_expert_stat> & stats) {
 // Two models have layers of the same names.
 TEST(Backend, CountsByBuffer) {
     proc<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset")();
-    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
-    const auto get_of = proc<ggml_moe_expert_stats_of_t>("ggml_moe_expert_stats_of");
+    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_experts");
+    const auto get_of = proc<ggml_moe_expert_stats_of_t>("ggml_moe_experts_of");
     const auto total = [&] {
         std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
         get(all.data(), all.size());

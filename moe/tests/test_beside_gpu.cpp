@@ -26,7 +26,7 @@ Fn proc(const char * name) {
 
 // Tokens that the plugin's experts got.
 uint64_t hits() {
-    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+    const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_experts");
     std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
     get(all.data(), all.size());
     uint64_t n = 0;

@@ -1,8 +1,23 @@
 #include "cli/command.h"
 
 #include "base/error.h"
+#include "base/units.h"
 
 namespace shimmy::cli {
+
+namespace {
+
+std::string check_moe_cache(const std::string & text) {
+    if (text == "auto" || text == "off") return "";
+    try {
+        parse_bytes(text, "--moe-cache");
+        return "";
+    } catch (const UsageError &) {
+        return fmt::format("{} is none of auto, off or a size such as 4GiB", text);
+    }
+}
+
+}  // namespace
 
 Commands::Commands(CLI::App & app) : app_(app) {
     app.require_subcommand(0, 1);  // none is our own error, and a wrong name is then reported with that name
@@ -17,6 +32,13 @@ Commands::Commands(CLI::App & app) : app_(app) {
     app.add_option("--moe-backend", globals_.moe_backend,
                    "libggml-moe for weights on the CPU; auto: if it can be loaded")
         ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->capture_default_str();
+    app.add_option(
+           "--moe-cache", globals_.moe_cache,
+           "VRAM for copies of the experts that are used most, while all are kept on the CPU: auto (what is free, "
+           "if the GPU is faster), off, or a size such as 4GiB")
+        ->type_name("auto|off|SIZE")
+        ->check(check_moe_cache)
         ->capture_default_str();
     app.add_option(
            "--rpc", globals_.rpc_servers,

@@ -18,6 +18,7 @@ struct Globals {
     std::string model_dirs;  // extra folders for names, separated by ';'
     std::string gpu_backend = "auto";
     std::string moe_backend = "auto";
+    std::string moe_cache = "auto";
     std::string rpc_servers;  // "host:port,host:port"
     bool cpu_moe = false;
     std::optional<int> n_cpu_moe;

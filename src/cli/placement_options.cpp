@@ -1,5 +1,6 @@
 #include "cli/placement_options.h"
 
+#include "base/units.h"
 #include "engine/load/device.h"
 #include "engine/load/rpc.h"
 
@@ -10,11 +11,18 @@ engine::Placement placement_option(const Globals & globals) {
     return engine::Placement::partial(globals.n_cpu_moe.value_or(0));
 }
 
+// Layers that are in VRAM whole leave less of it for a cache: both together only if that is asked for.
+std::string moe_cache_option(const Globals & globals) {
+    const std::string & wanted = globals.moe_cache;
+    if (wanted == "auto") return globals.n_cpu_moe ? "off" : wanted;
+    return wanted == "off" ? wanted : std::to_string(parse_bytes(wanted, "--moe-cache"));
+}
+
 bool load_backends(const Globals & globals, const std::string & device) {
     engine::load_backends(globals.gpu_backend);
     engine::add_rpc_servers(globals.rpc_servers);
     engine::find_device(device);  // an unknown name is an error before anything is loaded
-    return engine::load_moe_backend(globals.moe_backend);
+    return engine::load_moe_backend(globals.moe_backend, moe_cache_option(globals));
 }
 
 void add_load_options(CLI::App & command, engine::LoadOptions & load) {

@@ -10,7 +10,7 @@ import collections, pathlib, re, sys
 ROOMS = """
 base base/process base/host
 gguf
-engine/load engine/predict engine/run engine/make
+engine/load engine/replay engine/predict engine/run engine/make
 library
 hub/http hub/api hub/download hub/upload
 quality check

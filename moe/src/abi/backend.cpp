@@ -10,6 +10,7 @@
 #include "device/cache.h"
 #include "device/streaming.h"
 #include "experts/table.h"
+#include "experts/trace.h"
 #include "ggml/log.h"
 #include "graph/graph.h"
 #include "graph/support.h"
@@ -288,10 +289,11 @@ ggml_backend_dev_t reg_device(ggml_backend_reg_t, size_t index) {
 void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_backend_set_n_threads") == 0) return reinterpret_cast<void *>(&backend_set_n_threads);
     if (std::strcmp(name, "ggml_moe_isa") == 0) return reinterpret_cast<void *>(&isa_name);
-    if (std::strcmp(name, "ggml_moe_expert_stats") == 0) return reinterpret_cast<void *>(&moe::stats_read);
-    if (std::strcmp(name, "ggml_moe_expert_stats_of") == 0) return reinterpret_cast<void *>(&moe::stats_read_of);
+    if (std::strcmp(name, "ggml_moe_experts") == 0) return reinterpret_cast<void *>(&moe::stats_read);
+    if (std::strcmp(name, "ggml_moe_experts_of") == 0) return reinterpret_cast<void *>(&moe::stats_read_of);
     if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&counters_reset);
     if (std::strcmp(name, "ggml_moe_cache_stats") == 0) return reinterpret_cast<void *>(&moe::cache_stats);
+    if (std::strcmp(name, "ggml_moe_trace") == 0) return reinterpret_cast<void *>(&moe::trace_to);
     if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&moe::cache_memory);
     return nullptr;
 }

@@ -17,6 +17,7 @@ namespace {
 // Batches that are watched before memory is taken: by then every layer has been seen, and timed more than once.
 constexpr int kPassesToSee = 2, kPassesToTime = 4;
 constexpr int kTrials = 4;
+constexpr double kHandOverS = 5e-6;            // copying the input rows and adding the results
 constexpr double kMargin = 0.05;               // of a GPU's memory, that auto leaves free
 constexpr size_t kLeastMargin = 512ull << 20;  // bytes
 constexpr double kMostPrice = 8;               // uses
@@ -25,11 +26,12 @@ constexpr double kMiB = 1024.0 * 1024;
 // What all caches of the process did.
 struct Totals {
     std::atomic<uint64_t> lookups{0}, hits{0}, uploads{0}, uploaded_bytes{0}, failures{0};
-    std::atomic<uint64_t> slots{0}, resident{0}, experts{0}, bytes{0};
+    std::atomic<uint64_t> slots{0}, resident{0}, experts{0};
     std::mutex mutex;             // of what follows
     std::set<std::string> texts;  // all that were ever said: few
     const char * text = "off: nothing has been computed yet";
     std::set<ExpertCache *> caches;
+    std::map<ggml_backend_dev_t, size_t> bytes;  // of VRAM
 };
 Totals & totals() {
     static Totals & t = *new Totals;  // never destroyed: contexts may be freed while the process ends
@@ -77,7 +79,10 @@ void ExpertCache::watch(const Call & call, const Routing & routing) {
         l.gpu = call.down->gpu;
         l.n_expert = call.down->n_expert;
         l.counters = call.down->counters;
-        if (first_layer_ == 0) first_layer_ = id;
+        if (first_layer_ == 0) {
+            first_layer_ = id;
+            say("watching the first batches");
+        }
     }
     if (id == first_layer_ && ++passes_ > (setting_.kind == CacheSetting::Auto ? kPassesToTime : kPassesToSee)) open();
     if (state_ != State::Watching || call.tokens != 1) return;
@@ -127,21 +132,22 @@ void ExpertCache::open() {
         if (state_ == State::Off) return;
     }
     int slots = 0, experts = 0;
+    size_t bytes = 0;
     for (Class & c : classes_) {
         if (c.policy == nullptr) continue;
         slots += c.policy->slots();
         experts += c.experts;
         for (const auto & b : c.banks) {
-            bytes_ += b->bytes();
+            bytes += b->bytes();
+            count_bytes(c.gpu, b->bytes());
         }
     }
     if (slots == 0) return close("off: no room for an expert in VRAM");
     state_ = State::Open;
     totals().slots += uint64_t(slots);
     totals().experts += uint64_t(experts);
-    totals().bytes += bytes_;
     say(std::to_string(slots) + " of " + std::to_string(experts) + " experts in VRAM");
-    log_info("room for %d of %d experts in VRAM, %.1f MiB\n", slots, experts, double(bytes_) / kMiB);
+    log_info("room for %d of %d experts in VRAM, %.1f MiB\n", slots, experts, double(bytes) / kMiB);
 }
 
 void ExpertCache::open_device(ggml_backend_dev_t gpu, size_t bytes) {
@@ -196,26 +202,54 @@ void ExpertCache::make_banks(Class & c, int slots) {
     }
 }
 
-// Whether the GPU computes a token's experts in less time than the CPU was seen to take. Tried in a bank of its own,
-// before much memory is taken.
-bool ExpertCache::pays(const Class & c) const {
-    if (cpu_s_per_expert_ <= 0) return true;  // no single token was seen: nothing to compare with
-    const std::unique_ptr<Bank> bank = Bank::make(c.gpu, c.shape, used_);
-    if (bank == nullptr) return true;  // make_banks says why
-    std::vector<int32_t> ids(static_cast<size_t>(used_));
+namespace {
+
+// The least time that the bank takes for this many experts of one token; 0 if the device refuses.
+double time_of(Bank & bank, int experts, int64_t n_embd) {
+    std::vector<int32_t> ids(static_cast<size_t>(experts));
     std::iota(ids.begin(), ids.end(), 0);
     double least = 0;
     for (int i = 0; i < kTrials; ++i) {
-        std::memset(bank->input(used_, 1), 0, size_t(c.shape.n_embd) * sizeof(float));
+        std::memset(bank.input(experts, 1), 0, size_t(n_embd) * sizeof(float));
         const auto begun = std::chrono::steady_clock::now();
-        if (!bank->start(ids.data(), used_, 1)) return false;
-        bank->finish();
+        if (!bank.start(ids.data(), experts, 1)) return 0;
+        bank.finish();
         const double s = seconds_since(begun);
         if (i == 1 || (i > 1 && s < least)) least = s;  // the first also prepares the device
     }
-    log_info("%d experts: %.0f us on %s, %.0f us on the CPU\n", used_, least * 1e6, ggml_backend_dev_name(c.gpu),
+    return least;
+}
+
+}  // namespace
+
+// Whether the GPU computes a token's experts in less time than the CPU was seen to take. Tried in a bank of its own,
+// before much memory is taken.
+bool ExpertCache::pays(Class & c) const {
+    if (cpu_s_per_expert_ <= 0) return true;  // no single token was seen: nothing to compare with
+    const std::unique_ptr<Bank> bank = Bank::make(c.gpu, c.shape, used_);
+    if (bank == nullptr) return true;  // make_banks says why
+    c.first_s = time_of(*bank, 1, c.shape.n_embd);
+    const double all_s = used_ > 1 ? time_of(*bank, used_, c.shape.n_embd) : c.first_s;
+    if (c.first_s == 0 || all_s == 0) return false;
+    c.more_s = used_ > 1 ? std::max(0.0, all_s - c.first_s) / (used_ - 1) : 0;
+    log_info("%d experts: %.0f us on %s, %.0f us on the CPU\n", used_, all_s * 1e6, ggml_backend_dev_name(c.gpu),
              cpu_s_per_expert_ * used_ * 1e6);
-    return least < cpu_s_per_expert_ * used_;
+    return all_s < cpu_s_per_expert_ * used_;
+}
+
+// Starting the GPU and waiting for it takes longer than a few small experts on the CPU.
+bool ExpertCache::is_worth(const Class & c, int hits, int misses) const {
+    if (setting_.kind != CacheSetting::Auto || cpu_s_per_expert_ <= 0 || tokens_ > 1) return true;
+    const double gpu_s = c.first_s + c.more_s * (hits - 1);
+    return std::max(gpu_s, misses * cpu_s_per_expert_) + kHandOverS < (hits + misses) * cpu_s_per_expert_;
+}
+
+int ExpertCache::resident_groups(const Class & c, const Layer & layer, const Routing & r) const {
+    int n = 0;
+    for (int32_t g = 0; g < r.groups; ++g) {
+        n += c.policy->slot_of(layer.first + r.expert[g]) >= 0;
+    }
+    return n;
 }
 
 // An upload reads an expert from memory once, as the CPU does for one use, and no more of them can be under way than
@@ -240,8 +274,12 @@ void ExpertCache::close(const std::string & why) {
                 if (c.policy->slot_of(e) >= 0) set_in_vram(c, e, -1);
             }
         }
-        totals().bytes -= bytes_;
     }
+    for (const auto & [gpu, bytes] : bytes_) {
+        std::lock_guard<std::mutex> lock(totals().mutex);
+        totals().bytes[gpu] -= bytes;
+    }
+    bytes_.clear();
     state_ = State::Off;
     classes_.clear();
     layers_.clear();
@@ -259,6 +297,12 @@ void ExpertCache::set_in_vram(const Class & c, int expert, int change) {
     const Layer & l = *c.layer_of[size_t(expert)];
     l.counters[size_t(expert - l.first)].in_vram += change;
     totals().resident += uint64_t(int64_t(change));
+}
+
+void ExpertCache::count_bytes(ggml_backend_dev_t gpu, size_t bytes) {
+    bytes_[gpu] += bytes;
+    std::lock_guard<std::mutex> lock(totals().mutex);
+    totals().bytes[gpu] += bytes;
 }
 
 void ExpertCache::take_uploaded() {
@@ -302,18 +346,20 @@ void ExpertCache::begin(const Call & call, Routing & routing) {
 // no valid expert: the CPU writes zeros for them.
 void ExpertCache::take_hits(Class & c, const Layer & layer, const Call & call, Routing & r) {
     kept_.clear();
+    const int resident = resident_groups(c, layer, r);
+    const bool use_gpu = resident > 0 && is_worth(c, resident, r.groups - resident);
     int32_t groups = 0;
     for (int32_t g = 0; g < r.groups; ++g) {
         const int32_t e = r.expert[g], first = r.begin[g], n = r.begin[g + 1] - first;
         const int index = layer.first + e, at = c.policy->slot_of(index);
         c.policy->use(index, n, static_cast<int>(call.tokens));
-        if (at >= 0) {
+        if (at >= 0 && use_gpu) {
             for (int32_t i = 0; i < n; ++i) {
                 hits_.push_back({r.slot[first + i], e, at});
             }
             continue;
         }
-        missed_.push_back(index);
+        if (at < 0) missed_.push_back(index);
         r.expert[groups] = e;
         r.begin[groups++] = static_cast<int32_t>(kept_.size());
         kept_.insert(kept_.end(), r.slot + first, r.slot + first + n);
@@ -384,9 +430,7 @@ void ExpertCache::end() {
         return close("off: a GPU failed");
     }
     for (const Run & run : runs_) {
-        const size_t grown = run.bank->take_growth();
-        bytes_ += grown;
-        totals().bytes += grown;
+        if (const size_t grown = run.bank->take_growth()) count_bytes(layer_->gpu, grown);
     }
     Class & c = classes_[size_t(layer_->class_index)];
     for (const int index : missed_) {
@@ -400,7 +444,7 @@ void ExpertCache::end() {
         o.expert = index - layer_->first;
         uploader_.add(o);
     }
-    c.policy->advance(double(tokens_) / double(c.layers.size()));
+    c.policy->advance(1 / double(c.layers.size()));
 }
 
 void ExpertCache::drop_uploads_from(const ggml_backend_buffer * buffer) {
@@ -425,8 +469,13 @@ void cache_stats_reset() {
     t.lookups = t.hits = t.uploads = t.uploaded_bytes = t.failures = 0;
 }
 
-void cache_memory(ggml_moe_memory * out) {
-    out->cache_bytes = totals().bytes;
+void cache_memory(ggml_moe_memory * out, const void * device) {
+    Totals & t = totals();
+    std::lock_guard<std::mutex> lock(t.mutex);
+    out->cache_bytes = 0;
+    for (const auto & [gpu, bytes] : t.bytes) {
+        if (device == nullptr || device == gpu) out->cache_bytes += bytes;
+    }
 }
 
 void caches_forget(const ggml_backend_buffer * buffer) {

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -88,7 +89,8 @@ private:
         int per_bank = 1;
         std::vector<std::unique_ptr<Bank>> banks;
         std::unique_ptr<CachePolicy> policy;
-        std::vector<Layer *> layer_of;  // by expert of the class
+        std::vector<Layer *> layer_of;   // by expert of the class
+        double first_s = 0, more_s = 0;  // what the GPU takes for one expert of a token, and for each further one
     };
 
     void watch(const Call & call, const Routing & routing);
@@ -96,13 +98,16 @@ private:
     void open_device(ggml_backend_dev_t gpu, size_t bytes);
     void make_banks(Class & c, int slots);
     bool may_cache_on(ggml_backend_dev_t gpu) const;
-    bool pays(const Class & c) const;
+    bool pays(Class & c) const;
+    bool is_worth(const Class & c, int hits, int misses) const;
+    int resident_groups(const Class & c, const Layer & layer, const Routing & r) const;
     PolicyParams params_for(const Class & c) const;
     void close(const std::string & why);
     void say(const std::string & text);
     void take_uploaded();
     void take_hits(Class & c, const Layer & layer, const Call & call, Routing & r);
     void make_runs(const Class & c, const Call & call, int used);
+    void count_bytes(ggml_backend_dev_t gpu, size_t bytes);
     void set_in_vram(const Class & c, int expert, int change);
 
     State state_ = State::Watching;
@@ -110,7 +115,7 @@ private:
     std::unordered_map<uint64_t, Layer> layers_;  // by ExpertTensor::id of down
     std::vector<Class> classes_;
     Uploader uploader_;
-    size_t bytes_ = 0;  // of VRAM, that are counted
+    std::map<ggml_backend_dev_t, size_t> bytes_;  // of VRAM, that are counted
 
     // while watching
     uint64_t first_layer_ = 0;
@@ -131,7 +136,7 @@ private:
 
 const char * cache_stats(ggml_moe_cache_stats * out);
 void cache_stats_reset();
-void cache_memory(ggml_moe_memory * out);
+void cache_memory(ggml_moe_memory * out, const void * device);
 
 // The buffer is about to be freed: nothing reads it from now on.
 void caches_forget(const ggml_backend_buffer * buffer);

@@ -23,17 +23,17 @@ CachePolicy::CachePolicy(int experts, int slots, PolicyParams params)
     heap_.reserve(slot_expert_.size());
 }
 
-// Tokens of one batch would have decayed one after another: n of them leave what n tokens in a row leave.
+// A batch reads an expert once, however many of its tokens need it: that is one use, and how many do is a reason to
+// prefer one expert to another, but none to replace it.
 void CachePolicy::use(int expert, int tokens, int of) {
-    const double step = std::exp2(-1 / params_.half_life);
-    const double left = of <= 1 ? 1 : (1 - std::pow(step, of)) / (1 - step) / of;
-    use_[size_t(expert)] += tokens * left * std::exp2(time_);
+    const double popularity = of > 1 ? double(tokens) / of : 0;
+    use_[size_t(expert)] += (1 + popularity) * std::exp2(time_);
     const int slot = slot_[size_t(expert)];
     if (slot >= 0 && heap_at_[size_t(slot)] >= 0) sift(size_t(heap_at_[size_t(slot)]));
 }
 
-void CachePolicy::advance(double tokens) {
-    time_ += tokens / params_.half_life;
+void CachePolicy::advance(double batches) {
+    time_ += batches / params_.half_life;
     if (time_ < kRebase) return;
     for (double & u : use_) {
         u *= std::exp2(-time_);

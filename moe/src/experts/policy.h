@@ -1,8 +1,8 @@
 // Which experts are worth a place in VRAM. Pure: it knows neither a GPU nor time, only uses.
 //
-// Every expert has a use that decays: each token that is routed to it adds one, and half of the sum is forgotten in
-// every half-life. A miss takes a free slot at once; otherwise it replaces the least used resident only if its own use
-// is higher by the price of an upload. Least recently used, which uploads every miss, hits no more and uploads several
+// Every expert has a use that decays: each batch that reads it adds one, and half of the sum is forgotten in every
+// half-life. A miss takes a free slot at once; otherwise it replaces the least used resident only if its own use is
+// higher by the price of an upload. Least recently used, which uploads every miss, hits no more and uploads several
 // times as much (docs/OFFLOADING.md has both, on a public trace).
 #pragma once
 
@@ -13,9 +13,9 @@
 namespace moe {
 
 struct PolicyParams {
-    double half_life = 32;  // tokens
+    double half_life = 32;  // batches
     double price = 1;       // of an upload, in uses: how many later reads of the CPU's it must save
-    int in_flight = 4;      // uploads that were asked for and have not ended, at most
+    int in_flight = 64;     // uploads that were asked for and have not ended, at most
 };
 
 // The slots of one class of equal experts; several layers share them. An expert is an index, 0..experts-1, over all
@@ -28,10 +28,9 @@ public:
     // The slot that holds this expert's weights, or -1 if none does yet.
     int slot_of(int expert) const { return ready_[size_t(expert)] ? slot_[size_t(expert)] : -1; }
 
-    // `tokens` of the `of` tokens of a batch were routed to this expert; the batch counts as one moment.
+    // `tokens` of the `of` tokens of a batch were routed to this expert.
     void use(int expert, int tokens, int of);
-    // The batch's tokens have gone through this layer of `layers`: time passes.
-    void advance(double tokens);
+    void advance(double batches);  // time passes
 
     struct Upload {
         int expert, slot;

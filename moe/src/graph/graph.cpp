@@ -34,6 +34,13 @@ Weights weights_of(const KernelTable & table, const ggml_tensor * w, const ggml_
     return r;
 }
 
+int32_t expert_at(const ggml_tensor * ids, int32_t token, int32_t slot) {
+    int32_t e;
+    std::memcpy(&e, static_cast<const char *>(ids->data) + size_t(token) * ids->nb[1] + size_t(slot) * ids->nb[0],
+                sizeof e);
+    return e;
+}
+
 // Groups the slots by expert (a counting sort, so slots stay in order).
 void route_experts(Context & c, const ggml_tensor * ids, int32_t n_expert) {
     Routing & r = c.job.routing;
@@ -49,9 +56,7 @@ void route_experts(Context & c, const ggml_tensor * ids, int32_t n_expert) {
     r.groups = 0;
     std::memset(count, 0, size_t(n_expert) * sizeof(int32_t));
     const auto expert_of = [&](int32_t t, int32_t s) {
-        int32_t e;
-        std::memcpy(&e, static_cast<const char *>(ids->data) + size_t(t) * ids->nb[1] + size_t(s) * ids->nb[0],
-                    sizeof e);
+        const int32_t e = expert_at(ids, t, s);
         return e >= 0 && e < n_expert ? e : n_expert;
     };
     for (int32_t t = 0; t < tokens; ++t) {
@@ -233,6 +238,24 @@ void add_hits(Context & c, const Ffn & f) {
     }
 }
 
+// Before the cache takes its part out of the routing.
+void trace(Context & c, const Ffn & f) {
+    const ExpertTensor * t = expert_tensor(f.down.mm->src[0]);
+    if (t == nullptr) return;
+    const ggml_tensor * ids = f.gate.mm->src[2];
+    const size_t bytes = f.gate.mm->src[0]->nb[2] + f.up.mm->src[0]->nb[2] + f.down.mm->src[0]->nb[2];
+    const int32_t used = static_cast<int32_t>(ids->ne[0]), tokens = static_cast<int32_t>(ids->ne[1]);
+    const float * weight = c.job.slot_weight;
+    c.trace.begin(t->layer, tokens);
+    for (int32_t i = 0; i < tokens * used; ++i) {
+        const int32_t e = expert_at(ids, i / used, i % used);
+        if (e < 0 || e >= t->n_expert) continue;
+        c.trace.add(i / used, i % used, e, weight != nullptr ? weight[i] : 0.0f, t->counters[size_t(e)].in_vram > 0,
+                    bytes);
+    }
+    c.trace.end();
+}
+
 int run_ffn(Context & c, const Ffn & f) {
     Job & job = c.job;
     ExpertCache::Call call;
@@ -264,6 +287,7 @@ int run_ffn(Context & c, const Ffn & f) {
         }
         job.slot_weight = copy;
     }
+    if (f.down.mm != nullptr && f.down.mm->op == GGML_OP_MUL_MAT_ID && Trace::is_on()) trace(c, f);
     if (may_cache) {
         call.x = &job.up.in;
         c.cache.begin(call, job.routing);

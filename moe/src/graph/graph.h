@@ -5,6 +5,7 @@
 #include "cpu/job.h"
 #include "cpu/team.h"
 #include "device/cache.h"
+#include "experts/trace.h"
 
 #include "ggml.h"
 
@@ -18,6 +19,7 @@ struct Context {
     Buffer acts[4];
     Buffer attention, partials;
     ExpertCache cache;
+    Trace trace;
     Buffer refused, refused_mid;  // rows that a GPU did not compute
 };
 

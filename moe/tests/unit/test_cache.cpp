@@ -46,9 +46,9 @@ std::string text() {
     stats(&t);
     return t;
 }
-uint64_t cache_bytes() {
+uint64_t cache_bytes(ModelGpu * of = nullptr) {
     ggml_moe_memory m;
-    proc<ggml_moe_memory_t>("ggml_moe_memory")(&m);
+    proc<ggml_moe_memory_t>("ggml_moe_memory")(&m, of == nullptr ? nullptr : of->device());
     return m.cache_bytes;
 }
 void reset() {
@@ -422,7 +422,7 @@ TEST(Cache, ResidentsAreToldByLayerAndExpert) {
     const CacheSize size("64MiB");
     Model m(s, &gpu);
     const auto residents = [] {
-        const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_expert_stats");
+        const auto get = proc<ggml_moe_expert_stats_t>("ggml_moe_experts");
         std::vector<ggml_moe_expert_stat> all(get(nullptr, 0));
         get(all.data(), all.size());
         std::vector<std::pair<int, int>> r;
@@ -467,6 +467,8 @@ TEST(Cache, EachGpuGetsTheExpertsOfItsLayers) {
     EXPECT_GT(a.graphs(), 0u);
     EXPECT_GT(b.graphs(), 0u);
     EXPECT_EQ(cache_bytes(), a.used() + b.used());
+    EXPECT_EQ(cache_bytes(&a), a.used());
+    EXPECT_EQ(cache_bytes(&b), b.used());
     EXPECT_GT(a.used(), b.used()) << "two layers of three";
 }
 // A program may free the weights before the backend, while they are being uploaded.

@@ -12,6 +12,7 @@
 #include "engine/load/memory.h"
 #include "engine/load/placement.h"
 #include "engine/run/describe.h"
+#include "engine/run/expert_cache.h"
 #include "engine/run/expert_use.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
@@ -41,6 +42,7 @@ struct Options {
     bool raw = false;
     bool cold_run = false;
     std::string expert_stats;  // file to write, or empty
+    std::string expert_trace;  // the same
 };
 
 std::string model_path(const Options & options, const Globals & globals) {
@@ -69,11 +71,29 @@ std::string vram_text(const engine::Model & model) {
     std::string text;
     for (const engine::BufferMemory & buffer : model.memory().buffers) {
         if (buffer.host) continue;
-        text += fmt::format("; {} {} (model {}, KV {}, compute {})", buffer.device, format_bytes(buffer.total_bytes()),
+        text += fmt::format("; {} {} (model {}, KV {}, compute {}", buffer.device, format_bytes(buffer.total_bytes()),
                             format_bytes(buffer.model_bytes), format_bytes(buffer.context_bytes),
                             format_bytes(buffer.compute_bytes));
+        if (buffer.expert_cache_bytes > 0)
+            text += fmt::format(", expert cache {}", format_bytes(buffer.expert_cache_bytes));
+        text += ')';
     }
     return text.empty() ? "; no VRAM used" : text;
+}
+
+// Where it could be: beside a GPU, with experts in RAM.
+void print_expert_cache(const engine::Model & model) {
+    const auto cache = engine::expert_cache();
+    if (!cache || !model.device().is_gpu() || model.expert_ram_bytes() == 0) return;
+    const auto rate = cache->hit_rate();
+    if (!cache->is_on()) {
+        fmt::print(stderr, "expert cache {}\n", cache->state);
+    } else {
+        fmt::print(
+            stderr, "expert cache: {} of {} experts fit ({}), {} of {} look-ups were hits ({}), {} uploads ({})\n",
+            cache->slots, cache->experts, format_bytes(cache->bytes), cache->hits, cache->lookups,
+            rate ? fmt::format("{:.0f}%", 100.0 * *rate) : "-", cache->uploads, format_bytes(cache->uploaded_bytes));
+    }
 }
 
 void print_summary(const engine::Model & model, const engine::GenerateResult & result) {
@@ -84,6 +104,7 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
                result.n_prompt_tokens, result.n_output_tokens, engine::to_string(result.stop_reason), model.load_ms(),
                result.ttft_ms, result.prefill_tps(), decode ? fmt::format("{:.1f} tokens/s", *decode) : "-",
                vram_text(model), format_bytes(peak_rss_bytes()));
+    print_expert_cache(model);
     if (model.device().software)
         fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", model.device().name);
 }
@@ -123,6 +144,8 @@ int run_generate(Options options, const Globals & globals) {
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
+    if (!options.expert_trace.empty() && !moe_backend)
+        fail_usage("--expert-trace needs libggml-moe, which does not compute here: add --moe-backend on");
     if (!options.expert_stats.empty() && !moe_backend) {
         fail_usage("--expert-stats needs libggml-moe, which does not compute here: add --moe-backend on");
     }
@@ -132,6 +155,7 @@ int run_generate(Options options, const Globals & globals) {
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);
     engine::reset_expert_use();  // the warm-up chose experts too
+    if (!options.expert_trace.empty()) engine::trace_experts(options.expert_trace);
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
         cold = model.generate(rendered, std::min(options.max_tokens, N_COLD_TOKENS), options.sampling, {});
@@ -203,6 +227,10 @@ void add_generate(Commands & commands) {
     command
         ->add_option("--expert-stats", options->expert_stats,
                      "write how often each layer chose each expert, and the bytes it read, as JSON (needs libggml-moe)")
+        ->type_name("FILE");
+    command
+        ->add_option("--expert-trace", options->expert_trace,
+                     "write which experts every token chose, as CSV for `shimmy plan --trace` (needs libggml-moe)")
         ->type_name("FILE");
     add_load_options(*command, options->load);
 }

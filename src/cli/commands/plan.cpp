@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/commands/plan_hardware.h"
+#include "cli/commands/plan_trace.h"
 #include "cli/placement_options.h"
 #include "cli/print/plan_document.h"
 #include "engine/load/device.h"
@@ -40,6 +41,10 @@ struct Options {
     std::string ram;
     std::string ram_bandwidth;
     std::string vram_bandwidth;
+    std::string link_bandwidth;
+    std::string trace;
+    std::string cache_sizes;
+    std::string chart;
     bool hardware = false;
     engine::LoadOptions load;
 };
@@ -198,6 +203,44 @@ Plan make_plan(const Options & options, const engine::Device & device) {
     return plan;
 }
 
+constexpr double ASSUMED_VRAM_BANDWIDTH = 450e9;  // a card of the middle
+constexpr double ASSUMED_LINK_BANDWIDTH = 22e9;   // PCIe 4.0 x16, as it is measured
+
+double single(const engine::BandwidthRange & range) {
+    return range.low == range.high ? range.low : ASSUMED_VRAM_BANDWIDTH;
+}
+
+// The model is optional here: a trace says how large experts are, but not what lies beside them.
+int run_trace_plan(const Options & options, const engine::Device & device, bool json) {
+    TraceOptions trace;
+    trace.file = options.trace;
+    trace.cache_sizes = options.cache_sizes;
+    trace.chart = options.chart;
+    Plan limits;
+    if (options.file.empty() && options.shape.empty() && options.repo.empty()) {
+        if (!options.vram.empty()) fail_usage("--vram with --trace needs the model: FILE, --shape or --repo");
+        set_limits(options, device, limits);
+    } else {
+        limits = make_plan(options, device);
+        const engine::PlacementEstimate & offload = limits.placements.back();
+        trace.vram_bytes = limits.vram_limit_bytes;
+        trace.other_vram_bytes = offload.vram.total_bytes();
+        trace.n_expert = static_cast<int>(limits.info.n_expert);
+        trace.n_layer = static_cast<int>(limits.info.n_layers);
+        trace.machine.rest_s = static_cast<double>(offload.vram.model_bytes) / single(limits.vram);
+    }
+    trace.machine.ram_bytes_per_s = limits.ram.low;
+    trace.machine.vram_bytes_per_s = single(limits.vram);
+    trace.machine.link_bytes_per_s = options.link_bandwidth.empty()
+                                         ? ASSUMED_LINK_BANDWIDTH
+                                         : bandwidth_option(options.link_bandwidth, "--link-bandwidth").low;
+    trace.machine_text =
+        fmt::format("RAM {:.1f} GB/s ({}), VRAM {:.0f} GB/s ({}), link {:.1f} GB/s ({})", limits.ram.low / 1e9,
+                    limits.ram.source, trace.machine.vram_bytes_per_s / 1e9, limits.vram.source,
+                    trace.machine.link_bytes_per_s / 1e9, options.link_bandwidth.empty() ? "assumed" : "given");
+    return print_trace_plan(trace, json);
+}
+
 int run_plan(const Options & options, const Globals & globals) {
     if (globals.cpu_moe || globals.n_cpu_moe)
         fail_usage("plan shows every placement: leave out --cpu-moe and --n-cpu-moe");
@@ -216,6 +259,9 @@ int run_plan(const Options & options, const Globals & globals) {
         if (!options.ram.empty()) guide.ram_limit_bytes = parse_bytes(options.ram, "--ram");
         return print_hardware_guide(guide, globals.json);
     }
+    if (!options.trace.empty()) return run_trace_plan(options, device, globals.json);
+    if (!options.cache_sizes.empty() || !options.chart.empty() || !options.link_bandwidth.empty())
+        fail_usage("--cache-sizes, --chart and --link-bandwidth belong to --trace");
     const Plan plan = make_plan(options, device);
     if (globals.json) {
         fmt::print("{}\n", to_json(plan).dump(2, ' ', false, Json::error_handler_t::replace));
@@ -251,6 +297,22 @@ void add_plan(Commands & commands) {
         ->type_name("RATE");
     command->add_flag("--hardware", options->hardware,
                       "which placement of each reference model and quantization fits cards of 8 to 80 GiB");
+    command
+        ->add_option("--trace", options->trace,
+                     "recorded routing (--expert-trace): what a cache of experts in VRAM would do for it; FILE is "
+                     "optional then")
+        ->type_name("FILE");
+    command
+        ->add_option(
+            "--cache-sizes", options->cache_sizes,
+            "with --trace: sizes to try, as 2GiB,4GiB (default: 2 to 66% of the experts, and what --vram leaves)")
+        ->type_name("SIZES");
+    command
+        ->add_option("--link-bandwidth", options->link_bandwidth,
+                     "with --trace: into the GPU's memory, as 22GB/s (default: 22, assumed)")
+        ->type_name("RATE");
+    command->add_option("--chart", options->chart, "with --trace: write a chart as SVG (needs gnuplot)")
+        ->type_name("FILE");
     add_load_options(*command, options->load);
     command->footer(
         "VRAM is exact where a GPU is there (llama.cpp's own load, without allocating), otherwise modelled, and the "

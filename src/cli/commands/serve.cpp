@@ -176,7 +176,7 @@ int run_serve(const Options & options, const Globals & globals) {
         server.allowed_origins.push_back(serve::parse_origin(origin));
     server.drain_limit = std::chrono::seconds(options.drain_s);
     server.model.stall_limit = std::chrono::seconds(options.stall_s);
-    server.model.backends = {globals.gpu_backend, globals.moe_backend, globals.rpc_servers};
+    server.model.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers};
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     set_models(server, options, globals);

@@ -27,7 +27,7 @@ std::vector<std::string> server_command(const Options & options, const Globals &
     add({"--ctx", fmt::format("{}", options.load.n_ctx), "--threads", fmt::format("{}", options.load.n_threads)});
     if (!options.load.device.empty()) add({"--device", options.load.device});
     if (!options.load.warm_up) add({"--no-warmup"});
-    add({"--gpu-backend", globals.gpu_backend, "--moe-backend", globals.moe_backend});
+    add({"--gpu-backend", globals.gpu_backend, "--moe-backend", globals.moe_backend, "--moe-cache", globals.moe_cache});
     if (globals.cpu_moe) add({"--cpu-moe"});
     if (globals.n_cpu_moe) add({"--n-cpu-moe", fmt::format("{}", *globals.n_cpu_moe)});
     return argv;

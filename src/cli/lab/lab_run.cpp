@@ -179,7 +179,8 @@ int run_lab(const Options & options, const Globals & globals) {
     const lab::Campaign campaign = options.campaign.read();
     lab::CampaignOptions run_options;
     run_options.program = self_path();
-    run_options.backends = {globals.gpu_backend, globals.moe_backend};
+    run_options.backends = {globals.gpu_backend, globals.moe_backend,
+                            globals.moe_cache == "auto" ? "off" : globals.moe_cache};
     run_options.command = options.campaign.command("run");
     run_options.quiet = globals.json;
     run_options.only = options.only;

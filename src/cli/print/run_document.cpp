@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "engine/load/version.h"
 #include "engine/run/describe.h"
+#include "engine/run/expert_cache.h"
 
 namespace shimmy::cli {
 
@@ -63,6 +64,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"token_ms", result.token_ms},
         {"memory", engine::memory_json(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
         {"peak_rss_bytes", peak_rss_bytes()},
+        {"expert_cache", engine::to_json(engine::expert_cache())},
         {"expert_use", engine::expert_use_json(engine::expert_use())},
     };
     if (settings.cold) document["cold"] = cold_document(*settings.cold, result);

@@ -159,8 +159,9 @@ void load_backends(const std::string & backend) {
     });
 }
 
-bool load_moe_backend(const std::string & mode) {
+bool load_moe_backend(const std::string & mode, const std::string & cache) {
     if (mode == "off") return false;
+    if (cache != "auto") setenv("GGML_MOE_CACHE", cache.c_str(), 1);  // else what the environment says, if it does
     if (ggml_backend_reg_by_name("MoE") != nullptr) return true;
     const fs::path file = library_dir() / "libggml-moe.so";
     if (!fs::exists(file)) {

@@ -32,7 +32,8 @@ void load_backends(const std::string & backend = "auto");
 // whether it is in use. "auto": if it can be loaded; next to a GPU it leaves llama.cpp the large prefill batches that
 // are faster streamed to the GPU. "on": the same, but throws Error if it cannot be loaded. "off": never. To be called
 // before a model is loaded.
-bool load_moe_backend(const std::string & mode);
+// `cache`: GGML_MOE_CACHE (moe/README.md); "auto" leaves to the environment what it says.
+bool load_moe_backend(const std::string & mode, const std::string & cache = "auto");
 
 // libggml-moe leaves no batch to a GPU beside it: what checks its kernels feeds them large ones.
 void keep_batches_in_moe_backend();

@@ -6,9 +6,11 @@
 #include "engine/load/llama_internal.h"
 #include "engine/load/log.h"
 #include "engine/load/modelled_device.h"
+#include "engine/load/moe_plugin.h"
 #include "gguf/expert_tensors.h"
 
 #include "common.h"
+#include "ggml-moe.h"
 #include "llama-ext.h"
 
 #include <algorithm>
@@ -131,6 +133,24 @@ bool is_in_ram(ggml_backend_buffer_type_t buffer_type) {
     return type == GGML_BACKEND_DEVICE_TYPE_CPU || type == GGML_BACKEND_DEVICE_TYPE_ACCEL;
 }
 
+// Counted beside the largest buffer of the device.
+void add_expert_caches(MemoryUse & use) {
+    const auto read = moe_function<ggml_moe_memory_t>("ggml_moe_memory");
+    if (read == nullptr) return;
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        const ggml_backend_dev_t device = ggml_backend_dev_get(i);
+        ggml_moe_memory memory{};
+        read(&memory, device);
+        if (memory.cache_bytes == 0) continue;
+        BufferMemory * largest = nullptr;
+        for (BufferMemory & buffer : use.buffers) {
+            if (buffer.host || buffer.device != ggml_backend_dev_name(device)) continue;
+            if (largest == nullptr || buffer.total_bytes() > largest->total_bytes()) largest = &buffer;
+        }
+        if (largest != nullptr) largest->expert_cache_bytes = memory.cache_bytes;
+    }
+}
+
 MemoryUse read_memory(const llama_context * context) {
     MemoryUse use;
     for (const auto & [buffer_type, bytes] : llama_get_memory_breakdown(context)) {
@@ -144,6 +164,7 @@ MemoryUse read_memory(const llama_context * context) {
         memory.compute_bytes = bytes.compute;
         use.buffers.push_back(memory);
     }
+    add_expert_caches(use);
     // llama.cpp's map is ordered by address: give the buffers an order that is the same in every run.
     std::sort(use.buffers.begin(), use.buffers.end(), [](const BufferMemory & a, const BufferMemory & b) {
         return std::tie(a.host, a.device, a.buffer_type) < std::tie(b.host, b.device, b.buffer_type);

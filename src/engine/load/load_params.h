@@ -51,6 +51,8 @@ private:
 };
 
 MemoryUse read_memory(const llama_context * context);
+// Adds what libggml-moe holds by now, which llama.cpp does not know of; read_memory() has done so at its time.
+void add_expert_caches(MemoryUse & use);
 std::vector<TensorPlacement> read_tensors(const llama_model * model);
 
 // True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM

@@ -14,6 +14,7 @@ BufferMemory sum(const std::vector<BufferMemory> & buffers, const Predicate & wa
         total.model_bytes += buffer.model_bytes;
         total.context_bytes += buffer.context_bytes;
         total.compute_bytes += buffer.compute_bytes;
+        total.expert_cache_bytes += buffer.expert_cache_bytes;
     }
     return total;
 }

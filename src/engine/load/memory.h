@@ -13,10 +13,11 @@ struct BufferMemory {
     std::string buffer_type;
     bool host = false;  // in RAM rather than in a GPU's memory
     uint64_t model_bytes = 0;
-    uint64_t context_bytes = 0;  // KV cache
-    uint64_t compute_bytes = 0;  // scratch of the compute graph
+    uint64_t context_bytes = 0;       // KV cache
+    uint64_t compute_bytes = 0;       // scratch of the compute graph
+    uint64_t expert_cache_bytes = 0;  // copies of experts whose home is in RAM, kept by libggml-moe
 
-    uint64_t total_bytes() const { return model_bytes + context_bytes + compute_bytes; }
+    uint64_t total_bytes() const { return model_bytes + context_bytes + compute_bytes + expert_cache_bytes; }
 };
 
 struct MemoryUse {

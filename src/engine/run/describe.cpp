@@ -9,7 +9,8 @@ namespace {
 Json bytes_by_kind(const BufferMemory & memory) {
     return {{"model_bytes", memory.model_bytes},
             {"context_bytes", memory.context_bytes},
-            {"compute_bytes", memory.compute_bytes}};
+            {"compute_bytes", memory.compute_bytes},
+            {"expert_cache_bytes", memory.expert_cache_bytes}};
 }
 
 uint64_t used_bytes(const Device & device) {

@@ -6,6 +6,7 @@
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
 #include "engine/predict/fit.h"
+#include "engine/run/expert_cache.h"
 #include "engine/run/utf8.h"
 
 #include "chat.h"
@@ -139,6 +140,7 @@ void Model::Impl::warm_up() {
     prefill(tokens);
     decode(tokens.data(), 1);
     llama_synchronize(context.get());
+    open_expert_cache(context.get());
 }
 
 void Model::Impl::load_chat_template() {

@@ -60,8 +60,9 @@ std::string describe(const Campaign & campaign, const Variant & variant, const R
 
 // What `lab run` was told about ggml's modules, passed on to every run.
 struct Backends {
-    std::string gpu = "auto";  // as in --gpu-backend
-    std::string moe = "auto";  // as in --moe-backend
+    std::string gpu = "auto";       // as in --gpu-backend
+    std::string moe = "auto";       // as in --moe-backend
+    std::string moe_cache = "off";  // as in --moe-cache; a placement is measured without one unless it is asked for
 };
 
 // The command line of a run, without the program itself: `generate`, or `lab http` for what goes through a server.

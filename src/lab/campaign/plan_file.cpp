@@ -42,7 +42,7 @@ CampaignPlan plan_of(const Json & json, const fs::path & out_dir) {
     plan.campaign = parse_campaign(json.at("text").get<std::string>(), json.at("file").get<std::string>());
     plan.campaign.out_dir = out_dir;
     plan.campaign.device = json.at("device");
-    plan.backends = {json.at("gpu_backend"), json.at("moe_backend")};
+    plan.backends = {json.at("gpu_backend"), json.at("moe_backend"), json.value("moe_cache", "off")};
     plan.command = json.at("command");
     plan.program_version = json.at("program");
     for (const Json & model : json.at("models"))
@@ -85,6 +85,7 @@ void write_plan(const CampaignPlan & plan) {
                     {"device", campaign.device},
                     {"gpu_backend", plan.backends.gpu},
                     {"moe_backend", plan.backends.moe},
+                    {"moe_cache", plan.backends.moe_cache},
                     {"models", models},
                     {"variants", variants},
                     {"file", fs::absolute(campaign.file).string()},

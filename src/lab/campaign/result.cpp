@@ -226,6 +226,8 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
         {"gpu_backend", backends.gpu},
         {"moe_backend", backends.moe},
     });
+    if (backends.moe_cache != "off")
+        settings["moe_cache"] = backends.moe_cache;  // results without one stay as they are
     return settings;
 }
 

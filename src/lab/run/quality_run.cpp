@@ -117,6 +117,8 @@ std::vector<std::string> quality_arguments(const CampaignPlan & plan, size_t var
                                        plan.backends.gpu,
                                        "--moe-backend",
                                        plan.backends.moe,
+                                       "--moe-cache",
+                                       "off",
                                        "--threads",
                                        std::to_string(campaign.n_threads)};
     // "gpu" may be a software device, whose predictions are those of the CPU and take many times as long.

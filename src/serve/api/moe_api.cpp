@@ -39,28 +39,33 @@ std::string ask(const Lease & model, const char * route, const Request & request
     }
 }
 
-std::vector<engine::ExpertUse> expert_use(const Lease & model, const Request & request) {
-    const std::string document = ask(model, wire::EXPERT_USE, request);
-    return document.empty() ? std::vector<engine::ExpertUse>() : wire::expert_use_from(Json::parse(document));
+// As it was loaded where the model's process ends meanwhile.
+wire::ExpertsNow experts_now(const Lease & model, const Request & request) {
+    const std::string document = ask(model, wire::EXPERTS, request);
+    if (document.empty()) return {{}, std::nullopt, model->loaded().memory};
+    return wire::experts_from(Json::parse(document));
 }
 
 Json bytes_by_kind(const engine::BufferMemory & memory) {
     return {{"model_bytes", memory.model_bytes},
             {"context_bytes", memory.context_bytes},
             {"compute_bytes", memory.compute_bytes},
+            {"expert_cache_bytes", memory.expert_cache_bytes},
             {"total_bytes", memory.total_bytes()}};
 }
 
 struct LayerUse {
     Json hits = Json::array();        // by expert
     Json read_bytes = Json::array();  // by expert
+    Json in_vram = Json::array();     // experts that a cache holds
 };
 
-Json layers_document(const Lease & model, const Request & request) {
+Json layers_document(const Lease & model, const wire::ExpertsNow & experts) {
     std::map<int, LayerUse> use;
-    for (const engine::ExpertUse & one : expert_use(model, request)) {  // ordered by layer and expert
+    for (const engine::ExpertUse & one : experts.use) {  // ordered by layer and expert
         use[one.layer].hits.push_back(one.hits);
         use[one.layer].read_bytes.push_back(one.bytes);
+        if (one.in_vram) use[one.layer].in_vram.push_back(one.expert);
     }
     Json layers = Json::array();
     for (const LayerExperts & layer : model->loaded().experts) {
@@ -70,34 +75,37 @@ Json layers_document(const Lease & model, const Request & request) {
                           {"buffer_types", layer.buffer_types},
                           {"expert_bytes", layer.bytes},
                           {"hits", counted.hits.empty() ? Json(nullptr) : counted.hits},
-                          {"read_bytes", counted.read_bytes.empty() ? Json(nullptr) : counted.read_bytes}});
+                          {"read_bytes", counted.read_bytes.empty() ? Json(nullptr) : counted.read_bytes},
+                          {"experts_in_vram", counted.in_vram}});
     }
     return layers;
 }
 
 Json moe_document(const Lease & model, double bandwidth, const Request & request) {
     const Loaded & loaded = model->loaded();
+    const wire::ExpertsNow experts = experts_now(model, request);
     const bool known = bandwidth > 0.0 && loaded.host_bytes_per_token > 0;
     const Json ceiling = known ? Json(bandwidth / static_cast<double>(loaded.host_bytes_per_token)) : Json(nullptr);
     return {{"model", model.name()},
             {"device", loaded.device.name},
-            {"vram", bytes_by_kind(loaded.memory.vram())},
-            {"host", bytes_by_kind(loaded.memory.host())},
+            {"vram", bytes_by_kind(experts.memory.vram())},
+            {"host", bytes_by_kind(experts.memory.host())},
             {"expert_ram_bytes", loaded.expert_ram_bytes},
             {"host_bytes_per_token", loaded.host_bytes_per_token},
             {"ram_bandwidth_bytes_per_s", bandwidth > 0.0 ? Json(bandwidth) : Json(nullptr)},
             {"decode_ceiling_tps", ceiling},
-            {"layers", layers_document(model, request)}};
+            {"expert_cache", engine::to_json(experts.cache)},
+            {"layers", layers_document(model, experts)}};
 }
 
-void add_model_metrics(Metrics & metrics, const Lease & model, const Request & request) {
-    const std::string label = "model=" + label_value(model.name());
-    metrics.add_text(ask(model, "/metrics", request), label);
-    const engine::MemoryUse & memory = model->loaded().memory;
+void add_memory_metrics(Metrics & metrics, const std::string & label, const engine::MemoryUse & memory) {
     metrics.describe("shimmy_memory_bytes", "gauge", "Memory that a loaded model holds");
     for (const engine::BufferMemory & buffer : memory.buffers) {
-        for (const auto & [kind, bytes] : std::initializer_list<std::pair<const char *, uint64_t>>{
-                 {"model", buffer.model_bytes}, {"context", buffer.context_bytes}, {"compute", buffer.compute_bytes}}) {
+        for (const auto & [kind, bytes] :
+             std::initializer_list<std::pair<const char *, uint64_t>>{{"model", buffer.model_bytes},
+                                                                      {"context", buffer.context_bytes},
+                                                                      {"compute", buffer.compute_bytes},
+                                                                      {"expert_cache", buffer.expert_cache_bytes}}) {
             metrics.add("shimmy_memory_bytes",
                         fmt::format("{},device={},buffer={},kind=\"{}\"", label, label_value(buffer.device),
                                     label_value(buffer.buffer_type), kind),
@@ -106,15 +114,28 @@ void add_model_metrics(Metrics & metrics, const Lease & model, const Request & r
     }
 }
 
-void add_expert_metrics(Metrics & metrics, const Lease & model, const Request & request) {
+void add_expert_metrics(Metrics & metrics, const std::string & label, const wire::ExpertsNow & experts) {
     metrics.describe("shimmy_expert_hits_total", "counter", "Tokens routed to an expert");
     metrics.describe("shimmy_expert_read_bytes_total", "counter", "Bytes of an expert's weights that were read");
-    for (const engine::ExpertUse & one : expert_use(model, request)) {
-        const std::string labels =
-            fmt::format("model={},layer=\"{}\",expert=\"{}\"", label_value(model.name()), one.layer, one.expert);
+    for (const engine::ExpertUse & one : experts.use) {
+        const std::string labels = fmt::format("{},layer=\"{}\",expert=\"{}\"", label, one.layer, one.expert);
         metrics.add("shimmy_expert_hits_total", labels, std::to_string(one.hits));
         metrics.add("shimmy_expert_read_bytes_total", labels, std::to_string(one.bytes));
     }
+    if (!experts.cache) return;
+    const auto add = [&](const char * name, const char * type, const char * help, uint64_t value) {
+        metrics.describe(name, type, help);
+        metrics.add(name, label, std::to_string(value));
+    };
+    const engine::ExpertCache & cache = *experts.cache;
+    add("shimmy_expert_cache_slots", "gauge", "Experts that there is room for in VRAM", cache.slots);
+    add("shimmy_expert_cache_resident", "gauge", "Experts that are in VRAM", cache.resident);
+    add("shimmy_expert_cache_lookups_total", "counter", "Experts that were needed, once per layer and batch",
+        cache.lookups);
+    add("shimmy_expert_cache_hits_total", "counter", "Of these, those that were in VRAM", cache.hits);
+    add("shimmy_expert_cache_uploads_total", "counter", "Experts copied into VRAM", cache.uploads);
+    add("shimmy_expert_cache_uploaded_bytes_total", "counter", "Bytes of experts copied into VRAM",
+        cache.uploaded_bytes);
 }
 
 std::string metrics_text(ModelPool & pool, const Request & request) {
@@ -128,8 +149,11 @@ std::string metrics_text(ModelPool & pool, const Request & request) {
     }
     const std::vector<Lease> loaded = pool.loaded();
     for (const Lease & model : loaded) {
-        add_model_metrics(metrics, model, request);
-        add_expert_metrics(metrics, model, request);
+        const std::string label = "model=" + label_value(model.name());
+        metrics.add_text(ask(model, "/metrics", request), label);
+        const wire::ExpertsNow experts = experts_now(model, request);
+        add_memory_metrics(metrics, label, experts.memory);
+        add_expert_metrics(metrics, label, experts);
     }
     metrics.describe("shimmy_peak_rss_bytes", "gauge", "The most RAM this process has held at once");
     metrics.add("shimmy_peak_rss_bytes", "", std::to_string(peak_rss_bytes()));

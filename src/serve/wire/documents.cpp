@@ -36,7 +36,8 @@ Json to_json(const engine::MemoryUse & memory) {
                            {"host", buffer.host},
                            {"model_bytes", buffer.model_bytes},
                            {"context_bytes", buffer.context_bytes},
-                           {"compute_bytes", buffer.compute_bytes}});
+                           {"compute_bytes", buffer.compute_bytes},
+                           {"expert_cache_bytes", buffer.expert_cache_bytes}});
     }
     return buffers;
 }
@@ -51,6 +52,7 @@ engine::MemoryUse memory_from(const Json & document) {
         entry.at("model_bytes").get_to(buffer.model_bytes);
         entry.at("context_bytes").get_to(buffer.context_bytes);
         entry.at("compute_bytes").get_to(buffer.compute_bytes);
+        entry.at("expert_cache_bytes").get_to(buffer.expert_cache_bytes);
     }
     return memory;
 }
@@ -132,6 +134,7 @@ Json to_json(const std::string & name, const ModelOptions & options) {
             {"load", to_json(options.load)},
             {"gpu", options.backends.gpu},
             {"moe", options.backends.moe},
+            {"moe_cache", options.backends.moe_cache},
             {"rpc_servers", options.backends.rpc_servers},
             {"embeddings", options.embeddings},
             {"pooling", options.pooling},
@@ -149,6 +152,7 @@ ModelOptions options_from(const Json & document) {
     options.load = load_from(document.at("load"));
     document.at("gpu").get_to(options.backends.gpu);
     document.at("moe").get_to(options.backends.moe);
+    document.at("moe_cache").get_to(options.backends.moe_cache);
     document.at("rpc_servers").get_to(options.backends.rpc_servers);
     document.at("embeddings").get_to(options.embeddings);
     document.at("pooling").get_to(options.pooling);
@@ -204,20 +208,22 @@ std::vector<engine::Device> devices_from(const Json & document) {
     return devices;
 }
 
-Json to_json(const std::vector<engine::ExpertUse> & use) {
-    Json document = Json::array();
-    for (const engine::ExpertUse & one : use)
-        document.push_back({one.layer, one.expert, one.hits, one.bytes});
-    return document;
+Json to_json(const ExpertsNow & experts) {
+    Json use = Json::array();
+    for (const engine::ExpertUse & one : experts.use)
+        use.push_back({one.layer, one.expert, one.hits, one.bytes, one.in_vram});
+    return {{"use", use}, {"cache", engine::to_json(experts.cache)}, {"memory", to_json(experts.memory)}};
 }
 
-std::vector<engine::ExpertUse> expert_use_from(const Json & document) {
-    std::vector<engine::ExpertUse> use;
-    for (const Json & entry : document) {
-        use.push_back(
-            {entry.at(0).get<int>(), entry.at(1).get<int>(), entry.at(2).get<uint64_t>(), entry.at(3).get<uint64_t>()});
+ExpertsNow experts_from(const Json & document) {
+    ExpertsNow experts;
+    for (const Json & entry : document.at("use")) {
+        experts.use.push_back({entry.at(0).get<int>(), entry.at(1).get<int>(), entry.at(2).get<uint64_t>(),
+                               entry.at(3).get<uint64_t>(), entry.at(4).get<bool>()});
     }
-    return use;
+    experts.cache = engine::expert_cache_from(document.at("cache"));
+    experts.memory = memory_from(document.at("memory"));
+    return experts;
 }
 
 Json to_json(const Figures & figures) {

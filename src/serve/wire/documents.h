@@ -2,20 +2,22 @@
 #pragma once
 
 #include "base/json.h"
+#include "engine/run/expert_cache.h"
 #include "engine/run/expert_use.h"
 #include "serve/wire/model.h"
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace shimmy::serve::wire {
 
 // Routes of a process beside llama.cpp's own paths.
-inline constexpr const char * LOAD = "load";              // the first: ModelOptions in, Loaded out
-inline constexpr const char * DEVICES = "devices";        // Backends' devices, without a model
-inline constexpr const char * EXPERT_USE = "expert_use";  // which experts its requests chose
+inline constexpr const char * LOAD = "load";        // the first: ModelOptions in, Loaded out
+inline constexpr const char * DEVICES = "devices";  // Backends' devices, without a model
+inline constexpr const char * EXPERTS = "experts";  // ExpertsNow out
 
 // Why a load failed, for the other side to throw the same.
 inline constexpr const char * DOES_NOT_FIT = "does_not_fit";
@@ -45,8 +47,15 @@ Loaded loaded_from(const Json & document);
 Json to_json(const std::vector<engine::Device> & devices);
 std::vector<engine::Device> devices_from(const Json & document);
 
-Json to_json(const std::vector<engine::ExpertUse> & use);
-std::vector<engine::ExpertUse> expert_use_from(const Json & document);
+// What a model's experts did, and where they lie, as it is now.
+struct ExpertsNow {
+    std::vector<engine::ExpertUse> use;        // empty where libggml-moe computes none of them
+    std::optional<engine::ExpertCache> cache;  // nullopt without libggml-moe
+    engine::MemoryUse memory;
+};
+
+Json to_json(const ExpertsNow & experts);
+ExpertsNow experts_from(const Json & document);
 
 // What an answer took; null members: it is not known, as for errors and answers that were given up.
 struct Figures {

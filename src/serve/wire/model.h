@@ -30,6 +30,7 @@ struct ServedModel {
 struct Backends {
     std::string gpu = "auto";
     std::string moe = "auto";
+    std::string moe_cache = "auto";  // as in GGML_MOE_CACHE
     std::string rpc_servers;
 };
 

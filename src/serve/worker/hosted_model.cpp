@@ -137,6 +137,7 @@ void HostedModel::load() {
     loaded_.n_parallel = options_.load.n_parallel;
     loaded_.n_ctx = llama_n_ctx(context) / options_.load.n_parallel;
     loaded_.has_chat_template = !options_.chat_template.empty() || llama_model_chat_template(model, nullptr) != nullptr;
+    if (options_.load.warm_up) engine::open_expert_cache(context);
     loaded_.memory = engine::read_memory(context);
     vocab_ = llama_model_get_vocab(model);
     const std::vector<engine::TensorPlacement> tensors = engine::read_tensors(model);
@@ -153,8 +154,13 @@ void HostedModel::describe_vocabulary() {
     keeps_spaces_ = type == LLAMA_VOCAB_TYPE_SPM || type == LLAMA_VOCAB_TYPE_BPE;
 }
 
-std::vector<engine::ExpertUse> HostedModel::expert_use() const {
-    return engine::expert_use(llama_get_model(context_.get_llama_context()));
+wire::ExpertsNow HostedModel::experts_now() const {
+    wire::ExpertsNow now{engine::expert_use(llama_get_model(context_.get_llama_context())), engine::expert_cache(),
+                         loaded_.memory};
+    for (engine::BufferMemory & buffer : now.memory.buffers)
+        buffer.expert_cache_bytes = 0;
+    engine::add_expert_caches(now.memory);
+    return now;
 }
 
 }  // namespace shimmy::serve::worker

@@ -5,7 +5,7 @@
 #include "engine/load/device.h"
 #include "engine/load/load_params.h"
 #include "engine/load/memory.h"
-#include "engine/run/expert_use.h"
+#include "serve/wire/documents.h"
 #include "serve/wire/model.h"
 
 #include "server-context.h"
@@ -27,8 +27,7 @@ public:
 
     const Loaded & loaded() const { return loaded_; }
 
-    // Which experts its requests chose; empty where libggml-moe computes none of them.
-    std::vector<engine::ExpertUse> expert_use() const;
+    wire::ExpertsNow experts_now() const;
 
     // For tasks, and what they are made from.
     server_response_reader reader() { return context_.get_response_reader(); }

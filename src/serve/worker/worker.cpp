@@ -41,7 +41,7 @@ wire::Socket take_control() {
 bool load_backends(const Backends & backends) {
     engine::load_backends(backends.gpu);
     engine::add_rpc_servers(backends.rpc_servers);
-    return engine::load_moe_backend(backends.moe);
+    return engine::load_moe_backend(backends.moe, backends.moe_cache);
 }
 
 class Worker {
@@ -90,7 +90,7 @@ private:
         if (route == wire::LOAD) return load(channel);
         if (route == wire::DEVICES) return tell_devices(channel);
         if (model_ == nullptr) return channel.send_error(503, "no model is loaded");
-        if (route == wire::EXPERT_USE) return channel.answer(wire::to_json(model_->expert_use()).dump());
+        if (route == wire::EXPERTS) return channel.answer(wire::to_json(model_->experts_now()).dump());
         const Watchdog::Work work(watchdog_);
         if (is_completion(route) || is_embedding(route)) return compute(channel);
         call_handler(channel);

@@ -177,7 +177,8 @@ function bytes(n) {
 }
 
 function showMemory(model) {
-  const rows = [['', 'VRAM', 'RAM'], ...[['Model', 'model_bytes'], ['Context', 'context_bytes'], ['Compute', 'compute_bytes']]
+  const rows = [['', 'VRAM', 'RAM'], ...[['Model', 'model_bytes'], ['Context', 'context_bytes'], ['Compute', 'compute_bytes'], ['Experts in VRAM', 'expert_cache_bytes']]
+    .filter(([, kind]) => kind !== 'expert_cache_bytes' || model.vram[kind] > 0)
     .map(([name, kind]) => [name, bytes(model.vram[kind]), bytes(model.host[kind])])];
   byId('memory').tBodies[0].replaceChildren(...rows.map((row) => {
     const line = document.createElement('tr');
@@ -188,6 +189,13 @@ function showMemory(model) {
     });
     return line;
   }));
+}
+
+// Where libggml-moe keeps copies of experts in VRAM.
+function cacheText(cache) {
+  if (!cache?.slots) return '';
+  const rate = cache.lookups ? `, ${(100 * cache.hits / cache.lookups).toFixed(0)}% of look-ups` : '';
+  return `; ${cache.resident} in VRAM (framed)${rate}`;
 }
 
 // One cell per expert (across) and layer (down). While something is generated: what was chosen since the last look.
@@ -220,11 +228,14 @@ function showExperts(model) {
     draw.fillStyle = `rgb(${cold.map((c, i) => Math.round(c + (hot[i] - c) * part)).join(' ')})`;
     draw.fillRect(e * cell, l * height, cell - gap, height - gap);
   }));
+  draw.strokeStyle = style.getPropertyValue('--accent') || 'currentColor';
+  layers.forEach((layer, l) => (layer.experts_in_vram ?? []).forEach((e) =>
+    draw.strokeRect(e * cell + 0.5, l * height + 0.5, cell - gap - 1, height - gap - 1)));
   byId('scale').hidden = false;
   byId('most').textContent = `${most} tokens`;
   const used = layers.flatMap((layer) => layer.hits);
   byId('experts_note').textContent = recent ? '(just now)' : '(since the start)';
-  byId('heat_text').textContent = `${layers.length} layers (down) of ${width} experts (across); ${used.filter((n) => !n).length} of ${used.length} never chosen`;
+  byId('heat_text').textContent = `${layers.length} layers (down) of ${width} experts (across); ${used.filter((n) => !n).length} of ${used.length} never chosen${cacheText(model.expert_cache)}`;
 }
 
 function showUnloaded() {
