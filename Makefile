@@ -21,7 +21,7 @@ help:
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
 	@echo "make format lint clang-format in place; clang-tidy"
-	@echo "make docs        regenerate docs/CLI.md"
+	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
 
 setup:
 	@scripts/setup.sh
@@ -80,6 +80,7 @@ lint: configure
 
 docs: build
 	@$(BUILD)/bin/shimmy reference > docs/CLI.md
+	@scripts/terminal-svg.py docs/demo.svg "shimmy plan --hardware" $(BUILD)/bin/shimmy plan --hardware --gpu-backend cpu
 
 install: configure
 	@cmake --build --preset release --parallel $(JOBS) --target installed
