@@ -2,12 +2,17 @@
 """Every relative link of every Markdown page leads to a file that is there, and every #anchor to a heading of it.
 Pages of docs/ link to each other, and to the rest of the repository only by full paths that exist.
 
+Every path of code that a page names in `backticks` exists, seen from the root, src/ or moe/.
+
 usage: links.py SOURCE_DIR
 """
 import pathlib, re, sys
 from urllib.parse import unquote
 
 SKIPPED = {"build", "out", "node_modules", "tests", ".git"}  # tests/ holds expected documents of campaigns
+OF_LLAMA = {"llama.h", "ggml.h", "ggml-backend.h", "llama-ext.h", "llama-model.h", "ggml-backend-impl.h", "ggml-impl.h", "chat.h",
+            "imatrix-loader.h", "common.h", "server-context.h", "server-task.h", "server-queue.h", "server-schema.h", "server-chat.h",
+            "server-common.h"}
 source = pathlib.Path(sys.argv[1]).resolve()
 
 
@@ -51,5 +56,20 @@ for page in pages:
         elif anchor and target.suffix == ".md" and anchor not in anchors_of(target.read_text(encoding="utf-8")):
             problems.append(f"{where}: {target.relative_to(source)} has no heading #{anchor}")
 
-print("\n".join(problems) or f"{n_links} links of {len(pages)} pages lead somewhere")
+# Paths of code. A name without a folder may stand for a file of a folder that the same page names.
+n_paths = 0
+names = {file.name for folder in ("src", "moe", "tests", "scripts", "cmake", "bench") for file in (source / folder).rglob("*.*")}
+for page in (source / "docs/ARCHITECTURE.md", source / "docs/DECISIONS.md", source / "docs/UPSTREAM.md", source / "CONTRIBUTING.md",
+             source / "moe/README.md", source / "docs/RELIABILITY.md"):
+    for path in re.findall(r"`([\w./-]+\.(?:h|cpp|py|sh|mjs|cmake|toml))`", page.read_text(encoding="utf-8")):
+        if "NAME" in path:
+            continue
+        n_paths += 1
+        roots = (source, source / "src", source / "moe", source / "moe/src", source / "tests/e2e")
+        if "/" in path and not any((root / path).exists() for root in roots):
+            problems.append(f"{page.relative_to(source)}: there is no {path}")
+        if "/" not in path and path not in names | OF_LLAMA:
+            problems.append(f"{page.relative_to(source)}: there is no {path}")
+
+print("\n".join(problems) or f"{n_links} links and {n_paths} paths of {len(pages)} pages lead somewhere")
 sys.exit(1 if problems or n_links == 0 else 0)
