@@ -6,7 +6,8 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build demo test test-all mutants bench gpu asan tsan test-newer fuzz format lint docs install clean
+.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan test-newer fuzz format format-check lint docs docs-site \
+  docs-check install package clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
@@ -22,6 +23,7 @@ help:
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
 	@echo "make format lint clang-format in place; clang-tidy"
 	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
+	@echo "make docs-site   the documentation as a website (mkdocs), in build/docs-site/html"
 
 setup:
 	@scripts/setup.sh

@@ -8,9 +8,9 @@ import subprocess, sys, textwrap
 from xml.sax.saxutils import escape
 
 COLUMNS = 134            # the widest line of `shimmy plan --hardware`
-CHARACTER, LINE = 7, 17  # pixels
+CHARACTER, LINE = 7, 15  # pixels
 FONT_SIZE = 11.5
-MARGIN, TITLE_BAR = 16, 34
+MARGIN, TITLE_BAR = 16, 30
 COLORS = {"back": "#16181d", "text": "#d7dae0", "dim": "#9aa0ab", "command": "#8fd19e"}
 
 
@@ -38,7 +38,7 @@ def picture(shown, output):
     width = 2 * MARGIN + COLUMNS * CHARACTER
     height = TITLE_BAR + len(lines) * LINE + MARGIN
     rows = [row(text, TITLE_BAR + (i + 1) * LINE - 5, color) for i, (text, color) in enumerate(lines) if text]
-    buttons = [f'<circle cx="{20 + 18 * i}" cy="18" r="5.5" fill="{c}"/>' for i, c in enumerate(("#ff5f57", "#febc2e", "#28c840"))]
+    buttons = [f'<circle cx="{20 + 18 * i}" cy="17" r="5.5" fill="{c}"/>' for i, c in enumerate(("#ff5f57", "#febc2e", "#28c840"))]
     # Browsers ignore xml:space on a group; the style is what they keep runs of spaces for, the attribute is for others.
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
