@@ -3,8 +3,8 @@
 #include "cli/lab/lab_commands.h"
 #include "lab/campaign/campaign_plan.h"
 #include "lab/campaign/plan_file.h"
-#include "lab/run/run_state.h"
 #include "lab/run/real_hooks.h"
+#include "lab/run/run_state.h"
 
 #include <fmt/format.h>
 
