@@ -123,7 +123,7 @@ void print_status(const lab::CampaignPlan & plan, const std::optional<lab::RunSt
 void add_lab_status(Commands & commands, CLI::App * lab) {
     auto campaign = std::make_shared<LabCampaign>();
     CLI::App * status = commands.add(
-        "status", "say how far a campaign is, also while it runs",
+        "status", "show the progress of a campaign, also while it runs",
         [campaign, &commands] {
             const lab::Campaign now = campaign->read();
             const fs::path out_dir = now.out_dir;
