@@ -26,7 +26,7 @@ help:
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
 	@echo "make format lint clang-format in place (format-check: says what is not formatted); clang-tidy"
 	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
-	@echo "make docs-check  links, figures, the picture and the rooms, without a build"
+	@echo "make docs-check  links, commands, figures, the picture and the rooms, without a build"
 	@echo "make docs-site   the documentation as a website (mkdocs), in build/docs-site/html"
 
 setup:
@@ -96,6 +96,7 @@ docs: build
 docs-check:
 	@tests/structure/rooms.py .
 	@tests/docs/links.py .
+	@tests/docs/commands.py .
 	@tests/docs/figures.py .
 	@tests/docs/picture.py .
 
