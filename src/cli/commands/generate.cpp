@@ -92,7 +92,8 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
 void warn_if_no_baseline(const engine::Model & model, engine::Placement placement) {
     const uint64_t bytes = model.expert_ram_bytes();
     if (placement.offloads() || !model.device().is_gpu() || bytes == 0) return;
-    fmt::print(stderr, "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is no all-GPU run\n",
+    fmt::print(stderr,
+               "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is a false baseline\n",
                format_bytes(bytes), model.device().name);
 }
 
