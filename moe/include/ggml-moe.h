@@ -13,6 +13,8 @@
  *     "ggml_moe_expert_stats"        ggml_moe_expert_stats_t
  *     "ggml_moe_expert_stats_of"     ggml_moe_expert_stats_of_t
  *     "ggml_moe_expert_stats_reset"  ggml_moe_expert_stats_reset_t
+ *     "ggml_moe_cache_stats"         ggml_moe_cache_stats_t
+ *     "ggml_moe_memory"              ggml_moe_memory_t
  */
 #ifndef GGML_MOE_H
 #define GGML_MOE_H
@@ -33,7 +35,9 @@ struct ggml_moe_expert_stat {
     int32_t layer;  /* N of the tensor name "blk.N.…" */
     int32_t expert; /* 0-based */
     uint64_t hits;  /* tokens routed to it (counted once per layer, at the down projection) */
-    uint64_t bytes; /* weight bytes read for it, all of its matrices */
+    uint64_t bytes; /* weight bytes read for it, all of its matrices, in host memory or in VRAM */
+    int32_t in_vram; /* 1 while a cache holds it (GGML_MOE_CACHE) */
+    int32_t reserved;
 };
 
 /* Copies up to `capacity` entries, ordered by layer and expert, one for every expert of every layer that has run,
@@ -47,8 +51,31 @@ struct ggml_backend_buffer;
 typedef size_t (*ggml_moe_expert_stats_of_t)(const struct ggml_backend_buffer * buffer,
                                              struct ggml_moe_expert_stat * out, size_t capacity);
 
-/* Sets all counters to zero. Thread-safe. */
+/* Sets all counters to zero, those of the cache too. Thread-safe. */
 typedef void (*ggml_moe_expert_stats_reset_t)(void);
+
+/* Experts in VRAM (GGML_MOE_CACHE), of all contexts of the process since the counters were reset. */
+struct ggml_moe_cache_stats {
+    uint64_t lookups;        /* one per distinct expert of a layer and batch */
+    uint64_t hits;           /* those that were computed on a GPU */
+    uint64_t uploads;        /* experts copied into VRAM */
+    uint64_t uploaded_bytes; /* bytes of these */
+    uint64_t failures;       /* batches that a GPU refused; the CPU computed them */
+    uint64_t slots;          /* experts that there is room for; not reset */
+    uint64_t resident;       /* experts that are there; not reset */
+    uint64_t experts;        /* experts of the layers that are cached; not reset */
+};
+
+/* Fills `out` and returns one line that says what the cache does, or why there is none ("off: …"). The text stays
+ * valid. Thread-safe. */
+typedef const char * (*ggml_moe_cache_stats_t)(struct ggml_moe_cache_stats * out);
+
+/* Memory of this library, in bytes. Its weights in host memory are the program's mapping or buffers, which the program
+ * counts. */
+struct ggml_moe_memory {
+    uint64_t cache_bytes; /* of GPUs: experts in VRAM, and what computing them takes there */
+};
+typedef void (*ggml_moe_memory_t)(struct ggml_moe_memory * out);
 
 #ifdef __cplusplus
 }

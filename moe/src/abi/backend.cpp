@@ -7,8 +7,9 @@
 
 #include "ggml-moe.h"
 
+#include "device/cache.h"
 #include "device/streaming.h"
-#include "experts/stats.h"
+#include "experts/table.h"
 #include "ggml/log.h"
 #include "graph/graph.h"
 #include "graph/support.h"
@@ -25,8 +26,13 @@ ggml_backend_reg_t registry();
 
 // ---- buffers: plain host memory, allocated or mapped by the caller ----
 
+void forget(ggml_backend_buffer_t b) {
+    moe::caches_forget(b);
+    moe::forget_buffer(b);
+}
+
 void buffer_free(ggml_backend_buffer_t b) {
-    moe::stats_forget(b);
+    forget(b);
     std::free(b->context);
 }
 void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t v, size_t off, size_t n) {
@@ -50,7 +56,7 @@ void * base_mapped(ggml_backend_buffer_t b) {
     return static_cast<Mapped *>(b->context)->base;
 }
 void free_mapped(ggml_backend_buffer_t b) {
-    moe::stats_forget(b);
+    forget(b);
     delete static_cast<Mapped *>(b->context);
 }
 
@@ -231,6 +237,7 @@ ggml_backend_buffer_t device_buffer_from_ptr(ggml_backend_dev_t, void * ptr, siz
 
 bool device_supports_op(ggml_backend_dev_t, const ggml_tensor * op) {
     const bool ours = moe::supports_op(op) && !may_be_probe(op) && !moe::is_for_gpu(op);
+    if (ours) moe::note_gpu(op);
     type_is_wanted = false;
     return ours;
 }
@@ -263,6 +270,11 @@ const char * isa_name() {
     return moe::kernels().name;
 }
 
+void counters_reset() {
+    moe::stats_reset();
+    moe::cache_stats_reset();
+}
+
 const char * reg_name(ggml_backend_reg_t) {
     return "MoE";
 }
@@ -278,7 +290,9 @@ void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_moe_isa") == 0) return reinterpret_cast<void *>(&isa_name);
     if (std::strcmp(name, "ggml_moe_expert_stats") == 0) return reinterpret_cast<void *>(&moe::stats_read);
     if (std::strcmp(name, "ggml_moe_expert_stats_of") == 0) return reinterpret_cast<void *>(&moe::stats_read_of);
-    if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&moe::stats_reset);
+    if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&counters_reset);
+    if (std::strcmp(name, "ggml_moe_cache_stats") == 0) return reinterpret_cast<void *>(&moe::cache_stats);
+    if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&moe::cache_memory);
     return nullptr;
 }
 

@@ -184,6 +184,7 @@ void region(void * ctx, int ith, int nth, Barrier & barrier) {
     Thread t = thread_scratch(job, ith);
     quantize_phase(job.up, job.counter[0], nth);
     barrier.wait();
+    if (ith == 0 && job.meanwhile != nullptr) job.meanwhile(job.meanwhile_ctx);
     up_phase(job, job.up, job.counter[1], t, ith, nth);
     if (!job.has_down) return;
     barrier.wait();

@@ -94,6 +94,9 @@ struct Job {
     const float * slot_weight = nullptr;  // [slots] multiplies the down product, or null
     bool sum = false;                     // add the slots of a token: out has one row per token
     int64_t tokens = 0;
+    // Called by one thread once the inputs are in scratch, while the others go on: it starts what a GPU computes.
+    void (*meanwhile)(void * ctx) = nullptr;
+    void * meanwhile_ctx = nullptr;
     uint8_t * thread_scratch = nullptr;
     size_t thread_scratch_bytes = 0;  // of one thread
     alignas(64) std::atomic<int64_t> counter[4];

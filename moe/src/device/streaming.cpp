@@ -5,11 +5,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <string>
 
 #include "ggml-backend.h"
 #include "ggml.h"
 
+#include "experts/table.h"
 #include "ggml/log.h"
 #include "rates.h"
 
@@ -92,6 +94,16 @@ bool product_is_for_gpu(const ggml_tensor * mm) {
 
 double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s) {
     return std::ceil(weight_bytes / bytes_per_s * (macs_per_s / macs_per_token));
+}
+
+void note_gpu(const ggml_tensor * op) {
+    if (op->op != GGML_OP_MUL_MAT_ID || op->src[0]->buffer == nullptr || op->src[1]->op == GGML_OP_NONE) return;
+    const ggml_backend_dev_t gpu = gpu_before(op->src[1], kDepth);
+    if (gpu == nullptr) return;
+    try {
+        if (ExpertTensor * t = expert_tensor(op->src[0])) t->gpu = gpu;
+    } catch (const std::bad_alloc &) {  // its experts stay on the CPU
+    }
 }
 
 bool is_for_gpu(const ggml_tensor * op) {

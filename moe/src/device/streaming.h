@@ -14,6 +14,9 @@ namespace moe {
 // we.
 bool is_for_gpu(const ggml_tensor * op);
 
+// Remembers which GPU computes the layer around an expert product, so that its experts can be cached there.
+void note_gpu(const ggml_tensor * op);
+
 // From how many tokens on uploading `weight_bytes` is faster than `macs_per_token` multiply-accumulates for each here.
 double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s);
 

@@ -5,7 +5,7 @@
 #include "cpu/attention.h"
 #include "cpu/ops.h"
 #include "cpu/tensor.h"
-#include "experts/stats.h"
+#include "experts/table.h"
 #include "match.h"
 #include "support.h"
 
@@ -106,8 +106,7 @@ void route(Context & c, const ggml_tensor * mm) {
 
 void record(Context & c, const ggml_tensor * mm) {
     if (mm->op == GGML_OP_MUL_MAT_ID) {
-        const int32_t n = static_cast<int32_t>(mm->src[0]->ne[2]);
-        stats_record(mm->src[0], c.counts.array<int32_t>(size_t(n)), n);
+        if (ExpertTensor * t = expert_tensor(mm->src[0])) record(*t, c.counts.array<int32_t>(size_t(t->n_expert)));
     }
 }
 
@@ -132,7 +131,7 @@ void add_product(Context & c, Phase & p, const Product & prod, Buffer * buffers)
     a.rows = buffers[m.acts].array<uint8_t>(size_t(p.in.count()) * size_t(a.layout.bytes));
 }
 
-void run(Context & c) {
+void run_job(Context & c) {
     Job & job = c.job;
     const int n = job_work(job) < kMinParallelWork ? 1 : c.team.threads();
     job.table = c.table;
@@ -141,8 +140,103 @@ void run(Context & c) {
     job_run(c.team, job, n);
 }
 
+// ---- experts in VRAM ----
+
+FfnWeights::Source source_of(const ggml_tensor * t, int dim) {
+    return t == nullptr ? FfnWeights::Source() : FfnWeights::Source{static_cast<const char *>(t->data), t->nb[dim]};
+}
+
+// Whether experts of this FFN may lie in VRAM, and what a cache must know of them.
+bool cache_call(const Ffn & f, ExpertCache::Call & call) {
+    if (f.down.mm == nullptr || f.gate.mm->op != GGML_OP_MUL_MAT_ID || f.gate.mm->src[1]->ne[1] != 1) return false;
+    const ggml_tensor *gate = f.gate.mm->src[0], *up = f.up.mm->src[0], *down = f.down.mm->src[0];
+    call.down = expert_tensor(down);
+    if (call.down == nullptr) return false;
+    call.weights = {source_of(gate, 2),        source_of(up, 2),        source_of(down, 2),
+                    source_of(f.gate.bias, 1), source_of(f.up.bias, 1), source_of(f.down.bias, 1)};
+    const ggml_tensor * all[] = {gate, up, down, f.gate.bias, f.up.bias, f.down.bias};
+    for (int i = 0; i < 6; ++i) {
+        call.weights.buffers[i] = all[i] != nullptr ? all[i]->buffer : nullptr;
+    }
+    FfnShape & s = call.shape;
+    s.gate = gate->type, s.up = up->type, s.down = down->type;
+    s.n_embd = gate->ne[0], s.n_ff = gate->ne[1], s.n_out = down->ne[1];
+    s.gate_bias = f.gate.bias != nullptr, s.up_bias = f.up.bias != nullptr, s.down_bias = f.down.bias != nullptr;
+    std::memcpy(s.glu, f.glu->op_params, sizeof s.glu);
+    call.tokens = f.gate.mm->src[2]->ne[1];
+    return true;
+}
+
+// What a GPU should have computed: the FFN of each hit of this run, from the rows that were copied for it.
+const float * compute_refused(Context & c, const Ffn & f, const ExpertCache::Run & run) {
+    const int n = run.count;
+    const auto rows = [](float * data, int64_t columns, int64_t count) {
+        Rows r;
+        r.data = reinterpret_cast<char *>(data);
+        r.ne[0] = count;
+        r.nb[0] = size_t(columns) * sizeof(float);
+        return r;
+    };
+    Job & job = c.job;
+    const int64_t n_embd = f.gate.mm->src[0]->ne[0], n_ff = f.gate.mm->src[0]->ne[1], n_out = f.down.mm->src[0]->ne[1];
+    float * out = c.refused.array<float>(size_t(n) * size_t(n_out));
+    Routing & r = job.routing;  // each hit is a group of its own
+    r.expert = c.routing.array<int32_t>(3 * size_t(n) + 1);
+    r.begin = r.expert + n;
+    r.slot = r.begin + n + 1;
+    r.groups = n;
+    for (int i = 0; i < n; ++i) {
+        r.expert[i] = c.cache.hits()[size_t(run.first + i)].expert;
+        r.begin[i] = r.slot[i] = i;
+    }
+    r.begin[n] = n;
+    r.slots = n;
+    r.used = run.shared_row ? n : 1;
+    job.tokens = run.shared_row ? 1 : n;
+    job.has_down = true;
+    job.sum = false;
+    job.slot_weight = nullptr;
+    job.meanwhile = nullptr;
+    begin_phase(job.up, f.gate.mm, f.gate.mm->src[1]);
+    job.up.in = rows(const_cast<float *>(run.x), n_embd, job.tokens);
+    add_product(c, job.up, f.gate, c.acts);
+    add_product(c, job.up, f.up, c.acts);
+    job.up.glu = true;
+    job.up.glu_params = glu_params(f.glu);
+    job.up.glu_out = rows(c.refused_mid.array<float>(size_t(n) * size_t(n_ff)), n_ff, n);
+    begin_phase(job.down, f.down.mm, f.glu);
+    job.down.by_token = false;
+    job.down.in = job.up.glu_out;
+    add_product(c, job.down, f.down, c.acts + 2);
+    job.down.mats[0].out = rows(out, n_out, n);
+    run_job(c);
+    return out;
+}
+
+// Puts the rows of the GPUs where the CPU's are: into the sum of their token, in the order of the hits, or into their
+// own slots.
+void add_hits(Context & c, const Ffn & f) {
+    const Rows out = rows_of(f.out);
+    const int64_t n_out = f.down.mm->src[0]->ne[1], used = f.gate.mm->src[2]->ne[0];
+    const float * weight = f.slot_weight != nullptr ? c.slot_weight.array<float>(0) : nullptr;
+    for (const ExpertCache::Run & run : c.cache.finish()) {
+        const float * row = run.out != nullptr ? run.out : compute_refused(c, f, run);
+        for (int i = 0; i < run.count; ++i, row += n_out) {
+            const int32_t slot = c.cache.hits()[size_t(run.first + i)].slot;
+            float * to = reinterpret_cast<float *>(out.at(f.sum ? slot / used : slot));
+            if (f.sum) {
+                c.table->axpy(static_cast<int>(n_out), weight != nullptr ? weight[slot] : 1.0f, row, to);
+            } else {
+                std::memcpy(to, row, size_t(n_out) * sizeof(float));
+            }
+        }
+    }
+}
+
 int run_ffn(Context & c, const Ffn & f) {
     Job & job = c.job;
+    ExpertCache::Call call;
+    const bool may_cache = !c.cache.is_off() && cache_call(f, call);
     job.has_down = f.down.mm != nullptr;
     job.sum = f.sum;
     job.slot_weight = nullptr;
@@ -170,7 +264,20 @@ int run_ffn(Context & c, const Ffn & f) {
         }
         job.slot_weight = copy;
     }
-    run(c);
+    if (may_cache) {
+        call.x = &job.up.in;
+        c.cache.begin(call, job.routing);
+    }
+    if (may_cache && c.cache.has_hits()) {
+        job.meanwhile = [](void * cache) { static_cast<ExpertCache *>(cache)->launch(); };
+        job.meanwhile_ctx = &c.cache;
+    }
+    run_job(c);
+    job.meanwhile = nullptr;
+    if (may_cache) {
+        if (c.cache.has_hits()) add_hits(c, f);
+        c.cache.end();
+    }
     return f.last;
 }
 
@@ -192,7 +299,7 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
         add_product(c, job.up, p, c.acts);
         i = p.last;
     }
-    run(c);
+    run_job(c);
     return i;
 }
 

@@ -4,6 +4,7 @@
 #include "cpu/buffer.h"
 #include "cpu/job.h"
 #include "cpu/team.h"
+#include "device/cache.h"
 
 #include "ggml.h"
 
@@ -16,6 +17,8 @@ struct Context {
     Buffer routing, counts, slot_weight, threads;
     Buffer acts[4];
     Buffer attention, partials;
+    ExpertCache cache;
+    Buffer refused, refused_mid;  // rows that a GPU did not compute
 };
 
 // False when the graph holds an operation the backend does not know (supports_op never lets one in).

@@ -1,6 +1,12 @@
 // Tests that reach inside: they link the library's code itself.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+#include <cstdlib>
+
+#include <filesystem>
+#include <string>
+
 #include "harness.h"
 
 extern "C" ggml_backend_reg_t ggml_backend_init(void);
@@ -11,5 +17,9 @@ ggml_backend_reg_t moe_test::plugin() {
 
 int main(int argc, char ** argv) {
     testing::InitGoogleTest(&argc, argv);
-    return RUN_ALL_TESTS();
+    const std::string cache = testing::TempDir() + "ggml-moe-unit-" + std::to_string(getpid());
+    setenv("XDG_CACHE_HOME", cache.c_str(), 1);  // what is measured here is not kept for the user
+    const int result = RUN_ALL_TESTS();
+    std::filesystem::remove_all(cache);
+    return result;
 }

@@ -66,6 +66,15 @@ struct Layer {
     Layer & operator=(const Layer &) = delete;
 };
 
+// The cache folder of the tests is there again afterwards.
+struct CacheHome {
+    ~CacheHome() { setenv("XDG_CACHE_HOME", before.c_str(), 1); }
+    CacheHome() = default;
+    CacheHome(const CacheHome &) = delete;
+    CacheHome & operator=(const CacheHome &) = delete;
+    const std::string before = std::getenv("XDG_CACHE_HOME");
+};
+
 struct MinBatch {
     explicit MinBatch(const char * n) { setenv("GGML_MOE_GPU_MIN_BATCH", n, 1); }
     ~MinBatch() { unsetenv("GGML_MOE_GPU_MIN_BATCH"); }
@@ -144,6 +153,7 @@ TEST(Streaming, LeastBatchIsWhereBothTakeAsLong) {
     EXPECT_EQ(moe::least_batch(1.001e9, 1e10, 1e9, 1e12), 101);
 }
 TEST(Streaming, MeasuredWhereNothingIsSaid) {
+    const CacheHome home;
     const std::string dir = testing::TempDir() + "moe-rates-" + std::to_string(getpid());
     setenv("XDG_CACHE_HOME", dir.c_str(), 1);
     Gpu gpu;
@@ -160,7 +170,6 @@ TEST(Streaming, MeasuredWhereNothingIsSaid) {
     EXPECT_TRUE(is_for_gpu(Layer(std::max<int64_t>(32, static_cast<int64_t>(least * 1.1) + 1), gpu).gate));
     const MinBatch nonsense("many");
     EXPECT_TRUE(is_for_gpu(many.gate));
-    unsetenv("XDG_CACHE_HOME");
     std::filesystem::remove_all(dir);
 }
 
@@ -185,6 +194,7 @@ TEST(Rates, AreKeptByName) {
     EXPECT_EQ(forbidden.get("one"), 0);
 }
 TEST(Rates, WhereTheyAreKept) {
+    const CacheHome cache;
     setenv("XDG_CACHE_HOME", "/x", 1);
     EXPECT_EQ(moe::Rates::default_file(), "/x/ggml-moe/rates");
     setenv("XDG_CACHE_HOME", "relative", 1);

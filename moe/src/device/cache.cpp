@@ -1,0 +1,440 @@
+#include "cache.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <numeric>
+#include <set>
+
+#include "ggml/log.h"
+#include "rates.h"
+
+namespace moe {
+
+namespace {
+
+// Batches that are watched before memory is taken: by then every layer has been seen, and timed more than once.
+constexpr int kPassesToSee = 2, kPassesToTime = 4;
+constexpr int kTrials = 4;
+constexpr double kMargin = 0.05;               // of a GPU's memory, that auto leaves free
+constexpr size_t kLeastMargin = 512ull << 20;  // bytes
+constexpr double kMostPrice = 8;               // uses
+constexpr double kMiB = 1024.0 * 1024;
+
+// What all caches of the process did.
+struct Totals {
+    std::atomic<uint64_t> lookups{0}, hits{0}, uploads{0}, uploaded_bytes{0}, failures{0};
+    std::atomic<uint64_t> slots{0}, resident{0}, experts{0}, bytes{0};
+    std::mutex mutex;             // of what follows
+    std::set<std::string> texts;  // all that were ever said: few
+    const char * text = "off: nothing has been computed yet";
+    std::set<ExpertCache *> caches;
+};
+Totals & totals() {
+    static Totals & t = *new Totals;  // never destroyed: contexts may be freed while the process ends
+    return t;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point t) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
+
+}  // namespace
+
+ExpertCache::ExpertCache() : setting_(cache_setting()) {
+    Totals & t = totals();
+    std::lock_guard<std::mutex> lock(t.mutex);
+    t.caches.insert(this);
+    if (setting_.kind == CacheSetting::Off) {
+        state_ = State::Off;
+        t.text = "off";
+    }
+}
+
+ExpertCache::~ExpertCache() {
+    {
+        std::lock_guard<std::mutex> lock(totals().mutex);
+        totals().caches.erase(this);
+    }
+    close("");
+}
+
+// ---- watching ----
+
+// A GPU without memory of its own reads the same RAM.
+bool ExpertCache::may_cache_on(ggml_backend_dev_t gpu) const {
+    return setting_.kind == CacheSetting::Size || ggml_backend_dev_type(gpu) == GGML_BACKEND_DEVICE_TYPE_GPU;
+}
+
+void ExpertCache::watch(const Call & call, const Routing & routing) {
+    const uint64_t id = call.down->id;
+    const auto found = layers_.find(id);
+    if (found == layers_.end()) {
+        Layer & l = layers_[id];
+        l.shape = call.shape;
+        l.weights = call.weights;
+        l.gpu = call.down->gpu;
+        l.n_expert = call.down->n_expert;
+        l.counters = call.down->counters;
+        if (first_layer_ == 0) first_layer_ = id;
+    }
+    if (id == first_layer_ && ++passes_ > (setting_.kind == CacheSetting::Auto ? kPassesToTime : kPassesToSee)) open();
+    if (state_ != State::Watching || call.tokens != 1) return;
+    used_ = routing.used;
+    watched_experts_ = routing.groups;
+    begun_ = std::chrono::steady_clock::now();
+}
+
+void ExpertCache::open() {
+    std::vector<ggml_backend_dev_t> gpus;
+    for (auto & entry : layers_) {
+        Layer & l = entry.second;
+        if (l.gpu == nullptr || !may_cache_on(l.gpu)) continue;
+        if (std::find(gpus.begin(), gpus.end(), l.gpu) == gpus.end()) gpus.push_back(l.gpu);
+        auto c = std::find_if(classes_.begin(), classes_.end(),
+                              [&](const Class & k) { return k.gpu == l.gpu && k.shape == l.shape; });
+        if (c == classes_.end()) {
+            classes_.emplace_back();
+            c = classes_.end() - 1;
+            c->gpu = l.gpu;
+            c->shape = l.shape;
+        }
+        l.class_index = static_cast<int>(c - classes_.begin());
+        l.first = c->experts;
+        c->experts += l.n_expert;
+        c->layers.push_back(&l);
+        c->layer_of.insert(c->layer_of.end(), size_t(l.n_expert), &l);
+    }
+    if (gpus.empty()) return close("off: no GPU with memory of its own computes the layers around the experts");
+    double total = 0;
+    for (const Class & c : classes_) {
+        total += double(c.experts) * double(c.shape.expert_bytes());
+    }
+    for (ggml_backend_dev_t gpu : gpus) {
+        double of_this = 0;
+        for (const Class & c : classes_) {
+            if (c.gpu == gpu) of_this += double(c.experts) * double(c.shape.expert_bytes());
+        }
+        size_t bytes = static_cast<size_t>(double(setting_.bytes) * of_this / total);
+        if (setting_.kind == CacheSetting::Auto) {
+            size_t free = 0, all = 0;
+            ggml_backend_dev_memory(gpu, &free, &all);
+            const size_t margin = std::max(kLeastMargin, static_cast<size_t>(kMargin * double(all)));
+            bytes = free > margin ? free - margin : 0;
+        }
+        open_device(gpu, bytes);
+        if (state_ == State::Off) return;
+    }
+    int slots = 0, experts = 0;
+    for (Class & c : classes_) {
+        if (c.policy == nullptr) continue;
+        slots += c.policy->slots();
+        experts += c.experts;
+        for (const auto & b : c.banks) {
+            bytes_ += b->bytes();
+        }
+    }
+    if (slots == 0) return close("off: no room for an expert in VRAM");
+    state_ = State::Open;
+    totals().slots += uint64_t(slots);
+    totals().experts += uint64_t(experts);
+    totals().bytes += bytes_;
+    say(std::to_string(slots) + " of " + std::to_string(experts) + " experts in VRAM");
+    log_info("room for %d of %d experts in VRAM, %.1f MiB\n", slots, experts, double(bytes_) / kMiB);
+}
+
+void ExpertCache::open_device(ggml_backend_dev_t gpu, size_t bytes) {
+    ggml_backend_dev_props props;
+    ggml_backend_dev_get_props(gpu, &props);
+    if (setting_.kind == CacheSetting::Auto && !props.caps.async)
+        return close(std::string("off: ") + props.name + " computes nothing in the background");
+    std::vector<ExpertClass> wanted;
+    std::vector<Class *> here;
+    for (Class & c : classes_) {
+        if (c.gpu != gpu) continue;
+        wanted.push_back({c.experts, c.shape.expert_bytes()});
+        here.push_back(&c);
+    }
+    const std::vector<int> slots = share_slots(wanted, bytes);
+    for (size_t i = 0; i < here.size(); ++i) {
+        Class & c = *here[i];
+        if (slots[i] == 0) continue;
+        if (setting_.kind == CacheSetting::Auto && !pays(c))
+            return close(std::string("off: ") + props.name + " is slower at experts than the CPU");
+        make_banks(c, slots[i]);
+        if (c.banks.empty()) continue;
+        int made = 0;
+        for (const auto & b : c.banks) {
+            made += b->slots();
+        }
+        c.policy = std::make_unique<CachePolicy>(c.experts, made, params_for(c));
+    }
+}
+
+// As many banks as tensors of the largest buffer need; fewer slots where memory is shorter than it seemed.
+void ExpertCache::make_banks(Class & c, int slots) {
+    c.per_bank = std::max(1, std::min(slots, Bank::most_slots(c.gpu, c.shape)));
+    bool refused = false;
+    for (int left = slots; left > 0;) {
+        const int n = std::min(left, c.per_bank);
+        std::unique_ptr<Bank> bank = Bank::make(c.gpu, c.shape, n);
+        if (bank != nullptr) {
+            left -= n;
+            c.banks.push_back(std::move(bank));
+            if (n < c.per_bank) break;  // the last
+            continue;
+        }
+        refused = true;
+        left = n / 2;
+        if (c.banks.empty()) c.per_bank = std::max(1, left);
+    }
+    if (refused) {
+        log_warn("%s: %s\n", ggml_backend_dev_name(c.gpu),
+                 c.banks.empty() ? "cannot hold or compute experts of this type and shape; they stay on the CPU"
+                                 : "less memory than it said; fewer experts are kept there");
+    }
+}
+
+// Whether the GPU computes a token's experts in less time than the CPU was seen to take. Tried in a bank of its own,
+// before much memory is taken.
+bool ExpertCache::pays(const Class & c) const {
+    if (cpu_s_per_expert_ <= 0) return true;  // no single token was seen: nothing to compare with
+    const std::unique_ptr<Bank> bank = Bank::make(c.gpu, c.shape, used_);
+    if (bank == nullptr) return true;  // make_banks says why
+    std::vector<int32_t> ids(static_cast<size_t>(used_));
+    std::iota(ids.begin(), ids.end(), 0);
+    double least = 0;
+    for (int i = 0; i < kTrials; ++i) {
+        std::memset(bank->input(used_, 1), 0, size_t(c.shape.n_embd) * sizeof(float));
+        const auto begun = std::chrono::steady_clock::now();
+        if (!bank->start(ids.data(), used_, 1)) return false;
+        bank->finish();
+        const double s = seconds_since(begun);
+        if (i == 1 || (i > 1 && s < least)) least = s;  // the first also prepares the device
+    }
+    log_info("%d experts: %.0f us on %s, %.0f us on the CPU\n", used_, least * 1e6, ggml_backend_dev_name(c.gpu),
+             cpu_s_per_expert_ * used_ * 1e6);
+    return least < cpu_s_per_expert_ * used_;
+}
+
+// An upload reads an expert from memory once, as the CPU does for one use, and no more of them can be under way than
+// the link carries. Where the link is slower than the CPU reads, an expert must stay longer to be worth it.
+PolicyParams ExpertCache::params_for(const Class & c) const {
+    PolicyParams p;
+    if (cpu_s_per_expert_ > 0) {
+        const double upload_s = double(c.shape.expert_bytes()) / upload_bytes_per_s(c.gpu);
+        p.price = std::clamp(upload_s / cpu_s_per_expert_ / 2, 1.0, kMostPrice);
+    }
+    return p;
+}
+
+void ExpertCache::close(const std::string & why) {
+    uploader_.stop();
+    if (state_ == State::Open) {
+        for (Class & c : classes_) {
+            if (c.policy == nullptr) continue;
+            totals().slots -= uint64_t(c.policy->slots());
+            totals().experts -= uint64_t(c.experts);
+            for (int e = 0; e < c.experts; ++e) {
+                if (c.policy->slot_of(e) >= 0) set_in_vram(c, e, -1);
+            }
+        }
+        totals().bytes -= bytes_;
+    }
+    state_ = State::Off;
+    classes_.clear();
+    layers_.clear();
+    if (!why.empty()) say(why);
+}
+
+void ExpertCache::say(const std::string & text) {
+    std::lock_guard<std::mutex> lock(totals().mutex);
+    totals().text = totals().texts.insert(text).first->c_str();
+}
+
+// ---- a call ----
+
+void ExpertCache::set_in_vram(const Class & c, int expert, int change) {
+    const Layer & l = *c.layer_of[size_t(expert)];
+    l.counters[size_t(expert - l.first)].in_vram += change;
+    totals().resident += uint64_t(int64_t(change));
+}
+
+void ExpertCache::take_uploaded() {
+    done_.clear();
+    uploader_.take_done(done_);
+    for (const Uploader::Order & o : done_) {
+        Class & c = classes_[o.class_index];
+        if (o.dropped) {
+            c.policy->failed(o.upload);
+            continue;
+        }
+        c.policy->uploaded(o.upload);
+        set_in_vram(c, o.upload.expert, 1);
+        ++totals().uploads;
+        totals().uploaded_bytes += c.shape.expert_bytes();
+    }
+}
+
+void ExpertCache::begin(const Call & call, Routing & routing) {
+    hits_.clear();
+    runs_.clear();
+    missed_.clear();
+    layer_ = nullptr;
+    watched_experts_ = 0;
+    tokens_ = call.tokens;
+    if (state_ == State::Watching) watch(call, routing);
+    if (state_ != State::Open) return;
+    take_uploaded();
+    const auto found = layers_.find(call.down->id);
+    if (found == layers_.end() || found->second.class_index < 0) return;
+    if (call.tokens == 1 && routing.used == found->second.n_expert) return;  // a warm-up, which chooses nothing
+    Layer & layer = found->second;
+    Class & c = classes_[size_t(layer.class_index)];
+    if (c.policy == nullptr) return;
+    layer_ = &layer;
+    take_hits(c, layer, call, routing);
+    if (!hits_.empty()) make_runs(c, call, routing.used);
+}
+
+// Leaves the CPU the groups that are not in VRAM. Slots that are, follow those of the last group, with those that have
+// no valid expert: the CPU writes zeros for them.
+void ExpertCache::take_hits(Class & c, const Layer & layer, const Call & call, Routing & r) {
+    kept_.clear();
+    int32_t groups = 0;
+    for (int32_t g = 0; g < r.groups; ++g) {
+        const int32_t e = r.expert[g], first = r.begin[g], n = r.begin[g + 1] - first;
+        const int index = layer.first + e, at = c.policy->slot_of(index);
+        c.policy->use(index, n, static_cast<int>(call.tokens));
+        if (at >= 0) {
+            for (int32_t i = 0; i < n; ++i) {
+                hits_.push_back({r.slot[first + i], e, at});
+            }
+            continue;
+        }
+        missed_.push_back(index);
+        r.expert[groups] = e;
+        r.begin[groups++] = static_cast<int32_t>(kept_.size());
+        kept_.insert(kept_.end(), r.slot + first, r.slot + first + n);
+    }
+    totals().lookups += uint64_t(r.groups);
+    totals().hits += uint64_t(r.groups - groups);
+    r.groups = groups;
+    r.begin[groups] = static_cast<int32_t>(kept_.size());
+    std::copy(kept_.begin(), kept_.end(), r.slot);
+    for (size_t i = 0; i < hits_.size(); ++i) {
+        r.slot[kept_.size() + i] = hits_[i].slot;
+    }
+}
+
+void ExpertCache::make_runs(const Class & c, const Call & call, int used) {
+    std::stable_sort(hits_.begin(), hits_.end(),
+                     [&](const Hit & a, const Hit & b) { return a.at / c.per_bank < b.at / c.per_bank; });
+    ids_.resize(hits_.size());
+    for (size_t i = 0; i < hits_.size();) {
+        const int bank = hits_[i].at / c.per_bank;
+        Run run;
+        run.bank = c.banks[size_t(bank)].get();
+        run.first = static_cast<int>(i);
+        for (; i < hits_.size() && hits_[i].at / c.per_bank == bank; ++i) {
+            ids_[i] = hits_[i].at % c.per_bank;
+        }
+        run.count = static_cast<int>(i) - run.first;
+        run.shared_row = call.tokens == 1;
+        const int rows = run.shared_row ? 1 : run.count;
+        float * x = run.bank->input(run.shared_row ? run.count : 1, rows);
+        run.x = x;
+        for (int j = 0; j < rows; ++j) {
+            std::memcpy(x + size_t(j) * size_t(c.shape.n_embd), call.x->at(hits_[size_t(run.first + j)].slot / used),
+                        size_t(c.shape.n_embd) * sizeof(float));
+        }
+        runs_.push_back(run);
+    }
+}
+
+void ExpertCache::launch() {
+    for (Run & run : runs_) {
+        const int used = run.shared_row ? run.count : 1;
+        run.started = run.bank->start(ids_.data() + run.first, used, run.count / used);
+    }
+}
+
+const std::vector<ExpertCache::Run> & ExpertCache::finish() {
+    for (Run & run : runs_) {
+        if (run.started) run.out = run.bank->finish();
+    }
+    return runs_;
+}
+
+void ExpertCache::end() {
+    if (watched_experts_ > 0) {
+        const double s = seconds_since(begun_) / watched_experts_;
+        if (cpu_s_per_expert_ == 0 || s < cpu_s_per_expert_) cpu_s_per_expert_ = s;
+    }
+    if (layer_ == nullptr) return;
+    bool failed = false;
+    for (const Run & run : runs_) {
+        failed |= run.out == nullptr;
+    }
+    if (failed) {
+        ++totals().failures;
+        log_warn("%s could not compute experts; the CPU did, and does from now on\n",
+                 ggml_backend_dev_name(layer_->gpu));
+        return close("off: a GPU failed");
+    }
+    for (const Run & run : runs_) {
+        const size_t grown = run.bank->take_growth();
+        bytes_ += grown;
+        totals().bytes += grown;
+    }
+    Class & c = classes_[size_t(layer_->class_index)];
+    for (const int index : missed_) {
+        Uploader::Order o;
+        if (!c.policy->admit(index, o.upload)) continue;
+        if (o.upload.evicted >= 0) set_in_vram(c, o.upload.evicted, -1);
+        o.class_index = size_t(layer_->class_index);
+        o.bank = c.banks[size_t(o.upload.slot / c.per_bank)].get();
+        o.slot = o.upload.slot % c.per_bank;
+        o.from = layer_->weights;
+        o.expert = index - layer_->first;
+        uploader_.add(o);
+    }
+    c.policy->advance(double(tokens_) / double(c.layers.size()));
+}
+
+void ExpertCache::drop_uploads_from(const ggml_backend_buffer * buffer) {
+    uploader_.drop(buffer);
+}
+
+void ExpertCache::wait_for_uploads() {
+    uploader_.wait();
+}
+
+// ---- what others may know ----
+
+const char * cache_stats(ggml_moe_cache_stats * out) {
+    Totals & t = totals();
+    *out = {t.lookups, t.hits, t.uploads, t.uploaded_bytes, t.failures, t.slots, t.resident, t.experts};
+    std::lock_guard<std::mutex> lock(t.mutex);
+    return t.text;
+}
+
+void cache_stats_reset() {
+    Totals & t = totals();
+    t.lookups = t.hits = t.uploads = t.uploaded_bytes = t.failures = 0;
+}
+
+void cache_memory(ggml_moe_memory * out) {
+    out->cache_bytes = totals().bytes;
+}
+
+void caches_forget(const ggml_backend_buffer * buffer) {
+    Totals & t = totals();
+    std::lock_guard<std::mutex> lock(t.mutex);
+    for (ExpertCache * c : t.caches) {
+        c->drop_uploads_from(buffer);
+    }
+}
+
+}  // namespace moe

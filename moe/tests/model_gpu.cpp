@@ -1,0 +1,256 @@
+#include "model_gpu.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "ggml-backend-impl.h"
+#include "ggml-cpu.h"
+
+namespace moe_test {
+
+using Clock = std::chrono::steady_clock;
+
+struct ModelGpu::State {
+    ModelGpuOptions options;
+    ggml_backend_device device{};
+    ggml_backend_buffer_type type{}, host_type{};
+    std::atomic<size_t> used{0}, most_allocation{SIZE_MAX};
+    std::atomic<int> backends{0};
+    std::atomic<uint64_t> graphs{0};
+    std::atomic<bool> fails{false};
+};
+
+namespace {
+
+ModelGpu::State & of(ggml_backend_dev_t d) {
+    return *static_cast<ModelGpu::State *>(d->context);
+}
+ModelGpu::State & of(ggml_backend_buffer_type_t t) {
+    return of(t->device);
+}
+
+void sleep_until(Clock::time_point t) {
+    std::this_thread::sleep_until(t);
+}
+Clock::duration seconds(double s) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+}
+// How long the link takes for this many bytes.
+Clock::duration link_time(const ModelGpu::State & s, size_t bytes) {
+    return s.options.link_bytes_per_s > 0 ? seconds(double(bytes) / s.options.link_bytes_per_s) : Clock::duration(0);
+}
+
+// ---- memory ----
+
+void free_buffer(ggml_backend_buffer_t b) {
+    of(b->buft).used -= b->size;
+    std::free(b->context);
+}
+void * base(ggml_backend_buffer_t b) {
+    return b->context;
+}
+void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+    const auto due = Clock::now() + link_time(of(b->buft), n);
+    std::memcpy(static_cast<char *>(t->data) + offset, p, n);
+    sleep_until(due);
+}
+void get_tensor(ggml_backend_buffer_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
+    const auto due = Clock::now() + link_time(of(b->buft), n);
+    std::memcpy(p, static_cast<const char *>(t->data) + offset, n);
+    sleep_until(due);
+}
+void memset_tensor(ggml_backend_buffer_t, ggml_tensor * t, uint8_t v, size_t offset, size_t n) {
+    std::memset(static_cast<char *>(t->data) + offset, v, n);
+}
+void clear(ggml_backend_buffer_t b, uint8_t v) {
+    std::memset(b->context, v, b->size);
+}
+
+ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
+    ModelGpu::State & s = of(t);
+    if (size > s.options.max_buffer || size > s.most_allocation || s.used + size > s.options.memory) return nullptr;
+    ggml_backend_buffer_i i{};
+    i.free_buffer = free_buffer;
+    i.get_base = base;
+    i.set_tensor = set_tensor;
+    i.get_tensor = get_tensor;
+    i.memset_tensor = memset_tensor;
+    i.clear = clear;
+    s.used += size;
+    return ggml_backend_buffer_init(t, i, std::aligned_alloc(128, (size + 127) / 128 * 128), size);
+}
+
+ggml_backend_buffer_t allocate_host(ggml_backend_buffer_type_t t, size_t size) {
+    ggml_backend_buffer_t b = allocate(t, size);
+    if (b != nullptr) of(t).used -= size;
+    if (b != nullptr) {
+        b->iface.free_buffer = [](ggml_backend_buffer_t x) { std::free(x->context); };
+    }
+    return b;
+}
+
+// ---- a stream: what is asked for is done in order, by a thread ----
+
+struct Stream {
+    ModelGpu::State & gpu;
+    ggml_backend_t cpu = ggml_backend_cpu_init();
+    std::mutex mutex;
+    std::condition_variable wake, idle;
+    std::deque<std::function<void()>> waiting;
+    bool busy = false, stop = false;
+    std::thread thread{[this] { run(); }};
+
+    explicit Stream(ModelGpu::State & s) : gpu(s) { ggml_backend_cpu_set_n_threads(cpu, 1); }
+    ~Stream() {
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            stop = true;
+        }
+        wake.notify_one();
+        thread.join();
+        ggml_backend_free(cpu);
+    }
+    Stream(const Stream &) = delete;
+    Stream & operator=(const Stream &) = delete;
+
+    void add(std::function<void()> f) {
+        if (!gpu.options.async) return f();
+        std::lock_guard<std::mutex> lock(mutex);
+        waiting.push_back(std::move(f));
+        wake.notify_one();
+    }
+    void wait() {
+        std::unique_lock<std::mutex> lock(mutex);
+        idle.wait(lock, [this] { return waiting.empty() && !busy; });
+    }
+    void run() {
+        std::unique_lock<std::mutex> lock(mutex);
+        while (true) {
+            wake.wait(lock, [this] { return stop || !waiting.empty(); });
+            if (waiting.empty()) return;
+            auto f = std::move(waiting.front());
+            waiting.pop_front();
+            busy = true;
+            lock.unlock();
+            f();
+            lock.lock();
+            busy = false;
+            if (waiting.empty()) idle.notify_all();
+        }
+    }
+};
+
+Stream & stream(ggml_backend_t b) {
+    return *static_cast<Stream *>(b->context);
+}
+
+// Bytes of the weights that a graph reads: an expert product those of its slots.
+double weight_bytes(ggml_cgraph * g) {
+    double bytes = 0;
+    for (int i = 0; i < ggml_graph_n_nodes(g); ++i) {
+        const ggml_tensor * n = ggml_graph_node(g, i);
+        if (n->op == GGML_OP_MUL_MAT_ID) bytes += double(n->src[0]->nb[2]) * double(ggml_nelements(n->src[2]));
+        if (n->op == GGML_OP_MUL_MAT) bytes += double(ggml_nbytes(n->src[0]));
+    }
+    return bytes;
+}
+
+ggml_status compute(ggml_backend_t b, ggml_cgraph * g) {
+    Stream & s = stream(b);
+    if (s.gpu.fails) return GGML_STATUS_FAILED;
+    ++s.gpu.graphs;
+    if (s.gpu.options.memory_bytes_per_s > 0) {
+        const double t = s.gpu.options.launch_s + weight_bytes(g) / s.gpu.options.memory_bytes_per_s;
+        s.add([t] { sleep_until(Clock::now() + seconds(t)); });
+    } else {
+        s.add([&s, g] { ggml_backend_graph_compute(s.cpu, g); });
+    }
+    return GGML_STATUS_SUCCESS;
+}
+
+ggml_backend_t init(ggml_backend_dev_t d, const char *) {
+    static ggml_guid guid = {1, 2, 3};
+    ggml_backend_i i{};
+    i.get_name = [](ggml_backend_t) { return "Model"; };
+    i.free = [](ggml_backend_t b) {
+        --stream(b).gpu.backends;
+        delete &stream(b);
+        delete b;
+    };
+    i.set_tensor_async = [](ggml_backend_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+        stream(b).add([=] { set_tensor(t->buffer, t, p, offset, n); });
+    };
+    i.get_tensor_async = [](ggml_backend_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
+        stream(b).add([=] { get_tensor(t->buffer, t, p, offset, n); });
+    };
+    i.synchronize = [](ggml_backend_t b) { stream(b).wait(); };
+    i.graph_compute = compute;
+    ++of(d).backends;
+    return new ggml_backend{&guid, i, d, new Stream(of(d))};
+}
+
+}  // namespace
+
+ModelGpu::ModelGpu(ModelGpuOptions options) : state_(new State) {
+    State & s = *state_;
+    s.options = std::move(options);
+    s.device.context = &s;
+    ggml_backend_device_i & d = s.device.iface;
+    d.get_name = [](ggml_backend_dev_t) { return "Model0"; };
+    d.get_description = [](ggml_backend_dev_t) { return "a modelled GPU"; };
+    d.get_memory = [](ggml_backend_dev_t v, size_t * free, size_t * total) {
+        *total = of(v).options.memory;
+        *free = *total - of(v).used;
+    };
+    d.get_type = [](ggml_backend_dev_t v) {
+        return of(v).options.integrated ? GGML_BACKEND_DEVICE_TYPE_IGPU : GGML_BACKEND_DEVICE_TYPE_GPU;
+    };
+    d.get_props = [](ggml_backend_dev_t v, ggml_backend_dev_props * p) {
+        *p = ggml_backend_dev_props{};
+        p->name = ggml_backend_dev_name(v);
+        p->description = ggml_backend_dev_description(v);
+        p->type = ggml_backend_dev_type(v);
+        p->caps.async = of(v).options.async;
+    };
+    d.init_backend = init;
+    d.get_buffer_type = [](ggml_backend_dev_t v) { return &of(v).type; };
+    if (s.options.pinned_memory) d.get_host_buffer_type = [](ggml_backend_dev_t v) { return &of(v).host_type; };
+    d.supports_op = [](ggml_backend_dev_t v, const ggml_tensor * op) { return of(v).options.supports(op); };
+    d.supports_buft = [](ggml_backend_dev_t v, ggml_backend_buffer_type_t t) { return t == &of(v).type; };
+    s.type.device = s.host_type.device = &s.device;
+    s.type.iface.get_name = [](ggml_backend_buffer_type_t) { return "Model"; };
+    s.type.iface.alloc_buffer = allocate;
+    s.type.iface.get_alignment = [](ggml_backend_buffer_type_t) { return size_t(128); };
+    s.type.iface.get_max_size = [](ggml_backend_buffer_type_t t) { return of(t).options.max_buffer; };
+    s.host_type.iface = s.type.iface;
+    s.host_type.iface.alloc_buffer = allocate_host;
+    s.host_type.iface.get_max_size = nullptr;
+    s.host_type.iface.is_host = [](ggml_backend_buffer_type_t) { return true; };
+}
+ModelGpu::~ModelGpu() = default;
+
+ggml_backend_dev_t ModelGpu::device() {
+    return &state_->device;
+}
+size_t ModelGpu::used() const {
+    return state_->used;
+}
+int ModelGpu::backends() const {
+    return state_->backends;
+}
+uint64_t ModelGpu::graphs() const {
+    return state_->graphs;
+}
+void ModelGpu::fail_graphs(bool fail) {
+    state_->fails = fail;
+}
+void ModelGpu::fail_allocations_above(size_t bytes) {
+    state_->most_allocation = bytes;
+}
+
+}  // namespace moe_test

@@ -1,0 +1,48 @@
+// A GPU that is made up: its memory is host memory that nobody else may touch, it computes with ggml's CPU backend on a
+// thread of its own, as late as a modelled card would be done, and it can fail on purpose.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "ggml-backend.h"
+#include "ggml.h"
+
+namespace moe_test {
+
+struct ModelGpuOptions {
+    size_t memory = size_t(1) << 30;  // bytes; what does not fit is refused
+    size_t max_buffer = SIZE_MAX;     // bytes of one buffer
+    bool async = true;
+    bool pinned_memory = true;  // offers host memory of its own
+    bool integrated = false;    // uses the host's memory
+    std::function<bool(const ggml_tensor *)> supports = [](const ggml_tensor *) { return true; };
+    // Timing; 0: as fast as it can. With timing it computes nothing, its results are zero.
+    double launch_s = 0;            // of a graph
+    double memory_bytes_per_s = 0;  // weights that a graph reads
+    double link_bytes_per_s = 0;    // copies in either direction
+};
+
+class ModelGpu {
+public:
+    explicit ModelGpu(ModelGpuOptions options = {});
+    ~ModelGpu();
+    ModelGpu(const ModelGpu &) = delete;
+    ModelGpu & operator=(const ModelGpu &) = delete;
+
+    ggml_backend_dev_t device();
+    size_t used() const;          // bytes of its memory that are taken
+    int backends() const;         // that have not been freed
+    uint64_t graphs() const;      // computed
+    void fail_graphs(bool fail);  // from now on every graph is refused
+    void fail_allocations_above(size_t bytes);
+
+    struct State;
+
+private:
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace moe_test
