@@ -16,7 +16,7 @@ cat <<NEXT
 
 The report with charts: $out/report.html
 
-What to try next (the program is $shimmy; \`make install PREFIX=~/.local\` puts it into ~/.local/bin):
+What to try next (the program is $shimmy; \`make install PREFIX=\$HOME/.local\` puts it into ~/.local/bin):
   $shimmy generate $model --prompt "Explain gradient descent in simple terms."
   $shimmy plan --shape phi-3.5-moe --quant Q4_K_M --vram 8GiB    # what a 42B model needs, without a download
   $shimmy serve --model $model    # then open http://127.0.0.1:11435
