@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need, on Debian, Ubuntu, Fedora and Arch; says what that is elsewhere. Needs no
-# root, and does nothing, when all is there.
+# root, and does nothing, when all is there. Debian 12 is tried; the names of Fedora and Arch are not.
 #   usage: setup.sh [--list] [slow-tests]
 #     --list       print what is missing, install nothing
 #     slow-tests   with what only the slow tests need
