@@ -161,9 +161,9 @@ public:
             if (json_) {
                 print(proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n");
             } else {
-                print(
-                    text +
-                    "Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is created.\n");
+                print(text +
+                      "Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is "
+                      "created.\n");
             }
             return 0;
         }
