@@ -73,7 +73,7 @@ path = {source}
 )";
 
 constexpr const char * MODEL_OF_SHAPE = R"(
-# A reference shape instead of a model: the exact size, memory and speed, with random weights, so its text has no meaning.
+# A reference shape instead of a model: exact size, memory and speed, but random weights, so its text has no meaning.
 # For a real model, use path = "model-f16.gguf" instead of shape, layers and sparse.
 [[models]]
 shape = {source}
