@@ -6,7 +6,8 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build demo test test-all mutants bench gpu asan tsan test-newer fuzz format lint docs install clean
+.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan test-newer fuzz format format-check lint docs docs-site \
+  docs-check install package moe cross-aarch64 clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
@@ -17,11 +18,16 @@ help:
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
+	@echo "make package     an installed tree as build/package/*.tar.gz (CMAKE_ARGS=-DGGML_NATIVE=OFF in a fresh build: for other machines)"
+	@echo "make moe         libggml-moe alone, with its fast tests (LLAMA=folder of llama.cpp's source)"
+	@echo "make cross-aarch64  the same for 64-bit Arm, under QEMU"
 	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some)"
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
-	@echo "make format lint clang-format in place; clang-tidy"
-	@echo "make docs        regenerate docs/CLI.md"
+	@echo "make format lint clang-format in place (format-check: says what is not formatted); clang-tidy"
+	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
+	@echo "make docs-check  links, commands, figures, the picture and the rooms, without a build"
+	@echo "make docs-site   the documentation as a website (mkdocs), in build/docs-site/html"
 
 setup:
 	@scripts/setup.sh
@@ -72,18 +78,46 @@ test-newer:
 fuzz: build
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
+sources = git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'moe/*.cpp' 'moe/*.h'
+
 format:
-	@git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'moe/*.cpp' 'moe/*.h' | xargs clang-format -i
+	@$(sources) | xargs clang-format -i
+
+format-check:
+	@$(sources) | xargs clang-format --dry-run -Werror
 
 lint: configure
 	@git ls-files 'src/*.cpp' | xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet
 
 docs: build
 	@$(BUILD)/bin/shimmy reference > docs/CLI.md
+	@scripts/terminal-svg.py docs/demo.svg "shimmy plan --hardware" $(BUILD)/bin/shimmy plan --hardware --gpu-backend cpu
+
+docs-check:
+	@tests/structure/rooms.py .
+	@tests/docs/links.py .
+	@tests/docs/commands.py .
+	@tests/docs/figures.py .
+	@tests/docs/picture.py .
+
+docs-site:
+	@scripts/docs-site.sh
 
 install: configure
 	@cmake --build --preset release --parallel $(JOBS) --target installed
 	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+package: configure
+	@cmake --build --preset release --parallel $(JOBS) --target installed
+	@scripts/package.sh $(BUILD) $(TAG)
+
+moe: setup
+	@cmake -S moe -B build/moe -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_MOE_LLAMA_DIR="$(or $(LLAMA),$$(scripts/fetch-llama.sh))"
+	@cmake --build build/moe --parallel $(JOBS)
+	@ctest --test-dir build/moe --label-exclude slow --output-on-failure
+
+cross-aarch64:
+	@JOBS=$(JOBS) scripts/cross-aarch64.sh
 
 clean:
 	@rm -rf build

@@ -2,7 +2,7 @@
 
 namespace shimmy {
 
-// "0.1.0"
+// "0.2.0"
 const char * shimmy_version();
 
 }  // namespace shimmy

@@ -30,7 +30,7 @@ Commands::Commands(CLI::App & app) : app_(app) {
         ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
         ->capture_default_str();
     app.add_option("--moe-backend", globals_.moe_backend,
-                   "libggml-moe for weights on the CPU; auto: if it can be loaded")
+                   "use libggml-moe for weights on the CPU; auto: if it can be loaded")
         ->check(CLI::IsMember({"auto", "on", "off"}))
         ->capture_default_str();
     app.add_option(
@@ -40,10 +40,9 @@ Commands::Commands(CLI::App & app) : app_(app) {
         ->type_name("auto|off|SIZE")
         ->check(check_moe_cache)
         ->capture_default_str();
-    app.add_option(
-           "--rpc", globals_.rpc_servers,
-           "HOST:PORT,… of other machines, which run llama.cpp's ggml-rpc-server, as GPUs; unencrypted: for a network "
-           "of one's own")
+    app.add_option("--rpc", globals_.rpc_servers,
+                   "HOST:PORT,… of machines that run llama.cpp's ggml-rpc-server, used as GPUs; unencrypted, trusted "
+                   "networks only")
         ->type_name("ADDRESSES");
     auto * all = app.add_flag("--cpu-moe", globals_.cpu_moe, "keep the experts of every layer on the CPU");
     app.add_option("--n-cpu-moe", globals_.n_cpu_moe, "keep the experts of the first N layers on the CPU")

@@ -26,19 +26,17 @@ bool load_backends(const Globals & globals, const std::string & device) {
 }
 
 void add_load_options(CLI::App & command, engine::LoadOptions & load) {
-    command
-        .add_option("--ctx", load.n_ctx,
-                    "tokens of context; 0: 4096, or what the model was trained for if that is less")
+    command.add_option("--ctx", load.n_ctx, "context size in tokens; 0: 4096, or the model's own if that is less")
         ->type_name("N")
         ->capture_default_str();
     command.add_option("--threads", load.n_threads, "CPU threads; 0: one per physical core")
         ->type_name("N")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
-    command.add_flag("--no-warmup{false}", load.warm_up, "do not run a few tokens before the first request");
+    command.add_flag("--no-warmup{false}", load.warm_up, "skip the warm-up run");
     command
         .add_option("--device", load.device,
-                    "device for all that is not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: "
+                    "device for everything not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: "
                     "the hardware GPUs, else the CPU)")
         ->type_name("NAME");
 }

@@ -1,5 +1,5 @@
-#include "base/process/subprocess.h"
 #include "base/text.h"
+#include "base/process/subprocess.h"
 
 #include <gtest/gtest.h>
 

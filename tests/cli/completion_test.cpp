@@ -166,7 +166,7 @@ TEST_F(CompletionInShell, Zsh) {
                                "source ./zsh; words=({}); CURRENT={}; _shimmy",
                                words, n));
     };
-    EXPECT_EQ(offers("shimmy lab st", 3), "\nstatus:say how far a campaign is, also while it runs\n");
+    EXPECT_EQ(offers("shimmy lab st", 3), "\nstatus:show the progress of a campaign, also while it runs\n");
     EXPECT_NE(offers("shimmy generate --model=my", 3).find("--model=my model.gguf:"), std::string::npos);
 }
 
@@ -174,7 +174,7 @@ TEST_F(CompletionInShell, Fish) {
     const auto offers = [&](const std::string & line) {
         return run("fish", "--no-config", fmt::format("source ./fish; complete -C {}", shell_quoted(line)));
     };
-    EXPECT_EQ(offers("shimmy lab st"), "status\tsay how far a campaign is, also while it runs\n");
+    EXPECT_EQ(offers("shimmy lab st"), "status\tshow the progress of a campaign, also while it runs\n");
     EXPECT_EQ(offers("shimmy completion z"), "zsh\n");
     EXPECT_EQ(offers("shimmy generate --model my"), "my model.gguf\n");
 }

@@ -111,7 +111,7 @@ TEST(Generate, AModelThatDoesNotFitSaysWhatWould) {
     // The whole OLMoE 1B-7B as a hole in a file: more than llvmpipe's 2 GiB, whose attention alone would fit.
     const fs::path model = synthetic_whole("olmoe-1b-7b", "Q4_K_M");
     expect_failure({"generate", "--model", model.string(), "--prompt", "a", "--device", "gpu", "--ctx", "256"}, 1,
-                   {"needs", "free", "too much", "--n-cpu-moe"});
+                   {"needs", "free", "short", "try --n-cpu-moe"});
     // The advice holds: the N it names fits, one less does not.
     const auto load = [&](int n_cpu_moe) {
         return shimmy({"probe", model.string(), "--device", "gpu", "--ctx", "256", "--no-warmup", "--n-cpu-moe",

@@ -189,7 +189,7 @@ TEST(Fit, ALackOfRamIsRefusedWithNumbers) {
     const std::string error = error_of(load);
     EXPECT_TRUE(error.starts_with(load.path + ": needs ")) << error;
     EXPECT_NE(error.find(" of RAM besides the mapped file, and "), std::string::npos) << error;
-    EXPECT_TRUE(error.ends_with(" too much; use a smaller --ctx")) << error;
+    EXPECT_TRUE(error.ends_with(" short; use a smaller --ctx")) << error;
     load.check_fit = false;
     EXPECT_EQ(error_of(load), "");
     load.check_fit = true;

@@ -81,16 +81,15 @@ protected:
 TEST_F(Advice, NamesTheFewestLayersThatMustStay) {
     for (int n = 1; n < 8; ++n) {
         const auto needed = static_cast<uint64_t>(5 + 10 * (8 - n));
-        EXPECT_EQ(with_free(needed), fmt::format("--n-cpu-moe {} would fit", n));
-        EXPECT_EQ(with_free(needed - 1),
-                  n == 7 ? "--cpu-moe would fit" : fmt::format("--n-cpu-moe {} would fit", n + 1));
+        EXPECT_EQ(with_free(needed), fmt::format("try --n-cpu-moe {}", n));
+        EXPECT_EQ(with_free(needed - 1), n == 7 ? "try --cpu-moe" : fmt::format("try --n-cpu-moe {}", n + 1));
         EXPECT_LE(n_asked_, 4) << "each question is a load that allocates nothing";
     }
-    EXPECT_EQ(with_free(5), "--cpu-moe would fit");
+    EXPECT_EQ(with_free(5), "try --cpu-moe");
     EXPECT_EQ(with_free(4), "even --cpu-moe would not fit: use a smaller quantization or a smaller --ctx");
-    EXPECT_EQ(with_free(5, 1), "--cpu-moe would fit");
-    EXPECT_EQ(with_free(15, 2), "--n-cpu-moe 1 would fit");
-    EXPECT_EQ(with_free(45, 8, Placement::partial(2)), "--n-cpu-moe 4 would fit") << "as from the baseline";
+    EXPECT_EQ(with_free(5, 1), "try --cpu-moe");
+    EXPECT_EQ(with_free(15, 2), "try --n-cpu-moe 1");
+    EXPECT_EQ(with_free(45, 8, Placement::partial(2)), "try --n-cpu-moe 4") << "as from the baseline";
 }
 
 TEST_F(Advice, DoesNotNameAPlacementThatCannotHelp) {

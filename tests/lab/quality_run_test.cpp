@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/run/campaign_run.h"
 #include "lab/campaign/plan_file.h"
+#include "lab/run/campaign_run.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -199,7 +199,7 @@ TEST_F(Result, ABaselineHasNoExpertsInRam) {
     EXPECT_EQ(defect(document, settings()), "");
     document["memory"]["expert_ram_bytes"] = 1073741824;
     EXPECT_EQ(defect(document, settings()),
-              "is no baseline: 1.00 GiB of experts stayed in RAM, because Vulkan0 cannot hold or compute them");
+              "is a false baseline: 1.00 GiB of experts stayed in RAM, because Vulkan0 cannot hold or compute them");
     run_.placement = engine::Placement::offload();
     document["placement"] = "offload";
     EXPECT_EQ(defect(document, settings()), "");

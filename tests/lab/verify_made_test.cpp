@@ -53,12 +53,12 @@ TEST_F(VerifyMade, WhatTheQuantizerAnnouncedIsRight) {
 
 TEST_F(VerifyMade, AnotherTypeIsNot) {
     make("Q4_K_M");
-    EXPECT_NE(error().find("the quantization is Q4_K_M instead of Q8_0"), std::string::npos) << error();
+    EXPECT_NE(error().find("the quantization is Q4_K_M, expected Q8_0"), std::string::npos) << error();
 }
 
 TEST_F(VerifyMade, OneTensorOfAnotherTypeIsNot) {
     make("Q8_0", {{"blk\\.2\\.ffn_up_exps", "q4_0"}});
-    EXPECT_NE(error().find("the type of blk.2.ffn_up_exps.weight is q4_0 instead of q8_0"), std::string::npos)
+    EXPECT_NE(error().find("the type of blk.2.ffn_up_exps.weight is q4_0, expected q8_0"), std::string::npos)
         << error();
 }
 
@@ -78,28 +78,27 @@ TEST_F(VerifyMade, EveryFactIsCompared) {
     EXPECT_EQ(said(input_, plan), "");
     InputInfo other = input_;
     other.arch = "phimoe";
-    EXPECT_EQ(said(other, plan), "the architecture is " + input_.arch + " instead of phimoe");
+    EXPECT_EQ(said(other, plan), "the architecture is " + input_.arch + ", expected phimoe");
     other = input_;
     ++other.n_layer;
-    EXPECT_EQ(said(other, plan),
-              fmt::format("the number of layers is {} instead of {}", input_.n_layer, other.n_layer));
+    EXPECT_EQ(said(other, plan), fmt::format("the number of layers is {}, expected {}", input_.n_layer, other.n_layer));
     other = input_;
     ++other.n_expert;
     EXPECT_EQ(said(other, plan),
-              fmt::format("the number of experts is {} instead of {}", input_.n_expert, other.n_expert));
+              fmt::format("the number of experts is {}, expected {}", input_.n_expert, other.n_expert));
     engine::TensorPlan changed = plan;
     changed.tensors.pop_back();
     EXPECT_EQ(said(input_, changed),
-              fmt::format("the number of tensors is {} instead of {}", plan.tensors.size(), changed.tensors.size()));
+              fmt::format("the number of tensors is {}, expected {}", plan.tensors.size(), changed.tensors.size()));
     changed = plan;
     changed.tensors[1].name = "absent";
-    EXPECT_EQ(said(input_, changed), "absent is missing instead of there");
+    EXPECT_EQ(said(input_, changed), "absent is missing, expected present");
     changed = plan;
     changed.tensors[1].shape.push_back(7);
     EXPECT_NE(said(input_, changed).find("the shape of " + plan.tensors[1].name + " is "), std::string::npos);
     changed = plan;
     ++changed.tensors[1].bytes;
-    EXPECT_EQ(said(input_, changed), fmt::format("the size of {} is {} instead of {}", plan.tensors[1].name,
+    EXPECT_EQ(said(input_, changed), fmt::format("the size of {} is {}, expected {}", plan.tensors[1].name,
                                                  plan.tensors[1].bytes, changed.tensors[1].bytes));
 }
 

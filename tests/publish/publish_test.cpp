@@ -78,7 +78,7 @@ TEST_F(PublishTest, DryRunSendsNothing) {
     const std::string sha256 = sha256_file_hex(campaign_.model("Q2_K"));
     for (const std::string & piece : {std::string("would be created, public"), std::string("tiny-moe-Q2_K.gguf"),
                                       sha256.substr(0, 12), std::string("README.md"), std::string("as user"),
-                                      std::string("software device"), std::string("Nothing was sent.")})
+                                      std::string("software device"), std::string("nothing was sent.")})
         EXPECT_NE(result.out.find(piece), std::string::npos) << piece << "\n" << result.out;
     const Json document = shimmy_json(arguments({"--dry-run", "--private"}));
     EXPECT_EQ(document["repositories"][0]["exists"], false);

@@ -3,9 +3,9 @@
 #include "given_campaign.h"
 
 #include "expected_file.h"
+#include "lab/measure/summary_json.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
-#include "lab/measure/summary_json.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

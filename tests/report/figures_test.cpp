@@ -2,13 +2,13 @@
 // document that was renewed with a wrong one passes expected_test.cpp, and fails here.
 #include "given_campaign.h"
 
+#include "lab/measure/summary_json.h"
 #include "report/documents/whitepaper.h"
 #include "report/figures/findings.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
-#include "lab/measure/summary_json.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

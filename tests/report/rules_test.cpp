@@ -1,6 +1,7 @@
 // Rules at their edges: what counts as the same, as near, as fast enough, as allowed.
 #include "base/error.h"
 #include "lab/given_campaign.h"
+#include "lab/measure/summary_json.h"
 #include "report/charts/gnuplot.h"
 #include "report/documents/card.h"
 #include "report/documents/html.h"
@@ -10,7 +11,6 @@
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
-#include "lab/measure/summary_json.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

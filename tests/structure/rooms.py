@@ -21,6 +21,7 @@ publish
 cli cli/print cli/commands cli/lab
 """.split()
 MOST_FILES = 26
+FROM_THE_PLUGIN = ["experts/policy.h"]  # moe/policy.cmake
 
 source = pathlib.Path(sys.argv[1]) / "src"
 problems = []
@@ -36,6 +37,8 @@ for name, targets in includes.items():
         continue
     for target in targets:
         below = target.rsplit("/", 1)[0]
+        if target in FROM_THE_PLUGIN:
+            continue
         if target not in includes:
             problems.append(f"src/{name}: includes {target}, which is not there")
         elif below not in ROOMS or ROOMS.index(below) > ROOMS.index(room):

@@ -120,7 +120,7 @@ int run_check(Options options, const Globals & globals) {
 
 void add_check(Commands & commands) {
     auto options = std::make_shared<Options>();
-    CLI::App * command = commands.add("check", "tasks that a model passes or fails, with the reason",
+    CLI::App * command = commands.add("check", "run pass/fail tasks that a program grades",
                                       [options, &commands] { return run_check(*options, commands.globals()); });
     command->add_option("models,--model", options->models, "models to check, one after the other")
         ->type_name("FILE")
@@ -133,9 +133,8 @@ void add_check(Commands & commands) {
     command->add_flag("--show", options->show, "print the answers too");
     add_load_options(*command, options->load);
     command->footer(
-        "Answers are greedy. Code that a model wrote runs in a process that can only compute: no network, no files but "
-        "Python's own, no other processes, limited time and memory. Exit codes: 0 every model passed every task; 1 one "
-        "did not.");
+        "Answers are greedy. Code written by a model runs in a sandbox: no network, no files but Python's own, no "
+        "other processes, limited time and memory. Exit codes: 0 every model passed every task; 1 one did not.");
 }
 
 }  // namespace shimmy::cli

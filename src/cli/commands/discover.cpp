@@ -39,15 +39,15 @@ int run_discover(bool llm_only, const Globals & globals) {
 
 void add_discover(Commands & commands) {
     auto llm_only = std::make_shared<bool>(false);
-    CLI::App * command = commands.add("discover", "search this machine for models and say where",
+    CLI::App * command = commands.add("discover", "search this machine for models",
                                       [llm_only, &commands] { return run_discover(*llm_only, commands.globals()); });
     command->add_flag("--llm-only", *llm_only, "leave out projectors, adapters, vocabularies and embedding models");
     command->footer(
         "Searched, with up to three folders below: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "
         "`SHIMMY_MODEL_PATHS` (separated by `;`), `OLLAMA_MODELS`, `HF_HUB_CACHE`, `HF_HOME/hub`, "
         "`~/.cache/huggingface/hub`, `~/.ollama/models`, `~/.lmstudio/models`, `~/models` and "
-        "`~/.local/share/shimmy/models`. Folders that cannot be read and files that are not whole are warnings on "
-        "stderr. A split model is one entry; a file that several links lead to is listed once.");
+        "`~/.local/share/shimmy/models`. Unreadable folders and incomplete files are reported on stderr. A split "
+        "model is one entry; a file that several links lead to is listed once.");
 }
 
 }  // namespace shimmy::cli

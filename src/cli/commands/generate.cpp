@@ -113,7 +113,8 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
 void warn_if_no_baseline(const engine::Model & model, engine::Placement placement) {
     const uint64_t bytes = model.expert_ram_bytes();
     if (placement.offloads() || !model.device().is_gpu() || bytes == 0) return;
-    fmt::print(stderr, "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is no all-GPU run\n",
+    fmt::print(stderr,
+               "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is a false baseline\n",
                format_bytes(bytes), model.device().name);
 }
 
@@ -185,48 +186,54 @@ void add_generate(Commands & commands) {
                      "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME");
     command->add_option("--model", options->model, "the same, as an option")->type_name("FILE|NAME");
-    auto * prompt = command->add_option("--prompt,-p", options->prompt, "what to say to the model")->type_name("TEXT");
+    auto * prompt = command->add_option("--prompt,-p", options->prompt, "prompt text")->type_name("TEXT");
     command->add_option("--prompt-file", options->prompt_file, "read the prompt from a file")
         ->type_name("FILE")
         ->excludes(prompt);
     command->add_option("--system", options->system, "system message for the chat template")->type_name("TEXT");
-    command->add_flag("--raw", options->raw, "continue the prompt as it stands, without the model's chat template");
-    command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")
+    command->add_flag("--raw", options->raw, "continue the prompt as it is, without the chat template");
+    command->add_option("--max-tokens,-n", options->max_tokens, "maximum number of tokens to generate")
         ->type_name("N")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    command->add_option("--temperature", options->sampling.temperature, "0 is greedy: always the likeliest token")
+    command
+        ->add_option("--temperature", options->sampling.temperature,
+                     "sampling temperature; 0: always the most likely token")
         ->type_name("T")
         ->check(CLI::Range(0.0, 100.0))
         ->capture_default_str();
-    command->add_option("--seed", options->sampling.seed, "same seed, same device: same text")
+    command
+        ->add_option("--seed", options->sampling.seed,
+                     "random seed; the same seed on the same device gives the same text")
         ->type_name("N")
         ->capture_default_str();
     command
         ->add_option("--top-p", options->sampling.top_p,
-                     "draw from the likeliest tokens that together have this probability")
+                     "sample from the most likely tokens with this total probability")
         ->type_name("P")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
-    command->add_option("--top-k", options->sampling.top_k, "draw from this many likeliest tokens; 0: all")
+    command->add_option("--top-k", options->sampling.top_k, "sample from the K most likely tokens; 0: all")
         ->type_name("K")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    command->add_option("--min-p", options->sampling.min_p, "drop tokens less likely than this share of the likeliest")
+    command->add_option("--min-p", options->sampling.min_p, "drop tokens below this fraction of the top probability")
         ->type_name("P")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
-    command->add_option("--repeat-penalty", options->sampling.repeat_penalty, "weigh down the last 64 tokens; 1: off")
+    command
+        ->add_option("--repeat-penalty", options->sampling.repeat_penalty,
+                     "repetition penalty over the last 64 tokens; 1: off")
         ->type_name("X")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     command->add_flag("--cold-run", options->cold_run,
-                      fmt::format("answer twice: the first {} tokens cold, right after loading, then all of it warm; "
-                                  "--json reports the first apart as \"cold\"",
+                      fmt::format("answer twice: {} tokens cold, right after loading, then in full; --json has the "
+                                  "first as \"cold\"",
                                   N_COLD_TOKENS));
     command
         ->add_option("--expert-stats", options->expert_stats,
-                     "write how often each layer chose each expert, and the bytes it read, as JSON (needs libggml-moe)")
+                     "write tokens and bytes per layer and expert as JSON (needs libggml-moe)")
         ->type_name("FILE");
     command
         ->add_option("--expert-trace", options->expert_trace,

@@ -73,26 +73,28 @@ int run_imatrix(Options options, const Globals & globals) {
 void add_imatrix(Commands & commands) {
     auto options = std::make_shared<Options>();
     options->imatrix.load.n_ctx = 512;
-    CLI::App * command = commands.add("imatrix", "importance matrix of a model on a text, for quantize --imatrix",
+    CLI::App * command = commands.add("imatrix", "compute an importance matrix from a text, for quantize --imatrix",
                                       [options, &commands] { return run_imatrix(*options, commands.globals()); });
-    command->add_option("--model", options->imatrix.load.path, "model, best the F16, BF16 or F32 original")
+    command->add_option("--model", options->imatrix.load.path, "model, preferably the F16, BF16 or F32 original")
         ->type_name("FILE")
         ->required();
     command
         ->add_option("--text", options->imatrix.text,
-                     "text like what the model is for, UTF-8; not the one that quality is measured on")
+                     "calibration text, UTF-8; not the one that quality is measured on")
         ->type_name("FILE")
         ->required();
     command->add_option("--out", options->output, "GGUF file to write (default: beside the model, .imatrix.gguf)")
         ->type_name("FILE");
-    command->add_option("--chunks", options->imatrix.n_chunks, "chunks of --ctx tokens at most; 0: all of the text")
+    command
+        ->add_option("--chunks", options->imatrix.n_chunks,
+                     "maximum number of chunks of --ctx tokens; 0: the whole text")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     add_load_options(*command, options->imatrix.load);
     command->footer(
-        "Computed by llama.cpp's llama-imatrix, which comes with the program. An expert that no token reaches is named "
-        "in a warning: its weights are quantized as if all mattered alike.");
+        "Runs llama.cpp's llama-imatrix, which comes with the program. A warning names every expert that no token "
+        "reaches: its weights are quantized as if all mattered equally.");
 }
 
 }  // namespace shimmy::cli

@@ -79,7 +79,7 @@ void add_init(Commands & commands) {
     CLI::App * command =
         commands.add("init", "write the files to run the server as a service, in a container or on a cluster",
                      [name, dir, &commands] { return run_init(*name, *dir, commands.globals()); });
-    command->add_option("-t,--template", *name, "for what")
+    command->add_option("-t,--template", *name, "what to write files for")
         ->type_name("docker|kubernetes|systemd")
         ->check(CLI::IsMember(template_names()))
         ->required();

@@ -285,7 +285,7 @@ void add_plan(Commands & commands) {
         ->type_name("USER/NAME");
     command->add_option("--quant", options->quantization, "quantization (default: the file's or the shape's own)")
         ->type_name("TYPE");
-    command->add_option("--vram", options->vram, "memory of the card (default: what is free on the one that is there)")
+    command->add_option("--vram", options->vram, "memory of the card (default: what is free on this machine's)")
         ->type_name("SIZE");
     command->add_option("--ram", options->ram, "RAM (default: this machine's)")->type_name("SIZE");
     command
@@ -315,9 +315,9 @@ void add_plan(Commands & commands) {
         ->type_name("FILE");
     add_load_options(*command, options->load);
     command->footer(
-        "VRAM is exact where a GPU is there (llama.cpp's own load, without allocating), otherwise modelled, and the "
-        "output says which. Decode rates are predicted from bytes and bandwidth, never measured. HF_ENDPOINT and "
-        "HF_TOKEN are read for --repo.");
+        "VRAM is exact if a GPU is present (llama.cpp's own load, without allocating), otherwise modelled; the output "
+        "says which. Decode rates are predicted from bytes and bandwidth, never measured. HF_ENDPOINT and HF_TOKEN "
+        "are read for --repo.");
 }
 
 }  // namespace shimmy::cli

@@ -94,7 +94,7 @@ Json document(const std::vector<Line> & lines, const HardwareOptions & options) 
 std::string card_text(const Line & line, uint64_t card_bytes, uint64_t ram_bytes) {
     const engine::PlacementEstimate * best = engine::best_fit(line.placements, card_bytes, ram_bytes);
     if (best == nullptr) return "-";
-    if (best->n_cpu_moe == 0) return "all on it";
+    if (best->n_cpu_moe == 0) return "fits whole";
     const std::string ram = format_bytes(best->host.total_bytes());
     if (best->placement == engine::Placement::offload()) return fmt::format("--cpu-moe\n{} RAM", ram);
     return fmt::format("--n-cpu-moe {}\n{} RAM", best->n_cpu_moe, ram);

@@ -69,7 +69,7 @@ int run_probe(const Options & options, const Globals & globals) {
 void add_probe(Commands & commands) {
     auto options = std::make_shared<Options>();
     options->load.n_ctx = PROBE_N_CTX;
-    CLI::App * command = commands.add("probe", "load a model and say whether it works",
+    CLI::App * command = commands.add("probe", "check whether a model loads",
                                       [options, &commands] { return run_probe(*options, commands.globals()); });
     command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
         ->type_name("FILE|NAME")

@@ -162,7 +162,8 @@ public:
                 print(proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n");
             } else {
                 print(text +
-                      "Nothing was sent. The cards are whole; the Hub checks them too before anything is created.\n");
+                      "Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is "
+                      "created.\n");
             }
             return 0;
         }
@@ -237,11 +238,11 @@ private:
 
 void add_publish(Commands & commands) {
     auto options = std::make_shared<Options>();
-    CLI::App * command = commands.add(
-        "publish", "put a campaign's models and model cards on the Hugging Face Hub, and verify them there",
-        [options, &commands] {
-            return hub::checking_answers([&] { return Publishing(*options, commands.globals()).run(); });
-        });
+    CLI::App * command =
+        commands.add("publish", "upload a campaign's models and cards to the Hugging Face Hub and verify them",
+                     [options, &commands] {
+                         return hub::checking_answers([&] { return Publishing(*options, commands.globals()).run(); });
+                     });
     command->add_option("campaign", options->campaign, "campaign file, or the folder with its results")
         ->type_name("CAMPAIGN.toml|DIR")
         ->required();
@@ -261,12 +262,13 @@ void add_publish(Commands & commands) {
         ->type_name("TYPES")
         ->delimiter(',');
     command->add_flag("--private", options->publish.is_private, "create private repositories");
-    command->add_flag("--create-pr", options->publish.create_pr, "open a pull request in place of a commit");
+    command->add_flag("--create-pr", options->publish.create_pr, "open a pull request instead of committing");
     command
-        ->add_option("--revision", options->publish.revision, "branch to commit to; made from main if it is not there")
+        ->add_option("--revision", options->publish.revision,
+                     "branch to commit to; created from main if it does not exist")
         ->type_name("BRANCH")
         ->capture_default_str();
-    command->add_option("--message", options->publish.message, "of the commit (default: what was added)")
+    command->add_option("--message", options->publish.message, "commit message (default: what was added)")
         ->type_name("TEXT");
     command
         ->add_option("--max-file-size", options->max_file_size,
@@ -274,12 +276,12 @@ void add_publish(Commands & commands) {
         ->type_name("SIZE")
         ->capture_default_str();
     command->add_flag("--dry-run", options->dry_run, "show what would be created and changed, and send nothing");
-    command->add_flag("--yes,-y", options->yes, "do not ask");
+    command->add_flag("--yes,-y", options->yes, "do not ask for confirmation");
     command->footer(
-        "Can be stopped and killed at any time: the same command goes on where it was, and sends nothing again that "
-        "the Hub has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. The "
-        "token is taken from there only, and shown nowhere. Exit codes: 0 published and verified, or already there; 1 "
-        "not fit to be published (each reason says what to do), failed, or the answer was no.");
+        "You can stop or kill it at any time: the same command continues where it was, and sends nothing again that "
+        "the Hub has. Environment: HF_TOKEN (or the token of hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE. "
+        "The token is read only from there, and shown nowhere. Exit codes: 0 published and verified, or already "
+        "there; 1 not fit to be published (each reason says what to do), failed, or the answer was no.");
 }
 
 }  // namespace shimmy::cli

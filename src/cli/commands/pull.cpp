@@ -43,10 +43,10 @@ void add_pull(Commands & commands) {
         ->type_name("MODEL")
         ->required();
     command->footer(
-        "Prints the files, which lie in the cache that all clients of the Hub share (HF_HUB_CACHE, HF_HOME). A "
-        "download that was cut off goes on where it was; every file's hash is checked. --model hf:USER/NAME:QUANT does "
-        "the same wherever a model is named. Environment: HF_TOKEN for private repositories, HF_ENDPOINT, "
-        "HF_HUB_OFFLINE: the cache alone.");
+        "Prints the paths of the files, which are in the cache that all clients of the Hub share (HF_HUB_CACHE, "
+        "HF_HOME). An interrupted download continues where it stopped; every file's hash is checked. --model "
+        "hf:USER/NAME:QUANT does the same wherever a model is named. Environment: HF_TOKEN for private repositories, "
+        "HF_ENDPOINT, HF_HUB_OFFLINE to use the cache only.");
 }
 
 }  // namespace shimmy::cli

@@ -236,37 +236,37 @@ int run_quality(const Options & options, const Globals & globals) {
 void add_quality(Commands & commands) {
     auto options = std::make_shared<Options>();
     options->load.n_ctx = 512;
-    CLI::App * command = commands.add("quality", "perplexity of quantized models, and how far they are from their base",
-                                      [options, &commands] { return run_quality(*options, commands.globals()); });
-    command->add_option("--base", options->base, "the model that the others were quantized from")
+    CLI::App * command =
+        commands.add("quality", "measure perplexity of quantized models and divergence from their base",
+                     [options, &commands] { return run_quality(*options, commands.globals()); });
+    command->add_option("--base", options->base, "model that the others were quantized from")
         ->type_name("FILE")
         ->required();
-    command->add_option("models,--model", options->models, "quantized models (the base itself is always a line)")
+    command->add_option("models,--model", options->models, "quantized models (the base is always measured, too)")
         ->type_name("FILE");
     command
-        ->add_option("--text", options->text, "evaluation text, UTF-8: natural, and not what the models were tuned on")
+        ->add_option("--text", options->text, "evaluation text, UTF-8: natural text that the models were not tuned on")
         ->type_name("FILE")
         ->required();
-    command->add_option("--chunks", options->n_chunks, "chunks of --ctx tokens at most; 0: all of the text")
+    command->add_option("--chunks", options->n_chunks, "maximum number of chunks of --ctx tokens; 0: the whole text")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command->add_flag("--check-offload", options->check_offload,
                       "also run every model (the base, if it stands alone) with all experts on the GPU and with "
-                      "--cpu-moe, on 8 chunks at most, and report as a defect what the kernels' rounding does not "
-                      "explain");
+                      "--cpu-moe, on at most 8 chunks, and report differences beyond rounding as a defect");
     command
         ->add_option("--cache-size", options->cache_size,
-                     "keep the base's predictions for later commands, of this size at most, the longest unused going "
-                     "first; 0: keep nothing")
+                     "maximum size of the cache for the base's predictions, least recently used first out; 0: no "
+                     "cache")
         ->type_name("SIZE")
         ->capture_default_str();
     add_load_options(*command, options->load);
     command->footer(
-        "The second half of every chunk is predicted, as llama-perplexity does it. The base's predictions are kept in "
-        "the cache folder (SHIMMY_CACHE, else shimmy in XDG_CACHE_HOME or ~/.cache): 2 bytes x vocabulary x half of "
-        "--ctx per chunk, for the same file, text and settings. Exit codes: 0 measured; 1 failed, or --check-offload "
-        "found a defect.");
+        "The second half of every chunk is predicted, as in llama-perplexity. The base's predictions are kept in the "
+        "cache folder (SHIMMY_CACHE, else shimmy in XDG_CACHE_HOME or ~/.cache): 2 bytes x vocabulary x half of --ctx "
+        "per chunk, for the same file, text and settings. Exit codes: 0 measured; 1 failed, or --check-offload found "
+        "a defect.");
 }
 
 }  // namespace shimmy::cli

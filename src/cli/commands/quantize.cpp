@@ -112,8 +112,8 @@ void add_quantize(Commands & commands) {
         ->type_name("FILE");
     command
         ->add_option("--tensor-type", options->tensor_types,
-                     "type of the tensors whose names hold a match of the regular expression, as in "
-                     "ffn_down_exps=Q6_K; may be given several times, and the first that matches decides")
+                     "type for tensors whose names match the regular expression, as in ffn_down_exps=Q6_K; may be "
+                     "given several times, the first match decides")
         ->type_name("PATTERN=TYPE")
         ->allow_extra_args(false);
     add_target_options(*command, options->target);

@@ -245,15 +245,15 @@ std::string line(const std::string & name, const Candidate & candidate) {
 void add_target_options(CLI::App & command, TargetOptions & target) {
     command
         .add_option("--target-size", target.size,
-                    "in place of --types: the best file of at most this size, its types chosen by how much quality "
-                    "each group of tensors is measured to cost")
+                    "instead of --types: find the best file of at most this size, by measuring how much quality each "
+                    "group of tensors costs")
         ->type_name("SIZE");
     command
         .add_option("--target-vram", target.vram,
-                    "the same for the VRAM of the model with --ctx tokens of context and the placement (--cpu-moe)")
+                    "the same for the model's VRAM with --ctx tokens of context and the given placement (--cpu-moe)")
         ->type_name("SIZE");
     command.add_option("--text", target.text, "evaluation text of --target-size and --target-vram")->type_name("FILE");
-    command.add_option("--chunks", target.n_chunks, "chunks of 512 tokens of that text at most; 0: all of it")
+    command.add_option("--chunks", target.n_chunks, "maximum number of chunks of 512 tokens; 0: the whole text")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();

@@ -198,22 +198,22 @@ void add_model_options(CLI::App & command, Options & options) {
                          "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
     command
         .add_option("--pooling", options.pooling,
-                    "how the embeddings of a text's tokens become one (default: as the model says, else mean)")
+                    "how token embeddings are combined (default: the model's own, else mean)")
         ->type_name("mean|cls|last|none")
         ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
         ->needs(embeddings);
     command
         .add_option("--chat-template-file", options.chat_template_file,
-                    "a chat template (Jinja) in place of the one that is in the model")
+                    "chat template (Jinja) to use instead of the model's")
         ->type_name("FILE");
-    command.add_option("--batch", options.load.n_batch, "tokens of prompts that are taken at a time")
+    command.add_option("--batch", options.load.n_batch, "logical batch size in tokens")
         ->type_name("N")
         ->check(CLI::Range(1U, MAX_BATCH))
         ->capture_default_str();
     command
         .add_option("--ubatch", options.load.n_ubatch,
-                    "tokens that are computed at a time, at most those of --batch: larger is faster for long prompts, "
-                    "and needs more memory")
+                    "physical batch size in tokens, at most --batch; larger is faster for long prompts and needs "
+                    "more memory")
         ->type_name("N")
         ->check(CLI::Range(1U, MAX_BATCH))
         ->capture_default_str();
@@ -248,11 +248,11 @@ void add_serve(Commands & commands) {
             "--ollama-bind", options->ollama_bind,
             fmt::format("a second HOST:PORT, for Ollama's API; its clients expect 127.0.0.1:{}", serve::OLLAMA_PORT))
         ->type_name("ADDRESS");
-    auto * key = command->add_option("--api-key", options->api_key, "key that requests must carry")->type_name("KEY");
+    auto * key = command->add_option("--api-key", options->api_key, "key that clients must send")->type_name("KEY");
     command->add_option("--api-key-file", options->api_key_file, "read the key from a file")
         ->type_name("FILE")
         ->excludes(key);
-    command->add_flag("--insecure", options->insecure, "take requests from other machines without a key");
+    command->add_flag("--insecure", options->insecure, "accept requests from other machines without a key");
     command
         ->add_option("--allow-origin", options->allowed_origins,
                      "let pages and apps of this origin use the server, as browsers name it (https://ai.example.com, "
@@ -260,14 +260,13 @@ void add_serve(Commands & commands) {
         ->type_name("ORIGIN")
         ->allow_extra_args(false);
     command
-        ->add_option("--parallel", options->load.n_parallel,
-                     "requests that a model computes at once, each with a context of its own")
+        ->add_option("--parallel", options->load.n_parallel, "concurrent requests per model, each with its own context")
         ->type_name("N")
         ->check(CLI::Range(1U, MAX_PARALLEL))
         ->capture_default_str();
     command
         ->add_option("--max-loaded", options->max_loaded,
-                     "models loaded at once; 0: as many as fit. The one not used for longest makes room")
+                     "models to keep loaded (0: as many as fit); the least recently used goes first")
         ->type_name("N")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
@@ -278,17 +277,16 @@ void add_serve(Commands & commands) {
         ->check(CLI::Range(0, 86400))
         ->capture_default_str();
     command
-        ->add_option("--stall-seconds", options->stall_s,
-                     "end and restart a model's process that makes no progress for so long")
+        ->add_option("--stall-seconds", options->stall_s, "restart a model's process after this long without progress")
         ->type_name("N")
         ->check(CLI::Range(1, 86400))
         ->capture_default_str();
     add_model_options(*command, *options);
     add_load_options(*command, options->load);
     command->footer(
-        "docs/API.md has every path, with examples. Ctrl-C or SIGTERM ends it. An address that other machines can "
-        "reach needs a key, or `--insecure`. `SHIMMY_BIND_ADDRESS` is read where `--bind` is not given. With --json, "
-        "one line on stdout says where it listens and what was loaded.");
+        "docs/API.md lists every path, with examples. Ctrl-C or SIGTERM ends the server. An address that other "
+        "machines can reach needs a key, or `--insecure`. Without `--bind`, `SHIMMY_BIND_ADDRESS` is used. With "
+        "--json, one line on stdout says where it listens and what was loaded.");
 }
 
 }  // namespace shimmy::cli

@@ -71,7 +71,8 @@ void add_synth(Commands & commands) {
         ->type_name("N")
         ->check(CLI::PositiveNumber);
     command->add_option("--quant", options->quantization, "quantization (default: the shape's own)")->type_name("TYPE");
-    command->add_flag("--sparse", options->sparse, "leave the weights as a hole in the file: zeros that take no disk");
+    command->add_flag("--sparse", options->sparse,
+                      "leave the weights as a hole in the file, which takes no disk space");
     command->add_option("--seed", options->seed, "seed of the random weights")->type_name("N")->capture_default_str();
     command->footer(
         "Sizes, tensor types, memory and speed are those of the real model in that quantization; the text it writes "

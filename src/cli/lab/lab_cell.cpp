@@ -41,7 +41,7 @@ int run_cell(const Options & options, const Globals & globals) {
 void add_lab_cell(Commands & commands, CLI::App * lab) {
     auto options = std::make_shared<Options>();
     CLI::App * cell = commands.add(
-        "cell", "make one run of a planned campaign: what the tasks of --executor slurm call",
+        "cell", "make one run of a planned campaign (called by the tasks of --executor slurm)",
         [options, &commands] { return run_cell(*options, commands.globals()); }, lab);
     cell->add_option("folder", options->out_dir, "folder of the campaign, which holds campaign.json")
         ->type_name("DIR")

@@ -70,42 +70,44 @@ int run_http(Options options, const Globals & globals) {
 void add_lab_http(Commands & commands, CLI::App * lab) {
     auto options = std::make_shared<Options>();
     CLI::App * http = commands.add(
-        "http", "measure one request, or many clients, through a server on loopback",
+        "http", "measure one request, or many clients, through a local server",
         [options, &commands] { return run_http(*options, commands.globals()); }, lab);
     http->add_option("--model", options->model, "model: a GGUF file or a name from `shimmy list`")
         ->type_name("FILE|NAME")
         ->required();
-    http->add_option("--prompt,-p", options->run.prompts, "what to say to the model; with --clients also several")
+    http->add_option("--prompt,-p", options->run.prompts, "prompt text; several with --clients")
         ->allow_extra_args(false)
         ->type_name("TEXT")
         ->required();
-    auto * no_stream = http->add_flag("--no-stream{false}", options->run.stream, "ask for the whole answer at once");
+    auto * no_stream = http->add_flag("--no-stream{false}", options->run.stream, "request the whole answer at once");
     auto * clients =
-        http->add_option("--clients", options->run.n_clients, "clients at once, each asking again when it is answered")
+        http->add_option("--clients", options->run.n_clients, "concurrent clients, each asking again once answered")
             ->type_name("N")
             ->check(CLI::Range(1, MAX_CLIENTS))
             ->excludes(no_stream);
-    http->add_option("--duration", options->run.duration_s, "seconds that the clients ask for")
+    http->add_option("--duration", options->run.duration_s, "duration of the load test in seconds")
         ->type_name("S")
         ->check(CLI::PositiveNumber)
         ->needs(clients)
         ->capture_default_str();
-    http->add_option("--max-tokens,-n", options->run.max_tokens, "tokens of an answer at most")
+    http->add_option("--max-tokens,-n", options->run.max_tokens, "maximum number of tokens per answer")
         ->type_name("N")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    http->add_option("--temperature", options->run.sampling.temperature, "0 is greedy: always the likeliest token")
+    http->add_option("--temperature", options->run.sampling.temperature,
+                     "sampling temperature; 0: always the most likely token")
         ->type_name("T")
         ->check(CLI::Range(0.0, 100.0))
         ->capture_default_str();
-    http->add_option("--seed", options->run.sampling.seed, "same seed, same device: same text")
+    http->add_option("--seed", options->run.sampling.seed,
+                     "random seed; the same seed on the same device gives the same text")
         ->type_name("N")
         ->capture_default_str();
     add_load_options(*http, options->load);
     http->footer(
-        "What a campaign does for its modes stream and no-stream and for its [load]: starts `shimmy serve` on a free "
-        "port of 127.0.0.1, asks once cold and once warm (or with many clients for a while), checks every event of a "
-        "stream, and stops the server. docs/RESULTS.md describes the document of --json.");
+        "Starts `shimmy serve` on a free port of 127.0.0.1, asks once cold and once warm (or with many clients for a "
+        "while), checks every event of a stream, and stops the server: what a campaign does for its modes stream and "
+        "no-stream and for its [load]. docs/RESULTS.md describes the document of --json.");
 }
 
 }  // namespace shimmy::cli

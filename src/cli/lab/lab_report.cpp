@@ -43,7 +43,7 @@ int run_lab_report(const LabCampaign & options, const Globals & globals) {
 void add_lab_report(Commands & commands, CLI::App * lab) {
     auto options = std::make_shared<LabCampaign>();
     CLI::App * command = commands.add(
-        "report", "write the documents of a campaign from its result files: tables, charts, white paper, model cards",
+        "report", "regenerate a campaign's documents from its result files: tables, charts, white paper, model cards",
         [options, &commands] { return run_lab_report(*options, commands.globals()); }, lab);
     add_campaign_options(*command, *options);
     command->footer(

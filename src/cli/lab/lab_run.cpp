@@ -226,7 +226,7 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
                     "make only runs whose <model>/<type>/<placement>/<mode>/<prompt>-<repeat> holds this shell pattern")
         ->type_name("PATTERN");
     run->add_flag("--retry-failed", options->retry_failed,
-                  "make runs and files again that failed; they stay failed otherwise");
+                  "repeat runs and files that failed; they stay failed otherwise");
     run->add_option("--executor", options->executor,
                     "where the runs are made: one after the other here, or as one Slurm job array")
         ->check(CLI::IsMember({"local", "slurm"}))
@@ -236,13 +236,12 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         ->type_name("ARG")
         ->allow_extra_args(false);
     run->add_flag("--dry-run", options->dry_run,
-                  "say what would be done, with time and disk (-v: every run), and do nothing");
+                  "show what would be done, with time and disk (-v: every run), and do nothing");
     run->footer(
-        "Can be stopped and killed at any time: the same command goes on where it was. Runs that are finished are not "
-        "repeated, as long as the campaign's settings, the model files and the program are the same. A run that fails "
-        "or takes longer than the campaign's timeout_s is recorded with its reason and does not stop the others. Exit "
-        "codes: 0 every figure is there; 1 runs failed or are missing, and what depends on them is left out of the "
-        "table.");
+        "You can stop or kill it at any time: the same command continues where it was. Finished runs are not repeated "
+        "as long as the campaign's settings, the model files and the program are the same. A run that fails or takes "
+        "longer than the campaign's timeout_s is recorded with its reason and does not stop the others. Exit codes: 0 "
+        "every figure is there; 1 runs failed or are missing, and what depends on them is left out of the table.");
 }
 
 }  // namespace shimmy::cli

@@ -3,8 +3,8 @@
 #include "cli/lab/lab_commands.h"
 #include "lab/campaign/campaign_plan.h"
 #include "lab/campaign/plan_file.h"
-#include "lab/run/run_state.h"
 #include "lab/run/real_hooks.h"
+#include "lab/run/run_state.h"
 
 #include <fmt/format.h>
 
@@ -123,7 +123,7 @@ void print_status(const lab::CampaignPlan & plan, const std::optional<lab::RunSt
 void add_lab_status(Commands & commands, CLI::App * lab) {
     auto campaign = std::make_shared<LabCampaign>();
     CLI::App * status = commands.add(
-        "status", "say how far a campaign is, also while it runs",
+        "status", "show the progress of a campaign, also while it runs",
         [campaign, &commands] {
             const lab::Campaign now = campaign->read();
             const fs::path out_dir = now.out_dir;

@@ -12,9 +12,9 @@ constexpr const char * HEAD = R"(<!-- Made by `shimmy reference > docs/CLI.md`. 
 
 # Command line
 
-Every command knows the [options for all commands](#options-for-all-commands), before or after its name; `plan`, which shows
-every placement, refuses those of one. Text goes to stdout, logs and progress to stderr; with `--json`, stdout holds one JSON
-document and nothing else, but help stays text.
+All commands take the [options for all commands](#options-for-all-commands), before or after the command's name. `plan` refuses
+`--cpu-moe` and `--n-cpu-moe`, because it shows every placement. Text goes to stdout, logs and progress to stderr. With `--json`,
+stdout holds one JSON document and nothing else; `--help` stays text.
 
 ## Exit codes
 
@@ -22,7 +22,7 @@ document and nothing else, but help stays text.
 | ---: | --- |
 | 0 | done |
 | 1 | failed; the reason is on stderr, and with `--json` in `{"error": {"message", "exit_code"}}` |
-| 2 | wrong usage: the command line, or a file written by the user, asks for something meaningless |
+| 2 | wrong usage: the command line, or a file that the user wrote, is invalid |
 | 130 | interrupted by Ctrl-C |
 )";
 

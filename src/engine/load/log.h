@@ -9,9 +9,9 @@ namespace shimmy::engine {
 // 0: nothing, 1: warnings and errors, 2: everything, to stderr.
 void set_log_verbosity(int verbosity);
 
-// Error lines that llama.cpp logs during the life of this object, so that a failed call can be explained. An assertion of
-// llama.cpp that fails meanwhile on this thread makes the call fail, or throw Error, in place of ending the process. Lives
-// and dies on one thread.
+// Error lines that llama.cpp logs during the life of this object, so that a failed call can be explained. An assertion
+// of llama.cpp that fails meanwhile on this thread makes the call fail, or throw Error, in place of ending the process.
+// Lives and dies on one thread.
 class LogCapture {
 public:
     LogCapture();

@@ -28,14 +28,14 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
             other.placement = placement;
             return !vram_shortage(estimate_memory(other), devices());
         };
-        throw DoesNotFit(fmt::format("{}: needs {} on {}, which has {} free: {} too much; {}", options.path,
+        throw DoesNotFit(fmt::format("{}: needs {} on {}, which has {} free, {} short; {}", options.path,
                                      format_bytes(shortage->needed_bytes), shortage->device,
                                      format_bytes(shortage->free_bytes), format_bytes(shortage->missing_bytes()),
                                      advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(
-            "{}: needs {} of RAM besides the mapped file, and {} is available: {} too much; use a smaller --ctx",
+            "{}: needs {} of RAM besides the mapped file, and {} is available, {} short; use a smaller --ctx",
             options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
             format_bytes(shortage->missing_bytes())));
     }

@@ -55,7 +55,7 @@ std::string advice(const Placement & wanted, int n_layers, bool has_experts,
     if (!fits(Placement::offload()))
         return "even --cpu-moe would not fit: use a smaller quantization or a smaller --ctx";
     const int n = smallest_n_cpu_moe(n_layers, fits);
-    return n == n_layers ? "--cpu-moe would fit" : fmt::format("--n-cpu-moe {} would fit", n);
+    return n == n_layers ? "try --cpu-moe" : fmt::format("try --n-cpu-moe {}", n);
 }
 
 }  // namespace shimmy::engine

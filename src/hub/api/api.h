@@ -49,7 +49,7 @@ auto checking_answers(const Work & work) {
     try {
         return work();
     } catch (const Json::exception & error) {
-        fail("the Hub sent an answer of another form than is known here ({})", error.what());
+        fail("unexpected response from the Hub ({})", error.what());
     }
 }
 

@@ -11,74 +11,74 @@ namespace shimmy::lab {
 namespace {
 
 constexpr const char * HEAD = R"(# A measuring campaign. Run it with: shimmy lab run {file}
-# It can be stopped and killed at any time: the same command goes on where it was.
+# You can stop or kill it at any time: the same command continues where it was.
 
 name = "{name}"
-# Models, results and documents go here; relative to this file.
+# Folder for models, results and documents, relative to this file.
 out_dir = "{name}"
 
-# What is measured: every model in every quantization, placement and mode, with every prompt, `repeats` times.
-# Quantizations are llama.cpp's: F16, Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q3_K_M, Q2_K, …; "input" is the model file as it is.
+# Every model is measured in every quantization, placement and mode, with every prompt, `repeats` times.
+# Quantizations are llama.cpp's: F16, Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q3_K_M, Q2_K, …; "input" takes the file as it is.
 quantizations = ["Q4_K_M", "Q2_K"]
 # "baseline": everything on the GPU; "offload": all experts on the CPU; "n_cpu_moe=12": those of the first 12 layers.
 placements = ["baseline", "offload"]
-# "generate": without HTTP; "stream" and "no-stream": through shimmy serve on loopback, for the cost of streaming.
+# "generate": without HTTP; "stream" and "no-stream": through a local shimmy serve, to see what streaming costs.
 modes = ["generate"]
 repeats = 3
 
-temperature = 0  # 0 is greedy: the same text every time
+temperature = 0  # 0: always the most likely token, so the same text every time
 seed = 42
 max_tokens = 100
 n_ctx = 2048
 threads = 0      # 0: one per physical core
-device = "gpu"   # a name from shimmy gpu-info, or gpu: the best there is
-timeout_s = 3600 # of one run, loading included
+device = "gpu"   # a name from shimmy gpu-info, or gpu: the best one
+timeout_s = 3600 # per run, loading included
 
-# For model cards. "per-quant": a repository per quantization; "per-model": one that holds them all.
+# For model cards. "per-quant": one repository per quantization; "per-model": one for all.
 layout = "per-quant"
-# languages = ["en", "de"]   # default: those that the model's file names (general.languages), else en
+# languages = ["en", "de"]   # default: those in the model's file (general.languages), else en
 # creator = "Ada Lovelace"
 # repo_owner = "ada"
 
-# Without prompts, five built-in ones are asked. They can also lie in a file of their own: prompts_file = "prompts.toml"
+# Without prompts, the five built-in ones are used. They can also be in a separate file: prompts_file = "prompts.toml"
 # [[prompts]]
 # id = "stars"
 # text = "Write a short poem about the stars in the style of Emily Dickinson."
 )";
 
 constexpr const char * TAIL = R"(
-# Many clients at once through shimmy serve: total tokens/s, and percentiles of TTFT and of the time between tokens.
+# Load tests with concurrent clients through shimmy serve: total tokens/s, percentiles of TTFT and time between tokens.
 # [load]
 # clients = [1, 4, 16]
 # duration_s = 30
 # repeats = 1
 
-# The quality of every file against the original, measured at the end. chunks of 512 tokens; 0: all of the text.
+# Quality of every file against the original, measured at the end. chunks: of 512 tokens; 0: the whole text.
 # [quality]
 # text = "eval.txt"
 # chunks = 0
-# check_offload = true  # also: does every file predict the same with its experts on the CPU? (on 8 chunks at most)
+# check_offload = true  # also check that CPU and GPU compute the same experts (on at most 8 chunks)
 )";
 
 constexpr const char * MODEL_OF_FILE = R"(
 [[models]]
 path = {source}
-# name = "my-model"             # in tables and file names; default: from the file's name
+# name = "my-model"             # in tables and file names; default: the file's name
 # base_model = "owner/model"    # its id on the Hugging Face Hub, for model cards
-# license = "mit"              # as the Hub spells it; one that it does not list: "other", with
+# license = "mit"              # as the Hub spells it; if it is not in its list: "other", with
 # license_name = "its-name"     # its name
-# license_link = "https://…"    # and where its text is: a URL, or a file, which is published as LICENSE
+# license_link = "https://…"    # and its text: a URL, or a file, which is published as LICENSE
 # expected_architecture = "phimoe"
-# quantizations = ["input"]     # in place of the list above, for this model
+# quantizations = ["input"]     # instead of the list above, for this model
 )";
 
 constexpr const char * MODEL_OF_SHAPE = R"(
-# A reference shape stands for a model: its exact size, memory and speed with random weights, made per quantization.
-# Its text means nothing. For a real model: path = "model-f16.gguf" in place of shape, layers and sparse.
+# A reference shape instead of a model: exact size, memory and speed, but random weights, so its text has no meaning.
+# For a real model, use path = "model-f16.gguf" instead of shape, layers and sparse.
 [[models]]
 shape = {source}
-layers = {layers}               # only so many; leave it out for all of them
-sparse = {sparse}            # true: weights are zeros that take no disk
+layers = {layers}               # only this many; leave it out for all
+sparse = {sparse}            # true: the weights take no disk space
 # name = "my-model"
 # base_model = "owner/model"
 # license = "mit"

@@ -241,7 +241,7 @@ std::string defect(const Json & document, const Json & settings) {
     }
     const uint64_t expert_ram_bytes = document["memory"].value("expert_ram_bytes", uint64_t{0});
     if (settings["placement"] == "baseline" && expert_ram_bytes > 0) {
-        return fmt::format("is no baseline: {} of experts stayed in RAM, because {} cannot hold or compute them",
+        return fmt::format("is a false baseline: {} of experts stayed in RAM, because {} cannot hold or compute them",
                            format_bytes(expert_ram_bytes), document["device"]["name"].get<std::string>());
     }
     return "";

@@ -12,8 +12,7 @@ namespace {
 template <typename T>
 void require_equal(const Variant & variant, const std::string & what, const T & expected, const T & got) {
     if (expected == got) return;
-    fail("{}: was made, and is not what it should be: {} is {} instead of {}", variant.path.string(), what, got,
-         expected);
+    fail("{}: failed verification: {} is {}, expected {}", variant.path.string(), what, got, expected);
 }
 
 }  // namespace
@@ -31,7 +30,7 @@ void verify_made(const Variant & variant, const InputInfo & input, const engine:
         made[tensor.name] = &tensor;
     for (const engine::PlannedTensor & tensor : plan.tensors) {
         const auto found = made.find(tensor.name);
-        require_equal<std::string>(variant, tensor.name, "there", found == made.end() ? "missing" : "there");
+        require_equal<std::string>(variant, tensor.name, "present", found == made.end() ? "missing" : "present");
         require_equal(variant, "the type of " + tensor.name, tensor.type, found->second->type);
         require_equal(variant, "the shape of " + tensor.name, fmt::format("{}", fmt::join(tensor.shape, " x ")),
                       fmt::format("{}", fmt::join(found->second->shape, " x ")));

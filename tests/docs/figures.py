@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""The ratios in docs/PERFORMANCE.md and README.md are those of bench/results.
+
+usage: figures.py SOURCE_DIR
+"""
+import pathlib, re, sys
+
+source = pathlib.Path(sys.argv[1])
+performance, readme = (source / "docs/PERFORMANCE.md").read_text(), (source / "README.md").read_text()
+NAMES = {"phi-3.5-moe": "Phi-3.5-MoE", "deepseek-moe-16b": "DeepSeek-MoE 16B", "gpt-oss-20b": "GPT-OSS 20B", "qwen3-30b-a3b": "Qwen3-30B-A3B"}
+PP512, DECODE = 4, 6  # columns of the ratios: pp1, pp8, pp16, pp128, pp512, pp2048, tg
+problems = []
+
+
+def cells(line):
+    return [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]
+
+
+def ratios(file):
+    """Row to its ratios, in the order of the file."""
+    rows, name = {}, ""
+    for row in map(cells, (source / "bench/results" / file).read_text().splitlines()):
+        if len(row) == 9 and row[1] == "stock":
+            name = row[0]
+        elif len(row) == 9 and row[1] == "ratio":
+            key = row[0] or re.sub(r"^[^,]+", lambda match: NAMES[match[0]], name)
+            rows[key] = row[2:]
+    return rows
+
+
+def shown(text):
+    """The tables of ratios, in the order of the page."""
+    tables = re.findall(r"^\| file \| pp1 .*\n\|[-|: ]+\n((?:\|.*\n)+)", text, re.M)
+    return [{row[0]: row[1:] for row in map(cells, table.splitlines())} for table in tables]
+
+
+def span(rows, column, name):
+    values = [float(row[column]) for key, row in rows.items() if key not in ("geometric mean", "worst")]
+    return f"{name} {float(rows['geometric mean'][column]):.1f}× ({min(values):.1f} to {max(values):.1f})"
+
+
+measured = [ratios("intel-r-xeon-r-processor-2-threads.md"), ratios("amd-epyc-2-threads.md")]
+tables = shown(performance)
+if len(tables) != 2:
+    problems.append(f"docs/PERFORMANCE.md has {len(tables)} tables of ratios, not 2")
+for have, want in zip(tables, measured):
+    for name, row in want.items():
+        if have.get(name) != row:
+            problems.append(f"docs/PERFORMANCE.md: {name}: {have.get(name)}, measured were {row}")
+for rows in measured:
+    for column, name in ((PP512, "prefill"), (DECODE, "decode")):
+        if span(rows, column, name) not in readme:
+            problems.append(f"README.md: nothing says '{span(rows, column, name)}'")
+
+print("\n".join(problems) or "the figures are those of bench/results")
+sys.exit(1 if problems else 0)
