@@ -77,7 +77,7 @@ def copy_sources():
 
 
 def build(targets, quiet=True):
-    return subprocess.run(["nice", "ninja", "-C", BUILD, *targets], stdout=subprocess.DEVNULL if quiet else None,
+    return subprocess.run(["nice", "ninja", "-C", BUILD, "-j", str(os.cpu_count()), *targets], stdout=subprocess.DEVNULL if quiet else None,
                           stderr=subprocess.DEVNULL if quiet else None,
                           env={**os.environ, "GCOV_PREFIX": "/dev/null"}).returncode == 0  # tests list themselves when built
 
