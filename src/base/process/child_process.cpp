@@ -58,8 +58,8 @@ std::optional<std::string> ChildProcess::read_until(char delimiter, std::chrono:
         }
         check_interrupted();
         if (Clock::now() > deadline) return std::nullopt;
-        pollfd ready{out_, POLLIN, 0};
-        if (::poll(&ready, 1, static_cast<int>(POLL.count())) <= 0) continue;
+        std::array<pollfd, 1> ready{{{out_, POLLIN, 0}}};
+        if (::poll(ready.data(), ready.size(), static_cast<int>(POLL.count())) <= 0) continue;
         std::array<char, 4096> bytes;
         const ssize_t n = uninterrupted([&] { return ::read(out_, bytes.data(), bytes.size()); });
         if (n <= 0) return std::nullopt;
