@@ -3,12 +3,15 @@
 #include "base/files.h"
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
+#include "serve/api/keep_alive.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
+#include "serve/bounds/members.h"
 
 #include <fmt/chrono.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -24,6 +27,8 @@ using Clock = std::chrono::system_clock;
 constexpr double NS_PER_MS = 1e6;
 // Whose API this is, which clients look at before they begin; /diag has shimmy's own.
 constexpr const char * OLLAMA_VERSION = "0.12.6";
+
+constexpr const char * NEVER = "0001-01-01T00:00:00Z";  // as Ollama says it
 
 std::string iso_time(Clock::time_point time) {
     return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(Clock::to_time_t(time)));
@@ -49,6 +54,11 @@ void set_options(Json & body, const Json & request) {
              {"repeat_last_n", "repeat_last_n"},
              {"presence_penalty", "presence_penalty"},
              {"frequency_penalty", "frequency_penalty"},
+             {"typical_p", "typical_p"},
+             {"mirostat", "mirostat"},
+             {"mirostat_tau", "mirostat_tau"},
+             {"mirostat_eta", "mirostat_eta"},
+             {"n_keep", "num_keep"},
              {"max_tokens", "num_predict"},
          }) {
         if (options.contains(theirs)) body[ours] = options[theirs];
@@ -65,11 +75,33 @@ void set_thinking(Json & body, const Json & request) {
     if (think.is_null()) return;
     if (think.is_boolean()) {
         body["chat_template_kwargs"] = {{"enable_thinking", think}};
-    } else if (think.is_string()) {
+    } else if (think == "low" || think == "medium" || think == "high") {
         body["reasoning_effort"] = think;
     } else {
-        throw HttpError(400, "\"think\" must be true, false or a level");
+        throw HttpError(400, "\"think\" must be true, false, \"low\", \"medium\" or \"high\"");
     }
+}
+
+bool wants_thinking(const Json & request) {
+    const Json think = request.value("think", Json());
+    return think == true || think.is_string();
+}
+
+const std::string & chat_template_of(const gguf::ModelInfo & info, const ModelOptions & options) {
+    return options.chat_template.empty() ? info.chat_template : options.chat_template;
+}
+
+// Whether a template has models think that can: by a switch, or by the marks around what they think.
+bool has_thinking(const std::string & chat_template) {
+    constexpr std::array SIGNS{"enable_thinking", "reasoning_effort", "<think>", "[THINK]", "<|channel|>analysis"};
+    return std::any_of(SIGNS.begin(), SIGNS.end(),
+                       [&](const char * sign) { return chat_template.find(sign) != std::string::npos; });
+}
+
+// As Ollama: whoever asks for thoughts is told where there are none.
+void require_thinking(const ServedModel & model, const ModelOptions & options) {
+    if (!has_thinking(chat_template_of(gguf::read_model_info(model.path), options)))
+        throw HttpError(400, fmt::format("{} does not support thinking", model.name));
 }
 
 // Messages in OpenAI's form. There, a tool call's arguments are JSON text, and its
@@ -276,21 +308,22 @@ Answer stream(std::shared_ptr<Lines> lines) {
     });
 }
 
-bool ends_use(const Json & request) {
-    const Json keep_alive = request.value("keep_alive", Json());
-    return keep_alive == 0 || keep_alive == "0" || keep_alive == "0s";
+bool is_zero(const std::optional<KeepAlive> & keep_alive) {
+    return keep_alive && keep_alive->time && keep_alive->time->count() == 0;
 }
 
 // An empty request loads the model, or with "keep_alive": 0 unloads it: so Ollama's
 // own client does.
 Answer load_or_unload(ModelPool & pool, const Json & request, bool chat, const StopCheck & should_stop) {
     const std::string name = string_of(request, "model", "");
-    const bool unload = ends_use(request);
+    const auto keep_alive = keep_alive_of(request.value("keep_alive", Json()));
+    const bool unload = is_zero(keep_alive);
     Json answer{{"model", name}, {"created_at", iso_time(Clock::now())}};
     if (unload) {
         pool.unload(name, std::chrono::seconds(30));
     } else {
         pool.use(name, should_stop);
+        if (keep_alive) pool.set_keep_alive(name, keep_alive->time);
     }
     if (chat) {
         answer["message"] = {{"role", "assistant"}, {"content", ""}};
@@ -309,19 +342,24 @@ void unload_if_idle(ModelPool & pool, const std::string & name) {
     }
 }
 
-Handler complete(ModelPool & pool, bool chat) {
-    return [&pool, chat](const Request & request) -> Answer {
+Handler complete(ModelPool & pool, const ModelOptions & options, bool chat) {
+    return [&pool, &options, chat](const Request & request) -> Answer {
         const Clock::time_point asked = Clock::now();
         const Json document = parse_object(request.body);
+        require_supported(document, Dialect::ollama);
+        const auto keep_alive = keep_alive_of(document.value("keep_alive", Json()));
         const bool empty =
             chat ? document.value("messages", Json()).empty() : string_of(document, "prompt", "").empty();
         if (empty) return load_or_unload(pool, document, chat, request.should_stop);
         Lease lease = pool.use(string_of(document, "model", ""), request.should_stop);
         const Clock::time_point loaded = Clock::now();
-        const Json body = chat ? chat_body(document) : generate_body(document, lease->loaded().has_chat_template);
-        auto completion = std::make_shared<Completion>(std::move(lease), request.path, body, request.should_stop);
+        if (keep_alive && !is_zero(keep_alive)) pool.set_keep_alive(lease.name(), keep_alive->time);
+        if (wants_thinking(document)) require_thinking(pool.status(lease.name()).model, options);
+        Json body = chat ? chat_body(document) : generate_body(document, lease->loaded().has_chat_template);
+        auto completion =
+            std::make_shared<Completion>(std::move(lease), request.path, std::move(body), request.should_stop);
         auto lines = std::make_shared<Lines>(std::move(completion), chat, asked, loaded);
-        if (ends_use(document))
+        if (is_zero(keep_alive))
             lines->on_end([&pool, name = string_of(document, "model", "")] { unload_if_idle(pool, name); });
         return bool_of(document, "stream", true) ? stream(std::move(lines)) : json_answer(lines->whole());
     };
@@ -374,7 +412,7 @@ Json running(const ModelPool & pool) {
         const auto & memory = status.loaded->memory;
         entry["size"] = memory.vram().total_bytes() + memory.host().total_bytes();
         entry["size_vram"] = memory.vram().total_bytes();
-        entry["expires_at"] = "0001-01-01T00:00:00Z";  // Ollama's way to say never
+        entry["expires_at"] = status.left ? iso_time(Clock::now() + *status.left) : NEVER;
         entry["context_length"] = status.loaded->n_ctx;
         models.push_back(std::move(entry));
     }
@@ -384,7 +422,7 @@ Json running(const ModelPool & pool) {
 Json capabilities_of(const std::string & chat_template, const ModelOptions & options) {
     Json capabilities = Json::array({"completion"});
     if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
-    if (chat_template.find("enable_thinking") != std::string::npos) capabilities.push_back("thinking");
+    if (has_thinking(chat_template)) capabilities.push_back("thinking");
     if (options.embeddings) capabilities.push_back("embedding");
     return capabilities;
 }
@@ -394,7 +432,7 @@ Json show(const ModelPool & pool, const ModelOptions & options, const Json & req
     if (name.empty()) name = string_of(request, "name", "");
     const ServedModel model = pool.status(name).model;
     const gguf::ModelInfo info = gguf::read_model_info(model.path);
-    const std::string chat_template = options.chat_template.empty() ? info.chat_template : options.chat_template;
+    const std::string chat_template = chat_template_of(info, options);
     return {{"modelfile", "FROM " + model.name},
             {"parameters", ""},
             {"template", chat_template},
@@ -462,8 +500,8 @@ void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & op
     });
     front.post("/api/embed", embeddings(pool));
     front.post("/api/embeddings", embedding(pool));
-    front.post("/api/chat", complete(pool, /*chat=*/true));
-    front.post("/api/generate", complete(pool, /*chat=*/false));
+    front.post("/api/chat", complete(pool, options, /*chat=*/true));
+    front.post("/api/generate", complete(pool, options, /*chat=*/false));
 }
 
 }  // namespace shimmy::serve
