@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "e2e/server_process.h"
+#include "http/raw_requests.h"
 #include "lab/http/http_client.h"
 #include "lab/http/request.h"
 
@@ -71,6 +72,24 @@ TEST(SlowServe, TheOfficialClientsWork) {
     EXPECT_EQ(got["ollamaRunning"], got["models"]);
     EXPECT_EQ(got["ollamaFamily"], "deepseek");
     EXPECT_NE(got["ollamaError"].get<std::string>().find("there is no model 'nobody'"), std::string::npos);
+}
+
+// Node.js' parser says the same of every request, or there is a reason.
+TEST(SlowServe, LlhttpReadsRequestsAsWeDo) {
+    const Json verdicts =
+        Json::parse(output_of({"node", slow_file("llhttp_check.mjs"), node_packages() + "/node_modules",
+                               std::string(SHIMMY_SOURCE_DIR) + "/tests/http/requests.json"}),
+                    nullptr, /*allow_exceptions=*/false);
+    const std::vector<RawRequest> requests = raw_requests(SHIMMY_SOURCE_DIR);
+    ASSERT_EQ(verdicts.size(), requests.size());
+    size_t n_differ = 0;
+    for (size_t i = 0; i < requests.size(); ++i) {
+        const bool accepted = verdicts[i]["error"] == 0 && verdicts[i]["messages"] == requests[i].n_messages;
+        const bool same = accepted == requests[i].accepted;
+        EXPECT_EQ(same, requests[i].differs.empty()) << requests[i].name << ": " << verdicts[i];
+        n_differ += same ? 0 : 1;
+    }
+    EXPECT_LT(n_differ, requests.size() / 8);
 }
 
 TEST(SlowServe, ThePageWorksInABrowser) {

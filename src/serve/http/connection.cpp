@@ -81,6 +81,20 @@ public:
         return end == std::string::npos ? std::string_view() : std::string_view(buffer_).substr(0, end + 4);
     }
     size_t n_buffered() const { return buffer_.size(); }
+    // Before a head, where some clients end a body with one too many (RFC 9112, 2.2).
+    void skip_empty_lines() {
+        while (buffer_.starts_with("\r\n"))
+            buffer_.erase(0, 2);
+    }
+    // A whole address as the target (RFC 9112, 3.2.2) becomes its path, which is what the HTTP library reads.
+    void make_target_relative() {
+        const size_t target = buffer_.find(' ') + 1;
+        const size_t scheme = buffer_.find("://", target);
+        const size_t end = buffer_.find(' ', target);
+        if (buffer_[target] == '/' || scheme == std::string::npos || scheme > end) return;
+        const size_t path = std::min(buffer_.find_first_of("/?#", scheme + 3), end);
+        buffer_.replace(target, path - target, path < end && buffer_[path] == '/' ? "" : "/");
+    }
     // As recv(2).
     ssize_t fill() {
         std::array<char, 16384> bytes;
@@ -124,7 +138,7 @@ public:
 
     const char * buffered_data(size_t & size) const override {
         size = buffer_.size();
-        return buffer_.data();
+        return buffer_.empty() ? nullptr : buffer_.data();  // an address is waited for: the library would ask for ever
     }
     void consume_buffered(size_t size) override { buffer_.erase(0, size); }
 
@@ -182,6 +196,7 @@ template <typename IsEnding>
 HeadState read_head(ConnectionStream & stream, milliseconds idle_limit, const IsEnding & is_ending,
                     std::string & fault) {
     stream.wait_begins();
+    stream.skip_empty_lines();
     Clock::time_point end = Clock::now() + (stream.n_buffered() > 0 ? HEAD_LIMIT : idle_limit);
     while (stream.whole_head().empty()) {
         if (stream.n_buffered() > MAX_HEAD_BYTES) {
@@ -196,6 +211,7 @@ HeadState read_head(ConnectionStream & stream, milliseconds idle_limit, const Is
         }
         const bool first = stream.n_buffered() == 0;
         if (stream.fill() <= 0) return HeadState::over;
+        stream.skip_empty_lines();
         if (first) end = Clock::now() + HEAD_LIMIT;
         if (Clock::now() > end) {
             fault = "the head did not come in time";
@@ -207,6 +223,7 @@ HeadState read_head(ConnectionStream & stream, milliseconds idle_limit, const Is
         return HeadState::refused;
     }
     stream.wait_ends();
+    stream.make_target_relative();
     return HeadState::whole;
 }
 
