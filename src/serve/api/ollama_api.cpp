@@ -4,6 +4,7 @@
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
 #include "serve/api/keep_alive.h"
+#include "serve/api/ollama_request.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
 #include "serve/bounds/members.h"
@@ -38,50 +39,6 @@ int64_t to_ns(const Json & timings, const char * key) {
     return timings.is_object() ? std::llround(number_of(timings, key, 0.0) * NS_PER_MS) : 0;
 }
 
-// "options" of a request, in OpenAI's and llama.cpp's names.
-void set_options(Json & body, const Json & request) {
-    Json options = request.value("options", Json::object());
-    if (options.is_null()) options = Json::object();
-    if (!options.is_object()) throw HttpError(400, "\"options\" must be an object");
-    for (const auto & [ours, theirs] : std::initializer_list<std::pair<const char *, const char *>>{
-             {"temperature", "temperature"},
-             {"top_p", "top_p"},
-             {"top_k", "top_k"},
-             {"min_p", "min_p"},
-             {"seed", "seed"},
-             {"stop", "stop"},
-             {"repeat_penalty", "repeat_penalty"},
-             {"repeat_last_n", "repeat_last_n"},
-             {"presence_penalty", "presence_penalty"},
-             {"frequency_penalty", "frequency_penalty"},
-             {"typical_p", "typical_p"},
-             {"mirostat", "mirostat"},
-             {"mirostat_tau", "mirostat_tau"},
-             {"mirostat_eta", "mirostat_eta"},
-             {"n_keep", "num_keep"},
-             {"max_tokens", "num_predict"},
-         }) {
-        if (options.contains(theirs)) body[ours] = options[theirs];
-    }
-    const Json format = request.value("format", Json());
-    if (format.is_null() || format == "") return;
-    body["response_format"] = format == "json" ? Json{{"type", "json_object"}}
-                                               : Json{{"type", "json_schema"}, {"json_schema", {{"schema", format}}}};
-}
-
-// Whether and how hard the model is to think, as its template takes it.
-void set_thinking(Json & body, const Json & request) {
-    const Json think = request.value("think", Json());
-    if (think.is_null()) return;
-    if (think.is_boolean()) {
-        body["chat_template_kwargs"] = {{"enable_thinking", think}};
-    } else if (think == "low" || think == "medium" || think == "high") {
-        body["reasoning_effort"] = think;
-    } else {
-        throw HttpError(400, "\"think\" must be true, false, \"low\", \"medium\" or \"high\"");
-    }
-}
-
 bool wants_thinking(const Json & request) {
     const Json think = request.value("think", Json());
     return think == true || think.is_string();
@@ -104,51 +61,6 @@ void require_thinking(const ServedModel & model, const ModelOptions & options) {
         throw HttpError(400, fmt::format("{} does not support thinking", model.name));
 }
 
-// Messages in OpenAI's form. There, a tool call's arguments are JSON text, and its
-// answer names it by an id; some templates want nine letters and digits.
-class Messages {
-public:
-    Json converted(Json message) {
-        if (!message.is_object()) throw HttpError(400, "a message must be an object");
-        if (!message.value("images", Json()).empty())
-            throw HttpError(400, "images are not supported: the models here read text");
-        message.erase("images");
-        message.erase("thinking");
-        if (string_of(message, "role", "") == "tool") name_call(message);
-        if (message.contains("tool_calls") && message["tool_calls"].empty()) message.erase("tool_calls");
-        if (!message.contains("tool_calls")) return message;
-        open_.clear();
-        for (Json & call : message["tool_calls"]) {
-            call["type"] = "function";
-            if (string_of(call, "id", "").empty()) call["id"] = fmt::format("call{:05}", n_calls_++);
-            open_.push_back({string_of(call["function"], "name", ""), call["id"].get<std::string>()});
-            Json & arguments = call["function"]["arguments"];
-            if (!arguments.is_string()) arguments = arguments.dump();
-        }
-        return message;
-    }
-
-private:
-    struct Call {
-        std::string name;
-        std::string id;
-    };
-
-    // The call that this answers: the first of its name, or else the first that is
-    // not answered yet.
-    void name_call(Json & message) {
-        if (message.contains("tool_call_id") || open_.empty()) return;
-        const std::string name = string_of(message, "tool_name", string_of(message, "name", ""));
-        auto call = std::find_if(open_.begin(), open_.end(), [&](const Call & one) { return one.name == name; });
-        if (call == open_.end()) call = open_.begin();
-        message["tool_call_id"] = call->id;
-        open_.erase(call);
-    }
-
-    std::vector<Call> open_;
-    int n_calls_ = 0;
-};
-
 Json to_ollama(const Json & calls) {
     Json result = Json::array();
     for (const Json & call : calls) {
@@ -158,39 +70,6 @@ Json to_ollama(const Json & calls) {
                             {"arguments", arguments.is_discarded() ? Json::object() : arguments}}}});
     }
     return result;
-}
-
-Json chat_body(const Json & request) {
-    if (!request.contains("messages") || !request["messages"].is_array())
-        throw HttpError(400, "\"messages\" must be an array");
-    Json body{{"messages", Json::array()}};
-    Messages messages;
-    for (const Json & message : request["messages"])
-        body["messages"].push_back(messages.converted(message));
-    for (const char * key : {"tools", "tool_choice"}) {  // the second is OpenAI's: Ollama has nothing for it
-        if (request.contains(key) && !request[key].is_null()) body[key] = request[key];
-    }
-    set_thinking(body, request);
-    set_options(body, request);
-    return body;
-}
-
-Json generate_body(const Json & request, bool has_chat_template) {
-    const std::string prompt = string_of(request, "prompt", "");
-    const std::string system = string_of(request, "system", "");
-    if (!request.value("images", Json()).empty())
-        throw HttpError(400, "images are not supported: the models here read text");
-    Json body;
-    if (bool_of(request, "raw", false) || !has_chat_template) {
-        body["prompt"] = prompt;
-    } else {
-        body["messages"] = Json::array();
-        if (!system.empty()) body["messages"].push_back({{"role", "system"}, {"content", system}});
-        body["messages"].push_back({{"role", "user"}, {"content", prompt}});
-        set_thinking(body, request);
-    }
-    set_options(body, request);
-    return body;
 }
 
 // A completion written as Ollama's lines: one object per piece, the last with "done"
@@ -355,7 +234,7 @@ Handler complete(ModelPool & pool, const ModelOptions & options, bool chat) {
         const Clock::time_point loaded = Clock::now();
         if (keep_alive && !is_zero(keep_alive)) pool.set_keep_alive(lease.name(), keep_alive->time);
         if (wants_thinking(document)) require_thinking(pool.status(lease.name()).model, options);
-        Json body = chat ? chat_body(document) : generate_body(document, lease->loaded().has_chat_template);
+        Json body = chat ? openai_chat(document) : openai_generate(document, lease->loaded().has_chat_template);
         auto completion =
             std::make_shared<Completion>(std::move(lease), request.path, std::move(body), request.should_stop);
         auto lines = std::make_shared<Lines>(std::move(completion), chat, asked, loaded);

@@ -46,8 +46,11 @@ public:
     // Ends them all, whatever their clients do. They are closed by their own threads.
     void cut_off();
 
-private:
+protected:
+    // All of one connection, until it is closed.
     bool process_and_close_socket(socket_t socket) override;
+
+private:
     bool process(Connection & connection);
     bool make_room(const std::string & ip);
     Connection * most_dispensable(const std::string & ip) const;
