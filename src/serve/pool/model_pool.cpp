@@ -169,7 +169,8 @@ Lease ModelPool::use(const std::string & name, const StopCheck & should_stop) {
     std::unique_lock lock(mutex_);
     notice_deaths();
     Entry & entry = find(name);
-    while (!changed_.wait_for(lock, LOOK_INTERVAL, [&] { return entry.state != ModelState::loading; })) {
+    const auto is_free = [&] { return entry.state != ModelState::loading && !entry.makes_room; };
+    while (!changed_.wait_for(lock, LOOK_INTERVAL, is_free)) {
         if (should_stop() == Stop::client_gone) throw ClientGone();
         if (stopping_ || should_stop() == Stop::shutting_down) throw HttpError(503, "the server is shutting down");
     }
@@ -244,14 +245,23 @@ std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::
 }
 
 // Waits for one to become idle where all are in use. False if none is loaded.
+// Of those that nobody uses, if there are any: `idle`. Null if there is none.
+ModelPool::Entry * ModelPool::least_recently_used(bool idle) const {
+    Entry * oldest = nullptr;
+    for (const auto & entry : entries_) {
+        if (entry->state != ModelState::ready || (idle && entry->n_leases > 0)) continue;
+        if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
+    }
+    return oldest;
+}
+
 bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) {
+    Entry * waits_for = nullptr;
     while (n_loaded() > 0) {
-        Entry * oldest = nullptr;
-        for (const auto & entry : entries_) {
-            if (entry->state != ModelState::ready || entry->n_leases > 0) continue;
-            if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
-        }
+        Entry * oldest = least_recently_used(/*idle=*/true);
         if (oldest == nullptr) {
+            if (waits_for == nullptr) waits_for = least_recently_used(/*idle=*/false);
+            waits_for->makes_room = true;
             changed_.wait_for(lock, std::chrono::milliseconds(100));
             if (stopping_) throw HttpError(503, "the server is shutting down");
             notice_deaths();
@@ -263,8 +273,12 @@ bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) 
         lock.unlock();
         process.reset();
         lock.lock();
+        for (const auto & entry : entries_)
+            entry->makes_room = false;
+        changed_.notify_all();
         return true;
     }
+    if (waits_for != nullptr) waits_for->makes_room = false;
     return false;
 }
 

@@ -1,6 +1,7 @@
 // The models that requests can name, and those of them that are loaded. A model is loaded when it is first asked for;
-// where memory is short, the least recently used goes. One whose process died is loaded again when it is next asked
-// for.
+// where memory is short, the least recently used goes, and where all are in use, it gets no new requests until it has
+// gone: a model that is asked for without a pause keeps no other one out. One whose process died is loaded again when
+// it is next asked for.
 #pragma once
 
 #include "serve/http/request.h"
@@ -102,6 +103,7 @@ private:
         std::shared_ptr<ModelProcess> process;
         BackOff back_off;
         int n_leases = 0;
+        bool makes_room = false;  // for another model, as soon as those that use it are done; new requests wait
         uint64_t n_loads = 0;
         std::chrono::steady_clock::time_point last_used;
         std::optional<std::chrono::milliseconds> keep_alive;
@@ -114,6 +116,7 @@ private:
     void require_hope(const Entry & entry) const;
     void load(std::unique_lock<std::mutex> & lock, Entry & entry);
     std::shared_ptr<ModelProcess> load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry);
+    Entry * least_recently_used(bool idle) const;
     bool unload_least_recently_used(std::unique_lock<std::mutex> & lock);
     size_t n_loaded() const;
     ModelStatus status_of(const Entry & entry) const;
