@@ -130,6 +130,7 @@ TEST(Documents, ComeBackAsTheyWere) {
     options.load.n_ctx = 77;
     options.load.warm_up = false;
     options.backends = {"vulkan", "off", "4096", "a:1"};
+    options.expert_trace = "/t.csv";
     options.stall_limit = seconds(5);
     const Json document = Json::parse(wire::to_json("name", options).dump());
     const ModelOptions back = wire::options_from(document);
@@ -140,6 +141,7 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_EQ(back.backends.moe_cache, "4096");
     EXPECT_EQ(back.backends.rpc_servers, "a:1");
     EXPECT_EQ(back.stall_limit, seconds(5));
+    EXPECT_EQ(back.expert_trace, "/t.csv");
     EXPECT_EQ(wire::name_from(document), "name");
 
     Loaded loaded;

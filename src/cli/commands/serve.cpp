@@ -47,6 +47,7 @@ struct Options {
     std::string pooling;
     std::string chat_template_file;
     engine::LoadOptions load;
+    std::string expert_trace;
 };
 
 // The first line of the file.
@@ -180,6 +181,9 @@ int run_serve(const Options & options, const Globals & globals) {
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     set_models(server, options, globals);
+    if (!options.expert_trace.empty() && options.models.size() != 1)
+        fail_usage("--expert-trace: needs one --model, since a file holds the trace of one");
+    server.model.expert_trace = options.expert_trace;
     // A cache takes what is free, which the next model would need.
     if (globals.moe_cache == "auto" && server.models.size() > 1 && server.max_loaded != 1)
         server.model.backends.moe_cache = "off";
@@ -205,6 +209,12 @@ void add_model_options(CLI::App & command, Options & options) {
         ->type_name("mean|cls|last|none")
         ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
         ->needs(embeddings);
+    command
+        .add_option(
+            "--expert-trace", options.expert_trace,
+            "write which experts every token chooses, as CSV for `shimmy plan --trace`; begins anew whenever the "
+            "model is loaded (needs libggml-moe)")
+        ->type_name("FILE");
     command
         .add_option("--chat-template-file", options.chat_template_file,
                     "chat template (Jinja) to use instead of the model's")

@@ -139,6 +139,7 @@ Json to_json(const std::string & name, const ModelOptions & options) {
             {"embeddings", options.embeddings},
             {"pooling", options.pooling},
             {"chat_template", options.chat_template},
+            {"expert_trace", options.expert_trace},
             {"verbosity", options.verbosity},
             {"stall_limit_s", options.stall_limit.count()}};
 }
@@ -157,6 +158,7 @@ ModelOptions options_from(const Json & document) {
     document.at("embeddings").get_to(options.embeddings);
     document.at("pooling").get_to(options.pooling);
     document.at("chat_template").get_to(options.chat_template);
+    document.at("expert_trace").get_to(options.expert_trace);
     document.at("verbosity").get_to(options.verbosity);
     options.stall_limit = std::chrono::seconds(document.at("stall_limit_s").get<int64_t>());
     return options;

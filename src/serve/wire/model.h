@@ -41,6 +41,7 @@ struct ModelOptions {
     bool embeddings = false;    // for /v1/embeddings
     std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
     std::string chat_template;  // Jinja; empty: the model's own
+    std::string expert_trace;   // file for the router's choices, or empty
     int verbosity = 0;          // of llama.cpp's log, as in engine/load/log.h
     std::chrono::seconds stall_limit{30};  // a process without progress for so long is ended
 };

@@ -138,6 +138,7 @@ void HostedModel::load() {
     loaded_.n_ctx = llama_n_ctx(context) / options_.load.n_parallel;
     loaded_.has_chat_template = !options_.chat_template.empty() || llama_model_chat_template(model, nullptr) != nullptr;
     if (options_.load.warm_up) engine::open_expert_cache(context);
+    if (!options_.expert_trace.empty()) engine::trace_experts(options_.expert_trace);
     loaded_.memory = engine::read_memory(context);
     vocab_ = llama_model_get_vocab(model);
     const std::vector<engine::TensorPlacement> tensors = engine::read_tensors(model);
