@@ -10,8 +10,17 @@ namespace moe {
 
 namespace {
 
-constexpr int kKeptGraphs = 32;  // of one token: more slots than any router uses
-constexpr int kNodes = 16;       // of an expert FFN: three products, three biases, an activation, and its inputs
+constexpr int kExactRows = 8;  // larger batches are filled up to a power of two, so that few graphs serve all
+constexpr int kNodes = 16;     // of an expert FFN: three products, three biases, an activation, and its inputs
+
+int filled_up(int tokens) {
+    if (tokens <= kExactRows) return tokens;
+    int n = kExactRows;
+    while (n < tokens) {
+        n *= 2;
+    }
+    return n;
+}
 
 size_t row_bytes(ggml_type type, int64_t columns, int64_t rows) {
     return ggml_row_size(type, columns) * size_t(rows);
@@ -78,12 +87,11 @@ void Bank::Graph::build(const Bank & b, int n_used, int n_tokens) {
 }
 
 Bank::Bank(ggml_backend_dev_t device, const FfnShape & shape, int slots)
-    : device_(device), shape_(shape), slots_(slots), single_(kKeptGraphs + 1) {}
+    : device_(device), shape_(shape), slots_(slots) {}
 
 Bank::~Bank() {
     if (backend_ != nullptr) ggml_backend_synchronize(backend_);
-    single_.clear();
-    batch_.reset();
+    graphs_.clear();
     ggml_backend_buffer_free(pinned_);
     ggml_backend_buffer_free(buffer_);
     ggml_free(weights_);
@@ -152,23 +160,21 @@ void Bank::load(int slot, const FfnWeights & w, int expert) {
 }
 
 Bank::Graph * Bank::graph(int used, int tokens) {
-    std::unique_ptr<Graph> & g = tokens == 1 && used <= kKeptGraphs ? single_[size_t(used)] : batch_;
-    if (g == nullptr) g = std::make_unique<Graph>(ggml_backend_dev_buffer_type(device_));
-    if (g->used == used && g->tokens == tokens) return g.get();
+    std::unique_ptr<Graph> & g = graphs_[{used, tokens}];
+    if (g != nullptr) return g.get();
+    g = std::make_unique<Graph>(ggml_backend_dev_buffer_type(device_));
     g->build(*this, used, tokens);
-    const size_t before = ggml_gallocr_get_buffer_size(g->memory, 0);
     if (!g->allocate()) {
-        bytes_ -= before;
         g.reset();
         return nullptr;
     }
-    bytes_ += ggml_gallocr_get_buffer_size(g->memory, 0) - before;
+    bytes_ += ggml_gallocr_get_buffer_size(g->memory, 0);
     return g.get();
 }
 
 float * Bank::input(int used, int tokens) {
-    const size_t rows = size_t(tokens) * size_t(used);
-    const size_t floats = size_t(tokens) * size_t(shape_.n_embd) + rows + rows * size_t(shape_.n_out);
+    const size_t n = size_t(filled_up(tokens)), rows = n * size_t(used);
+    const size_t floats = n * size_t(shape_.n_embd) + rows + rows * size_t(shape_.n_out);
     if (floats > staged_) {
         ggml_backend_buffer_free(pinned_);
         const ggml_backend_buffer_type_t type = ggml_backend_dev_host_buffer_type(device_);
@@ -184,18 +190,25 @@ float * Bank::staged() {
 }
 
 bool Bank::start(const int32_t * slots, int used, int tokens) {
-    Graph * g = graph(used, tokens);
+    const int n = filled_up(tokens);
+    Graph * g = graph(used, n);
     if (g == nullptr) return false;
-    const size_t rows = size_t(tokens) * size_t(used), in = size_t(tokens) * size_t(shape_.n_embd);
+    const size_t rows = size_t(n) * size_t(used), in = size_t(n) * size_t(shape_.n_embd);
     float *x = staged(), *ids = x + in, *out = ids + rows;
-    std::memcpy(ids, slots, rows * sizeof(int32_t));
+    const size_t wanted = size_t(tokens) * size_t(used);
+    std::memcpy(ids, slots, wanted * sizeof(int32_t));
+    for (size_t i = wanted; i < rows; ++i) {
+        std::memcpy(ids + i, slots, sizeof(int32_t));  // nobody reads these rows
+    }
+    std::memset(x + size_t(tokens) * size_t(shape_.n_embd), 0,
+                size_t(n - tokens) * size_t(shape_.n_embd) * sizeof(float));
     ggml_backend_tensor_set_async(backend_, g->x, x, 0, in * sizeof(float));
     ggml_backend_tensor_set_async(backend_, g->ids, ids, 0, rows * sizeof(int32_t));
     if (ggml_backend_graph_compute_async(backend_, g->nodes) != GGML_STATUS_SUCCESS) {
         ggml_backend_synchronize(backend_);
         return false;
     }
-    ggml_backend_tensor_get_async(backend_, g->out, out, 0, rows * size_t(shape_.n_out) * sizeof(float));
+    ggml_backend_tensor_get_async(backend_, g->out, out, 0, wanted * size_t(shape_.n_out) * sizeof(float));
     result_ = out;
     return true;
 }

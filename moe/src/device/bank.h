@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ggml-backend.h"
@@ -74,8 +76,8 @@ private:
     ggml_backend_buffer_t buffer_ = nullptr;
     ggml_tensor *gate_ = nullptr, *up_ = nullptr, *down_ = nullptr;
     ggml_tensor *gate_bias_ = nullptr, *up_bias_ = nullptr, *down_bias_ = nullptr;
-    std::vector<std::unique_ptr<Graph>> single_;  // by slots of one token: kept, so that the device can keep its plan
-    std::unique_ptr<Graph> batch_;                // of the last batch
+    // Kept, so that the device can keep what it prepared for them, and no memory is freed between them.
+    std::map<std::pair<int, int>, std::unique_ptr<Graph>> graphs_;  // by slots of a token, and tokens
     // Input rows, slots and output rows, one after another, in memory that the device reads without a copy of its own
     // if it offers such.
     ggml_backend_buffer_t pinned_ = nullptr;
