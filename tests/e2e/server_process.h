@@ -45,8 +45,9 @@ public:
 
 private:
     static std::vector<std::string> command(const std::vector<std::string> & args) {
-        std::vector<std::string> argv{SHIMMY_PROGRAM, "serve", "--device", "cpu", "--json"};
-        for (const auto & [option, value] : {std::pair{"--ctx", "512"}, std::pair{"--bind", "127.0.0.1:0"}}) {
+        std::vector<std::string> argv{SHIMMY_PROGRAM, "serve", "--json"};
+        for (const auto & [option, value] :
+             {std::pair{"--device", "cpu"}, std::pair{"--ctx", "512"}, std::pair{"--bind", "127.0.0.1:0"}}) {
             if (std::find(args.begin(), args.end(), option) == args.end()) argv.insert(argv.end(), {option, value});
         }
         argv.insert(argv.end(), args.begin(), args.end());
