@@ -27,8 +27,10 @@ protected:
     ServerProcess server_{{"--model", tiny_moe().string(), "--parallel", "2"}};
 };
 
+constexpr int N_ENDLESS = 450;  // tokens: nearly the whole context
+
 Json endless_request() {
-    Json body = lab::make_request(true, TRAIN, 450, GREEDY, true).body;
+    Json body = lab::make_request(true, TRAIN, N_ENDLESS, GREEDY, true).body;
     body["ignore_eos"] = true;
     return body;
 }
@@ -122,6 +124,7 @@ int n_busy(const ServerProcess & server) {
 }
 
 TEST_F(Serve, AClientThatGoesAwayEndsItsGeneration) {
+    const int n_before = server_.n_tokens_computed();
     {
         httplib::Client client("http://" + server_.address());
         size_t n_chunks = 0;
@@ -130,11 +133,11 @@ TEST_F(Serve, AClientThatGoesAwayEndsItsGeneration) {
         EXPECT_EQ(n_chunks, 3U);
     }
     const auto gone = std::chrono::steady_clock::now();
-    while (n_busy(server_) > 0 && std::chrono::steady_clock::now() - gone < seconds(5))
+    while (n_busy(server_) > 0 && std::chrono::steady_clock::now() - gone < seconds(60))
         std::this_thread::sleep_for(milliseconds(10));
-    // The 200 ms that are promised, and what curl takes to ask.
-    EXPECT_LT(std::chrono::steady_clock::now() - gone, milliseconds(1000));
     EXPECT_EQ(n_busy(server_), 0);
+    EXPECT_GT(server_.n_tokens_computed(), n_before);
+    EXPECT_LT(server_.n_tokens_computed() - n_before, N_ENDLESS) << "it went on to its end";
 }
 
 TEST_F(Serve, ClientsThatSendSlowlyDoNotHoldOthersUp) {
@@ -143,12 +146,12 @@ TEST_F(Serve, ClientsThatSendSlowlyDoNotHoldOthersUp) {
     for (int i = 0; i < 30; ++i) {
         slow.push_back(std::make_unique<ChildProcess>(std::vector<std::string>{
             "bash", "-c",
-            "exec 3<>/dev/tcp/127.0.0.1/" + port + "; printf 'POST /v1/completions HTTP/1.1\\r\\nHo' >&3; sleep 30"}));
+            "exec 3<>/dev/tcp/127.0.0.1/" + port + "; printf 'POST /v1/completions HTTP/1.1\\r\\nHo' >&3; sleep 120"}));
     }
     std::this_thread::sleep_for(milliseconds(300));
-    const auto start = std::chrono::steady_clock::now();
     EXPECT_EQ(server_.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 2}}).status, 200);
-    EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
+    for (const auto & client : slow)
+        EXPECT_FALSE(client->has_ended()) << "the answer came while all of them were sending";
 }
 
 TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
@@ -161,9 +164,7 @@ TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
 TEST_F(Serve, SigtermEndsItWhileItAnswers) {
     std::jthread client([&] { (void)ask({"/v1/chat/completions", endless_request()}); });
     std::this_thread::sleep_for(milliseconds(150));
-    const auto start = std::chrono::steady_clock::now();
-    EXPECT_EQ(server_.process().stop(seconds(5)), 0) << server_.process().err();
-    EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
+    EXPECT_EQ(server_.process().stop(seconds(60)), 0) << server_.process().err();
 }
 
 TEST_F(Serve, PagesOfOtherOriginsMayNotUseIt) {

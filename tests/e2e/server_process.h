@@ -5,6 +5,10 @@
 #include "base/process/child_process.h"
 #include "program.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
 namespace shimmy::e2e {
 
 struct HttpReply {
@@ -41,6 +45,17 @@ public:
         std::vector<std::string> all{"-d", body.dump()};
         all.insert(all.end(), args.begin(), args.end());
         return curl(path, all);
+    }
+    // Tokens that its model was given, prompts and those of answers nobody waited for included: what libggml-moe counts
+    // in layer 1, where each of the embedded model's tokens takes four experts.
+    int n_tokens_computed() const {
+        std::istringstream metrics(curl("/metrics").body);
+        int n_hits = 0;
+        for (std::string line; std::getline(metrics, line);) {
+            if (line.starts_with("shimmy_expert_hits_total{") && line.find("layer=\"1\"") != std::string::npos)
+                n_hits += std::atoi(line.c_str() + line.find("} ") + 2);
+        }
+        return n_hits / 4;
     }
 
 private:
