@@ -74,6 +74,7 @@ void ResponseForm::complete_event(json & event, bool cut_off) {
     if (data.contains("response")) complete_whole(data["response"], cut_off && type == "response.completed");
     if (data.contains("item_id")) data["output_index"] = index_of(data.at("item_id").get<std::string>());
     if (data.contains("item")) data["output_index"] = index_of(json_value(data.at("item"), "id", std::string()));
+    if (type == "response.content_part.added") set_default(data["part"], "annotations", json::array());
     const bool text = type.starts_with("response.output_text.");
     if (text) set_default(data, "logprobs", json::array());
     if (text || type.starts_with("response.content_part.") || type.starts_with("response.reasoning_text."))
