@@ -37,6 +37,41 @@ std::vector<Json> events_of(const std::string & body) {
     return events;
 }
 
+// Behind a proxy that serves it under a path of its own, an address from the root would be somebody else's.
+TEST(ServePage, AsksForNothingFromTheRoot) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const std::string page = server.curl("/").body;
+    size_t n = 0;
+    for (const char * path : {"v1/chat/completions", "api/models", "v1/moe"}) {
+        for (size_t at = 0; (at = page.find(path, at)) != std::string::npos; ++at) {
+            EXPECT_TRUE(page[at - 1] == '\'' || page[at - 1] == '"' || page[at - 1] == '`')
+                << page.substr(at - std::min<size_t>(at, 40), 80);
+            ++n;
+        }
+    }
+    EXPECT_GE(n, 3U);
+    EXPECT_EQ(page.find("href=\"/"), std::string::npos);
+    EXPECT_EQ(page.find("src=\"/"), std::string::npos);
+}
+
+// Behind others that take longer than a second together: a stream begins before it has anything to say.
+TEST(ServeQueue, AStreamThatWaitsBeginsWithAComment) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json busy{{"prompt", "a"}, {"max_tokens", 450}, {"ignore_eos", true}};
+    std::vector<std::jthread> others;
+    for (int i = 0; i < 8; ++i)
+        others.emplace_back([&] { EXPECT_EQ(server.post("/v1/completions", busy).status, 200); });
+    const auto n_waiting = [&] {
+        return server.curl("/api/models/tiny-moe-f16/status").json()["n_requests"].get<int>();
+    };
+    while (n_waiting() < 8)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const std::string body =
+        server.post("/v1/completions", {{"prompt", "b"}, {"max_tokens", 2}, {"stream", true}}).body;
+    EXPECT_TRUE(body.starts_with(":\n\n")) << body;
+    EXPECT_TRUE(body.ends_with("data: [DONE]\n\n")) << body;
+}
+
 class ServeMeaning : public ::testing::Test {
 protected:
     std::string ollama(const std::string & path) const {
@@ -170,6 +205,33 @@ TEST_F(ServeMeaning, ATemplateWithoutToolsIsSaidSo) {
     EXPECT_EQ(status(CHAT, chat({{"tools", tools}, {"tool_choice", "none"}})), 200);
     EXPECT_EQ(status("/v1/messages", chat({{"tools", Json::array({{{"name", "f"}}})}})), 400);
     EXPECT_EQ(status(CHAT, chat({{"tool_choice", "required"}})), 400) << "of which tools?";
+}
+
+// Some clients read no calls from the line that ends an answer.
+TEST(ServeToolChoice, OllamasCallsStandBeforeTheLastLine) {
+    ServerProcess server({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--chat-template-file",
+                          TEMPLATE_OF("mistralai-Mistral-Nemo-Instruct-2407")});
+    const Json schema{
+        {"type", "object"}, {"properties", {{"city", {{"enum", {"Berlin", "Paris"}}}}}}, {"required", {"city"}}};
+    const Json tool{{"type", "function"}, {"function", {{"name", "get_weather"}, {"parameters", schema}}}};
+    const std::string body = server
+                                 .post("http://" + server.started()["ollama_address"].get<std::string>() + "/api/chat",
+                                       {{"messages", Json::array({{{"role", "user"}, {"content", "a"}}})},
+                                        {"tools", Json::array({tool})},
+                                        {"tool_choice", "required"},
+                                        {"options", {{"temperature", 0}, {"num_predict", 150}}}})
+                                 .body;
+    std::istringstream lines(body);
+    bool called = false;
+    for (std::string line; std::getline(lines, line);) {
+        const Json part = Json::parse(line);
+        if (!part["message"].contains("tool_calls")) continue;
+        EXPECT_EQ(part["done"], false) << line;
+        EXPECT_EQ(part["message"]["tool_calls"][0]["function"]["name"], "get_weather") << line;
+        EXPECT_TRUE(part["message"]["tool_calls"][0]["function"]["arguments"].is_object()) << line;
+        called = true;
+    }
+    EXPECT_TRUE(called) << body;
 }
 
 // With templates of several kinds: marks around calls, a call that is bare JSON, one that follows what was thought.
