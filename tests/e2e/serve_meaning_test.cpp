@@ -4,6 +4,8 @@
 #include "server_process.h"
 #include "temp_dir.h"
 
+#include <httplib.h>
+
 #include <fstream>
 #include <map>
 #include <regex>
@@ -57,17 +59,20 @@ TEST(ServePage, AsksForNothingFromTheRoot) {
 // Behind others that take longer than a second together: a stream begins before it has anything to say.
 TEST(ServeQueue, AStreamThatWaitsBeginsWithAComment) {
     ServerProcess server({"--model", tiny_moe().string()});
-    const Json busy{{"prompt", "a"}, {"max_tokens", 450}, {"ignore_eos", true}};
+    const auto complete = [&](const Json & body) {
+        httplib::Client client("http://" + server.address());
+        client.set_read_timeout(std::chrono::minutes(5));
+        const auto result = client.Post("/v1/completions", body.dump(), "application/json");
+        return result && result->status == 200 ? result->body : std::string();
+    };
     std::vector<std::jthread> others;
     for (int i = 0; i < 8; ++i)
-        others.emplace_back([&] { EXPECT_EQ(server.post("/v1/completions", busy).status, 200); });
-    const auto n_waiting = [&] {
-        return server.curl("/api/models/tiny-moe-f16/status").json()["n_requests"].get<int>();
-    };
-    while (n_waiting() < 8)
+        others.emplace_back([&] {
+            EXPECT_NE(complete({{"prompt", "a"}, {"max_tokens", 450}, {"ignore_eos", true}}), "");
+        });
+    while (server.curl("/api/models/tiny-moe-f16/status").json()["n_requests"] < 8)
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    const std::string body =
-        server.post("/v1/completions", {{"prompt", "b"}, {"max_tokens", 2}, {"stream", true}}).body;
+    const std::string body = complete({{"prompt", "b"}, {"max_tokens", 2}, {"stream", true}});
     EXPECT_TRUE(body.starts_with(":\n\n")) << body;
     EXPECT_TRUE(body.ends_with("data: [DONE]\n\n")) << body;
 }
@@ -109,6 +114,80 @@ TEST_F(ServeMeaning, WhatCannotBeKeptIsRefusedByEveryApi) {
     const HttpReply reply = server_.post("/v1/responses", {{"input", "a"}, {"prompt", {{"id", "x"}}}});
     EXPECT_EQ(reply.status, 400);
     EXPECT_NE(reply.body.find("\\\"prompt\\\" is not supported"), std::string::npos) << reply.body;
+}
+
+// Clients of typed languages send null for what was not set.
+TEST_F(ServeMeaning, NullIsAsIfItWereNotThere) {
+    const std::vector<std::pair<std::string, std::vector<const char *>>> members{
+        {CHAT,
+         {"tools",
+          "tool_choice",
+          "stop",
+          "response_format",
+          "temperature",
+          "stream",
+          "n",
+          "logit_bias",
+          "seed",
+          "logprobs",
+          "top_logprobs",
+          "stream_options",
+          "reasoning_effort",
+          "reasoning_format",
+          "grammar",
+          "json_schema",
+          "parallel_tool_calls",
+          "chat_template_kwargs",
+          "modalities",
+          "id_slot"}},
+        {"/v1/responses",
+         {"tools", "tool_choice", "text", "reasoning", "instructions", "stream", "previous_response_id", "background",
+          "conversation", "include", "top_logprobs", "temperature", "metadata", "prompt"}},
+        {"/v1/messages",
+         {"tools", "tool_choice", "system", "stop_sequences", "thinking", "metadata", "stream", "temperature", "top_k",
+          "output_config", "container", "mcp_servers"}},
+        {"/v1/completions", {"stop", "echo", "suffix", "best_of", "logprobs", "n", "stream", "seed", "logit_bias"}},
+        {"/api/generate", {"messages", "system", "stop", "seed", "temperature", "top_k", "model"}},
+        {"/v1/chat/completions/input_tokens", {"tools", "tool_choice", "reasoning_format"}},
+        {"/v1/responses/input_tokens", {"tools", "text", "reasoning"}},
+    };
+    for (const auto & [path, keys] : members) {
+        Json body = chat({{"max_tokens", 1}, {"max_output_tokens", 1}});
+        if (path.find("responses") != std::string::npos) body["input"] = "a";
+        if (path == "/v1/completions" || path == "/api/generate") {
+            body["prompt"] = "a";
+            body.erase("messages");
+        }
+        for (const char * key : keys) {
+            Json with_null = body;
+            with_null[key] = nullptr;
+            EXPECT_EQ(status(path, with_null), 200) << path << " " << key;
+        }
+    }
+    const Json messages =
+        Json::array({{{"role", "user"}, {"content", "a"}, {"name", nullptr}},
+                     {{"role", "assistant"}, {"content", "b"}, {"tool_calls", nullptr}, {"refusal", nullptr}},
+                     {{"role", "user"}, {"content", "c"}}});
+    EXPECT_EQ(status(CHAT, {{"messages", messages}, {"max_tokens", 1}}), 200);
+}
+
+// As OpenAI's client gives back what it got: whole items, thoughts without their text.
+TEST_F(ServeMeaning, ItemsOfEarlierResponsesMayBeSentBack) {
+    const Json answer{
+        {"type", "message"},
+        {"id", "msg_1"},
+        {"role", "assistant"},
+        {"status", "completed"},
+        {"content", Json::array({{{"type", "output_text"}, {"text", "b"}, {"annotations", Json::array()}}})}};
+    for (const Json & thought :
+         {Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}},
+          Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}, {"content", nullptr}},
+          Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}, {"content", Json::array()}}}) {
+        const Json input =
+            Json::array({{{"role", "user"}, {"content", "a"}}, thought, answer, {{"role", "user"}, {"content", "c"}}});
+        EXPECT_EQ(status("/v1/responses", {{"input", input}, {"max_output_tokens", 2}}), 200) << thought;
+        EXPECT_EQ(status("/v1/responses/input_tokens", {{"input", input}}), 200) << thought;
+    }
 }
 
 TEST_F(ServeMeaning, AnthropicsFormatIsKept) {
@@ -362,7 +441,8 @@ TEST(ServeLogOfPrompts, NeverHoldsAnyOfThem) {
     for (const Json & system :
          {Json("x-anthropic-billing-header: cch=abc;SECRET"), Json("x-anthropic-billing-header: cch=SECRET"),
           Json::array({{{"type", "text"}, {"text", "x-anthropic-billing-header: x cch=;SECRET"}}})})
-        EXPECT_EQ(server.post("/v1/messages", chat({{"max_tokens", 1}, {"system", system}})).status, 200);
+        for (const char * path : {"/v1/messages", "/v1/messages/count_tokens"})
+            EXPECT_EQ(server.post(path, chat({{"max_tokens", 1}, {"system", system}})).status, 200);
     EXPECT_EQ(server.process().stop(std::chrono::seconds(10)), 0);
     EXPECT_EQ(server.process().err().find("SECRET"), std::string::npos) << server.process().err();
 }

@@ -26,15 +26,25 @@ void set_format(json & request) {
     }
 }
 
+// What a model thought, kept by the service that gave it: clients send it back without its text.
+bool is_empty_reasoning(const json & item) {
+    if (!item.is_object() || json_value(item, "type", std::string()) != "reasoning") return false;
+    const json content = json_value(item, "content", json());
+    return !content.is_array() || content.empty();
+}
+
 }  // namespace
 
 json readable_response_request(json request) {
     set_format(request);
     if (!request.contains("input") || !request.at("input").is_array()) return request;
+    json items = json::array();
     for (json & item : request.at("input")) {
         const bool answer = item.is_object() && json_value(item, "role", std::string()) == "assistant";
         if (answer) set_default(item, "type", "message");
+        if (!is_empty_reasoning(item)) items.push_back(item);
     }
+    request["input"] = items;
     return request;
 }
 
