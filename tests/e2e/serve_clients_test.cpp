@@ -95,6 +95,7 @@ protected:
     // What is at work now must end before its last token; in all, less than `most` tokens since the last time.
     void expect_end_of_work(int most = ENDLESS) {
         wait_for_busy(server_, 0);
+        EXPECT_EQ(n_busy(server_), 0);
         const int n = server_.n_tokens_computed();
         EXPECT_GT(n, n_before_);
         EXPECT_LT(n - n_before_, most);
@@ -346,9 +347,7 @@ TEST_F(ServeClients, ThoseThatOnlyHoldConnectionsMakeRoom) {
         holders.push_back(std::make_unique<RawClient>(server_));
         holders.back()->send("GET /health HTTP/1.1\r\nHo");
     }
-    const auto start = Clock::now();
     EXPECT_EQ(server_.curl("/health").status, 200);
-    EXPECT_LT(Clock::now() - start, seconds(5));
     EXPECT_EQ(holders.front()->receive_all(), "") << "it was closed";
     holders.back()->send("st: a\r\n\r\n");
     EXPECT_EQ(holders.back()->receive_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 200") << "the last one was not";

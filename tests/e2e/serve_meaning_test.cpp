@@ -4,6 +4,8 @@
 #include "server_process.h"
 #include "temp_dir.h"
 
+#include <httplib.h>
+
 #include <fstream>
 #include <map>
 #include <regex>
@@ -35,6 +37,48 @@ std::vector<Json> events_of(const std::string & body) {
         if (line.starts_with("data: {")) events.push_back(Json::parse(line.substr(6)));
     }
     return events;
+}
+
+// Behind a proxy that serves it under a path of its own, an address from the root would be somebody else's.
+TEST(ServePage, AsksForNothingFromTheRoot) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const std::string page = server.curl("/").body;
+    size_t n = 0;
+    for (const char * path : {"v1/chat/completions", "api/models", "v1/moe"}) {
+        for (size_t at = 0; (at = page.find(path, at)) != std::string::npos; ++at) {
+            EXPECT_TRUE(page[at - 1] == '\'' || page[at - 1] == '"' || page[at - 1] == '`')
+                << page.substr(at - std::min<size_t>(at, 40), 80);
+            ++n;
+        }
+    }
+    EXPECT_GE(n, 3U);
+    EXPECT_EQ(page.find("href=\"/"), std::string::npos);
+    EXPECT_EQ(page.find("src=\"/"), std::string::npos);
+}
+
+// Behind others that take longer than a second together: a stream begins before it has anything to say.
+TEST(ServeQueue, AStreamThatWaitsBeginsWithAComment) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const auto complete = [&](const Json & body) {
+        httplib::Client client("http://" + server.address());
+        client.set_read_timeout(std::chrono::minutes(5));
+        const auto result = client.Post("/v1/completions", body.dump(), "application/json");
+        return result && result->status == 200 ? result->body : std::string();
+    };
+    std::vector<std::jthread> others;
+    for (int i = 0; i < 12; ++i)
+        others.emplace_back([&] {
+            EXPECT_NE(complete({{"prompt", "a"}, {"max_tokens", 450}, {"ignore_eos", true}}), "");
+        });
+    const auto n_waiting = [&] {
+        return server.curl("/api/models/tiny-moe-f16/status").json()["n_requests"].get<int>();
+    };
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+         n_waiting() < 6 && std::chrono::steady_clock::now() < end;)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const std::string body = complete({{"prompt", "b"}, {"max_tokens", 2}, {"stream", true}});
+    EXPECT_TRUE(body.starts_with(":\n\n")) << body;
+    EXPECT_TRUE(body.ends_with("data: [DONE]\n\n")) << body;
 }
 
 class ServeMeaning : public ::testing::Test {
@@ -74,6 +118,80 @@ TEST_F(ServeMeaning, WhatCannotBeKeptIsRefusedByEveryApi) {
     const HttpReply reply = server_.post("/v1/responses", {{"input", "a"}, {"prompt", {{"id", "x"}}}});
     EXPECT_EQ(reply.status, 400);
     EXPECT_NE(reply.body.find("\\\"prompt\\\" is not supported"), std::string::npos) << reply.body;
+}
+
+// Clients of typed languages send null for what was not set.
+TEST_F(ServeMeaning, NullIsAsIfItWereNotThere) {
+    const std::vector<std::pair<std::string, std::vector<const char *>>> members{
+        {CHAT,
+         {"tools",
+          "tool_choice",
+          "stop",
+          "response_format",
+          "temperature",
+          "stream",
+          "n",
+          "logit_bias",
+          "seed",
+          "logprobs",
+          "top_logprobs",
+          "stream_options",
+          "reasoning_effort",
+          "reasoning_format",
+          "grammar",
+          "json_schema",
+          "parallel_tool_calls",
+          "chat_template_kwargs",
+          "modalities",
+          "id_slot"}},
+        {"/v1/responses",
+         {"tools", "tool_choice", "text", "reasoning", "instructions", "stream", "previous_response_id", "background",
+          "conversation", "include", "top_logprobs", "temperature", "metadata", "prompt"}},
+        {"/v1/messages",
+         {"tools", "tool_choice", "system", "stop_sequences", "thinking", "metadata", "stream", "temperature", "top_k",
+          "output_config", "container", "mcp_servers"}},
+        {"/v1/completions", {"stop", "echo", "suffix", "best_of", "logprobs", "n", "stream", "seed", "logit_bias"}},
+        {"/api/generate", {"messages", "system", "stop", "seed", "temperature", "top_k", "model"}},
+        {"/v1/chat/completions/input_tokens", {"tools", "tool_choice", "reasoning_format"}},
+        {"/v1/responses/input_tokens", {"tools", "text", "reasoning"}},
+    };
+    for (const auto & [path, keys] : members) {
+        Json body = chat({{"max_tokens", 1}, {"max_output_tokens", 1}});
+        if (path.find("responses") != std::string::npos) body["input"] = "a";
+        if (path == "/v1/completions" || path == "/api/generate") {
+            body["prompt"] = "a";
+            body.erase("messages");
+        }
+        for (const char * key : keys) {
+            Json with_null = body;
+            with_null[key] = nullptr;
+            EXPECT_EQ(status(path, with_null), 200) << path << " " << key;
+        }
+    }
+    const Json messages =
+        Json::array({{{"role", "user"}, {"content", "a"}, {"name", nullptr}},
+                     {{"role", "assistant"}, {"content", "b"}, {"tool_calls", nullptr}, {"refusal", nullptr}},
+                     {{"role", "user"}, {"content", "c"}}});
+    EXPECT_EQ(status(CHAT, {{"messages", messages}, {"max_tokens", 1}}), 200);
+}
+
+// As OpenAI's client gives back what it got: whole items, thoughts without their text.
+TEST_F(ServeMeaning, ItemsOfEarlierResponsesMayBeSentBack) {
+    const Json answer{
+        {"type", "message"},
+        {"id", "msg_1"},
+        {"role", "assistant"},
+        {"status", "completed"},
+        {"content", Json::array({{{"type", "output_text"}, {"text", "b"}, {"annotations", Json::array()}}})}};
+    for (const Json & thought :
+         {Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}},
+          Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}, {"content", nullptr}},
+          Json{{"type", "reasoning"}, {"id", "rs_1"}, {"summary", Json::array()}, {"content", Json::array()}}}) {
+        const Json input =
+            Json::array({{{"role", "user"}, {"content", "a"}}, thought, answer, {{"role", "user"}, {"content", "c"}}});
+        EXPECT_EQ(status("/v1/responses", {{"input", input}, {"max_output_tokens", 2}}), 200) << thought;
+        EXPECT_EQ(status("/v1/responses/input_tokens", {{"input", input}}), 200) << thought;
+    }
 }
 
 TEST_F(ServeMeaning, AnthropicsFormatIsKept) {
@@ -170,6 +288,33 @@ TEST_F(ServeMeaning, ATemplateWithoutToolsIsSaidSo) {
     EXPECT_EQ(status(CHAT, chat({{"tools", tools}, {"tool_choice", "none"}})), 200);
     EXPECT_EQ(status("/v1/messages", chat({{"tools", Json::array({{{"name", "f"}}})}})), 400);
     EXPECT_EQ(status(CHAT, chat({{"tool_choice", "required"}})), 400) << "of which tools?";
+}
+
+// Some clients read no calls from the line that ends an answer.
+TEST(ServeToolChoice, OllamasCallsStandBeforeTheLastLine) {
+    ServerProcess server({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--chat-template-file",
+                          TEMPLATE_OF("mistralai-Mistral-Nemo-Instruct-2407")});
+    const Json schema{
+        {"type", "object"}, {"properties", {{"city", {{"enum", {"Berlin", "Paris"}}}}}}, {"required", {"city"}}};
+    const Json tool{{"type", "function"}, {"function", {{"name", "get_weather"}, {"parameters", schema}}}};
+    const std::string body = server
+                                 .post("http://" + server.started()["ollama_address"].get<std::string>() + "/api/chat",
+                                       {{"messages", Json::array({{{"role", "user"}, {"content", "a"}}})},
+                                        {"tools", Json::array({tool})},
+                                        {"tool_choice", "required"},
+                                        {"options", {{"temperature", 0}, {"num_predict", 150}}}})
+                                 .body;
+    std::istringstream lines(body);
+    bool called = false;
+    for (std::string line; std::getline(lines, line);) {
+        const Json part = Json::parse(line);
+        if (!part["message"].contains("tool_calls")) continue;
+        EXPECT_EQ(part["done"], false) << line;
+        EXPECT_EQ(part["message"]["tool_calls"][0]["function"]["name"], "get_weather") << line;
+        EXPECT_TRUE(part["message"]["tool_calls"][0]["function"]["arguments"].is_object()) << line;
+        called = true;
+    }
+    EXPECT_TRUE(called) << body;
 }
 
 // With templates of several kinds: marks around calls, a call that is bare JSON, one that follows what was thought.
@@ -300,7 +445,8 @@ TEST(ServeLogOfPrompts, NeverHoldsAnyOfThem) {
     for (const Json & system :
          {Json("x-anthropic-billing-header: cch=abc;SECRET"), Json("x-anthropic-billing-header: cch=SECRET"),
           Json::array({{{"type", "text"}, {"text", "x-anthropic-billing-header: x cch=;SECRET"}}})})
-        EXPECT_EQ(server.post("/v1/messages", chat({{"max_tokens", 1}, {"system", system}})).status, 200);
+        for (const char * path : {"/v1/messages", "/v1/messages/count_tokens"})
+            EXPECT_EQ(server.post(path, chat({{"max_tokens", 1}, {"system", system}})).status, 200);
     EXPECT_EQ(server.process().stop(std::chrono::seconds(10)), 0);
     EXPECT_EQ(server.process().err().find("SECRET"), std::string::npos) << server.process().err();
 }

@@ -286,6 +286,29 @@ TEST(ServeEnd, AClientThatSendsForEverDoesNotHoldItUp) {
     EXPECT_EQ(client.read_line(minutes(1)), "cut");
 }
 
+TEST(ServeUpdate, ModelsAreLoadedAfterTheProgramWasReplaced) {
+    const TempDir dir;
+    const fs::path program = dir.path() / "shimmy";
+    fs::copy_file(SHIMMY_PROGRAM, program);
+    for (const auto & entry : fs::directory_iterator(fs::path(SHIMMY_PROGRAM).parent_path())) {
+        if (entry.path().filename().string().starts_with("lib"))
+            fs::create_symlink(entry.path(), dir.path() / entry.path().filename());
+    }
+    ChildProcess server({program.string(), "serve", "--model", tiny_moe().string(), "--device", "cpu", "--ctx", "512",
+                         "--bind", "127.0.0.1:0", "--json"});
+    const Json started = Json::parse(server.read_line(minutes(1)).value_or("null"));
+    ASSERT_TRUE(started.is_object()) << server.err();
+    fs::remove(program);
+    httplib::Client client("http://" + started["address"].get<std::string>());
+    client.set_read_timeout(60);
+    const auto unloaded = client.Post("/api/models/tiny-moe-f16/unload");
+    ASSERT_TRUE(unloaded && unloaded->status == 200);
+    const auto result = client.Post("/v1/completions", R"({"prompt": "a", "max_tokens": 2})", "application/json");
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->status, 200) << result->body;
+    EXPECT_EQ(server.stop(minutes(1)), 0);
+}
+
 TEST(ServeStderr, ThatCannotBeWrittenEndsNothing) {
     const std::string command =
         fmt::format("exec {} serve --model {} --device cpu --ctx 512 --bind 127.0.0.1:0 --json -v 2>/dev/full",

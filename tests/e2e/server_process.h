@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/process/child_process.h"
+#include "http/shapes.h"
 #include "program.h"
 
 #include <algorithm>
@@ -39,7 +40,9 @@ public:
         const std::string out = run_process(argv, std::chrono::seconds(60)).out;
         const size_t status = out.rfind('\n');
         if (status == std::string::npos) return {};
-        return {std::atoi(out.c_str() + status + 1), out.substr(0, status)};
+        HttpReply reply{std::atoi(out.c_str() + status + 1), out.substr(0, status)};
+        if (std::find(args.begin(), args.end(), "-i") == args.end()) expect_shape(url, reply);
+        return reply;
     }
     HttpReply post(const std::string & path, const Json & body, const std::vector<std::string> & args = {}) const {
         std::vector<std::string> all{"-d", body.dump()};
@@ -59,6 +62,18 @@ public:
     }
 
 private:
+    // Every answer has its API's shape. One that could not be read whole has none.
+    void expect_shape(const std::string & url, const HttpReply & reply) const {
+        static const Shapes shapes(SHIMMY_SOURCE_DIR);
+        const Json at = started_.value("ollama_address", Json());
+        const std::string ollama = "http://" + (at.is_string() ? at.get<std::string>() : "none/");
+        const size_t path = url.find('/', std::string_view("http://").size());
+        if (reply.status == 0 || path == std::string::npos) return;
+        std::string route = url.substr(path, url.find('?') - path);
+        if (url.starts_with(ollama) && route.starts_with("/api/")) route.insert(0, "ollama:");
+        EXPECT_EQ(shapes.fault(route, reply.status, reply.body), "") << url << " " << reply.body.substr(0, 2000);
+    }
+
     static std::vector<std::string> command(const std::vector<std::string> & args) {
         std::vector<std::string> argv{SHIMMY_PROGRAM, "serve", "--json"};
         for (const auto & [option, value] :

@@ -22,19 +22,20 @@ constexpr double REPEAT_PENALTY = 1.1;
 // The conversation as the model's chat template takes it; with none, the prompt as it is.
 void set_prompt(Json & body, const Json & request, bool has_chat_template) {
     const std::string system = string_of(request, "system", "");
-    if (!request.contains("messages") && !request.contains("prompt"))
+    const Json messages = request.value("messages", Json());
+    if (messages.is_null() && !request.contains("prompt"))
         throw HttpError(400, "\"prompt\" or \"messages\" is missing");
     const std::string prompt = string_of(request, "prompt", "");
     if (!has_chat_template) {
-        if (request.contains("messages")) throw HttpError(400, "this model has no chat template: ask with \"prompt\"");
+        if (!messages.is_null()) throw HttpError(400, "this model has no chat template: ask with \"prompt\"");
         body["prompt"] = system.empty() ? prompt : system + "\n" + prompt;
         return;
     }
     body["messages"] = Json::array();
     if (!system.empty()) body["messages"].push_back({{"role", "system"}, {"content", system}});
-    if (request.contains("messages")) {
-        if (!request["messages"].is_array()) throw HttpError(400, "\"messages\" must be an array");
-        for (const Json & message : request["messages"])
+    if (!messages.is_null()) {
+        if (!messages.is_array()) throw HttpError(400, "\"messages\" must be an array");
+        for (const Json & message : messages)
             body["messages"].push_back(message);
     } else {
         body["messages"].push_back({{"role", "user"}, {"content", prompt}});

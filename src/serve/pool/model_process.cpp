@@ -19,6 +19,12 @@ namespace shimmy::serve {
 
 namespace {
 
+// This program, also after an update has put another one into its place, or taken it away.
+std::string program() {
+    const std::string path = self_path();
+    return fs::exists(path) ? path : "/proc/self/exe";
+}
+
 using std::chrono::milliseconds;
 
 constexpr milliseconds POLL{50};
@@ -140,7 +146,7 @@ void ModelProcess::start() {
     if (::pipe2(output.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
     stderr_ = wire::Socket(output[0]);
     const wire::Socket their_stderr(output[1]);
-    pid_ = spawn({self_path(), "serve-model", name_}, theirs.fd(), their_stderr.fd());
+    pid_ = spawn({program(), "serve-model", name_}, theirs.fd(), their_stderr.fd());
     control_ = std::move(ours);
 }
 

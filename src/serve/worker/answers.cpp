@@ -59,6 +59,17 @@ private:
     wire::Figures figures_;
 };
 
+// Members that the type of a chat completion has, if only to say that there is nothing.
+void complete_chat(json & document) {
+    for (json & choice : document.at("choices")) {
+        if (!choice.contains("logprobs")) choice["logprobs"] = nullptr;
+        json & message = choice.at("message");
+        for (const char * key : {"content", "refusal"}) {
+            if (!message.contains(key)) message[key] = nullptr;
+        }
+    }
+}
+
 // What is put right in llama.cpp's form of an answer, whole or in events.
 class AnswerForm {
 public:
@@ -74,6 +85,7 @@ public:
             begun_.strip_events(document, shape_);
         else
             begun_.strip(document, shape_);
+        if (shape_ == TASK_RESPONSE_TYPE_OAI_CHAT && !streamed) complete_chat(document);
         if (shape_ == TASK_RESPONSE_TYPE_OAI_CMPL) completion_.complete(document);
         if (shape_ == TASK_RESPONSE_TYPE_ANTHROPIC && streamed) anthropic_.complete_events(document, stop);
         if (shape_ == TASK_RESPONSE_TYPE_ANTHROPIC && !streamed) anthropic_.complete_whole(document, stop);

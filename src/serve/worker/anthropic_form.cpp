@@ -13,6 +13,33 @@ json event_of(const char * type, int index, const json & more) {
     return json{{"event", type}, {"data", data}};
 }
 
+// Members that its clients' types have, of things that are not known here.
+void set_null(json & holder, std::initializer_list<const char *> keys) {
+    for (const char * key : keys) {
+        if (!holder.contains(key)) holder[key] = nullptr;
+    }
+}
+
+void complete_block(json & block) {
+    const std::string type = json_value(block, "type", std::string());
+    if (type == "text") set_null(block, {"citations"});
+    if (type == "thinking" && !block.contains("signature")) block["signature"] = "";
+    if (type != "tool_use") return;
+    block["caller"] = json{{"type", "direct"}};
+    if (!block.contains("input")) block["input"] = json::object();
+}
+
+void complete_message(json & message) {
+    set_null(message, {"container", "diagnostics", "stop_details"});
+    if (message.contains("usage"))
+        set_null(message["usage"],
+                 {"cache_creation", "cache_creation_input_tokens", "cache_read_input_tokens", "inference_geo",
+                  "output_tokens_details", "server_tool_use", "service_tier", "speed"});
+    if (!message.contains("content") || !message.at("content").is_array()) return;
+    for (json & block : message.at("content"))
+        complete_block(block);
+}
+
 }  // namespace
 
 void AnthropicForm::name_stop(json & holder, const std::string & stop) const {
@@ -26,6 +53,7 @@ void AnthropicForm::name_stop(json & holder, const std::string & stop) const {
 
 void AnthropicForm::complete_whole(json & message, const std::string & stop) const {
     name_stop(message, stop);
+    complete_message(message);
 }
 
 // What was thought is signed by those who can.
@@ -50,7 +78,7 @@ void AnthropicForm::complete_events(json & events, const std::string & stop) {
             open_block_ = index;
             json & block = data["content_block"];
             types_[index] = json_value(block, "type", std::string());
-            if (types_[index] == "tool_use") block["input"] = json::object();
+            complete_block(block);
         } else if (type == "content_block_stop") {
             if (index == open_block_) stop_open_block(ordered);
             continue;
@@ -59,6 +87,11 @@ void AnthropicForm::complete_events(json & events, const std::string & stop) {
             if (kind == "signature_delta") continue;
         } else if (type == "message_delta") {
             name_stop(data["delta"], stop);
+            set_null(data["delta"], {"container", "stop_details"});
+            set_null(data["usage"], {"cache_creation_input_tokens", "cache_read_input_tokens", "input_tokens",
+                                     "output_tokens_details", "server_tool_use"});
+        } else if (type == "message_start") {
+            complete_message(data["message"]);
         }
         ordered.push_back(event);
     }

@@ -133,9 +133,33 @@ json chat_parameters(const HostedModel & model, json request) {
     return parameters;
 }
 
-json chat_from_anthropic(json request) {
-    request = with_anthropic_tool_choice(std::move(request));
+json quiet_anthropic(json request) {
     if (request.contains("system")) hide_billing(request["system"]);
+    return request;
+}
+
+json without_nulls(json request) {
+    const auto drop = [](json & object, bool keeps_content) {
+        std::vector<std::string> keys;
+        for (const auto & [key, value] : object.items()) {
+            if (value.is_null() && !(keeps_content && key == "content")) keys.push_back(key);
+        }
+        for (const std::string & key : keys)
+            object.erase(key);
+    };
+    if (!request.is_object()) return request;
+    drop(request, /*keeps_content=*/false);
+    for (const char * list : {"messages", "input"}) {
+        if (!request.contains(list) || !request.at(list).is_array()) continue;
+        for (json & one : request.at(list)) {
+            if (one.is_object()) drop(one, /*keeps_content=*/true);
+        }
+    }
+    return request;
+}
+
+json chat_from_anthropic(json request) {
+    request = quiet_anthropic(with_anthropic_tool_choice(std::move(request)));
     json chat = server_chat_convert_anthropic_to_oai(request);
     const json format = format_of(request);
     const std::string type = json_value(format, "type", std::string());

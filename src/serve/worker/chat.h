@@ -15,6 +15,12 @@ json chat_parameters(const HostedModel & model, json request);
 
 // A request in Anthropic's form in OpenAI's.
 json chat_from_anthropic(json request);
+// One in Anthropic's form, without what llama.cpp would log of it.
+json quiet_anthropic(json request);
+
+// A member that is null is one that is not there, in the request and in its messages; but for "content", which an
+// answer that called tools has not.
+json without_nulls(json request);
 
 // Any other request, with patterns of its "json_schema" in the form that llama.cpp keeps.
 json with_enforceable_schema(json request);

@@ -175,9 +175,17 @@ bool is_embedding(const std::string & route) {
     return route == "/v1/embeddings" || route == "/embedding";
 }
 
+std::string readable_body(const std::string & route, const std::string & body) {
+    if (body.empty()) return body;
+    json request = without_nulls(json::parse(body));
+    if (route == "/v1/responses/input_tokens") request = readable_response_request(std::move(request));
+    if (route == "/v1/messages/count_tokens") request = quiet_anthropic(std::move(request));
+    return request.dump_safe();
+}
+
 Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
                     const std::string & body) {
-    json request = json::parse(body);
+    json request = without_nulls(json::parse(body));
     Job job;
     if (route == "/v1/messages") job.stop_sequences = json_value(request, "stop_sequences", std::vector<std::string>());
     json data;

@@ -42,6 +42,9 @@ struct Job {
 bool is_completion(const std::string & route);
 bool is_embedding(const std::string & route);
 
+// A request's body as llama.cpp's own handlers read it.
+std::string readable_body(const std::string & route, const std::string & body);
+
 // Throws JobError, or what llama.cpp throws for a request that it does not like.
 Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
                     const std::string & body);

@@ -26,15 +26,25 @@ void set_format(json & request) {
     }
 }
 
+// What a model thought, kept by the service that gave it: clients send it back without its text.
+bool is_empty_reasoning(const json & item) {
+    if (!item.is_object() || json_value(item, "type", std::string()) != "reasoning") return false;
+    const json content = json_value(item, "content", json());
+    return !content.is_array() || content.empty();
+}
+
 }  // namespace
 
 json readable_response_request(json request) {
     set_format(request);
     if (!request.contains("input") || !request.at("input").is_array()) return request;
+    json items = json::array();
     for (json & item : request.at("input")) {
         const bool answer = item.is_object() && json_value(item, "role", std::string()) == "assistant";
         if (answer) set_default(item, "type", "message");
+        if (!is_empty_reasoning(item)) items.push_back(item);
     }
+    request["input"] = items;
     return request;
 }
 
@@ -74,6 +84,7 @@ void ResponseForm::complete_event(json & event, bool cut_off) {
     if (data.contains("response")) complete_whole(data["response"], cut_off && type == "response.completed");
     if (data.contains("item_id")) data["output_index"] = index_of(data.at("item_id").get<std::string>());
     if (data.contains("item")) data["output_index"] = index_of(json_value(data.at("item"), "id", std::string()));
+    if (type == "response.content_part.added") set_default(data["part"], "annotations", json::array());
     const bool text = type.starts_with("response.output_text.");
     if (text) set_default(data, "logprobs", json::array());
     if (text || type.starts_with("response.content_part.") || type.starts_with("response.reasoning_text."))

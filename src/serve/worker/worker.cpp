@@ -203,7 +203,8 @@ private:
         if (is_gone(channel)) return;
         const Watchdog::Preparation preparation(watchdog_);
         const std::function<bool()> never = [] { return false; };
-        const server_http_req request{channel.ask().params, {}, channel.ask().route, "", channel.body(), {}, never};
+        const std::string body = readable_body(channel.ask().route, channel.body());
+        const server_http_req request{channel.ask().params, {}, channel.ask().route, "", body, {}, never};
         const server_http_res_ptr result = (*handler)(request);
         if (result->status >= 400) {
             const json document = json::parse(result->data);
