@@ -113,20 +113,23 @@ def cells_of(bytes_per_layer, baseline_fits, prefill):
     for share in SHARES:
         caches[share] = cache_way(share, total)
         pairs += [caches[share], layers_way(bytes_per_layer, total * share // 100)]
-    ways = [STOCK, PLUGIN, *pairs[:4]] + ([BASELINE] if baseline_fits else []) + pairs[4:]
-    ways = list(dict.fromkeys(way for way in ways if way))  # two shares may give the same N
+    main = [way for way in (STOCK, PLUGIN, *pairs[:4], BASELINE if baseline_fits else None) if way]
+    rest = [way for way in pairs[4:] if way]
     batch_ways = [STOCK, PLUGIN, caches[SHARES[0]]]
-    cells = [Cell("skewed", "decode", way) for way in ways]
-    cells += [Cell("even", "decode", way) for way in ways[:4]]
-    cells += [Cell("even", f"pp{n}", way) for n in prefill for way in batch_ways]
-    cells += [Cell("even", "decode", way) for way in ways[4:]]
+    cells = [Cell("skewed", "decode", way) for way in main]
+    cells += [Cell("even", "decode", way) for way in main[:4]]
+    cells += [Cell("even", f"pp{n}", way) for n in prefill[:2] for way in batch_ways]
+    cells += [Cell("skewed", "decode", way) for way in rest]
+    cells += [Cell("even", f"pp{n}", way) for n in prefill[2:] for way in batch_ways]
+    cells += [Cell("even", "decode", way) for way in main[4:] + rest]
     if baseline_fits:
         cells += [Cell("even", f"pp{n}", BASELINE) for n in prefill]
+    cells = list(dict.fromkeys(cells))  # two shares may give the same N
     return cells
 
 
 def affordable(pending, cost, seconds):
-    """Cells of `pending` that are left out, the least important first, so that the runs of the others fit into `seconds`.
+    """Cells of `pending` that must be left out, the least important first, so that the runs of the others fit into `seconds`.
     `pending`: one rank per run that is still to be made, 0 the most important. `cost`: seconds of a run, by rank."""
     left_out = set()
     while sum(cost[rank] for rank in pending if rank not in left_out) > seconds:
@@ -313,13 +316,14 @@ class Bench:
         cost = dict.fromkeys(range(len(cells)), time.monotonic() - start)
         measured = set()
         pending = [(round_, rank) for round_ in range(1, self.args.repeats + 1) for rank in range(len(cells))]
-        while pending:
+        while True:
+            # Again before every run: durations are known better then, and what was left out may fit after all.
             left_out = affordable([rank for _, rank in pending], cost, end - time.monotonic())
-            self.leave_out(title, cells, sorted(left_out), pending)
-            pending = [run for run in pending if run[1] not in left_out]
-            if not pending:
+            run = next((run for run in pending if run[1] not in left_out), None)
+            if run is None:
                 break
-            (round_, rank), *pending = pending
+            pending.remove(run)
+            round_, rank = run
             cell = cells[rank]
             routers.write(cell.routing)
             start = time.monotonic()
@@ -335,12 +339,10 @@ class Bench:
                 if cells[other].test == cell.test:
                     cost[other] = cost[rank]
             self.add(title, cell, round_, document)
-
-    def leave_out(self, title, cells, ranks, pending):
-        for rank in ranks:
-            rounds = [round_ for round_, other in pending if other == rank]
+        for rank in sorted({rank for _, rank in pending}):
+            rounds = [str(round_) for round_, other in pending if other == rank]
             self.note(f"{title}: {cells[rank].routing}, {cells[rank].test}, {cells[rank].way.name}: no time for "
-                      f"round{'s' if len(rounds) > 1 else ''} {', '.join(map(str, rounds))}")
+                      f"round{'s' if len(rounds) > 1 else ''} {', '.join(rounds)}")
 
     def add(self, title, cell, round_, document):
         row = csv_row(title, cell, round_, document)
