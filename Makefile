@@ -6,13 +6,13 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan test-newer fuzz format format-check lint docs docs-site \
+.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan test-newer fuzz soak format format-check lint docs docs-site \
   docs-check install package moe cross-aarch64 clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
 	@echo "make test        set up, build, and run the tests"
-	@echo "make test-all    the same with the slow tests, and ThreadSanitizer over what has threads"
+	@echo "make test-all    the same with the slow tests, fuzzing, and ThreadSanitizer over what has threads"
 	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
 	@echo "make mutants     put small faults into the code and list those that no test notices (N=40 PATHS=src/lab SEED=1)"
 	@echo "make build       set up and build into $(BUILD)/bin"
@@ -23,7 +23,8 @@ help:
 	@echo "make cross-aarch64  the same for 64-bit Arm, under QEMU"
 	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some)"
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
-	@echo "make fuzz        fuzz the GGUF reader for FUZZ_SECONDS (default 60)"
+	@echo "make fuzz        fuzz what reads files and requests, each for FUZZ_SECONDS (default 60); FUZZ=\"http schema\" for some"
+	@echo "make soak        64 clients of every kind against a server, for SOAK_SECONDS (default 600)"
 	@echo "make format lint clang-format in place (format-check: says what is not formatted); clang-tidy"
 	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
 	@echo "make docs-check  links, commands, figures, the picture and the rooms, without a build"
@@ -53,6 +54,7 @@ test: build
 test-all: build
 	@scripts/setup.sh slow-tests
 	@ctest --preset release
+	@scripts/fuzz.sh 60
 	@$(MAKE) --no-print-directory tsan TESTS='^(hub|publish|serve|moe)\.'
 
 mutants: setup
@@ -76,7 +78,10 @@ test-newer:
 	@scripts/test-newer.sh
 
 fuzz: build
-	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
+	@scripts/fuzz.sh $${FUZZ_SECONDS:-60} $(FUZZ)
+
+soak: build
+	@bench/soak.py --bin $(BUILD)/bin --seconds $${SOAK_SECONDS:-600}
 
 sources = git ls-files 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'moe/*.cpp' 'moe/*.h'
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints a folder with the pinned npm packages that only tests use (playwright-core drives the browser, openai is the
 # client of the model cards' Node example; openai, @anthropic-ai/sdk and ollama are clients of the server, @huggingface/hub is
-# the Hub's official client, the rest is what they need), fetching them into the cache first if needed.
+# the Hub's official client, undici brings llhttp, which judges how the server reads HTTP; the rest is what they need), fetching them into the cache first if needed.
 set -euo pipefail
 
 declare -A sha256=(
@@ -17,12 +17,13 @@ declare -A sha256=(
   [@stablelib/base64@1.0.1]=0130711d2e0d3f87436c7825db1f35bd6134fba2eda64b0df43d781f9b6a596a
   [fast-sha256@1.3.0]=4f897ea2594dc9cfb1250e7d4d0f65b4f105952a802fff2d06990bf1dc2c84f6
   [ollama@0.6.4]=bd87a4f3f7bcb96b21c1b7b44dc6e30ec3deabd5199b63c7c5bcde121359100b
+  [undici@7.16.0]=b6f3f45d748afc9e241e14a7fc33348238cba2bd91134f18deb096e17259dd65
   [whatwg-fetch@3.6.20]=a5c77df8df7e140794763c4558954d50f04b5ff7fa80b0a0eec6b95f15b021af
 )
 say() { echo "fetch-node-packages: $*" >&2; }
 
 cache=${SHIMMY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/shimmy}
-dest=$cache/node-3
+dest=$cache/node-4
 mkdir -p "$cache"
 exec 9>"$cache/.fetch.lock"; flock 9
 if [ ! -e "$dest/complete" ]; then

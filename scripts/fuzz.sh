@@ -1,20 +1,55 @@
 #!/usr/bin/env bash
-# Fuzzes the GGUF reader with libFuzzer under ASan and UBSan.   usage: fuzz.sh SECONDS
+# Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
+# target reaches are instrumented; the rest are the release build's libraries.
+# usage: fuzz.sh SECONDS [gguf] [http] [request] [schema] [sse]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=$1
+seconds=$1; shift
+[ $# -gt 0 ] || set -- gguf http request schema sse
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
-[ -e "$lib/libggml-base.so" ] || { echo "fuzz: run make build first" >&2; exit 1; }
+[ -e "$lib/libllama-server-impl.so" ] || { echo "fuzz: run make build first" >&2; exit 1; }
 llama=$(sed -n 's/^SHIMMY_LLAMA_DIR:PATH=//p' build/release/CMakeCache.txt)
 out=build/fuzz
-mkdir -p "$out/corpus"
-# Seeds: the front of real files, where the header and the first keys are.
-for seed in "$llama"/models/ggml-vocab-{gpt-2,phi-3}.gguf models/tiny-moe/tiny-moe-f16.gguf; do
-  head -c 4096 "$seed" > "$out/corpus/$(basename "$seed" .gguf)"
+flags=(-std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itests/fuzz -I"$llama/include" -I"$llama/ggml/include"
+  -isystem "$llama/vendor" -isystem "$llama/common" -isystem "$llama/src" -isystem "$llama/tools/server" -isystem "$llama/tools/mtmd")
+libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
+llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
+bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
+reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp
+  src/base/{digest,files,text,units}.cpp src/base/process/interrupt.cpp)
+
+# Seeds are those of tests/fuzz/corpus/TARGET; what is found beyond them stays in build/fuzz/TARGET.
+run() {  # TARGET SOURCE… -- LIBFUZZER_OPTION… -- LIBRARY…
+  local target=$1 sources=(tests/fuzz/$1_fuzz.cpp) options=(); shift
+  while [ "$1" != -- ]; do sources+=("$1"); shift; done; shift
+  while [ "$1" != -- ]; do options+=("$1"); shift; done; shift
+  mkdir -p "$out/$target"
+  clang++ "${flags[@]}" "${sources[@]}" "$@" "${libraries[@]}" -o "$out/${target}_fuzz"
+  echo "fuzz: $target"
+  "$out/${target}_fuzz" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
+    -artifact_prefix="$out/$target-" "${options[@]}" "$out/$target" ${seeds:-tests/fuzz/corpus/$target} \
+    2> >(grep -vi ' # Uses: \|recommended dictionary\|^stat::new' >&2)
+}
+
+for target in "$@"; do
+  seeds=
+  case $target in
+    gguf)  # the front of real files, where the header and the first keys are
+      seeds=$out/gguf-seeds
+      mkdir -p "$seeds"
+      for seed in "$llama"/models/ggml-vocab-{gpt-2,phi-3}.gguf models/tiny-moe/tiny-moe-f16.gguf; do
+        head -c 4096 "$seed" > "$seeds/$(basename "$seed" .gguf)"
+      done
+      run gguf "${reader[@]}" -- -max_len=8192 -- ;;
+    http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp -- -max_len=4096 \
+      -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
+    request) run request "${bounds[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
+      src/serve/worker/{begun_answer,responses,tool_choice}.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
+    schema) run schema "${bounds[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
+      -max_len=2048 -close_fd_mask=3 -dict=tests/fuzz/schema.dict -- "${llama_libraries[@]}" ;;
+    sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
+    *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
+  esac
 done
-sources=(tests/fuzz/gguf_fuzz.cpp src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp src/base/{digest,files,text,units}.cpp src/base/process/interrupt.cpp)
-clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -isystem "$llama/vendor" -I"$llama/include" -I"$llama/ggml/include" \
-  "${sources[@]}" -L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib" -o "$out/gguf_fuzz"
-exec "$out/gguf_fuzz" -max_total_time="$seconds" -max_len=8192 -rss_limit_mb=512 -artifact_prefix="$out/" "$out/corpus"

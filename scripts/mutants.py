@@ -14,7 +14,7 @@ import subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/mutants"
-TREE, BUILD, COVERAGE = WORK / "tree", WORK / "build", WORK / "coverage"
+TREE, BUILD, COVERAGE, NOTES = WORK / "tree", WORK / "build", WORK / "coverage", WORK / "notes"
 MOST_TEST_S = 120  # of tests per fault and program; beyond it the fault counts as not noticed
 
 
@@ -77,13 +77,24 @@ def copy_sources():
 
 
 def build(targets, quiet=True):
-    return subprocess.run(["nice", "ninja", "-C", BUILD, *targets], stdout=subprocess.DEVNULL if quiet else None,
+    return subprocess.run(["nice", "ninja", "-C", BUILD, "-j", str(os.cpu_count()), *targets], stdout=subprocess.DEVNULL if quiet else None,
                           stderr=subprocess.DEVNULL if quiet else None,
                           env={**os.environ, "GCOV_PREFIX": "/dev/null"}).returncode == 0  # tests list themselves when built
 
 
-# The suites (first word of a test's name) that judge a folder, if not the one of its name alone.
-SUITES = {"hub": ["hub", "publish"], "publish": ["publish"], "serve": ["serve", "e2e"], "cli": ["cli", "e2e"]}
+def best_kernels():
+    """Of libggml-moe's instruction sets besides scalar, the best one that this machine has."""
+    flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    needs = [("amx", "amx_int8"), ("avx512bf16", "avx512_bf16"), ("avx512", "avx512_vnni"), ("avxvnni", "avx_vnni")]
+    return next((name for name, flag in needs if flag in flags), "avx2")
+
+
+# The suites (first words of a test's name) that judge a folder, if not the one of its name alone. The kernels have tests that
+# take seconds without optimization; through the plugin, scalar ones take minutes.
+SUITES = {"hub": ["hub", "publish"], "serve": ["serve", "e2e"], "cli": ["cli", "e2e"], "kernels": ["moe.kernels"],
+          "moe": ["moe.unit", "moe.own-threads", "moe.backend-ops", "moe." + best_kernels()]}
+PROGRAMS = {"moe.kernels": "ggml-moe-unit-test", "moe.unit": "ggml-moe-unit-test", "moe.backend-ops": "ggml-moe-backend-ops",
+            "moe.own-threads": "ggml-moe-test", "moe." + best_kernels(): "ggml-moe-test"}
 
 # What a test program runs, besides itself.
 NEEDS = {name: ["bin/shimmy", "ggml-moe"] for name in ("e2e_tests", "publish_tests", "engine_tests", "lab_tests", "cli_tests")}
@@ -122,8 +133,13 @@ def run(command, directory, env, limit_s):
         process.wait()
 
 
+def folder_of(path):
+    return "moe/src/kernels" if path.startswith("moe/src/kernels/") else "/".join(path.split("/")[:2])
+
+
 def layer_of(path):
-    return path.split("/")[1] if path.startswith("src/") else "moe"
+    folder = folder_of(path)
+    return "moe" if folder == "moe/src" else folder.split("/")[-1]
 
 
 def suites_of(paths):
@@ -134,7 +150,7 @@ def suites_of(paths):
 def read_tests(suites):
     """The fast tests of some suites; of all if there are none."""
     if suites:  # what is not built has no tests yet: build the programs, then ask
-        programs = {"bin/ggml-moe-test" if suite == "moe" else f"bin/{suite}_tests" for suite in suites}
+        programs = {"bin/" + PROGRAMS.get(suite, f"{suite}_tests") for suite in suites}
         known = subprocess.check_output(["ninja", "-C", BUILD, "-t", "targets", "all"], text=True)
         programs = {p for p in programs if f"\n{p}: " in known}
         needs = {n for p in programs for n in NEEDS.get(pathlib.Path(p).name, [])}
@@ -145,7 +161,7 @@ def read_tests(suites):
         sys.exit("mutants: the copy does not build")
     listing = json.loads(subprocess.check_output(["ctest", "--test-dir", BUILD, "--show-only=json-v1"]))
     tests = [t for t in map(Test, listing["tests"]) if t.command and "slow" not in t.labels]
-    return [t for t in tests if not suites or t.name.split(".")[0] in suites]
+    return [t for t in tests if not suites or any(f"{t.name}.".startswith(f"{suite}.") for suite in suites)]
 
 
 def cover(tests, digest):
@@ -176,6 +192,15 @@ def cover(tests, digest):
     return [t for t in tests if t.seconds is not None]
 
 
+def keep_notes():
+    """Copies what the compiler noted for gcov: a build with a fault writes it anew, and other lines of a header need it still."""
+    for notes in BUILD.rglob("*.gcno"):
+        kept = NOTES / notes.relative_to(BUILD)
+        if not kept.exists() or kept.stat().st_mtime != notes.stat().st_mtime:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(notes, kept)
+
+
 MOST_OBJECTS = 6  # that are asked for the lines of a header
 
 
@@ -202,7 +227,7 @@ def lines_run(test, path):
         counters = pathlib.Path(str(test.coverage) + str(BUILD / object_file)).with_suffix(".gcda")
         if not counters.exists():
             continue
-        notes = (BUILD / object_file).with_suffix(".gcno")
+        notes = (NOTES / object_file).with_suffix(".gcno")
         shutil.copyfile(notes, counters.with_suffix(".gcno"))
         output = subprocess.run(["gcov", "--json-format", "--stdout", counters.name], cwd=counters.parent,
                                 capture_output=True, text=True).stdout
@@ -284,7 +309,7 @@ def try_fault(path, number, new):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paths", nargs="+", default=["src", "moe/src"], help="folders or files")
-    parser.add_argument("--count", type=int, default=40, help="faults in each of src/* and moe/src")
+    parser.add_argument("--count", type=int, default=40, help="faults in each of src/*, moe/src and moe/src/kernels")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all-tests", action="store_true", help="judge by every fast test, not by the folders' own suites")
     parser.add_argument("--show", action="store_true", help="list every fault that could be put in, and end")
@@ -292,7 +317,7 @@ def main():
 
     by_folder = collections.defaultdict(list)
     for candidate in candidates(options.paths):
-        by_folder["/".join(candidate[0].split("/")[:2])].append(candidate)
+        by_folder[folder_of(candidate[0])].append(candidate)
     if options.show:
         for path, number, kind, text, new in sum(by_folder.values(), []):
             print(f"{path}:{number}: {kind}\n  - {text.strip()}\n  + {new.strip()}")
@@ -300,11 +325,12 @@ def main():
 
     digest = copy_sources()
     subprocess.run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DSHIMMY_COVERAGE=ON",
-                    "-DSHIMMY_WERROR=OFF", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"],
+                    "-DSHIMMY_WERROR=OFF", f"-DGGML_MOE_KERNELS=avx2;{best_kernels()}", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"],
                    check=True, stdout=subprocess.DEVNULL)
     print("mutants: building the copy", flush=True)
     global ALL_TESTS
     ALL_TESTS = read_tests(set() if options.all_tests else suites_of(c[0] for cs in by_folder.values() for c in cs))
+    keep_notes()
     ALL_TESTS = cover(ALL_TESTS, digest)
 
     scores = {}

@@ -9,9 +9,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
+#include <functional>
 #include <memory>
-#include <sstream>
 #include <vector>
 
 namespace shimmy {
@@ -33,15 +32,22 @@ FileHandle open_file(const fs::path & path, const char * mode) {
     return file;
 }
 
+// Hands on all bytes of a file, in order.
+void read_pieces(const fs::path & path, const std::function<void(std::string_view)> & take) {
+    require_readable_file(path);
+    const FileHandle file = open_file(path, "rb");
+    std::vector<char> buffer(size_t{1} << 20);
+    for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;)
+        take({buffer.data(), n});
+    if (std::ferror(file.get()) != 0) fail("{}: {}", path.string(), reason());
+}
+
 }  // namespace
 
 std::string read_file(const fs::path & path) {
-    require_readable_file(path);
-    std::ifstream stream(path, std::ios::binary);
-    std::ostringstream content;
-    content << stream.rdbuf();
-    if (!stream) fail("{}: could not be read", path.string());
-    return std::move(content).str();
+    std::string content;
+    read_pieces(path, [&](std::string_view piece) { content += piece; });
+    return content;
 }
 
 void write_file_atomic(const fs::path & path, std::string_view content) {
@@ -102,18 +108,11 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress) {
-    require_readable_file(path);
-    const FileHandle file = open_file(path, "rb");
-    const uint64_t total = fs::file_size(path);
-    std::vector<char> buffer(size_t{1} << 20);
     Digest hash(Digest::Kind::sha256);
-    uint64_t done = 0;
-    for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;) {
-        hash.update({buffer.data(), n});
-        done += n;
-        if (progress) progress(done, total);
-    }
-    if (std::ferror(file.get()) != 0) fail("{}: {}", path.string(), reason());
+    read_pieces(path, [&](std::string_view piece) {
+        hash.update(piece);
+        if (progress) progress(hash.n_bytes(), fs::file_size(path));
+    });
     return hash.hex();
 }
 

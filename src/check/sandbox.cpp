@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/process/interrupt.h"
 #include "base/process/spawn.h"
+#include "base/process/uninterrupted.h"
 #include "check/read_only_view.h"
 #include "check/seccomp_filter.h"
 
@@ -113,10 +114,7 @@ pid_t start(const Child & child, const std::string & name) {
     }
     tell.reset();
     int error = pid < 0 ? errno : 0;
-    if (pid > 0) {
-        while (::read(failed.get(), &error, sizeof(error)) < 0 && errno == EINTR) {
-        }
-    }
+    if (pid > 0) uninterrupted([&] { return ::read(failed.get(), &error, sizeof(error)); });
     if (error == 0) return pid;
     if (pid > 0) wait_exit_code(pid);
     fail("{}: cannot be started confined: {}", name, std::strerror(error));
@@ -125,9 +123,9 @@ pid_t start(const Child & child, const std::string & name) {
 // Appends what is there; closes the end at end-of-file.
 void drain(Fd & end, std::string & text) {
     std::array<char, 16384> buffer;
-    const ssize_t n = ::read(end.get(), buffer.data(), buffer.size());
-    if (n > 0) text.append(buffer.data(), static_cast<size_t>(n));
-    if (n == 0 || (n < 0 && errno != EINTR)) end.reset();
+    const ssize_t n = uninterrupted([&] { return ::read(end.get(), buffer.data(), buffer.size()); });
+    if (n <= 0) return end.reset();
+    text.append(buffer.data(), static_cast<size_t>(n));
 }
 
 // It stays to be waited for.

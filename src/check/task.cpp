@@ -120,9 +120,9 @@ const char * to_string(Kind kind) {
         case Kind::verse:
             return "verse";
         case Kind::explanation:
-            break;
+            return "explanation";
     }
-    return "explanation";
+    return "";  // there is no other
 }
 
 std::vector<Task> read_tasks(const std::filesystem::path & path) {

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/process/spawn.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>
@@ -75,6 +76,35 @@ TEST(Files, ErrorsNameThePath) {
     EXPECT_EQ(message_of([&] { (void)read_file(dir.path()); }), dir.path().string() + ": is a folder, not a file");
     write_file_atomic(dir / "file", "");
     EXPECT_NE(message_of([&] { ensure_writable_dir(dir / "file" / "sub"); }), "");
+}
+
+// There, and yet not to be read: the memory of this process from address 0 on.
+TEST(Files, AReadThatFailsIsAnError) {
+    EXPECT_EQ(message_of([] { (void)read_file("/proc/self/mem"); }), "/proc/self/mem: Input/output error");
+    EXPECT_EQ(message_of([] { sha256_file_hex("/proc/self/mem"); }), "/proc/self/mem: Input/output error");
+    const TempDir dir;
+    fs::create_directories(dir / "f");
+    EXPECT_NE(message_of([&] { write_file_atomic(dir / "f", "text"); }), "");
+    EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1) << "no part file is left";
+    EXPECT_NE(message_of([&] { write_file_atomic(dir / "none" / "f", "text"); }).find(": No such file or directory"),
+              std::string::npos);
+}
+
+// One may not ask whether a process of another user runs: it does.
+TEST(Files, PartFilesOfOtherUsersStay) {
+    const TempDir dir;
+    fs::permissions(dir.path(), fs::perms::all);
+    std::ofstream(dir / "a.1.part") << "init's";
+    std::ofstream(dir / "b.999999999.part") << "nobody's";
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(1);
+        remove_stale_part_files(dir.path());
+        ::_exit(::kill(1, 0) == 0 ? 1 : 0);
+    }
+    EXPECT_EQ(wait_exit_code(child), 0);
+    EXPECT_TRUE(fs::exists(dir / "a.1.part"));
+    EXPECT_FALSE(fs::exists(dir / "b.999999999.part"));
 }
 
 TEST(Files, PartFilesOfDeadWritersAreRemoved) {

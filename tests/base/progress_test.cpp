@@ -9,8 +9,13 @@
 
 #include <sys/wait.h>
 #include <unistd.h>
+#include <chrono>
+#include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <functional>
+#include <string>
+#include <thread>
 
 namespace shimmy {
 namespace {
@@ -63,6 +68,31 @@ TEST(Progress, SaysNothingWhenQuietOrWithoutWork) {
               }),
               "");
     EXPECT_EQ(shown([] { Progress("work").note("a note"); }), "a note\n");
+}
+
+// A rate that is told and a time left that is told belong together, whatever the clock says.
+TEST(Progress, TheRestTakesAsLongAsTheRateSays) {
+    for (const double moved : {1e6, 1e8}) {  // seconds, minutes; hours
+        const std::string text = shown([&] {
+            Progress progress("copy", false, /*bytes=*/true);
+            progress.update(static_cast<uint64_t>(2e11 - moved), uint64_t{1'000'000'000'000});
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            progress.update(uint64_t{200'000'000'000}, uint64_t{1'000'000'000'000});
+        });
+        double rate = 0;
+        char prefix = 0;
+        double large = 0;
+        double small = 0;
+        char unit = 0;
+        ASSERT_EQ(std::sscanf(text.c_str(), "copy: 10%%\ncopy: 20%%  %lf %ciB/s  %lf%c%lf", &rate, &prefix, &large,
+                              &unit, &small),
+                  5)
+            << text;
+        rate *= std::pow(1024.0, 1.0 + static_cast<double>(std::string("KMG").find(prefix)));
+        EXPECT_LE(rate, moved / 0.02) << "only what was done since the start counts";
+        const double told_s = unit == 'h' ? 3600.0 * large + 60.0 * small : 60.0 * large + small;
+        EXPECT_NEAR(told_s, 8e11 / rate, 0.01 * 8e11 / rate + (unit == 'h' ? 60.0 : 1.0)) << text;
+    }
 }
 
 TEST(Progress, BytesHaveARateAndATimeLeft) {

@@ -2,10 +2,15 @@
 #include "program.h"
 
 #include "base/files.h"
+#include "base/process/child_process.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <fstream>
+#include <thread>
 
 namespace shimmy::e2e {
 namespace {
@@ -83,13 +88,26 @@ TEST(Quantize, AWriteThatFailsLeavesNoHalfFile) {
     EXPECT_EQ(n_files(dir.path()), 0U);
 }
 
+// Until a file is being written.
+void wait_for_part_file(const fs::path & dir) {
+    const auto writes = [&] {
+        return std::ranges::any_of(fs::directory_iterator(dir),
+                                   [](const auto & entry) { return entry.path().extension() == ".part"; });
+    };
+    for (const auto end = std::chrono::steady_clock::now() + RUN_TIMEOUT;
+         !writes() && std::chrono::steady_clock::now() < end;)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_TRUE(writes());
+}
+
 TEST(Quantize, AKillLeavesNoFileWithTheFinalName) {
     const TempDir dir;
-    const ProcessResult killed = run_process({SHIMMY_PROGRAM, "quantize", tiny_moe().string(), "--types", "Q2_K",
-                                              "--threads", "1", "--out-dir", dir.path().string()},
-                                             std::chrono::milliseconds(150));
-    ASSERT_TRUE(killed.timed_out) << "the kill came too late to test anything";
+    ChildProcess program({SHIMMY_PROGRAM, "quantize", tiny_moe().string(), "--types", "Q2_K", "--threads", "1",
+                          "--out-dir", dir.path().string()});
+    wait_for_part_file(dir.path());
+    EXPECT_EQ(program.stop(std::chrono::milliseconds(0)), 128 + SIGKILL) << program.err();
     EXPECT_FALSE(fs::exists(dir / "tiny-moe-Q2_K.gguf"));
+    EXPECT_EQ(n_files(dir.path()), 1U) << "the part file of the one that was killed";
     (void)shimmy_json({"quantize", tiny_moe().string(), "--types", "Q2_K", "--out-dir", dir.path().string()});
     EXPECT_TRUE(fs::exists(dir / "tiny-moe-Q2_K.gguf"));
     EXPECT_EQ(n_files(dir.path()), 1U) << "what the killed run left is still there";
@@ -97,11 +115,10 @@ TEST(Quantize, AKillLeavesNoFileWithTheFinalName) {
 
 TEST(Quantize, CtrlCRemovesThePartFile) {
     const TempDir dir;
-    const ProcessResult result = run_process(
-        {"timeout", "--preserve-status", "--signal=INT", "0.3", SHIMMY_PROGRAM, "quantize", tiny_moe().string(),
-         "--types", "IQ4_XS,Q2_K,Q3_K_M,Q4_K_M,Q5_K_M,Q6_K", "--threads", "1", "--out-dir", dir.path().string()},
-        RUN_TIMEOUT);
-    EXPECT_EQ(result.exit_code, 130) << result.err;
+    ChildProcess program({SHIMMY_PROGRAM, "quantize", tiny_moe().string(), "--types",
+                          "IQ4_XS,Q2_K,Q3_K_M,Q4_K_M,Q5_K_M,Q6_K", "--threads", "1", "--out-dir", dir.path().string()});
+    wait_for_part_file(dir.path());
+    EXPECT_EQ(program.stop(RUN_TIMEOUT), 130) << program.err();
     for (const auto & entry : fs::directory_iterator(dir.path())) {
         EXPECT_EQ(entry.path().extension(), ".gguf") << entry.path();
         EXPECT_EQ(shimmy({"inspect", entry.path().string()}).exit_code, 0) << entry.path() << " is not whole";

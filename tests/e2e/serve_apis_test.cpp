@@ -5,6 +5,7 @@
 
 #include <httplib.h>
 
+#include <atomic>
 #include <future>
 #include <optional>
 #include <sstream>
@@ -504,6 +505,33 @@ TEST_F(ServeModels, AFileThatIsBrokenIsAnErrorOfItsRequestsOnly) {
     EXPECT_EQ(reply.status, 503) << reply.body;
     EXPECT_NE(reply.body.find("later.gguf"), std::string::npos);
     EXPECT_EQ(complete("tiny-q8-0").status, 200);
+}
+
+TEST_F(ServeModels, OneThatIsAskedForWithoutAPauseKeepsNoOtherOneOut) {
+    std::atomic<bool> done = false;
+    std::atomic<int> n_failed = 0;
+    std::atomic<int> n_answered = 0;
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < 6; ++i) {
+        clients.emplace_back([&] {
+            httplib::Client client("http://" + server_->address());
+            client.set_keep_alive(true);
+            client.set_read_timeout(120);
+            while (!done) {
+                const auto result =
+                    client.Post("/v1/completions", R"({"model": "tiny-q8-0", "prompt": "a", "max_tokens": 16})",
+                                "application/json");
+                ++(result && result->status == 200 ? n_answered : n_failed);
+            }
+        });
+    }
+    while (n_answered < 6)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(complete("tiny-q4-k-m").status, 200);
+    done = true;
+    clients.clear();
+    EXPECT_EQ(n_failed, 0) << server_->process().err();
 }
 
 TEST_F(ServeModels, RequestsForTwoModelsAtOnceTakeTurns) {

@@ -1,4 +1,5 @@
 // shimmy serve and clients that misbehave: those that go away, read slowly, or send what is no HTTP.
+#include "base/files.h"
 #include "lab/http/http_client.h"
 #include "lab/http/request.h"
 #include "server_process.h"
@@ -275,6 +276,92 @@ TEST_F(ServeClients, RequestsThatAreSentAheadAreAnsweredInOrder) {
     }
     client.send(all);
     EXPECT_EQ(count_of(client.receive_all(), "HTTP/1.1 200"), static_cast<size_t>(N));
+}
+
+// 256 MiB for all bodies together: the eighth of 31 MiB fits, the ninth does not.
+TEST_F(ServeClients, MemoryOfWhatWaitsIsBoundedTogether) {
+    constexpr size_t BODY_BYTES = size_t{31} << 20;
+    const std::string most(BODY_BYTES - 1, ' ');
+    const std::string head =
+        fmt::format("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", BODY_BYTES);
+    std::vector<std::unique_ptr<RawClient>> waiting;
+    for (int i = 0; i < 8; ++i) {
+        waiting.push_back(std::make_unique<RawClient>(server_));
+        waiting.back()->send(head + most);
+    }
+    const RawClient late(server_);
+    late.send(head + most);
+    const std::string refused = late.receive_until("waiting");
+    EXPECT_EQ(refused.substr(0, 12), "HTTP/1.1 503") << refused;
+    EXPECT_NE(refused.find("Retry-After: 1"), std::string::npos) << refused;
+    EXPECT_EQ(server_.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 1}}).status, 200) << "small ones fit";
+    waiting.front()->send("x");  // the last byte: the body is whole, and no JSON
+    EXPECT_EQ(waiting.front()->receive_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 400");
+    waiting.clear();
+    const RawClient again(server_);
+    again.send(head + most + "x");
+    EXPECT_EQ(again.receive_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 400") << "the others gave back what they held";
+}
+
+// Peak of the RAM that a process has held.
+size_t peak_mib(pid_t pid) {
+    const std::string status = read_file(fmt::format("/proc/{}/status", pid));
+    return std::stoull(status.substr(status.find("VmHWM:") + 6)) / 1024;
+}
+
+// None of them can fit, each costs many times its size before that is known, and the model's process does not go for
+// it: they take turns, and are refused before they become one text, or tokens.
+TEST(ServeLargeRequests, AllAtOnceCostNeitherTheModelNorTheMachine) {
+    ServerProcess server({"--model", tiny_moe().string(), "--parallel", "4"});
+    const auto model = [&] { return server.curl("/api/models/tiny-moe-f16/status").json()["n_loads"]; };
+    std::string text;
+    while (text.size() < (size_t{20} << 20))
+        text += "one word and another ";
+    const Json messages = Json::array({{{"role", "user"}, {"content", text}}});
+    const std::vector<std::pair<std::string, std::string>> requests{
+        {"/v1/chat/completions", Json{{"messages", messages}}.dump()},
+        {"/v1/messages", Json{{"messages", messages}, {"max_tokens", 1}}.dump()},
+        {"/v1/responses", Json{{"input", text}}.dump()},
+        {"/v1/completions", Json{{"prompt", text}}.dump()},
+        {"/tokenize", Json{{"content", text}}.dump()},
+        {"/apply-template", Json{{"messages", messages}}.dump()},
+        {"/v1/messages/count_tokens", Json{{"messages", messages}}.dump()},
+        {"/api/generate", Json{{"prompt", text}}.dump()},
+        {"/v1/chat/completions",
+         Json{{"messages", std::vector<Json>(200'000, Json{{"role", "user"}, {"content", "a"}})}}.dump()},
+    };
+    std::vector<std::jthread> clients;
+    std::vector<int> statuses(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) {
+        clients.emplace_back([&, i] {
+            httplib::Client client("http://" + server.address());
+            client.set_read_timeout(120);
+            client.set_write_timeout(120);
+            const auto result = client.Post(requests[i].first, requests[i].second, "application/json");
+            statuses[i] = result ? result->status : 0;
+        });
+    }
+    clients.clear();
+    for (size_t i = 0; i < requests.size(); ++i)
+        EXPECT_EQ(statuses[i], 400) << requests[i].first;
+    EXPECT_EQ(model(), 1) << server.process().err();
+    EXPECT_LT(peak_mib(server.started()["pid"].get<pid_t>()), 1200U);
+}
+
+// Half heads from one address: whoever is last gets in, because the one that has waited longest goes.
+TEST_F(ServeClients, ThoseThatOnlyHoldConnectionsMakeRoom) {
+    constexpr size_t MOST = 1024;  // of one address
+    std::vector<std::unique_ptr<RawClient>> holders;
+    for (size_t i = 0; i < MOST + 50; ++i) {
+        holders.push_back(std::make_unique<RawClient>(server_));
+        holders.back()->send("GET /health HTTP/1.1\r\nHo");
+    }
+    const auto start = Clock::now();
+    EXPECT_EQ(server_.curl("/health").status, 200);
+    EXPECT_LT(Clock::now() - start, seconds(5));
+    EXPECT_EQ(holders.front()->receive_all(), "") << "it was closed";
+    holders.back()->send("st: a\r\n\r\n");
+    EXPECT_EQ(holders.back()->receive_until("\r\n\r\n").substr(0, 12), "HTTP/1.1 200") << "the last one was not";
 }
 
 TEST_F(ServeClients, OneOfHttp10GetsAStreamUntilTheConnectionEnds) {

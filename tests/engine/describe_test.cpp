@@ -44,7 +44,7 @@ TEST(Describe, ExpertsThatWereUsed) {
 // Two cards with the model's buffers, one without, and a CPU.
 TEST(Describe, MemoryOfEveryDevice) {
     engine::MemoryUse use;
-    use.buffers = {{"CUDA0", "CUDA0", false, 100, 20, 3},
+    use.buffers = {{"CUDA0", "CUDA0", false, 100, 20, 3, 70},
                    {"CUDA1", "CUDA1", false, 200, 40, 6},
                    {"CPU", "CPU", true, 1000, 0, 7},
                    {"CPU", "CUDA_Host", true, 0, 0, 5}};
@@ -52,20 +52,24 @@ TEST(Describe, MemoryOfEveryDevice) {
     const std::vector<engine::Device> now{device_of("CUDA0", 770), device_of("CUDA1", 800), device_of("CUDA2", 600),
                                           device_of("CPU", 5, engine::DeviceKind::cpu)};
     const Json document = memory_json(use, 77, before, now);
-    EXPECT_EQ(document["vram_bytes"], 369);
-    EXPECT_EQ(document["vram"], (Json{{"model_bytes", 300}, {"context_bytes", 60}, {"compute_bytes", 9}}));
-    EXPECT_EQ(document["host"], (Json{{"model_bytes", 1000}, {"context_bytes", 0}, {"compute_bytes", 12}}));
+    EXPECT_EQ(document["vram_bytes"], 439);
+    EXPECT_EQ(document["vram"],
+              (Json{{"model_bytes", 300}, {"context_bytes", 60}, {"compute_bytes", 9}, {"expert_cache_bytes", 70}}));
+    EXPECT_EQ(document["host"],
+              (Json{{"model_bytes", 1000}, {"context_bytes", 0}, {"compute_bytes", 12}, {"expert_cache_bytes", 0}}));
     EXPECT_EQ(document["expert_ram_bytes"], 77);
     EXPECT_EQ(document["devices"], (Json{{{"device", "CUDA0"},
                                           {"model_bytes", 100},
                                           {"context_bytes", 20},
                                           {"compute_bytes", 3},
-                                          {"total_bytes", 123},
+                                          {"expert_cache_bytes", 70},
+                                          {"total_bytes", 193},
                                           {"device_used_bytes", 130}},
                                          {{"device", "CUDA1"},
                                           {"model_bytes", 200},
                                           {"context_bytes", 40},
                                           {"compute_bytes", 6},
+                                          {"expert_cache_bytes", 0},
                                           {"total_bytes", 246},
                                           {"device_used_bytes", nullptr}}}))
         << "the second card's driver saw nothing";
@@ -75,7 +79,8 @@ TEST(Describe, MemoryOfEveryDevice) {
                                             {"host", true},
                                             {"model_bytes", 1000},
                                             {"context_bytes", 0},
-                                            {"compute_bytes", 7}}));
+                                            {"compute_bytes", 7},
+                                            {"expert_cache_bytes", 0}}));
     // What came later was not there before.
     EXPECT_TRUE(memory_json(use, 0, {}, now)["devices"][0]["device_used_bytes"].is_null());
     // Others gave memory back meanwhile.

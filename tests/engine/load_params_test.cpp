@@ -11,8 +11,14 @@
 #include <gtest/gtest.h>
 #include "error_of.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <algorithm>
+#include <csignal>
+#include <iterator>
 #include <regex>
+#include <thread>
 
 namespace shimmy::engine {
 namespace {
@@ -199,6 +205,35 @@ TEST(Rpc, AddressesHaveAHostAndAPort) {
     EXPECT_EQ(error_of([] { add_rpc_servers("127.0.0.1:1"); }),
               "--rpc 127.0.0.1:1: cannot be reached: is llama.cpp's ggml-rpc-server running there?");
     EXPECT_NO_THROW(add_rpc_servers(""));
+}
+
+auto n_open_files() {
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+}
+
+TEST(Rpc, SomebodyElseAtThatAddressIsTold) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr *>(&address), size), 0);
+    ASSERT_EQ(::listen(listener, 8), 0);
+    ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr *>(&address), &size), 0);
+    std::thread hangs_up([&] {
+        for (int fd = 0; (fd = ::accept(listener, nullptr, nullptr)) >= 0;)
+            ::close(fd);
+    });
+    std::signal(SIGPIPE, SIG_IGN);  // as every program of ours has it
+    const std::string server = fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
+    EXPECT_EQ(error_of([&] { add_rpc_servers(server); }),
+              fmt::format("--rpc {}: no ggml-rpc-server of llama.cpp v0.5.0 answers there", server));
+    ::shutdown(listener, SHUT_RDWR);
+    hangs_up.join();
+    ::close(listener);
+    const auto n_before = n_open_files();
+    EXPECT_NE(error_of([] { add_rpc_servers("127.0.0.1:1"); }), "");
+    EXPECT_EQ(n_open_files(), n_before);
 }
 
 }  // namespace

@@ -153,6 +153,18 @@ TEST(EngineModel, GenerationEndsWhereItsLimitsSay) {
     EXPECT_THROW(model.log_probabilities(std::vector<int32_t>(257, 1)), Error);
 }
 
+// The shortest prompt there is, and one whose first token is all that tells it from another.
+TEST(EngineModel, EveryTokenOfAPromptCounts) {
+    Model model(options_for("cpu", Placement::baseline()));
+    ASSERT_EQ(model.tokenize("", true).size(), 1U) << "the token that every text begins with";
+    const GenerateResult result = model.generate("", 20, GREEDY);
+    EXPECT_EQ(result.n_prompt_tokens, 1);
+    EXPECT_EQ(result.n_output_tokens, 20);
+    const std::string once = model.generate("Once upon", 20, GREEDY).text;
+    EXPECT_NE(model.generate("Look upon", 20, GREEDY).text, once);
+    EXPECT_NE(model.generate("upon", 20, GREEDY).text, once);
+}
+
 TEST(EngineModel, TimesAreThoseOfTheTokens) {
     Model model(options_for("cpu", Placement::baseline()));
     const GenerateResult result = model.generate(PROMPT, 8, GREEDY);

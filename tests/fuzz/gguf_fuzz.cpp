@@ -1,13 +1,5 @@
 // libFuzzer entry: any bytes as a GGUF file. They must end in a model description or in an Error of one line; never in
 // a crash, and never in more memory than the input justifies. What our reader takes, ggml's must take as well.
-//
-// Build and run (clang), with the sources themselves so that they are instrumented too:
-//   cmake --preset release && cmake --build build/release --target ggml-base llama
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -I$LLAMA/include -I$LLAMA/ggml/include \
-//       tests/fuzz/gguf_fuzz.cpp src/gguf/{expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp \
-//       src/base/{files,interrupt,units}.cpp -Lbuild/release/bin -lggml-base -lcrypto -lfmt \
-//       -Wl,-rpath,$PWD/build/release/bin -o gguf_fuzz
-//   ./gguf_fuzz -max_len=8192 -rss_limit_mb=512 corpus/      # seeds: any GGUF files of a few KiB
 #include "base/error.h"
 #include "gguf/model_info.h"
 

@@ -11,7 +11,6 @@
 #include <gtest/gtest.h>
 
 #include <sys/resource.h>
-#include <chrono>
 #include <fstream>
 #include <iterator>
 
@@ -213,12 +212,10 @@ TEST_F(GgufFileTest, AgreesWithGgmlOnDamagedFiles) {
     ggml_log_set(nullptr, nullptr);
 }
 
-TEST_F(GgufFileTest, ReadsARealVocabularyInMilliseconds) {
-    const auto start = std::chrono::steady_clock::now();
+TEST_F(GgufFileTest, ReadsARealVocabulary) {
     const GgufFile file(VOCAB);
     EXPECT_EQ(file.metadata().find("tokenizer.ggml.tokens")->n, 32064U);
     EXPECT_EQ(file.metadata().find_strings("tokenizer.ggml.tokens", 3)->at(1), "<s>");
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
 }
 
 // The three parts of a model, each in a state of its own choosing.

@@ -382,6 +382,21 @@ TEST(CampaignTemplate, NamesModelsFromWhereItLies) {
     EXPECT_EQ(more.load.clients.size(), 3U);
 }
 
+// It runs as it is: no more context than any of its models has, and no more than is usual.
+TEST(CampaignTemplate, ContextIsThatOfTheModels) {
+    const TempDir dir;
+    const fs::path file = dir / "x.toml";
+    const std::string tiny = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/tiny-moe-f16.gguf";  // trained with 512
+    const auto n_ctx = [&](const std::vector<std::string> & models) {
+        return parse_campaign(campaign_template(file, models), file).n_ctx;
+    };
+    EXPECT_EQ(n_ctx({}), 2048);
+    EXPECT_EQ(n_ctx({"phi-3.5-moe", (dir / "none.gguf").string()}), 2048);
+    EXPECT_EQ(n_ctx({tiny}), 512);
+    EXPECT_EQ(n_ctx({tiny, "phi-3.5-moe"}), 512);
+    EXPECT_EQ(n_ctx({"phi-3.5-moe", tiny}), 512);
+}
+
 TEST(Campaign, MissingFileIsNotAUsageError) {
     EXPECT_THROW(read_campaign("/no/such/campaign.toml"), Error);
 }

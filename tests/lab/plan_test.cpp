@@ -178,10 +178,10 @@ TEST(Plan, ArgumentsThroughAServer) {
     const Campaign campaign = make_campaign();
     const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
     using Arguments = std::vector<std::string>;
-    EXPECT_EQ(
-        run_arguments(campaign, variant, {0, Placement::offload(), 0, 1, Mode::stream, 0}, {}),
-        (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--max-tokens", "100", "--seed",
-                   "42", "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--cpu-moe", "--json"}));
+    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::offload(), 0, 1, Mode::stream, 0}, {}),
+              (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--max-tokens", "100",
+                         "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--moe-cache", "off",
+                         "--cpu-moe", "--json"}));
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::no_stream, 0}, {"auto", "off"}),
               (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--no-stream",
                          "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device",
@@ -253,7 +253,11 @@ TEST(Plan, ArgumentsOfARun) {
                                         "3",
                                         "--json"}));
     const auto offload = run_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, {});
-    EXPECT_EQ(offload[offload.size() - 2], "--cpu-moe");
+    EXPECT_EQ((std::vector<std::string>(offload.end() - 4, offload.end())),
+              (std::vector<std::string>{"--moe-cache", "off", "--cpu-moe", "--json"}));
+    const auto cached = run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"auto", "auto", "4096"});
+    EXPECT_EQ((std::vector<std::string>(cached.end() - 5, cached.end())),
+              (std::vector<std::string>{"--moe-cache", "4096", "--n-cpu-moe", "3", "--json"}));
     const auto load = run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::load, 4}, {});
     EXPECT_EQ((std::vector<std::string>(load.begin(), load.begin() + 10)),
               (std::vector<std::string>{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a",

@@ -158,6 +158,8 @@ TEST_F(QualityRun, TheCommandSaysEverything) {
                         "cuda",
                         "--moe-backend",
                         "on",
+                        "--moe-cache",
+                        "off",
                         "--threads",
                         "3",
                         (campaign_.out_dir / "models/m-Q2_K.gguf").string()};

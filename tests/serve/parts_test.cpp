@@ -129,7 +129,7 @@ TEST(Documents, ComeBackAsTheyWere) {
     options.load.placement = engine::Placement::partial(3);
     options.load.n_ctx = 77;
     options.load.warm_up = false;
-    options.backends = {"vulkan", "off", "a:1"};
+    options.backends = {"vulkan", "off", "4096", "a:1"};
     options.stall_limit = seconds(5);
     const Json document = Json::parse(wire::to_json("name", options).dump());
     const ModelOptions back = wire::options_from(document);
@@ -137,20 +137,38 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_EQ(back.load.placement, options.load.placement);
     EXPECT_EQ(back.load.n_ctx, 77U);
     EXPECT_FALSE(back.load.warm_up);
+    EXPECT_EQ(back.backends.moe_cache, "4096");
     EXPECT_EQ(back.backends.rpc_servers, "a:1");
     EXPECT_EQ(back.stall_limit, seconds(5));
     EXPECT_EQ(wire::name_from(document), "name");
 
     Loaded loaded;
     loaded.n_ctx = 512;
-    loaded.memory.buffers = {{"CPU", "CPU_Mapped", true, 1, 2, 3}};
+    loaded.memory.buffers = {{"CPU", "CPU_Mapped", true, 1, 2, 3, 4}};
     loaded.experts = {{4, {"MoE"}, 10, 9}};
     const Loaded again = wire::loaded_from(Json::parse(wire::to_json(loaded).dump()));
     EXPECT_EQ(again.n_ctx, 512U);
-    EXPECT_EQ(again.memory.host().total_bytes(), 6U);
+    EXPECT_EQ(again.memory.host().total_bytes(), 10U);
     ASSERT_EQ(again.experts.size(), 1U);
     EXPECT_EQ(again.experts[0].layer, 4);
     EXPECT_EQ(again.experts[0].host_bytes, 9U);
+
+    wire::ExpertsNow experts{{{4, 1, 7, 70, true}, {4, 2, 0, 0, false}}, engine::ExpertCache(), loaded.memory};
+    experts.cache->state = "1 of 2 experts in VRAM";
+    experts.cache->slots = 1;
+    experts.cache->hits = 3;
+    experts.cache->lookups = 4;
+    const wire::ExpertsNow now = wire::experts_from(Json::parse(wire::to_json(experts).dump()));
+    ASSERT_EQ(now.use.size(), 2U);
+    EXPECT_EQ(now.use[0].expert, 1);
+    EXPECT_EQ(now.use[0].bytes, 70U);
+    EXPECT_TRUE(now.use[0].in_vram);
+    EXPECT_FALSE(now.use[1].in_vram);
+    EXPECT_EQ(now.cache->state, experts.cache->state);
+    EXPECT_EQ(now.cache->hit_rate(), 0.75);
+    EXPECT_EQ(now.memory.host().expert_cache_bytes, 4U);
+    experts.cache.reset();
+    EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).cache);
 
     wire::Ask ask;
     ask.route = "/v1/chat/completions";

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "e2e/server_process.h"
+#include "http/raw_requests.h"
 #include "lab/http/http_client.h"
 #include "lab/http/request.h"
 
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <sstream>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -71,6 +73,66 @@ TEST(SlowServe, TheOfficialClientsWork) {
     EXPECT_EQ(got["ollamaRunning"], got["models"]);
     EXPECT_EQ(got["ollamaFamily"], "deepseek");
     EXPECT_NE(got["ollamaError"].get<std::string>().find("there is no model 'nobody'"), std::string::npos);
+}
+
+// The process of a model, by the name on its command line or its open file.
+pid_t process_of(const ServerProcess & server, const std::string & file) {
+    const std::string parent = std::to_string(server.started()["pid"].get<int>());
+    for (const auto & task : fs::directory_iterator("/proc/" + parent + "/task")) {
+        std::istringstream children(read_file(task.path() / "children"));
+        for (pid_t pid = 0; children >> pid;) {
+            if (read_file(fmt::format("/proc/{}/cmdline", pid)).find(file) != std::string::npos) return pid;
+        }
+    }
+    ADD_FAILURE() << "there is no process of " << file;
+    return 0;
+}
+
+// A fault of one model's process costs exactly the streams that it computes, and every client's library says so.
+TEST(SlowServe, OfficialClientsUnderstandThatAModelDied) {
+    ServerProcess server({"--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string(), "--ollama-bind",
+                          "127.0.0.1:0", "--parallel", "16"});
+    const Json got = Json::parse(
+        output_of({"node", slow_file("death_check.mjs"), node_packages() + "/node_modules",
+                   "http://" + server.address(), "http://" + server.started()["ollama_address"].get<std::string>(),
+                   "tiny-moe-f16", "tiny-moe-q8-0", std::to_string(process_of(server, "tiny-moe-f16"))}),
+        nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(got.is_object());
+    EXPECT_EQ(got["running"], 16);
+    ASSERT_EQ(got["streams"].size(), 16U);
+    const std::map<std::string, std::string> errors{
+        {"chat", "APIError"}, {"responses", "APIError"}, {"messages", "APIError"}, {"ollama", "Error"}};
+    for (const Json & stream : got["streams"]) {
+        EXPECT_EQ(stream["ended"], false) << stream;
+        EXPECT_EQ(stream["error"], errors.at(stream["client"])) << stream;
+        EXPECT_NE(stream["message"].get<std::string>().find("its process ended by SIGSEGV"), std::string::npos) << stream;
+        if (stream["client"] == "messages") {
+            EXPECT_EQ(stream["type"], "overloaded_error") << stream;
+        }
+    }
+    for (const Json & stream : got["others"])
+        EXPECT_EQ(stream["ended"], true) << stream;
+    EXPECT_EQ(got["again"], 1) << "the next request loads it again";
+    EXPECT_EQ(server.curl("/api/models/tiny-moe-f16/status").json()["n_loads"], 2);
+    EXPECT_EQ(server.curl("/api/models/tiny-moe-q8-0/status").json()["n_loads"], 1);
+}
+
+// Node.js' parser says the same of every request, or there is a reason.
+TEST(SlowServe, LlhttpReadsRequestsAsWeDo) {
+    const Json verdicts =
+        Json::parse(output_of({"node", slow_file("llhttp_check.mjs"), node_packages() + "/node_modules",
+                               std::string(SHIMMY_SOURCE_DIR) + "/tests/http/requests.json"}),
+                    nullptr, /*allow_exceptions=*/false);
+    const std::vector<RawRequest> requests = raw_requests(SHIMMY_SOURCE_DIR);
+    ASSERT_EQ(verdicts.size(), requests.size());
+    size_t n_differ = 0;
+    for (size_t i = 0; i < requests.size(); ++i) {
+        const bool accepted = verdicts[i]["error"] == 0 && verdicts[i]["messages"] == requests[i].n_messages;
+        const bool same = accepted == requests[i].accepted;
+        EXPECT_EQ(same, requests[i].differs.empty()) << requests[i].name << ": " << verdicts[i];
+        n_differ += same ? 0 : 1;
+    }
+    EXPECT_LT(n_differ, requests.size() / 8);
 }
 
 TEST(SlowServe, ThePageWorksInABrowser) {

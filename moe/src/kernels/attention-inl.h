@@ -117,14 +117,15 @@ struct Held {
     int n;
 };
 
-// Keys or values of all heads from position `first` on, at most a block; none past `last`.
+// Keys or values of all heads from position `first` on, at most a block; none past `last`, which may come before it (n is
+// negative then, and no loop runs).
 struct RowBlock {
     const KvRows & r;
     int64_t first;
     int n;
 
     RowBlock(const KvRows & rows, int64_t from, int64_t last)
-        : r(rows), first(from), n(static_cast<int>(last - from < 0 ? 0 : last - from < kAttentionKeys ? last - from : kAttentionKeys)) {}
+        : r(rows), first(from), n(static_cast<int>(last - from < kAttentionKeys ? last - from : kAttentionKeys)) {}
     const uint8_t * at(int head, int i) const { return r.data + size_t(first + i) * r.stride + size_t(head) * r.head_stride; }
     Held held(int head) const { return {at(head, 0), r.stride, n}; }
 };
@@ -263,7 +264,10 @@ inline void turn_keys(const AttentionScratch & t) {
         for (int d = 0; d < t.dk; d += 4) {
             I four[4];
             Vec::rows16(rows, d * int(sizeof(float)), four);
-            for (int i = 0; i < 4; ++i) { Vec::store(out + size_t(d + i) * kPanel, four[i]); }
+            for (const I & column : four) {
+                Vec::store(out, column);
+                out += kPanel;
+            }
         }
     }
 }

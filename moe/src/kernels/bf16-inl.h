@@ -15,7 +15,7 @@ struct WBF16Pairs {
 
 inline TypeKernel bf16_kernel() {
     TypeKernel k;
-    k.act      = {ActKind::BF16, 0, 0, 0, 0};
+    k.act.kind = ActKind::BF16;
     k.quantize = round_bf16;
     k.tile     = tile_float<WBF16Pairs>;
     return k;

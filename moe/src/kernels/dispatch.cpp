@@ -34,7 +34,7 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
     return l;
 }
 
-static bool cpu_has_avx2() {
+[[maybe_unused]] static bool cpu_has_avx2() {
 #if defined(MOE_HAVE_X86)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -45,7 +45,7 @@ static bool cpu_has_avx2() {
 
 // A bit of what the processor calls structured extended features, by hand: not every compiler's __builtin_cpu_supports
 // knows the newer names.
-static bool cpu_has_extension([[maybe_unused]] int bit) {
+[[maybe_unused]] static bool cpu_has_extension([[maybe_unused]] int bit) {
 #if defined(MOE_HAVE_X86)
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && ((a >> bit) & 1) != 0;
@@ -54,9 +54,9 @@ static bool cpu_has_extension([[maybe_unused]] int bit) {
 #endif
 }
 
-static bool cpu_has_avxvnni() { return cpu_has_avx2() && cpu_has_extension(4); }
+[[maybe_unused]] static bool cpu_has_avxvnni() { return cpu_has_avx2() && cpu_has_extension(4); }
 
-static bool cpu_has_avx512() {
+[[maybe_unused]] static bool cpu_has_avx512() {
 #if defined(MOE_HAVE_X86)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -66,11 +66,11 @@ static bool cpu_has_avx512() {
 #endif
 }
 
-static bool cpu_has_avx512bf16() { return cpu_has_avx512() && cpu_has_extension(5); }
+[[maybe_unused]] static bool cpu_has_avx512bf16() { return cpu_has_avx512() && cpu_has_extension(5); }
 
 // VDPBF16PS takes twice as long as a multiply-add on an Intel Xeon with AMX: the kernels that convert BF16 are faster there.
 // AMD's are said to start both as often.
-static bool cpu_is_amd() {
+[[maybe_unused]] static bool cpu_is_amd() {
 #if defined(MOE_HAVE_X86)
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx;
@@ -80,7 +80,7 @@ static bool cpu_is_amd() {
 }
 
 // Whether AMX multiplies bytes, and the kernel lets this process use its registers: it must be asked once (Linux 5.16).
-static bool cpu_has_amx() {
+[[maybe_unused]] static bool cpu_has_amx() {
 #if defined(MOE_HAVE_X86) && defined(SYS_arch_prctl)
     constexpr int kTile = 24, kInt8 = 25, kRequest = 0x1023 /* ARCH_REQ_XCOMP_PERM */, kTileData = 18;
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -91,30 +91,54 @@ static bool cpu_has_amx() {
 #endif
 }
 
-const KernelTable * kernels_by_name(const char * name) {
-    if (std::strcmp(name, "scalar") == 0) { return &kernels_scalar(); }
-#if defined(MOE_HAVE_X86)
-    if (std::strcmp(name, "avx2") == 0 && cpu_has_avx2()) { return &kernels_avx2(); }
-    if (std::strcmp(name, "avxvnni") == 0 && cpu_has_avxvnni()) { return &kernels_avxvnni(); }
-    if (std::strcmp(name, "avx512") == 0 && cpu_has_avx512()) { return &kernels_avx512(); }
-    if (std::strcmp(name, "avx512bf16") == 0 && cpu_has_avx512bf16()) { return &kernels_avx512bf16(); }
-    if (std::strcmp(name, "amx") == 0 && cpu_has_amx()) { return &kernels_amx(); }
+namespace {
+
+// The instruction sets that were built (GGML_MOE_KERNELS), best first.
+struct Kernels {
+    const char * name;
+    bool (*runs)();    // on this processor
+    bool (*chosen)();  // without being asked for, where it runs
+    const KernelTable & (*table)();
+};
+
+bool always() { return true; }
+
+constexpr Kernels kBuilt[] = {
+#if defined(MOE_HAVE_AMX)
+    {"amx", cpu_has_amx, always, kernels_amx},
 #endif
+#if defined(MOE_HAVE_AVX512BF16)
+    {"avx512bf16", cpu_has_avx512bf16, cpu_is_amd, kernels_avx512bf16},
+#endif
+#if defined(MOE_HAVE_AVX512)
+    {"avx512", cpu_has_avx512, always, kernels_avx512},
+#endif
+#if defined(MOE_HAVE_AVXVNNI)
+    {"avxvnni", cpu_has_avxvnni, always, kernels_avxvnni},
+#endif
+#if defined(MOE_HAVE_AVX2)
+    {"avx2", cpu_has_avx2, always, kernels_avx2},
+#endif
+    {"scalar", always, always, kernels_scalar},
+};
+
+}  // namespace
+
+const KernelTable * kernels_by_name(const char * name) {
+    for (const Kernels & k : kBuilt) {
+        if (std::strcmp(name, k.name) == 0 && k.runs()) { return &k.table(); }
+    }
     return nullptr;
 }
 
 const KernelTable & choose_kernels(const char * want) {
-    const char * best = cpu_has_amx()                          ? "amx"
-                        : cpu_has_avx512bf16() && cpu_is_amd() ? "avx512bf16"
-                        : cpu_has_avx512()                     ? "avx512"
-                        : cpu_has_avxvnni()                    ? "avxvnni"
-                        : cpu_has_avx2()                       ? "avx2"
-                                                               : "scalar";
+    const Kernels * best = kBuilt;
+    while (!best->runs() || !best->chosen()) { ++best; }
     if (want != nullptr && *want != '\0') {
         if (const KernelTable * t = kernels_by_name(want)) { return *t; }
-        log_warn("GGML_MOE_ISA=%s is not known or not supported by this processor; using %s\n", want, best);
+        log_warn("GGML_MOE_ISA=%s is not known or not supported by this processor; using %s\n", want, best->name);
     }
-    return *kernels_by_name(best);
+    return best->table();
 }
 
 const KernelTable & kernels() {

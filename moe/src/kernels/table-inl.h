@@ -18,7 +18,7 @@ template <class T> TypeKernel quant_kernel() {
 
 template <class W> TypeKernel float_kernel() {
     TypeKernel k;
-    k.act      = {ActKind::F32, 0, 0, 0, 0};
+    k.act.kind = ActKind::F32;
     k.quantize = copy_f32;
     k.tile     = tile_float<W>;
     return k;

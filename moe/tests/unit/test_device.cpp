@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "device/rates.h"
@@ -192,6 +193,18 @@ TEST(Rates, AreKeptByName) {
     forbidden.set("one", 1);
     EXPECT_EQ(nowhere.get("one"), 0);
     EXPECT_EQ(forbidden.get("one"), 0);
+}
+TEST(Rates, LinesThatSayNothingArePassedOver) {
+    const std::string file = testing::TempDir() + "moe-damaged-" + std::to_string(getpid());
+    std::ofstream(file) << "one\n\n\t7\ntwo\tmany\none\t5\none\t6\n";
+    const moe::Rates r(file);
+    EXPECT_EQ(r.get("one"), 5) << "the name alone has no rate";
+    EXPECT_EQ(r.get("two"), 0);
+    EXPECT_EQ(r.get("three"), 0);
+    r.set("two", 8);
+    EXPECT_EQ(r.get("two"), 8);
+    EXPECT_EQ(r.get("one"), 5);
+    std::filesystem::remove(file);
 }
 TEST(Rates, WhereTheyAreKept) {
     const CacheHome cache;

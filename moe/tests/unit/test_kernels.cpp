@@ -6,22 +6,12 @@
 #include <limits>
 
 #include "harness.h"
-#include "kernels/kernels.h"
+#include "kernel_tables.h"
 #include "log_catcher.h"
 
 using moe::KernelTable;
 
 namespace {
-
-const char * const kNames[] = {"scalar", "avx2", "avxvnni", "avx512", "avx512bf16", "amx"};
-
-std::vector<const KernelTable *> tables() {
-    std::vector<const KernelTable *> all;
-    for (const char * name : kNames) {
-        if (const KernelTable * t = moe::kernels_by_name(name)) all.push_back(t);
-    }
-    return all;
-}
 
 double sigmoid(double x) {
     return 1.0 / (1.0 + std::exp(-x));

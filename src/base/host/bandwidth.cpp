@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -24,9 +25,9 @@ uint64_t sum_of(const uint64_t * begin, const uint64_t * end) {
 
 double measure_ram_bandwidth(int n_threads) {
     const std::vector<uint64_t> buffer(BUFFER_BYTES / sizeof(uint64_t), 1);
-    const size_t share = buffer.size() / static_cast<size_t>(std::max(1, n_threads));
     std::vector<uint64_t> sums(static_cast<size_t>(std::max(1, n_threads)));
-    double best_s = 0.0;
+    const size_t share = buffer.size() / sums.size();
+    double best_s = std::numeric_limits<double>::infinity();
     for (int pass = 0; pass < N_PASSES; ++pass) {
         const auto start = std::chrono::steady_clock::now();
         std::vector<std::thread> team;
@@ -37,7 +38,7 @@ double measure_ram_bandwidth(int n_threads) {
         for (std::thread & thread : team)
             thread.join();
         const double elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        best_s = pass == 0 ? elapsed_s : std::min(best_s, elapsed_s);
+        best_s = std::min(best_s, elapsed_s);
     }
     // The sums are used, so that reading is not optimized away.
     const uint64_t n_read = std::accumulate(sums.begin(), sums.end(), uint64_t{0}) * sizeof(uint64_t);

@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "base/process/interrupt.h"
 #include "base/process/spawn.h"
+#include "base/process/uninterrupted.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <array>
 #include <cerrno>
@@ -58,12 +58,12 @@ std::optional<std::string> ChildProcess::read_until(char delimiter, std::chrono:
         }
         check_interrupted();
         if (Clock::now() > deadline) return std::nullopt;
-        pollfd ready{out_, POLLIN, 0};
-        if (::poll(&ready, 1, static_cast<int>(POLL.count())) <= 0) continue;
+        std::array<pollfd, 1> ready{{{out_, POLLIN, 0}}};
+        if (::poll(ready.data(), ready.size(), static_cast<int>(POLL.count())) <= 0) continue;
         std::array<char, 4096> bytes;
-        const ssize_t n = ::read(out_, bytes.data(), bytes.size());
-        if (n == 0 || (n < 0 && errno != EINTR)) return std::nullopt;
-        if (n > 0) buffer_.append(bytes.data(), static_cast<size_t>(n));
+        const ssize_t n = uninterrupted([&] { return ::read(out_, bytes.data(), bytes.size()); });
+        if (n <= 0) return std::nullopt;
+        buffer_.append(bytes.data(), static_cast<size_t>(n));
     }
 }
 
@@ -86,9 +86,9 @@ uint64_t ChildProcess::peak_rss_bytes() const {
 
 bool ChildProcess::has_ended() {
     if (exit_code_) return true;
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
-    exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    int exit_code = 0;
+    if (!try_wait(pid_, exit_code)) return false;
+    exit_code_ = exit_code;
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "base/process/spawn.h"
 
 #include "base/error.h"
+#include "base/process/uninterrupted.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -45,10 +46,7 @@ pid_t spawn(const std::vector<std::string> & argv, int out_fd, int err_fd) {
     }
     ::close(failure[1]);
     int error = pid < 0 ? errno : 0;
-    if (pid > 0) {
-        while (::read(failure[0], &error, sizeof(error)) < 0 && errno == EINTR) {
-        }
-    }
+    if (pid > 0) uninterrupted([&] { return ::read(failure[0], &error, sizeof(error)); });
     ::close(failure[0]);
     if (error == 0) return pid;
     if (pid > 0) wait_exit_code(pid);
@@ -72,8 +70,7 @@ bool try_wait(pid_t pid, int & exit_code) {
 
 int wait_exit_code(pid_t pid) {
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    uninterrupted([&] { return ::waitpid(pid, &status, 0); });
     return exit_code_of(status);
 }
 

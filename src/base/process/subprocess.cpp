@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/process/interrupt.h"
 #include "base/process/spawn.h"
+#include "base/process/uninterrupted.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -39,9 +40,9 @@ struct Pipe {
 // Reads what is there; closes the end at end-of-file.
 void drain(Pipe & pipe, std::string & text) {
     std::array<char, 16384> buffer;
-    const ssize_t n = ::read(pipe.fd[0], buffer.data(), buffer.size());
-    if (n > 0) text.append(buffer.data(), static_cast<size_t>(n));
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) pipe.close_end(0);
+    const ssize_t n = uninterrupted([&] { return ::read(pipe.fd[0], buffer.data(), buffer.size()); });
+    if (n <= 0) return pipe.close_end(0);
+    text.append(buffer.data(), static_cast<size_t>(n));
 }
 
 }  // namespace

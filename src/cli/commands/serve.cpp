@@ -180,6 +180,9 @@ int run_serve(const Options & options, const Globals & globals) {
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     set_models(server, options, globals);
+    // A cache takes what is free, which the next model would need.
+    if (globals.moe_cache == "auto" && server.models.size() > 1 && server.max_loaded != 1)
+        server.model.backends.moe_cache = "off";
     serve::serve(server, [&](const serve::Started & started) {
         if (globals.json) {
             fmt::print("{}\n", started_document(server, started).dump());

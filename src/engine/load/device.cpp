@@ -141,9 +141,9 @@ const char * to_string(DeviceKind kind) {
         case DeviceKind::accelerator:
             return "accelerator";
         case DeviceKind::cpu:
-            break;
+            return "cpu";
     }
-    return "cpu";
+    return "";  // there is no other
 }
 
 void load_backends(const std::string & backend) {

@@ -39,11 +39,9 @@ void RoutingRecorder::record(const ggml_tensor * chosen, int layer) {
     for (int64_t token = 0; token < chosen->ne[1]; ++token) {
         const auto begin = static_cast<std::ptrdiff_t>(routing.experts.size());
         for (int64_t k = 0; k < chosen->ne[0]; ++k) {
-            int32_t expert = 0;
             const char * at =
                 bytes.data() + static_cast<size_t>(token) * chosen->nb[1] + static_cast<size_t>(k) * chosen->nb[0];
-            std::copy_n(at, sizeof(expert), reinterpret_cast<char *>(&expert));
-            routing.experts.push_back(static_cast<uint16_t>(expert));
+            routing.experts.push_back(static_cast<uint16_t>(*reinterpret_cast<const int32_t *>(at)));
         }
         std::sort(routing.experts.begin() + begin, routing.experts.end());
     }

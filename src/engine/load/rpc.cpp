@@ -1,6 +1,7 @@
 #include "engine/load/rpc.h"
 
 #include "base/error.h"
+#include "engine/load/log.h"
 
 #include "ggml-backend.h"
 #include "ggml-rpc.h"
@@ -32,6 +33,17 @@ bool can_connect(const std::string & host, const std::string & port) {
     return connected;
 }
 
+// Null if nobody answers as a ggml-rpc-server does: llama.cpp's assertions about that are exceptions under a capture.
+ggml_backend_reg_t rpc_server(const std::string & server) {
+    const LogCapture log;
+    try {
+        ggml_backend_reg_t reg = ggml_backend_rpc_add_server(server.c_str());
+        return reg != nullptr && ggml_backend_reg_dev_count(reg) > 0 ? reg : nullptr;
+    } catch (const Error &) {
+        return nullptr;
+    }
+}
+
 void add_rpc_server(const std::string & server) {
     const size_t colon = server.rfind(':');
     if (colon == std::string::npos || colon == 0 || colon + 1 == server.size())
@@ -39,9 +51,8 @@ void add_rpc_server(const std::string & server) {
     // llama.cpp would end the program.
     if (!can_connect(server.substr(0, colon), server.substr(colon + 1)))
         fail("--rpc {}: cannot be reached: is llama.cpp's ggml-rpc-server running there?", server);
-    ggml_backend_reg_t reg = ggml_backend_rpc_add_server(server.c_str());
-    if (reg == nullptr || ggml_backend_reg_dev_count(reg) == 0)
-        fail("--rpc {}: no ggml-rpc-server of llama.cpp v0.5.0 answers there", server);
+    ggml_backend_reg_t reg = rpc_server(server);
+    if (reg == nullptr) fail("--rpc {}: no ggml-rpc-server of llama.cpp v0.5.0 answers there", server);
     ggml_backend_register(reg);
 }
 

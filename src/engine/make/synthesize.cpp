@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/process/interrupt.h"
+#include "base/process/uninterrupted.h"
 #include "base/units.h"
 #include "engine/make/random_weights.h"
 #include "engine/predict/file_layout.h"
@@ -60,10 +61,10 @@ public:
     void write(const void * data, uint64_t n_bytes, uint64_t offset_bytes) {
         const char * at = static_cast<const char *>(data);
         while (n_bytes > 0) {
-            const ssize_t n = ::pwrite(fd_, at, std::min(n_bytes, WRITE_STEP_BYTES), static_cast<off_t>(offset_bytes));
-            if (n < 0 && errno != EINTR) fail_io();
             check_interrupted();
-            if (n < 0) continue;
+            const auto step = std::min(n_bytes, WRITE_STEP_BYTES);
+            const ssize_t n = uninterrupted([&] { return ::pwrite(fd_, at, step, static_cast<off_t>(offset_bytes)); });
+            if (n < 0) fail_io();
             at += n;
             n_bytes -= static_cast<uint64_t>(n);
             offset_bytes += static_cast<uint64_t>(n);

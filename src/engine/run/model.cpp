@@ -83,9 +83,9 @@ const char * to_string(StopReason reason) {
         case StopReason::context_full:
             return "context_full";
         case StopReason::stopped:
-            break;
+            return "stopped";
     }
-    return "stopped";
+    return "";  // there is no other
 }
 
 double GenerateResult::prefill_tps() const {

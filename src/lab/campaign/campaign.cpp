@@ -323,9 +323,9 @@ const char * to_string(Mode mode) {
         case Mode::no_stream:
             return "no-stream";
         case Mode::load:
-            break;
+            return "load";
     }
-    return "load";
+    return "";  // there is no other
 }
 
 const char * to_string(CardLayout layout) {

@@ -1,5 +1,6 @@
 #include "lab/campaign/campaign_template.h"
 
+#include "gguf/model_info.h"
 #include "gguf/shape.h"
 
 #include <fmt/format.h>
@@ -29,7 +30,7 @@ repeats = 3
 temperature = 0  # 0: always the most likely token, so the same text every time
 seed = 42
 max_tokens = 100
-n_ctx = 2048
+n_ctx = {n_ctx}
 threads = 0      # 0: one per physical core
 device = "gpu"   # a name from shimmy gpu-info, or gpu: the best one
 timeout_s = 3600 # per run, loading included
@@ -84,6 +85,7 @@ sparse = {sparse}            # true: the weights take no disk space
 # license = "mit"
 )";
 
+constexpr int64_t DEFAULT_N_CTX = 2048;
 constexpr const char * EXAMPLE_SHAPE = "olmoe-1b-7b";
 
 std::string in_quotes(const std::string & text) {
@@ -109,6 +111,17 @@ std::string model_text(const std::string & model, const fs::path & dir) {
     return fmt::format(fmt::runtime(MODEL_OF_FILE), fmt::arg("source", in_quotes(path.string())));
 }
 
+// No more than any of the models was trained with. Files that are not there yet say nothing.
+int64_t n_ctx_for(const std::vector<std::string> & models) {
+    int64_t n_ctx = DEFAULT_N_CTX;
+    for (const std::string & model : models) {
+        if (is_shape(model) || !fs::exists(model)) continue;
+        const int64_t n_trained = gguf::read_model_info(fs::path(model)).n_ctx_train;
+        if (n_trained > 0) n_ctx = std::min(n_ctx, n_trained);
+    }
+    return n_ctx;
+}
+
 // The file's name, made safe for a folder's.
 std::string campaign_name(const fs::path & file) {
     std::string name = file.stem().string();
@@ -122,8 +135,8 @@ std::string campaign_name(const fs::path & file) {
 
 std::string campaign_template(const fs::path & file, const std::vector<std::string> & models) {
     const fs::path dir = fs::absolute(file).parent_path();
-    std::string text =
-        fmt::format(fmt::runtime(HEAD), fmt::arg("file", file.string()), fmt::arg("name", campaign_name(file)));
+    std::string text = fmt::format(fmt::runtime(HEAD), fmt::arg("file", file.string()),
+                                   fmt::arg("name", campaign_name(file)), fmt::arg("n_ctx", n_ctx_for(models)));
     for (const std::string & model : models.empty() ? std::vector<std::string>{EXAMPLE_SHAPE} : models)
         text += model_text(model, dir);
     return text + TAIL;

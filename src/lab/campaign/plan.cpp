@@ -140,8 +140,9 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
     add({"--device", campaign.device});
     if (backends.gpu != "auto") add({"--gpu-backend", backends.gpu});
     if (backends.moe != "auto") add({"--moe-backend", backends.moe});
-    add({"--moe-cache", backends.moe_cache});
-    if (run.placement == engine::Placement::offload()) add({"--cpu-moe"});
+    const bool all_on_cpu = run.placement == engine::Placement::offload();  // where a cache comes by itself
+    if (all_on_cpu || backends.moe_cache != "off") add({"--moe-cache", backends.moe_cache});
+    if (all_on_cpu) add({"--cpu-moe"});
     if (run.placement.n_cpu_moe > 0) add({"--n-cpu-moe", fmt::format("{}", run.placement.n_cpu_moe)});
     add({"--json"});
     return arguments;

@@ -65,9 +65,9 @@ const char * to_string(Cost cost) {
         case Cost::vram:
             return "VRAM";
         case Cost::speed:
-            break;
+            return "decode rate";
     }
-    return "decode rate";
+    return "";  // there is no other
 }
 
 std::vector<QualityPoint> quality_points(const Json & summary, const std::string & model, const Quality & quality,

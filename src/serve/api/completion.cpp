@@ -1,6 +1,6 @@
 #include "serve/api/completion.h"
 
-#include "serve/api/bounds.h"
+#include "serve/bounds/request_bounds.h"
 
 namespace shimmy::serve {
 
@@ -10,7 +10,7 @@ const char * route_of(const Json & body) {
     return body.contains("messages") ? "/v1/chat/completions" : "/v1/completions";
 }
 
-Json streamed(Json body) {
+Json & streamed(Json & body) {
     require_bounded(body);
     if (body.contains("messages")) require_messages(body);
     body["stream"] = true;
@@ -35,7 +35,7 @@ Piece piece_of(const Json & event) {
 
 }  // namespace
 
-Completion::Completion(Lease lease, const std::string & path, const Json & body, const StopCheck & should_stop)
+Completion::Completion(Lease lease, const std::string & path, Json body, const StopCheck & should_stop)
     : conversation_(std::move(lease), path, route_of(body), {}, to_text(streamed(body)), /*tell_timings=*/true,
                     should_stop) {
     conversation_.head();

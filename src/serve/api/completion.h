@@ -27,7 +27,7 @@ public:
     // `body`: an OpenAI request, with "messages" (the model's chat template is applied) or a "prompt" (used as it is).
     // Waits for the model to begin. Throws HttpError with what it says where it refuses. `path`: of the request,
     // for the log.
-    Completion(Lease lease, const std::string & path, const Json & body, const StopCheck & should_stop);
+    Completion(Lease lease, const std::string & path, Json body, const StopCheck & should_stop);
 
     // The next piece; nullopt after the last. Throws HttpError for a failure midway, ClientGone.
     std::optional<Piece> next();

@@ -3,12 +3,16 @@
 #include "base/files.h"
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
+#include "serve/api/keep_alive.h"
+#include "serve/api/ollama_request.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
+#include "serve/bounds/members.h"
 
 #include <fmt/chrono.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -25,6 +29,8 @@ constexpr double NS_PER_MS = 1e6;
 // Whose API this is, which clients look at before they begin; /diag has shimmy's own.
 constexpr const char * OLLAMA_VERSION = "0.12.6";
 
+constexpr const char * NEVER = "0001-01-01T00:00:00Z";  // as Ollama says it
+
 std::string iso_time(Clock::time_point time) {
     return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(Clock::to_time_t(time)));
 }
@@ -33,89 +39,27 @@ int64_t to_ns(const Json & timings, const char * key) {
     return timings.is_object() ? std::llround(number_of(timings, key, 0.0) * NS_PER_MS) : 0;
 }
 
-// "options" of a request, in OpenAI's and llama.cpp's names.
-void set_options(Json & body, const Json & request) {
-    Json options = request.value("options", Json::object());
-    if (options.is_null()) options = Json::object();
-    if (!options.is_object()) throw HttpError(400, "\"options\" must be an object");
-    for (const auto & [ours, theirs] : std::initializer_list<std::pair<const char *, const char *>>{
-             {"temperature", "temperature"},
-             {"top_p", "top_p"},
-             {"top_k", "top_k"},
-             {"min_p", "min_p"},
-             {"seed", "seed"},
-             {"stop", "stop"},
-             {"repeat_penalty", "repeat_penalty"},
-             {"repeat_last_n", "repeat_last_n"},
-             {"presence_penalty", "presence_penalty"},
-             {"frequency_penalty", "frequency_penalty"},
-             {"max_tokens", "num_predict"},
-         }) {
-        if (options.contains(theirs)) body[ours] = options[theirs];
-    }
-    const Json format = request.value("format", Json());
-    if (format.is_null() || format == "") return;
-    body["response_format"] = format == "json" ? Json{{"type", "json_object"}}
-                                               : Json{{"type", "json_schema"}, {"json_schema", {{"schema", format}}}};
-}
-
-// Whether and how hard the model is to think, as its template takes it.
-void set_thinking(Json & body, const Json & request) {
+bool wants_thinking(const Json & request) {
     const Json think = request.value("think", Json());
-    if (think.is_null()) return;
-    if (think.is_boolean()) {
-        body["chat_template_kwargs"] = {{"enable_thinking", think}};
-    } else if (think.is_string()) {
-        body["reasoning_effort"] = think;
-    } else {
-        throw HttpError(400, "\"think\" must be true, false or a level");
-    }
+    return think == true || think.is_string();
 }
 
-// Messages in OpenAI's form. There, a tool call's arguments are JSON text, and its
-// answer names it by an id; some templates want nine letters and digits.
-class Messages {
-public:
-    Json converted(Json message) {
-        if (!message.is_object()) throw HttpError(400, "a message must be an object");
-        if (!message.value("images", Json()).empty())
-            throw HttpError(400, "images are not supported: the models here read text");
-        message.erase("images");
-        message.erase("thinking");
-        if (string_of(message, "role", "") == "tool") name_call(message);
-        if (message.contains("tool_calls") && message["tool_calls"].empty()) message.erase("tool_calls");
-        if (!message.contains("tool_calls")) return message;
-        open_.clear();
-        for (Json & call : message["tool_calls"]) {
-            call["type"] = "function";
-            if (string_of(call, "id", "").empty()) call["id"] = fmt::format("call{:05}", n_calls_++);
-            open_.push_back({string_of(call["function"], "name", ""), call["id"].get<std::string>()});
-            Json & arguments = call["function"]["arguments"];
-            if (!arguments.is_string()) arguments = arguments.dump();
-        }
-        return message;
-    }
+const std::string & chat_template_of(const gguf::ModelInfo & info, const ModelOptions & options) {
+    return options.chat_template.empty() ? info.chat_template : options.chat_template;
+}
 
-private:
-    struct Call {
-        std::string name;
-        std::string id;
-    };
+// Whether a template has models think that can: by a switch, or by the marks around what they think.
+bool has_thinking(const std::string & chat_template) {
+    constexpr std::array SIGNS{"enable_thinking", "reasoning_effort", "<think>", "[THINK]", "<|channel|>analysis"};
+    return std::any_of(SIGNS.begin(), SIGNS.end(),
+                       [&](const char * sign) { return chat_template.find(sign) != std::string::npos; });
+}
 
-    // The call that this answers: the first of its name, or else the first that is
-    // not answered yet.
-    void name_call(Json & message) {
-        if (message.contains("tool_call_id") || open_.empty()) return;
-        const std::string name = string_of(message, "tool_name", string_of(message, "name", ""));
-        auto call = std::find_if(open_.begin(), open_.end(), [&](const Call & one) { return one.name == name; });
-        if (call == open_.end()) call = open_.begin();
-        message["tool_call_id"] = call->id;
-        open_.erase(call);
-    }
-
-    std::vector<Call> open_;
-    int n_calls_ = 0;
-};
+// As Ollama: whoever asks for thoughts is told where there are none.
+void require_thinking(const ServedModel & model, const ModelOptions & options) {
+    if (!has_thinking(chat_template_of(gguf::read_model_info(model.path), options)))
+        throw HttpError(400, fmt::format("{} does not support thinking", model.name));
+}
 
 Json to_ollama(const Json & calls) {
     Json result = Json::array();
@@ -126,39 +70,6 @@ Json to_ollama(const Json & calls) {
                             {"arguments", arguments.is_discarded() ? Json::object() : arguments}}}});
     }
     return result;
-}
-
-Json chat_body(const Json & request) {
-    if (!request.contains("messages") || !request["messages"].is_array())
-        throw HttpError(400, "\"messages\" must be an array");
-    Json body{{"messages", Json::array()}};
-    Messages messages;
-    for (const Json & message : request["messages"])
-        body["messages"].push_back(messages.converted(message));
-    for (const char * key : {"tools", "tool_choice"}) {  // the second is OpenAI's: Ollama has nothing for it
-        if (request.contains(key) && !request[key].is_null()) body[key] = request[key];
-    }
-    set_thinking(body, request);
-    set_options(body, request);
-    return body;
-}
-
-Json generate_body(const Json & request, bool has_chat_template) {
-    const std::string prompt = string_of(request, "prompt", "");
-    const std::string system = string_of(request, "system", "");
-    if (!request.value("images", Json()).empty())
-        throw HttpError(400, "images are not supported: the models here read text");
-    Json body;
-    if (bool_of(request, "raw", false) || !has_chat_template) {
-        body["prompt"] = prompt;
-    } else {
-        body["messages"] = Json::array();
-        if (!system.empty()) body["messages"].push_back({{"role", "system"}, {"content", system}});
-        body["messages"].push_back({{"role", "user"}, {"content", prompt}});
-        set_thinking(body, request);
-    }
-    set_options(body, request);
-    return body;
 }
 
 // A completion written as Ollama's lines: one object per piece, the last with "done"
@@ -276,21 +187,22 @@ Answer stream(std::shared_ptr<Lines> lines) {
     });
 }
 
-bool ends_use(const Json & request) {
-    const Json keep_alive = request.value("keep_alive", Json());
-    return keep_alive == 0 || keep_alive == "0" || keep_alive == "0s";
+bool is_zero(const std::optional<KeepAlive> & keep_alive) {
+    return keep_alive && keep_alive->time && keep_alive->time->count() == 0;
 }
 
 // An empty request loads the model, or with "keep_alive": 0 unloads it: so Ollama's
 // own client does.
 Answer load_or_unload(ModelPool & pool, const Json & request, bool chat, const StopCheck & should_stop) {
     const std::string name = string_of(request, "model", "");
-    const bool unload = ends_use(request);
+    const auto keep_alive = keep_alive_of(request.value("keep_alive", Json()));
+    const bool unload = is_zero(keep_alive);
     Json answer{{"model", name}, {"created_at", iso_time(Clock::now())}};
     if (unload) {
         pool.unload(name, std::chrono::seconds(30));
     } else {
         pool.use(name, should_stop);
+        if (keep_alive) pool.set_keep_alive(name, keep_alive->time);
     }
     if (chat) {
         answer["message"] = {{"role", "assistant"}, {"content", ""}};
@@ -309,19 +221,24 @@ void unload_if_idle(ModelPool & pool, const std::string & name) {
     }
 }
 
-Handler complete(ModelPool & pool, bool chat) {
-    return [&pool, chat](const Request & request) -> Answer {
+Handler complete(ModelPool & pool, const ModelOptions & options, bool chat) {
+    return [&pool, &options, chat](const Request & request) -> Answer {
         const Clock::time_point asked = Clock::now();
         const Json document = parse_object(request.body);
+        require_supported(document, Dialect::ollama);
+        const auto keep_alive = keep_alive_of(document.value("keep_alive", Json()));
         const bool empty =
             chat ? document.value("messages", Json()).empty() : string_of(document, "prompt", "").empty();
         if (empty) return load_or_unload(pool, document, chat, request.should_stop);
         Lease lease = pool.use(string_of(document, "model", ""), request.should_stop);
         const Clock::time_point loaded = Clock::now();
-        const Json body = chat ? chat_body(document) : generate_body(document, lease->loaded().has_chat_template);
-        auto completion = std::make_shared<Completion>(std::move(lease), request.path, body, request.should_stop);
+        if (keep_alive && !is_zero(keep_alive)) pool.set_keep_alive(lease.name(), keep_alive->time);
+        if (wants_thinking(document)) require_thinking(pool.status(lease.name()).model, options);
+        Json body = chat ? openai_chat(document) : openai_generate(document, lease->loaded().has_chat_template);
+        auto completion =
+            std::make_shared<Completion>(std::move(lease), request.path, std::move(body), request.should_stop);
         auto lines = std::make_shared<Lines>(std::move(completion), chat, asked, loaded);
-        if (ends_use(document))
+        if (is_zero(keep_alive))
             lines->on_end([&pool, name = string_of(document, "model", "")] { unload_if_idle(pool, name); });
         return bool_of(document, "stream", true) ? stream(std::move(lines)) : json_answer(lines->whole());
     };
@@ -374,7 +291,7 @@ Json running(const ModelPool & pool) {
         const auto & memory = status.loaded->memory;
         entry["size"] = memory.vram().total_bytes() + memory.host().total_bytes();
         entry["size_vram"] = memory.vram().total_bytes();
-        entry["expires_at"] = "0001-01-01T00:00:00Z";  // Ollama's way to say never
+        entry["expires_at"] = status.left ? iso_time(Clock::now() + *status.left) : NEVER;
         entry["context_length"] = status.loaded->n_ctx;
         models.push_back(std::move(entry));
     }
@@ -384,7 +301,7 @@ Json running(const ModelPool & pool) {
 Json capabilities_of(const std::string & chat_template, const ModelOptions & options) {
     Json capabilities = Json::array({"completion"});
     if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
-    if (chat_template.find("enable_thinking") != std::string::npos) capabilities.push_back("thinking");
+    if (has_thinking(chat_template)) capabilities.push_back("thinking");
     if (options.embeddings) capabilities.push_back("embedding");
     return capabilities;
 }
@@ -394,7 +311,7 @@ Json show(const ModelPool & pool, const ModelOptions & options, const Json & req
     if (name.empty()) name = string_of(request, "name", "");
     const ServedModel model = pool.status(name).model;
     const gguf::ModelInfo info = gguf::read_model_info(model.path);
-    const std::string chat_template = options.chat_template.empty() ? info.chat_template : options.chat_template;
+    const std::string chat_template = chat_template_of(info, options);
     return {{"modelfile", "FROM " + model.name},
             {"parameters", ""},
             {"template", chat_template},
@@ -462,8 +379,8 @@ void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & op
     });
     front.post("/api/embed", embeddings(pool));
     front.post("/api/embeddings", embedding(pool));
-    front.post("/api/chat", complete(pool, /*chat=*/true));
-    front.post("/api/generate", complete(pool, /*chat=*/false));
+    front.post("/api/chat", complete(pool, options, /*chat=*/true));
+    front.post("/api/generate", complete(pool, options, /*chat=*/false));
 }
 
 }  // namespace shimmy::serve

@@ -1,9 +1,8 @@
 #include "serve/api/openai_api.h"
 
-#include "serve/api/bounds.h"
 #include "serve/api/model_answer.h"
-
-#include <string_view>
+#include "serve/bounds/members.h"
+#include "serve/bounds/request_bounds.h"
 
 namespace shimmy::serve {
 
@@ -12,19 +11,31 @@ namespace {
 struct Route {
     const char * path;
     const char * name;  // in the model's process
+    Dialect dialect = Dialect::llama;
     Shape shape = Shape::openai;
 };
+
+struct Asked {
+    std::string model;
+    bool tell_timings = false;
+};
+
+// What is read here of a body; the model gets it as it came. What was parsed is gone before that: it may be large, and
+// the request may wait.
+Asked read_request(const std::string & text, const Route & route) {
+    const Json body = parse_object(text);
+    require_bounded(body);
+    if (route.dialect == Dialect::chat) require_messages(body);
+    if (route.dialect == Dialect::messages) require_anthropic_messages(body);
+    require_supported(body, route.dialect);
+    return {string_of(body, "model", ""), bool_of(body, "timings", false)};
+}
 
 // Of a POST: the model is a member of the body.
 Handler by_body(ModelPool & pool, const Route & route) {
     return [&pool, route](const Request & request) {
-        const Json body = parse_object(request.body);
-        require_bounded(body);
-        if (std::string_view(route.name).starts_with("/v1/chat/completions") && body.contains("messages"))
-            require_messages(body);
-        if (route.shape == Shape::anthropic) require_anthropic_messages(body);
-        const bool tell_timings = bool_of(body, "timings", false);
-        return ask_model(pool, string_of(body, "model", ""), request, route.name, route.shape, tell_timings);
+        const Asked asked = read_request(request.body, route);
+        return ask_model(pool, asked.model, request, route.name, route.shape, asked.tell_timings);
     };
 }
 
@@ -62,7 +73,7 @@ Handler list_models(const ModelPool & pool) {
 }  // namespace
 
 void add_openai_api(HttpFront & front, ModelPool & pool) {
-    for (const char * path : {"/v1/models", "/models"})
+    for (const char * path : {"/v1/models", "/models", "/v1/models/"})
         front.get(path, list_models(pool));
     front.get("/v1/models/:name", [&pool](const Request & request) {
         return json_answer(openai_model(pool.status(request.param("name"))));
@@ -75,19 +86,19 @@ void add_openai_api(HttpFront & front, ModelPool & pool) {
     constexpr const char * MESSAGES_TOKENS = "/v1/messages/count_tokens";
     // Each path with its aliases, as llama-server has them.
     for (const Route & route : std::initializer_list<Route>{
-             {CHAT, CHAT},
-             {"/chat/completions", CHAT},
-             {CHAT_TOKENS, CHAT_TOKENS},
-             {"/chat/completions/input_tokens", CHAT_TOKENS},
+             {CHAT, CHAT, Dialect::chat},
+             {"/chat/completions", CHAT, Dialect::chat},
+             {CHAT_TOKENS, CHAT_TOKENS, Dialect::chat},
+             {"/chat/completions/input_tokens", CHAT_TOKENS, Dialect::chat},
              {"/v1/chat/completions/control", "/v1/chat/completions/control"},
-             {"/v1/completions", "/v1/completions"},
-             {RESPONSES, RESPONSES, Shape::responses},
-             {"/responses", RESPONSES, Shape::responses},
-             {RESPONSES_TOKENS, RESPONSES_TOKENS},
-             {"/responses/input_tokens", RESPONSES_TOKENS},
+             {"/v1/completions", "/v1/completions", Dialect::completions},
+             {RESPONSES, RESPONSES, Dialect::responses, Shape::responses},
+             {"/responses", RESPONSES, Dialect::responses, Shape::responses},
+             {RESPONSES_TOKENS, RESPONSES_TOKENS, Dialect::responses},
+             {"/responses/input_tokens", RESPONSES_TOKENS, Dialect::responses},
              {"/v1/embeddings", "/v1/embeddings"},
-             {MESSAGES, MESSAGES, Shape::anthropic},
-             {MESSAGES_TOKENS, MESSAGES_TOKENS, Shape::anthropic},
+             {MESSAGES, MESSAGES, Dialect::messages, Shape::anthropic},
+             {MESSAGES_TOKENS, MESSAGES_TOKENS, Dialect::messages, Shape::anthropic},
              {"/completion", "/completion"},
              {"/completions", "/completion"},
              {"/embedding", "/embedding"},

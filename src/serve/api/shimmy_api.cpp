@@ -57,8 +57,8 @@ Json completion_body(const Json & request, bool has_chat_template) {
 std::shared_ptr<Completion> start(ModelPool & pool, const std::string & path, const Json & request,
                                   const StopCheck & should_stop) {
     Lease lease = pool.use(string_of(request, "model", ""), should_stop);
-    const Json body = completion_body(request, lease->loaded().has_chat_template);
-    return std::make_shared<Completion>(std::move(lease), path, body, should_stop);
+    Json body = completion_body(request, lease->loaded().has_chat_template);
+    return std::make_shared<Completion>(std::move(lease), path, std::move(body), should_stop);
 }
 
 // One event of raw text: a line break begins a new data line.

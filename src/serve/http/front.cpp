@@ -20,7 +20,7 @@ namespace {
 constexpr size_t MAX_BODY_BYTES = size_t{32} << 20;  // a prompt of millions of tokens
 constexpr int READ_TIMEOUT_S = 10;                   // between two pieces of a request
 constexpr int WRITE_TIMEOUT_S = 60;                  // a client that reads nothing for so long is gone
-constexpr size_t MAX_CONNECTIONS = 2048;             // at once; more are closed at once
+constexpr size_t MAX_THREADS = 4096;                 // of connections, those that are just closed among them
 // Without a request. Longer than clients and load balancers keep theirs (60 s is usual): one that this server closes
 // while a request is on its way is a failure to its client.
 constexpr int KEEP_ALIVE_S = 75;
@@ -35,7 +35,7 @@ class Connections : public httplib::TaskQueue {
 public:
     bool enqueue(std::function<void()> serve) override {
         const std::lock_guard lock(mutex_);
-        if (n_open_ == MAX_CONNECTIONS) return false;  // closes the connection
+        if (n_open_ == MAX_THREADS) return false;  // closes the connection
         ++n_open_;
         std::thread([this, serve = std::move(serve)] {
             serve();
@@ -55,6 +55,27 @@ private:
     std::condition_variable closed_;
     size_t n_open_ = 0;
 };
+
+// Parts of a parameter that holds slashes: "name", "name+1", …
+std::string part_name(const std::string & name, int i) {
+    return i == 0 ? name : fmt::format("{}+{}", name, i);
+}
+
+// A path whose parameter has one part, two, …
+std::vector<std::string> with_parts(const std::string & path) {
+    constexpr int MAX_PARTS = 4;
+    const size_t colon = path.find("/:");
+    if (colon == std::string::npos) return {path};
+    const size_t end = std::min(path.find('/', colon + 1), path.size());
+    const std::string parameter = path.substr(colon, end - colon);
+    std::vector<std::string> paths;
+    std::string parts;
+    for (int i = 0; i < MAX_PARTS; ++i) {
+        parts += part_name(parameter, i);
+        paths.push_back(path.substr(0, colon) + parts + path.substr(end));
+    }
+    return paths;
+}
 
 // Counts the requests that are being answered.
 class Running {
@@ -76,8 +97,13 @@ struct OwnedRequest {
         request.should_stop = std::move(should_stop);
         for (const auto & [key, value] : original.params)
             request.params[key] = value;
-        for (const auto & [key, value] : original.path_params)
-            request.params[key] = httplib::decode_path_component(value);
+        for (const auto & [key, value] : original.path_params) {
+            if (key.find('+') != std::string::npos) continue;  // a later part of a parameter
+            std::string & whole = request.params[key];
+            whole = value;
+            for (int i = 1; original.path_params.contains(part_name(key, i)); ++i)
+                whole += "/" + original.path_params.at(part_name(key, i));
+        }
     }
     Running running;
     bool is_http_1_0;
@@ -274,6 +300,7 @@ struct HttpFront::Impl {
             return false;
         }
         request.body_share = Budget::Share(budget);
+        request.request.body.reserve(std::min<size_t>(original.get_header_value_u64("Content-Length"), MAX_BODY_BYTES));
         bool full = false;
         const bool whole = reader([&](const char * bytes, size_t n) {
             full = full || !request.body_share.take(n);
@@ -306,20 +333,23 @@ HttpFront::~HttpFront() {
 
 void HttpFront::get(const std::string & path, const Handler & handler, Needs needs) {
     if (needs == Needs::nothing) impl_->open_paths.push_back(path);
-    impl_->server.Get(path,
-                      [impl = impl_.get(), handler](const httplib::Request & original, httplib::Response & response) {
-                          impl->respond(handler, impl->own(original), response);
-                      });
+    for (const std::string & one : with_parts(path)) {
+        impl_->server.Get(
+            one, [impl = impl_.get(), handler](const httplib::Request & original, httplib::Response & response) {
+                impl->respond(handler, impl->own(original), response);
+            });
+    }
 }
 
 void HttpFront::post(const std::string & path, const Handler & handler) {
-    impl_->server.Post(path,
-                       [impl = impl_.get(), handler](const httplib::Request & original, httplib::Response & response,
-                                                     const httplib::ContentReader & reader) {
-                           const std::shared_ptr<OwnedRequest> request = impl->own(original);
-                           if (impl->read_body(original, reader, *request, response))
-                               impl->respond(handler, request, response);
-                       });
+    for (const std::string & one : with_parts(path)) {
+        impl_->server.Post(
+            one, [impl = impl_.get(), handler](const httplib::Request & original, httplib::Response & response,
+                                               const httplib::ContentReader & reader) {
+                const std::shared_ptr<OwnedRequest> request = impl->own(original);
+                if (impl->read_body(original, reader, *request, response)) impl->respond(handler, request, response);
+            });
+    }
 }
 
 void HttpFront::websocket(const std::string & path, const WebSocketHandler & handler) {

@@ -38,7 +38,8 @@ public:
     HttpFront(const HttpFront &) = delete;
     HttpFront & operator=(const HttpFront &) = delete;
 
-    // `path` may hold parameters: "/api/models/:name/load". A handler may throw.
+    // `path` may hold a parameter: "/api/models/:name/load". It takes up to four parts of a path, since names of models
+    // have slashes ("hf.co/user/model"). A handler may throw.
     void get(const std::string & path, const Handler & handler, Needs needs = Needs::key);
     void post(const std::string & path, const Handler & handler);
     void websocket(const std::string & path, const WebSocketHandler & handler);

@@ -40,6 +40,11 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
+// A path, a whole address (for proxies), or the server itself.
+bool is_target(std::string_view text) {
+    return text.starts_with('/') || text == "*" || text.starts_with("http://") || text.starts_with("https://");
+}
+
 // Lines of the head, checked one after another.
 class HeadCheck {
 public:
@@ -52,6 +57,7 @@ public:
         if (!is_token(line.substr(0, method_end))) return "the method is no word";
         if (target.empty() || target.find(' ') != std::string_view::npos || has_control(target))
             return "the path holds what it may not";
+        if (!is_target(target)) return "the path does not begin with /";
         if (version != "HTTP/1.1" && version != "HTTP/1.0") return "only HTTP/1.1 and HTTP/1.0 are spoken here";
         is_http_1_0_ = version == "HTTP/1.0";
         return std::nullopt;

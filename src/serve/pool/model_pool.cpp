@@ -18,6 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t MAX_SUGGESTIONS = 3;
+constexpr size_t MAX_NAME_BYTES = 1024;  // near names are looked for letter by letter
 constexpr std::chrono::milliseconds LOOK_INTERVAL{50};
 constexpr double MAX_RAM_SHARE = 0.9;  // of the machine's, for the mapped files of all loaded models together
 
@@ -58,6 +59,16 @@ Lease::~Lease() {
 ModelPool::ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded)
     : options_(options), max_loaded_(static_cast<size_t>(max_loaded)) {
     replace(std::move(models));
+    unloader_ = std::thread([this] { unload_expired(); });
+}
+
+ModelPool::~ModelPool() {
+    {
+        const std::lock_guard lock(mutex_);
+        ends_ = true;
+        changed_.notify_all();
+    }
+    unloader_.join();
 }
 
 size_t ModelPool::replace(std::vector<ServedModel> models) {
@@ -89,6 +100,7 @@ const ModelPool::Entry & ModelPool::find(const std::string & name) const {
         if (last == nullptr) throw HttpError(400, "which \"model\"? GET /v1/models lists them");
         return *last;
     }
+    if (name.size() > MAX_NAME_BYTES) throw HttpError(404, "there is no model of so long a name");
     const std::string wanted = library::normalized_name(name);
     std::vector<std::string> names;
     // "latest" is what Ollama's clients add to a name without a tag.
@@ -116,6 +128,7 @@ Lease ModelPool::lease(Entry & entry, Clock::time_point asked) {
     return Lease(entry.process, entry.model.name, asked, options_.verbosity > 0, [this, &entry] {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
+        entry.last_used = Clock::now();
         changed_.notify_all();
     });
 }
@@ -156,7 +169,8 @@ Lease ModelPool::use(const std::string & name, const StopCheck & should_stop) {
     std::unique_lock lock(mutex_);
     notice_deaths();
     Entry & entry = find(name);
-    while (!changed_.wait_for(lock, LOOK_INTERVAL, [&] { return entry.state != ModelState::loading; })) {
+    const auto is_free = [&] { return entry.state != ModelState::loading && !entry.makes_room; };
+    while (!changed_.wait_for(lock, LOOK_INTERVAL, is_free)) {
         if (should_stop() == Stop::client_gone) throw ClientGone();
         if (stopping_ || should_stop() == Stop::shutting_down) throw HttpError(503, "the server is shutting down");
     }
@@ -231,14 +245,23 @@ std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::
 }
 
 // Waits for one to become idle where all are in use. False if none is loaded.
+// Of those that nobody uses, if there are any: `idle`. Null if there is none.
+ModelPool::Entry * ModelPool::least_recently_used(bool idle) const {
+    Entry * oldest = nullptr;
+    for (const auto & entry : entries_) {
+        if (entry->state != ModelState::ready || (idle && entry->n_leases > 0)) continue;
+        if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
+    }
+    return oldest;
+}
+
 bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) {
+    Entry * waits_for = nullptr;
     while (n_loaded() > 0) {
-        Entry * oldest = nullptr;
-        for (const auto & entry : entries_) {
-            if (entry->state != ModelState::ready || entry->n_leases > 0) continue;
-            if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
-        }
+        Entry * oldest = least_recently_used(/*idle=*/true);
         if (oldest == nullptr) {
+            if (waits_for == nullptr) waits_for = least_recently_used(/*idle=*/false);
+            waits_for->makes_room = true;
             changed_.wait_for(lock, std::chrono::milliseconds(100));
             if (stopping_) throw HttpError(503, "the server is shutting down");
             notice_deaths();
@@ -250,8 +273,12 @@ bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) 
         lock.unlock();
         process.reset();
         lock.lock();
+        for (const auto & entry : entries_)
+            entry->makes_room = false;
+        changed_.notify_all();
         return true;
     }
+    if (waits_for != nullptr) waits_for->makes_room = false;
     return false;
 }
 
@@ -261,12 +288,56 @@ size_t ModelPool::n_loaded() const {
 }
 
 ModelStatus ModelPool::status_of(const Entry & entry) const {
-    ModelStatus status{entry.model, entry.state, entry.error, entry.n_leases, entry.n_loads, std::nullopt, 0.0};
-    if (entry.process) {
-        status.loaded = entry.process->loaded();
-        status.idle_s = std::chrono::duration<double>(Clock::now() - entry.last_used).count();
-    }
+    ModelStatus status{entry.model, entry.state, entry.error, entry.n_leases, entry.n_loads, std::nullopt, 0.0, {}};
+    if (!entry.process) return status;
+    status.loaded = entry.process->loaded();
+    if (entry.n_leases == 0) status.idle_s = std::chrono::duration<double>(Clock::now() - entry.last_used).count();
+    status.left = left(entry);
     return status;
+}
+
+// Of a model in use it is the whole time: it begins when nobody uses it any more.
+std::optional<std::chrono::milliseconds> ModelPool::left(const Entry & entry) const {
+    if (entry.state != ModelState::ready || !entry.keep_alive) return std::nullopt;
+    if (entry.n_leases > 0) return entry.keep_alive;
+    const auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - entry.last_used);
+    return std::max(std::chrono::milliseconds(0), *entry.keep_alive - idle);
+}
+
+void ModelPool::set_keep_alive(const std::string & name, std::optional<std::chrono::milliseconds> keep_alive) {
+    const std::lock_guard lock(mutex_);
+    find(name).keep_alive = keep_alive;
+    changed_.notify_all();
+}
+
+void ModelPool::unload_expired() {
+    std::unique_lock lock(mutex_);
+    while (!ends_) {
+        std::shared_ptr<ModelProcess> expired;
+        std::optional<std::chrono::milliseconds> next;
+        for (const auto & entry : entries_) {
+            const auto one = left(*entry);
+            if (!one || entry->n_leases > 0) continue;
+            if (one->count() > 0) {
+                next = next ? std::min(*next, *one) : *one;
+                continue;
+            }
+            log("{} was unloaded: nobody has used it for {} s", entry->model.name, entry->keep_alive->count() / 1000);
+            entry->state = ModelState::unloaded;
+            expired = std::move(entry->process);
+            break;
+        }
+        if (expired) {
+            lock.unlock();
+            expired.reset();
+            lock.lock();
+            changed_.notify_all();
+        } else if (next) {
+            changed_.wait_for(lock, *next + std::chrono::milliseconds(1));
+        } else {
+            changed_.wait(lock);
+        }
+    }
 }
 
 std::vector<ModelStatus> ModelPool::list() const {

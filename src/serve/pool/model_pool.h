@@ -1,12 +1,13 @@
 // The models that requests can name, and those of them that are loaded. A model is loaded when it is first asked for;
-// where memory is short, the least recently used goes. One whose process died is loaded again when it is next asked
-// for.
+// where memory is short, the least recently used goes, and where all are in use, it gets no new requests until it has
+// gone: a model that is asked for without a pause keeps no other one out. One whose process died is loaded again when
+// it is next asked for.
 #pragma once
 
 #include "serve/http/request.h"
-#include "serve/wire/model.h"
 #include "serve/pool/back_off.h"
 #include "serve/pool/model_process.h"
+#include "serve/wire/model.h"
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace shimmy::serve {
@@ -30,7 +32,9 @@ struct ModelStatus {
     int n_requests = 0;            // that use it now
     uint64_t n_loads = 0;          // since the server started
     std::optional<Loaded> loaded;  // if ready
-    double idle_s = 0.0;           // since it was last used
+    double idle_s = 0.0;           // since it was last used; 0 while it is
+    // Until it is unloaded, if nobody uses it; nullopt: never.
+    std::optional<std::chrono::milliseconds> left;
 };
 
 // While it exists, its model stays loaded, unless its process ends by itself.
@@ -63,6 +67,9 @@ private:
 class ModelPool {
 public:
     ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded);
+    ~ModelPool();
+    ModelPool(const ModelPool &) = delete;
+    ModelPool & operator=(const ModelPool &) = delete;
 
     // What is being loaded is given up; what waits for it gets an error.
     void stop() { stopping_ = true; }
@@ -82,6 +89,9 @@ public:
     // is still in use.
     bool unload(const std::string & name, std::chrono::milliseconds patience);
 
+    // From now on it is unloaded once nobody has used it for so long; nullopt: it stays.
+    void set_keep_alive(const std::string & name, std::optional<std::chrono::milliseconds> keep_alive);
+
     // Takes over a new list, keeping what is loaded. Returns how many names are new.
     size_t replace(std::vector<ServedModel> models);
 
@@ -93,8 +103,10 @@ private:
         std::shared_ptr<ModelProcess> process;
         BackOff back_off;
         int n_leases = 0;
+        bool makes_room = false;  // for another model, as soon as those that use it are done; new requests wait
         uint64_t n_loads = 0;
         std::chrono::steady_clock::time_point last_used;
+        std::optional<std::chrono::milliseconds> keep_alive;
     };
 
     Entry & find(const std::string & name);
@@ -104,9 +116,12 @@ private:
     void require_hope(const Entry & entry) const;
     void load(std::unique_lock<std::mutex> & lock, Entry & entry);
     std::shared_ptr<ModelProcess> load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry);
+    Entry * least_recently_used(bool idle) const;
     bool unload_least_recently_used(std::unique_lock<std::mutex> & lock);
     size_t n_loaded() const;
     ModelStatus status_of(const Entry & entry) const;
+    std::optional<std::chrono::milliseconds> left(const Entry & entry) const;
+    void unload_expired();
 
     ModelOptions options_;
     size_t max_loaded_;  // 0: as many as fit
@@ -115,6 +130,8 @@ private:
     std::mutex loading_;                           // one load at a time, so that each sees the memory that is left
     std::vector<std::unique_ptr<Entry>> entries_;  // never removed: leases refer to them
     std::atomic<bool> stopping_ = false;
+    bool ends_ = false;     // with the lock held
+    std::thread unloader_;  // of models that nobody has used for as long as they are kept
 };
 
 }  // namespace shimmy::serve

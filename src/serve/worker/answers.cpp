@@ -1,5 +1,8 @@
 #include "serve/worker/answers.h"
 
+#include "serve/worker/anthropic_form.h"
+#include "serve/worker/begun_answer.h"
+#include "serve/worker/completion_form.h"
 #include "serve/worker/responses.h"
 
 #include <algorithm>
@@ -56,44 +59,57 @@ private:
     wire::Figures figures_;
 };
 
-// In Anthropic's API an answer that ended at one of the client's texts says so; the model's own ends are its turn's.
-void name_stop(json & document, const server_task_result_cmpl_final & last, const Job & job) {
-    if (job.shape != TASK_RESPONSE_TYPE_ANTHROPIC || last.stop != STOP_TYPE_WORD) return;
-    const auto & stops = job.stop_sequences;
-    const bool named = std::find(stops.begin(), stops.end(), last.stopping_word) != stops.end();
-    const auto set = [&](json & holder) {
-        if (named)
-            holder["stop_reason"] = "stop_sequence";
-        else
-            holder["stop_sequence"] = nullptr;
-    };
-    if (!document.is_array()) return set(document);
-    for (json & event : document) {
-        if (event.contains("data") && event["data"].contains("delta") && event["data"]["delta"].contains("stop_reason"))
-            set(event["data"]["delta"]);
-    }
-}
+// What is put right in llama.cpp's form of an answer, whole or in events.
+class AnswerForm {
+public:
+    AnswerForm(const HostedModel & model, const Job & job)
+        : shape_(job.shape), begun_(job.begun), anthropic_(job.stop_sequences), responses_(model.meta().model_name) {}
 
-// Several choices are one answer: of the first result's shape, with the tokens of all.
-json joined(std::vector<json> & documents, task_response_type shape) {
-    const bool choices = shape == TASK_RESPONSE_TYPE_OAI_CHAT || shape == TASK_RESPONSE_TYPE_OAI_CMPL;
-    if (!choices || documents.size() == 1) {
-        if (documents.size() == 1) return std::move(documents.front());
+    // `last`: the result that ends the answer, or null.
+    void complete(json & document, const server_task_result_cmpl_final * last, bool streamed) {
+        if (document.is_null()) return;
+        const std::string stop = last != nullptr && last->stop == STOP_TYPE_WORD ? last->stopping_word : "";
+        const bool cut_off = last != nullptr && last->stop == STOP_TYPE_LIMIT;
+        if (streamed)
+            begun_.strip_events(document, shape_);
+        else
+            begun_.strip(document, shape_);
+        if (shape_ == TASK_RESPONSE_TYPE_OAI_CMPL) completion_.complete(document);
+        if (shape_ == TASK_RESPONSE_TYPE_ANTHROPIC && streamed) anthropic_.complete_events(document, stop);
+        if (shape_ == TASK_RESPONSE_TYPE_ANTHROPIC && !streamed) anthropic_.complete_whole(document, stop);
+        if (shape_ == TASK_RESPONSE_TYPE_OAI_RESP && streamed) responses_.complete_events(document, cut_off);
+        if (shape_ == TASK_RESPONSE_TYPE_OAI_RESP && !streamed) responses_.complete_whole(document, cut_off);
+    }
+
+private:
+    task_response_type shape_;
+    BegunAnswer begun_;
+    AnthropicForm anthropic_;
+    CompletionForm completion_;
+    ResponseForm responses_;
+};
+
+// Several choices are one answer: of the first result's shape, with the tokens of all. Those of one prompt are counted
+// once.
+json joined(std::vector<json> & documents, const Job & job) {
+    const bool choices = job.shape == TASK_RESPONSE_TYPE_OAI_CHAT || job.shape == TASK_RESPONSE_TYPE_OAI_CMPL;
+    if (documents.size() == 1) return std::move(documents.front());
+    if (!choices) {
         json all = json::array();
         for (json & one : documents)
             all.push_back(std::move(one));
         return all;
     }
     json & first = documents.front();
+    json & usage = first["usage"];
     for (size_t i = 1; i < documents.size(); ++i) {
         first["choices"].push_back(documents[i]["choices"][0]);
-        for (const char * key : {"completion_tokens", "total_tokens"}) {
-            const int more =
-                documents[i]["usage"].value(key, 0) -
-                (key == std::string_view("total_tokens") ? documents[i]["usage"].value("prompt_tokens", 0) : 0);
-            first["usage"][key] = first["usage"].value(key, 0) + more;
-        }
+        const json & more = documents[i]["usage"];
+        const bool other_prompt = i % static_cast<size_t>(job.n_choices) == 0;
+        usage["completion_tokens"] = usage.value("completion_tokens", 0) + more.value("completion_tokens", 0);
+        if (other_prompt) usage["prompt_tokens"] = usage.value("prompt_tokens", 0) + more.value("prompt_tokens", 0);
     }
+    usage["total_tokens"] = usage.value("prompt_tokens", 0) + usage.value("completion_tokens", 0);
     return std::move(first);
 }
 
@@ -109,13 +125,11 @@ void answer_whole(const HostedModel & model, server_response_reader & reader, At
         documents.push_back(result->to_json());
         if (last != nullptr) {
             watch.saw_last(*last, /*streamed=*/false);
-            name_stop(documents.back(), *last, job);
-            if (job.shape == TASK_RESPONSE_TYPE_OAI_RESP)
-                ResponseForm(model.meta().model_name).complete_whole(documents.back(), last->stop == STOP_TYPE_LIMIT);
+            AnswerForm(model, job).complete(documents.back(), last, /*streamed=*/false);
         }
         watch.add_to(documents.back());
     }
-    channel.answer(joined(documents, job.shape).dump_safe(), watch.figures());
+    channel.answer(joined(documents, job).dump_safe(), watch.figures());
 }
 
 void answer_embeddings(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
@@ -144,12 +158,7 @@ std::string events_of(const json & document, task_response_type shape) {
 class Stream {
 public:
     Stream(const HostedModel & model, Attendance::Ticket & ticket, Channel & channel, const Job & job)
-        : ticket_(ticket),
-          channel_(channel),
-          job_(job),
-          shape_(job.shape),
-          watch_(channel.ask()),
-          responses_(model.meta().model_name) {
+        : ticket_(ticket), channel_(channel), shape_(job.shape), watch_(channel.ask()), form_(model, job) {
         ticket_.set_interval(HEAD_PATIENCE);
     }
 
@@ -168,8 +177,7 @@ public:
         if (!document.is_null()) watch_.saw_part();
         const auto * last = dynamic_cast<server_task_result_cmpl_final *>(&result);
         if (last != nullptr) finish(*last, document);
-        if (shape_ == TASK_RESPONSE_TYPE_OAI_RESP && !document.is_null())
-            responses_.complete_events(document, last != nullptr && last->stop == STOP_TYPE_LIMIT);
+        form_.complete(document, last, /*streamed=*/true);
         const std::string events = events_of(document, shape_);
         begin();
         if (!events.empty()) channel_.send_data(events);
@@ -193,7 +201,6 @@ private:
 
     void finish(const server_task_result_cmpl_final & last, json & document) {
         watch_.saw_last(last, /*streamed=*/true);
-        name_stop(document, last, job_);
         if (!document.is_array()) return watch_.add_to(document);
         for (json & event : document)
             watch_.add_to(event);
@@ -201,10 +208,9 @@ private:
 
     Attendance::Ticket & ticket_;
     Channel & channel_;
-    const Job & job_;
     task_response_type shape_;
     Stopwatch watch_;
-    ResponseForm responses_;
+    AnswerForm form_;
     bool begun_ = false;
 };
 

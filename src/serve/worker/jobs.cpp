@@ -1,7 +1,7 @@
 #include "serve/worker/jobs.h"
 
+#include "serve/worker/chat.h"
 #include "serve/worker/responses.h"
-#include "serve/worker/tool_choice.h"
 
 #include "base/error.h"
 
@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 
 namespace shimmy::serve::worker {
 
@@ -76,15 +75,28 @@ void require_length(const HostedModel & model, const json & prompt) {
         check(one);
 }
 
-// Making tokens takes 60 times the text's memory: texts that are long have to take turns.
-constexpr size_t LONG_TEXT_BYTES = size_t{1} << 20;
-std::mutex long_texts;
+// Of a conversation, before a chat template makes one text of it, which takes long and ten times its memory: templates
+// keep what messages say, and mark each.
+void require_chat_length(const HostedModel & model, const json & request) {
+    const json & messages = request.at("messages");
+    const uint32_t n_ctx = model.loaded().n_ctx;
+    size_t n = 0;
+    for (const json & message : messages) {
+        if (!message.is_object() || !message.contains("content")) continue;
+        const json & content = message.at("content");
+        if (content.is_string()) {
+            n += least_tokens(model, content);
+        } else if (content.is_array()) {
+            for (const json & part : content)
+                n += part.is_object() && part.contains("text") ? least_tokens(model, part.at("text")) : 0;
+        }
+    }
+    n = std::max(n, messages.size());
+    if (n > n_ctx) refuse_length(n, n_ctx, "at least ");
+}
 
-std::vector<server_tokens> tokenize(const HostedModel & model, const json & prompt, size_t body_bytes,
-                                    bool add_special) {
+std::vector<server_tokens> tokenize(const HostedModel & model, const json & prompt, bool add_special) {
     require_length(model, prompt);
-    std::unique_lock lock(long_texts, std::defer_lock);
-    if (body_bytes > LONG_TEXT_BYTES) lock.lock();
     std::vector<server_tokens> inputs =
         tokenize_input_prompts(model.vocab(), nullptr, prompt, add_special, true, mtmd_helper_init_opt_default());
     const auto n_vocab = llama_vocab_n_tokens(model.vocab());
@@ -99,12 +111,7 @@ std::vector<server_tokens> tokenize(const HostedModel & model, const json & prom
 
 // ---- Text ----
 
-json chat_parameters(const HostedModel & model, json request) {
-    std::vector<raw_buffer> files;  // the models here read text
-    return oaicompat_chat_params_parse(request, model.meta().chat_params, files);
-}
-
-json infill_parameters(const HostedModel & model, json request, size_t body_bytes) {
+json infill_parameters(const HostedModel & model, json request) {
     const llama_vocab * vocab = model.vocab();
     for (const llama_token token :
          {llama_vocab_fim_pre(vocab), llama_vocab_fim_suf(vocab), llama_vocab_fim_mid(vocab)}) {
@@ -121,7 +128,7 @@ json infill_parameters(const HostedModel & model, json request, size_t body_byte
             throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"input_extra\" must hold objects with a \"text\"");
     }
     const std::string prompt = json_value(request, "prompt", std::string());
-    const std::vector<server_tokens> tokens = tokenize(model, prompt, body_bytes, /*add_special=*/false);
+    const std::vector<server_tokens> tokens = tokenize(model, prompt, /*add_special=*/false);
     const common_params & params = model.params();
     request["prompt"] =
         format_prompt_infill(vocab, request.at("input_prefix"), request.at("input_suffix"), extra, params.n_batch,
@@ -129,17 +136,15 @@ json infill_parameters(const HostedModel & model, json request, size_t body_byte
     return request;
 }
 
-json parameters(const HostedModel & model, const std::string & route, json request, size_t body_bytes) {
-    if (route == "/v1/chat/completions") return chat_parameters(model, with_tool_choice(std::move(request)));
+bool is_chat(const std::string & route) {
+    return route == "/v1/chat/completions" || route == "/v1/responses" || route == "/v1/messages";
+}
+
+// Of every API that speaks in messages, in OpenAI's form.
+json chat_request(const std::string & route, json request) {
     if (route == "/v1/responses")
-        return chat_parameters(
-            model,
-            with_tool_choice(server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request)))));
-    if (route == "/v1/messages")
-        return chat_parameters(model,
-                               server_chat_convert_anthropic_to_oai(with_anthropic_tool_choice(std::move(request))));
-    if (route == "/infill") return infill_parameters(model, std::move(request), body_bytes);
-    if (!request.contains("prompt")) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"prompt\" is missing");
+        return server_chat_convert_responses_to_chatcmpl(readable_response_request(std::move(request)));
+    if (route == "/v1/messages") return chat_from_anthropic(std::move(request));
     return request;
 }
 
@@ -175,10 +180,21 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
     json request = json::parse(body);
     Job job;
     if (route == "/v1/messages") job.stop_sequences = json_value(request, "stop_sequences", std::vector<std::string>());
-    const json data = parameters(model, route, std::move(request), body.size());
+    json data;
+    if (is_chat(route)) {
+        request = chat_request(route, std::move(request));
+        if (request.contains("messages") && request.at("messages").is_array()) require_chat_length(model, request);
+        job.begun = begun_text(request);
+        data = chat_parameters(model, std::move(request));
+    } else if (route == "/infill") {
+        data = infill_parameters(model, std::move(request));
+    } else {
+        if (!request.contains("prompt")) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"prompt\" is missing");
+        data = with_enforceable_schema(std::move(request));
+    }
     job.shape = completion_routes().at(route);
     job.streams = json_value(data, "stream", false);
-    std::vector<server_tokens> inputs = tokenize(model, data.at("prompt"), body.size(), /*add_special=*/true);
+    std::vector<server_tokens> inputs = tokenize(model, data.at("prompt"), /*add_special=*/true);
     common_chat_msg_delimiters delimiters =
         common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
     delimiters.tokenize(model.vocab());
@@ -189,7 +205,8 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
         server_task task = make_task(model, reader, std::move(input), data, job.shape, id);
         if (route == "/infill") task.type = SERVER_TASK_TYPE_INFILL;
         task.params.message_spans = task.tokens.find_message_spans(delimiters);
-        for (int i = 1; i < task.params.n_cmpl; ++i)
+        job.n_choices = std::max(1, task.params.n_cmpl);
+        for (int i = 1; i < job.n_choices; ++i)
             task.add_child(task.id, reader.get_new_id());
         job.tasks.push_back(std::move(task));
     }
@@ -216,7 +233,7 @@ Job make_embedding(const HostedModel & model, server_response_reader & reader, c
     job.base64 = format == "base64";
     const int normalize = json_value(job.request, "embd_normalize", model.params().embd_normalize);
     const json & input = job.request.at(has_input ? "input" : "content");
-    for (server_tokens & tokens : tokenize(model, input, body.size(), /*add_special=*/true)) {
+    for (server_tokens & tokens : tokenize(model, input, /*add_special=*/true)) {
         if (tokens.empty()) throw JobError(ERROR_TYPE_INVALID_REQUEST, "\"input\" must not be empty");
         // Whole in one batch, and within the context.
         const auto most = std::min(model.loaded().n_ctx, static_cast<uint32_t>(model.params().n_ubatch));

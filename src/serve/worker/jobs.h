@@ -31,6 +31,8 @@ struct Job {
     bool streams = false;
     std::vector<server_task> tasks;
     std::vector<std::string> stop_sequences;  // that the client named, in Anthropic's API
+    std::string begun;                        // of the answer, by the client
+    int n_choices = 1;                        // of each prompt
     // Embeddings:
     json request;  // as it came
     bool base64 = false;

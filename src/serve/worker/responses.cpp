@@ -29,10 +29,6 @@ void set_format(json & request) {
 }  // namespace
 
 json readable_response_request(json request) {
-    if (json_value(request, "background", false))
-        throw std::invalid_argument("\"background\" is not supported: answers are not kept here");
-    if (request.contains("conversation") && !request.at("conversation").is_null())
-        throw std::invalid_argument("\"conversation\" is not supported: send all turns as \"input\"");
     set_format(request);
     if (!request.contains("input") || !request.at("input").is_array()) return request;
     for (json & item : request.at("input")) {
@@ -84,10 +80,60 @@ void ResponseForm::complete_event(json & event, bool cut_off) {
         set_default(data, "content_index", 0);
 }
 
+// As llama.cpp says it when the whole answer is there, which is after the next item has begun.
+void ResponseForm::end_open_item(json & events) {
+    if (open_.is_null()) return;
+    json item = open_;
+    const std::string id = json_value(item, "id", std::string());
+    const std::string type = json_value(item, "type", std::string());
+    const auto add = [&](const char * name, json data) {
+        data["type"] = name;
+        events.push_back(json{{"event", name}, {"data", data}});
+    };
+    item["status"] = "completed";
+    if (type == "reasoning") {
+        item["content"] = json::array({json{{"type", "reasoning_text"}, {"text", open_text_}}});
+        add("response.reasoning_text.done", json{{"item_id", id}, {"text", open_text_}});
+    } else if (type == "message") {
+        const json part{
+            {"type", "output_text"}, {"annotations", json::array()}, {"logprobs", json::array()}, {"text", open_text_}};
+        item["content"] = json::array({part});
+        add("response.output_text.done", json{{"item_id", id}, {"text", open_text_}});
+        add("response.content_part.done", json{{"item_id", id}, {"part", part}});
+    } else {
+        item["arguments"] = open_text_;
+        add("response.function_call_arguments.done",
+            json{{"item_id", id}, {"name", json_value(item, "name", std::string())}, {"arguments", open_text_}});
+    }
+    add("response.output_item.done", json{{"item", item}});
+    done_.push_back(id);
+    open_ = nullptr;
+    open_text_.clear();
+}
+
 void ResponseForm::complete_events(json & events, bool cut_off) {
-    if (!events.is_array()) return complete_event(events, cut_off);
-    for (json & event : events)
+    json given = events.is_array() ? events : json::array({events});
+    json ordered = json::array();
+    for (json & event : given) {
+        const json & data = event.at("data");
+        const std::string type = json_value(data, "type", std::string());
+        const bool ends = type.ends_with(".done");
+        const std::string id = data.contains("item") ? json_value(data.at("item"), "id", std::string())
+                                                     : json_value(data, "item_id", std::string());
+        if (type == "response.output_item.added") {
+            end_open_item(ordered);
+            open_ = data.at("item");
+        } else if (type.ends_with(".delta")) {
+            open_text_ += json_value(data, "delta", std::string());
+        } else if (type == "response.completed" || ends) {
+            end_open_item(ordered);
+        }
+        if (ends && std::find(done_.begin(), done_.end(), id) != done_.end()) continue;
+        ordered.push_back(event);
+    }
+    for (json & event : ordered)
         complete_event(event, cut_off);
+    events = ordered;
 }
 
 }  // namespace shimmy::serve::worker

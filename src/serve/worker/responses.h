@@ -19,15 +19,19 @@ public:
 
     // `cut_off`: it ended at the limit of tokens.
     void complete_whole(json & response, bool cut_off) const;
-    // An event, {"event", "data"}; an array of them.
+    // An event, {"event", "data"}, or an array of them; an array afterwards: each item is done before the next begins.
     void complete_events(json & events, bool cut_off);
 
 private:
     void complete_event(json & event, bool cut_off);
     size_t index_of(const std::string & item);
+    void end_open_item(json & events);
 
     std::string model_;
     std::vector<std::string> items_;  // of the output, by their ids
+    json open_ = nullptr;             // the item that has begun
+    std::string open_text_;
+    std::vector<std::string> done_;  // items
     int n_events_ = 0;
 };
 

@@ -14,6 +14,7 @@
 #include "serve/worker/watchdog.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -145,7 +146,22 @@ private:
 
     // ---- Requests ----
 
+    // Preparing a request takes up to 60 times its memory: large ones take turns. The watchdog does not count the wait.
+    std::unique_lock<std::mutex> turn_of(const Channel & channel) {
+        constexpr size_t LARGE_BYTES = size_t{256} << 10;
+        std::unique_lock turn(large_requests_, std::defer_lock);
+        if (channel.body().size() > LARGE_BYTES) turn.lock();
+        return turn;
+    }
+
+    static bool is_gone(const Channel & channel) {
+        pollfd client{channel.socket().fd(), POLLRDHUP, 0};
+        return ::poll(&client, 1, 0) == 1 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    }
+
     void compute(Channel & channel) {
+        std::unique_lock turn = turn_of(channel);
+        if (is_gone(channel)) return;
         Watchdog::Preparation preparation(watchdog_);
         server_response_reader reader = model_->reader();
         Attendance::Ticket ticket(attendance_, channel.socket(), reader);
@@ -154,6 +170,7 @@ private:
                                        : make_embedding(*model_, reader, route, channel.body());
         channel.drop_body();
         preparation.done();
+        if (turn) turn.unlock();
         answer(*model_, ticket, reader, channel, std::move(job));
     }
 
@@ -179,6 +196,11 @@ private:
     void call_handler(Channel & channel) {
         const auto * handler = handler_of(channel.ask().route);
         if (handler == nullptr) return channel.send_error(404, "there is no such path here");
+        if (channel.body().size() > MAX_COUNTED_BYTES)
+            return channel.send_error(
+                400, fmt::format("the text is too long: at most {} MiB are counted here", MAX_COUNTED_BYTES >> 20));
+        const std::unique_lock turn = turn_of(channel);
+        if (is_gone(channel)) return;
         const Watchdog::Preparation preparation(watchdog_);
         const std::function<bool()> never = [] { return false; };
         const server_http_req request{channel.ask().params, {}, channel.ask().route, "", channel.body(), {}, never};
@@ -200,9 +222,12 @@ private:
     }
 
     static constexpr int MAX_WAITING = 4;  // threads kept for requests to come
+    // Of a request that no context bounds: /tokenize, /apply-template and those that count tokens.
+    static constexpr size_t MAX_COUNTED_BYTES = size_t{4} << 20;
 
     std::atomic<int> n_waiting_ = 0;
     wire::Socket control_;
+    std::mutex large_requests_;
     Watchdog watchdog_;
     Attendance attendance_;
     std::unique_ptr<HostedModel> model_;

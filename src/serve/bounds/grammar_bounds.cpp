@@ -1,4 +1,4 @@
-#include "serve/api/grammar_bounds.h"
+#include "serve/bounds/grammar_bounds.h"
 
 #include "serve/http/request.h"
 

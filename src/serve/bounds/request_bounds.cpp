@@ -1,6 +1,6 @@
-#include "serve/api/bounds.h"
+#include "serve/bounds/request_bounds.h"
 
-#include "serve/api/grammar_bounds.h"
+#include "serve/bounds/grammar_bounds.h"
 #include "serve/http/request.h"
 
 #include <algorithm>
@@ -186,13 +186,7 @@ void require_anthropic_messages(const Json & request) {
         const Json * content = find(message, "content");
         if (content == nullptr || !(content->is_string() || content->is_array()))
             refuse("content", "must be a string or an array");
-        if (!content->is_array()) continue;
-        require_parts(*content);
-        for (const Json & part : *content) {
-            const std::string type = part["type"].get<std::string>();
-            if (type == "document" || type == "search_result" || type == "container_upload")
-                refuse("content", fmt::format("holds a block of type {}, which is not supported", type));
-        }
+        if (content->is_array()) require_parts(*content);
     }
 }
 

@@ -1,0 +1,48 @@
+// What the tests of the kernels share: the tables that this machine can run, and memory that ends where it ends.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+inline std::vector<const moe::KernelTable *> tables() {
+    std::vector<const moe::KernelTable *> all;
+    for (const char * name : {"scalar", "avx2", "avxvnni", "avx512", "avx512bf16", "amx"}) {
+        if (const moe::KernelTable * t = moe::kernels_by_name(name)) all.push_back(t);
+    }
+    return all;
+}
+
+// Bytes right before a page that nobody may touch: reading or writing past the end is a fault. `align`: of the first
+// byte; where the size is not a multiple of it, so much of the end is open.
+class Guarded {
+public:
+    explicit Guarded(size_t bytes, size_t align = 1) : bytes_(bytes) {
+        const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+        const size_t whole = (bytes + align + page - 1) / page * page;
+        length_ = whole + page;
+        base_ =
+            static_cast<uint8_t *>(mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        mprotect(base_ + whole, page, PROT_NONE);
+        data_ = base_ + (whole - bytes) / align * align;
+    }
+    Guarded(const void * from, size_t bytes, size_t align = 1) : Guarded(bytes, align) {
+        std::memcpy(data_, from, bytes);
+    }
+    ~Guarded() { munmap(base_, length_); }
+    Guarded(const Guarded &) = delete;
+    Guarded & operator=(const Guarded &) = delete;
+
+    uint8_t * data() const { return data_; }
+    size_t size() const { return bytes_; }
+    float * floats() const { return reinterpret_cast<float *>(data_); }
+
+private:
+    size_t bytes_ = 0, length_ = 0;
+    uint8_t *base_ = nullptr, *data_ = nullptr;
+};

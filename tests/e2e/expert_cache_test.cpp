@@ -1,0 +1,144 @@
+// Experts in VRAM, through the program: the same text with and without, every figure, the trace and its replay. The GPU
+// may be Mesa's software one.
+#include "base/files.h"
+#include "program.h"
+#include "server_process.h"
+#include "temp_dir.h"
+
+namespace shimmy::e2e {
+namespace {
+
+std::vector<std::string> generate(std::initializer_list<std::string> more) {
+    std::vector<std::string> args{"generate",      "--model", tiny_moe().string(), "--prompt", "The old house", "--raw",
+                                  "--temperature", "0",       "--max-tokens",      "24",       "--ctx",         "256"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+}
+
+TEST(ExpertCache, SameTextAndEveryByteIsCounted) {
+    SKIP_WITHOUT_GPU();
+    const Json off = shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "off"}));
+    const Json on = shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"}));
+    EXPECT_EQ(off["expert_cache"]["state"], "off");
+    EXPECT_EQ(off["expert_cache"]["slots"], 0);
+    EXPECT_EQ(off["memory"]["vram"]["expert_cache_bytes"], 0);
+    EXPECT_EQ(on["text"], off["text"]);
+    const Json & cache = on["expert_cache"];
+    EXPECT_EQ(cache["slots"], 21) << "of 384 KiB each";
+    EXPECT_EQ(cache["experts"], 48) << "three layers of 16";
+    EXPECT_EQ(cache["state"], "21 of 48 experts in VRAM");
+    EXPECT_GT(cache["hits"].get<uint64_t>(), 0U);
+    EXPECT_LT(cache["hits"].get<uint64_t>(), cache["lookups"].get<uint64_t>());
+    EXPECT_LE(cache["resident"].get<uint64_t>(), 21U);
+    EXPECT_EQ(cache["uploaded_bytes"], cache["uploads"].get<uint64_t>() * 384 * 1024);
+    const uint64_t bytes = cache["bytes"].get<uint64_t>();
+    EXPECT_GE(bytes, 22U * 384 * 1024) << "and a spare one";
+    const Json & memory = on["memory"];
+    EXPECT_EQ(memory["vram"]["expert_cache_bytes"], bytes);
+    EXPECT_EQ(memory["vram_bytes"], off["memory"]["vram_bytes"].get<uint64_t>() + bytes);
+    EXPECT_EQ(memory["devices"].at(0)["expert_cache_bytes"], bytes);
+    uint64_t in_buffers = 0;
+    for (const Json & buffer : memory["buffers"])
+        in_buffers += buffer["expert_cache_bytes"].get<uint64_t>();
+    EXPECT_EQ(in_buffers, bytes);
+}
+
+TEST(ExpertCache, TheSummarySaysWhatItDid) {
+    SKIP_WITHOUT_GPU();
+    const ProcessResult on = shimmy(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"}));
+    EXPECT_NE(on.err.find("expert cache: 21 of 48 experts fit (8."), std::string::npos) << on.err;
+    EXPECT_NE(on.err.find("look-ups were hits"), std::string::npos) << on.err;
+    EXPECT_NE(on.err.find(", expert cache 8."), std::string::npos) << "among the device's memory: " << on.err;
+    const ProcessResult partial = shimmy(generate({"--device", "gpu", "--n-cpu-moe", "2"}));
+    EXPECT_NE(partial.err.find("\nexpert cache off\n"), std::string::npos)
+        << "whole layers have the VRAM: " << partial.err;
+    const ProcessResult automatic = shimmy(generate({"--device", "gpu", "--cpu-moe"}));
+    EXPECT_NE(automatic.err.find("\nexpert cache"), std::string::npos) << automatic.err;
+    const ProcessResult cpu = shimmy(generate({"--device", "cpu", "--cpu-moe"}));
+    EXPECT_EQ(cpu.err.find("expert cache"), std::string::npos) << cpu.err;
+}
+
+TEST(ExpertCache, WrongSettingsAreRefused) {
+    expect_failure(generate({"--moe-cache", "much"}), 2,
+                   {"--moe-cache", "much is none of auto, off or a size such as 4GiB"});
+    expect_failure(generate({"--expert-trace", "/nowhere/t.csv"}), 1, {"/nowhere/t.csv: cannot be written"});
+    expect_failure(generate({"--expert-trace", "t.csv", "--moe-backend", "off"}), 2,
+                   {"--expert-trace needs libggml-moe"});
+}
+
+TEST(ExpertTrace, IsReplayed) {
+    const TempDir dir;
+    const std::string file = (dir.path() / "t.csv").string();
+    const Json run = shimmy_json(generate({"--device", "cpu", "--cpu-moe", "--expert-trace", file}));
+    const Json plan = shimmy_json({"plan", "--trace", file, "--bandwidth", "60GB/s", "--vram-bandwidth", "450GB/s",
+                                   "--link-bandwidth", "22GB/s", "--cache-sizes", "2MiB,64MiB"});
+    EXPECT_EQ(plan["n_decode_tokens"], run["n_output_tokens"].get<int>() - 1) << "the prompt gives the first";
+    EXPECT_EQ(plan["ram_bytes_per_s"], 60e9);
+    EXPECT_EQ(plan["vram_bytes_per_s"], 450e9);
+    EXPECT_EQ(plan["link_bytes_per_s"], 22e9);
+    ASSERT_EQ(plan["sizes"].size(), 2U);
+    EXPECT_EQ(plan["sizes"][0]["cache_bytes"], 2 << 20);
+    for (const Json & way : plan["sizes"][1]["ways"]) {
+        if (way["way"] == "n-cpu-moe") EXPECT_EQ(way["hit_rate"], 1.0);
+        if (way["way"] == "cpu-moe") EXPECT_EQ(way["hit_rate"], 0.0);
+        if (way["way"] == "cache") EXPECT_GT(way["hit_rate"].get<double>(), 0.5);
+    }
+    // One line per token, layer and slot, as the counters have it.
+    uint64_t hits = 0;
+    for (const Json & use : run["expert_use"])
+        hits += use["hits"].get<uint64_t>();
+    const std::string text = read_file(file);
+    EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')), hits + 2);
+}
+
+TEST(ExpertTrace, WhatTheCardLeavesIsASizeToo) {
+    const TempDir dir;
+    const std::string file = (dir.path() / "t.csv").string();
+    shimmy_json(generate({"--device", "cpu", "--cpu-moe", "--expert-trace", file}));
+    const std::vector<std::string> plan{
+        "plan", tiny_moe().string(), "--trace", file, "--bandwidth", "60GB/s", "--ctx", "256", "--vram", "40MiB"};
+    const ProcessResult result = shimmy(plan);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("<- what --vram leaves"), std::string::npos) << result.out;
+    std::vector<std::string> small = plan;
+    small.back() = "1MiB";
+    expect_failure(small, 1, {"1.0 MiB of VRAM hold no cache: what is not an expert takes "});
+    expect_failure({"plan", "--trace", file, "--vram", "1GiB"}, 2, {"--vram with --trace needs the model"});
+    expect_failure({"plan", tiny_moe().string(), "--cache-sizes", "1GiB"}, 2, {"belong to --trace"});
+    expect_failure({"plan", "--trace", file, "--cache-sizes", "1GiB,0"}, 2, {"--cache-sizes: must be above 0"});
+    write_file_atomic(file, "# route_trace v1\n0,1,0,30,0,1,1,0,64\n");
+    expect_failure({"plan", tiny_moe().string(), "--trace", file, "--bandwidth", "60GB/s"}, 1,
+                   {"is a trace of another model: it has 31 layers"});
+}
+
+TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {
+    SKIP_WITHOUT_GPU();
+    ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"});
+    const Json loaded = server.curl("/v1/moe").json()["models"][0];
+    EXPECT_GT(loaded["vram"]["expert_cache_bytes"].get<uint64_t>(), 8U << 20) << "taken before the first request";
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(server.post("/v1/completions", {{"prompt", "The old house"}, {"max_tokens", 8}}).status, 200);
+    const Json model = server.curl("/v1/moe").json()["models"][0];
+    const Json & cache = model["expert_cache"];
+    EXPECT_EQ(cache["slots"], 21);
+    EXPECT_GT(cache["hits"].get<uint64_t>(), 0U);
+    const uint64_t total = model["vram"]["total_bytes"].get<uint64_t>();
+    uint64_t kinds = 0;
+    for (const char * kind : {"model_bytes", "context_bytes", "compute_bytes", "expert_cache_bytes"})
+        kinds += model["vram"][kind].get<uint64_t>();
+    EXPECT_EQ(total, kinds);
+    size_t residents = 0;
+    for (const Json & layer : model["layers"])
+        residents += layer["experts_in_vram"].size();
+    EXPECT_GT(residents, 0U);
+    EXPECT_LE(residents, 21U);
+    const std::string metrics = server.curl("/metrics").body;
+    for (const char * part : {"kind=\"expert_cache\"} 8", "shimmy_expert_cache_slots{model=\"tiny-moe-f16\"} 21",
+                              "# TYPE shimmy_expert_cache_hits_total counter", "shimmy_expert_cache_uploads_total{",
+                              "shimmy_expert_cache_uploaded_bytes_total{", "shimmy_expert_cache_lookups_total{",
+                              "shimmy_expert_cache_resident{"})
+        EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
