@@ -239,8 +239,9 @@ class Bench:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        server = subprocess.Popen([str(self.shimmy), "serve", "--model", str(model), "--bind", f"127.0.0.1:{port}", "--device",
-                                   "cpu", "--no-warmup"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env)
+        with open(folder / "server.log", "wb") as log:
+            server = subprocess.Popen([str(self.shimmy), "serve", "--model", str(model), "--bind", f"127.0.0.1:{port}",
+                                       "--device", "cpu", "--no-warmup"], stdout=subprocess.DEVNULL, stderr=log, env=self.env)
 
         def n_tokens(text):
             body = json.dumps({"content": text, "add_special": True}).encode()
@@ -254,7 +255,8 @@ class Bench:
                     break
                 except OSError:
                     if server.poll() is not None:
-                        raise RuntimeError("the server that counts tokens ended") from None
+                        log = (folder / "server.log").read_text(errors="replace").strip()
+                        raise RuntimeError(f"the server that counts tokens ended: {log[-300:]}") from None
                     time.sleep(0.1)
             words, files = re.findall(r"\S+\s*", TEXT.read_text())[:3 * max(sizes)], {}
             for size in sizes:
