@@ -79,7 +79,7 @@ TEST_F(Completion, Commands) {
 }
 
 TEST_F(Completion, Options) {
-    EXPECT_EQ(offers({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend"}));
+    EXPECT_EQ(offers({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend", "--moe-cache"}));
     EXPECT_EQ(offers({"lab", "run", "--dry"}), (Words{"--dry-run"}));
     EXPECT_EQ(offers({"list", "--sh"}), (Words{"--short"}));
     EXPECT_EQ(offers({"list", "--max"}), (Words{})) << "an option of another command";

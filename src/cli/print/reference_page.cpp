@@ -14,7 +14,7 @@ constexpr const char * HEAD = R"(<!-- Made by `shimmy reference > docs/CLI.md`. 
 
 All commands take the [options for all commands](#options-for-all-commands), before or after the command's name. `plan` refuses
 `--cpu-moe` and `--n-cpu-moe`, because it shows every placement. Text goes to stdout, logs and progress to stderr. With `--json`,
-stdout holds one JSON document and nothing else; `--help` stays text.
+stdout holds one JSON document and nothing else; help stays text.
 
 ## Exit codes
 
