@@ -20,7 +20,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 extern "C" ggml_backend_reg_t ggml_backend_init(void);
@@ -179,7 +178,33 @@ public:
         return options_.launch_s + static_cast<double>(experts_->expert_bytes()) * used_ / options_.vram_bytes_per_s;
     }
 
+    // The slower of CPU part and GPU part in every layer of every token, and a launch, if uploads were immediate.
+    double parts_s(uint64_t cache_bytes, double cpu_layer_s) const {
+        RouteTrace trace;
+        for (const TraceBatch & batch : trace_.batches) {
+            if (!batch.is_decode) continue;
+            TraceBatch & kept = trace.batches.emplace_back(TraceBatch{true, 1, {}});
+            for (const LayerChoice & choice : batch.layers) {
+                if (std::find(layers_.begin(), layers_.end(), choice.layer) == layers_.end()) continue;
+                kept.layers.push_back(choice);
+                trace.expert_bytes[choice.layer] = experts_->expert_bytes();
+                trace.n_expert[choice.layer] = n_expert_;
+            }
+        }
+        Replay replay = replay_cache(trace, CacheKind::shimmy, cache_bytes);
+        replay.may_stay_on_cpu = false;
+        replay.tokens.erase(replay.tokens.begin(), replay.tokens.begin() + static_cast<std::ptrdiff_t>(n_warm()));
+        DecodeMachine machine;
+        machine.ram_bytes_per_s = static_cast<double>(experts_->expert_bytes()) * used_ / cpu_layer_s;
+        machine.vram_bytes_per_s = options_.vram_bytes_per_s;
+        machine.hand_over_s = options_.launch_s;
+        return decode_seconds(replay, machine);
+    }
+
 private:
+    // Tokens that fill the cache, and are not timed.
+    size_t n_warm() const { return trace_.n_decode_tokens() / 8 + 4; }
+
     double run_once(uint64_t cache_bytes, size_t first_on_gpu, Result & result) {
         moe_test::ModelGpuOptions card;
         card.memory = size_t(1) << 40;
@@ -195,8 +220,7 @@ private:
             ggml_backend_reg_get_proc_address(ggml_backend_init(), "ggml_moe_expert_stats_reset"));
         const auto stats = reinterpret_cast<ggml_moe_cache_stats_t>(
             ggml_backend_reg_get_proc_address(ggml_backend_init(), "ggml_moe_cache_stats"));
-        // The first eighth of the text fills the cache, and is not timed.
-        const size_t n_tokens = trace_.n_decode_tokens(), warm = n_tokens / 8 + 4;
+        const size_t n_tokens = trace_.n_decode_tokens(), warm = n_warm();
         size_t token = 0;
         Clock::time_point begun;
         for (const TraceBatch & batch : trace_.batches) {
@@ -209,7 +233,8 @@ private:
             for (const LayerChoice & choice : batch.layers) {
                 if (at >= layers_.size() || choice.layer != layers_[at]) continue;
                 if (at >= first_on_gpu) {
-                    std::this_thread::sleep_for(std::chrono::duration<double>(gpu_layer_s()));
+                    moe_test::wait_until(Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                            std::chrono::duration<double>(gpu_layer_s())));
                 } else {
                     graphs_[at]->compute(backend, choice.experts);
                 }
@@ -286,10 +311,7 @@ void run(const Options & options) {
             bench.run(static_cast<uint64_t>(share * static_cast<double>(bench.total_bytes())), n_layers);
         const auto on_gpu = static_cast<size_t>(share * static_cast<double>(n_layers));
         const Result layers = bench.run(0, n_layers - on_gpu);
-        // max(CPU part, GPU part) per layer, if hits were spread evenly, and a launch as the hand-over.
-        const double gpu_s = (bench.gpu_layer_s() - options.launch_s) * cache.hit_rate;
-        const double parts_s =
-            static_cast<double>(n_layers) * (std::max(cpu_layer_s * (1 - cache.hit_rate), gpu_s + options.launch_s));
+        const double parts_s = bench.parts_s(cache_bytes, cpu_layer_s);
         rows.push_back({{"share", share},
                         {"hit_rate", cache.hit_rate},
                         {"uploads_per_lookup", cache.uploads_per_lookup},
