@@ -82,8 +82,8 @@ struct ggml_moe_memory {
 /* cache_bytes is of one device, a ggml_backend_dev_t, or of all if it is NULL. Thread-safe. */
 typedef void (*ggml_moe_memory_t)(struct ggml_moe_memory * out, const void * device);
 
-/* Writes which experts every token chooses to this file from now on (as GGML_MOE_TRACE does from the start; moe/README.md
- * has the format), or ends that if it is NULL. False if the file cannot be written. Thread-safe. */
+/* Writes which experts every token chooses to this file from now on (as GGML_MOE_TRACE does from the start;
+ * moe/README.md has the format), or ends that if it is NULL. False if the file cannot be written. Thread-safe. */
 typedef bool (*ggml_moe_trace_t)(const char * file);
 
 #ifdef __cplusplus

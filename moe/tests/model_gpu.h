@@ -39,9 +39,9 @@ public:
     ModelGpu & operator=(const ModelGpu &) = delete;
 
     ggml_backend_dev_t device();
-    size_t used() const;          // bytes of its memory that are taken
-    int backends() const;         // that have not been freed
-    uint64_t graphs() const;      // computed
+    size_t used() const;      // bytes of its memory that are taken
+    int backends() const;     // that have not been freed
+    uint64_t graphs() const;  // computed
     // What is locked of host memory, by address; refused from now on.
     std::map<void *, size_t> locked() const;
     void refuse_locks();

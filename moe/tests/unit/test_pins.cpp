@@ -84,8 +84,7 @@ TEST(Pins, AllOfABufferOnceUntilItGoes) {
         EXPECT_TRUE(gpu.locked().empty()) << "no graph yet";
         model.is_offered();
         model.is_offered();
-        EXPECT_EQ(gpu.locked(),
-                  (std::map<void *, size_t>{{ggml_backend_buffer_get_base(model.weights), kBytes}}));
+        EXPECT_EQ(gpu.locked(), (std::map<void *, size_t>{{ggml_backend_buffer_get_base(model.weights), kBytes}}));
         EXPECT_EQ(memory().pinned_bytes, pinned + kBytes);
         model.is_unloaded();
         EXPECT_TRUE(gpu.locked().empty()) << "before the program unmaps its file";

@@ -17,7 +17,6 @@ namespace shimmy::cli {
 
 namespace {
 
-
 struct CheckArguments {
     std::vector<std::string> models;
     std::string tasks;

@@ -25,7 +25,6 @@ namespace shimmy::cli {
 
 namespace {
 
-
 // Enough for what is slow the first time (kernels compiled, pages of weights read), and no second whole answer.
 constexpr int N_COLD_TOKENS = 16;
 

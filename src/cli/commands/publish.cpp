@@ -23,7 +23,6 @@ namespace shimmy::cli {
 
 namespace {
 
-
 // The Hub's own client does not download larger files over plain HTTP.
 constexpr const char * DEFAULT_MAX_FILE_SIZE = "50GB";
 
@@ -62,8 +61,8 @@ CampaignFolder find_source(const PublishArguments & options) {
             "shimmy lab run " + options.campaign + out};
 }
 
-publish::PlanOptions plan_options(const PublishArguments & options, const CampaignFolder & source, const lab::Campaign & campaign,
-                                  bool quiet) {
+publish::PlanOptions plan_options(const PublishArguments & options, const CampaignFolder & source,
+                                  const lab::Campaign & campaign, bool quiet) {
     publish::PlanOptions plan;
     const size_t slash = options.repo.find('/');
     plan.owner = options.repo.empty() ? campaign.repo_owner : options.repo.substr(0, slash);
@@ -106,7 +105,8 @@ bool confirmed(const std::string & question) {
 }
 
 // Once a run, and before anything is read or written: a token that cannot write is no use.
-std::optional<hub::Account> check_token(const hub::Api & api, const PublishArguments & options, const std::string & owner) {
+std::optional<hub::Account> check_token(const hub::Api & api, const PublishArguments & options,
+                                        const std::string & owner) {
     if (api.environment().token.empty()) {
         if (options.dry_run) return std::nullopt;
         fail(

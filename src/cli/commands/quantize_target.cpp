@@ -192,7 +192,7 @@ private:
     }
 
     TargetFile make(const fs::path & path, const std::string & type,
-                   const std::vector<engine::TensorOverride> & types) const {
+                    const std::vector<engine::TensorOverride> & types) const {
         Progress progress(path.filename().string(), quiet_);
         engine::quantize({input_, path, type, imatrix_, evaluation_.n_threads, types},
                          [&](uint64_t done, uint64_t total) { progress.update(done, total); });

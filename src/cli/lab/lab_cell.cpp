@@ -12,7 +12,6 @@ namespace shimmy::cli {
 
 namespace {
 
-
 struct CellArguments {
     std::string out_dir;
     size_t run = 0;

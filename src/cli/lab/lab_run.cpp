@@ -24,7 +24,6 @@ namespace shimmy::cli {
 
 namespace {
 
-
 struct RunArguments {
     LabCampaign campaign;
     std::string only;

@@ -26,7 +26,6 @@ namespace shimmy::engine {
 
 namespace {
 
-
 // llama.cpp's quantizer has no progress callback and cannot be stopped, but it logs a line "[  12/ 291] name …" before
 // each tensor, on the calling thread, and turns exceptions into a failed call. So the log callback is the hook for
 // both.

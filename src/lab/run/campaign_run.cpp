@@ -18,7 +18,6 @@ namespace shimmy::lab {
 
 namespace {
 
-
 // Results of another machine are kept as they are; new ones must not be mixed in among them.
 void check_same_host(const CampaignPlan & plan) {
     const std::string cpu = host().cpu;

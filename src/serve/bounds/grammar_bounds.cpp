@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t MAX_GRAMMAR_BYTES = size_t{256} << 10;
 constexpr size_t MAX_PATTERN_BYTES = size_t{4} << 10;
-constexpr int MAX_OPEN_BRACKETS = 64;                // of brackets
+constexpr int MAX_OPEN_BRACKETS = 64;        // of brackets
 constexpr uint64_t MAX_REPETITION = 2000;    // llama.cpp's own limit for one
 constexpr uint64_t MAX_REPETITIONS = 20000;  // of all together, each written out as a rule
 constexpr size_t MAX_RULES = 5000;
@@ -45,7 +45,8 @@ public:
             } else if (c == '#' && has_literals_) {
                 at_ = std::min(text_.find('\n', at_), text_.size());
             } else if (c == '(') {
-                if (++depth_ > MAX_OPEN_BRACKETS) refuse_part(where_, fmt::format("more than {} brackets are open", MAX_OPEN_BRACKETS));
+                if (++depth_ > MAX_OPEN_BRACKETS)
+                    refuse_part(where_, fmt::format("more than {} brackets are open", MAX_OPEN_BRACKETS));
             } else if (c == ')') {
                 --depth_;
             } else if (c == '{') {

@@ -115,7 +115,8 @@ void require_format(const Json * format, const char * where, const char * schema
     if (type == "text") return;
     if (type != "json_object" && type != "json_schema")
         refuse(where, "must be an object of type text, json_object or json_schema");
-    const Json * holder = type == "json_schema" && *schema_holder != '\0' ? find_member(*format, schema_holder) : format;
+    const Json * holder =
+        type == "json_schema" && *schema_holder != '\0' ? find_member(*format, schema_holder) : format;
     const Json * schema = holder == nullptr ? nullptr : find_member(*holder, "schema");
     if (type == "json_schema" && schema == nullptr) refuse(where, "of type json_schema has no schema");
     if (schema != nullptr) require_enforceable_schema(*schema, where);

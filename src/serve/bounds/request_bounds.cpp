@@ -108,7 +108,8 @@ void require_schemas(const Json & request) {
     for (const char * key : {"response_format", "json_schema", "format", "output_format"})
         check(find_member(request, key), key);
     for (const char * key : {"text", "output_config"}) {
-        if (const Json * holder = find_member(request, key); holder != nullptr) check(find_member(*holder, "format"), key);
+        if (const Json * holder = find_member(request, key); holder != nullptr)
+            check(find_member(*holder, "format"), key);
     }
     const Json * tools = find_member(request, "tools");
     if (tools == nullptr) return;
