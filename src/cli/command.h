@@ -16,17 +16,20 @@ constexpr int EXIT_CODE_FAILED = 1;  // something could not be done, or was foun
 constexpr int EXIT_CODE_USAGE = 2;   // a command line or a file of the user's that means nothing
 constexpr int EXIT_CODE_INTERRUPTED = 130;
 
-// Options that every command takes, before or after its name.
+// Options that every command takes, before or after its name, and those that many take (cli/placement_options.h).
 struct Globals {
     bool json = false;
     int verbosity = 0;
+    // Of many commands:
     std::string model_dirs;  // extra folders for names, separated by ';'
     std::string gpu_backend = "auto";
     std::string moe_backend = "auto";
     std::string moe_cache = "auto";
     std::string rpc_servers;  // "host:port,host:port"
+    std::optional<std::string> placement;
     bool cpu_moe = false;
     std::optional<int> n_cpu_moe;
+    std::string vram;  // at most, of each GPU
 };
 
 // A command's work; the return value is the exit code. Registered with `on_run`.
@@ -38,6 +41,7 @@ public:
 
     CLI::App & app() { return app_; }
     const Globals & globals() const { return globals_; }
+    Globals & globals() { return globals_; }  // for options to be stored into
 
     // Adds a command; `run` is called after parsing if it is the one chosen. `group` as add_group() made it; nullptr:
     // the program itself.

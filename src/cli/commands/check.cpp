@@ -6,6 +6,7 @@
 #include "check/grade.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
+#include "cli/print/placement_text.h"
 #include "engine/load/load_options.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
@@ -44,6 +45,7 @@ check::Answer ask(engine::Model & model, const check::Task & task) {
 std::vector<Checked> check_model(const engine::LoadOptions & load, const std::vector<check::Task> & tasks,
                                  const check::Grader & grader, bool quiet) {
     engine::Model model(load);
+    print_placement(model.placement());
     Progress progress(load.path, quiet);
     std::vector<Checked> checked;
     for (const check::Task & task : tasks) {
@@ -93,7 +95,8 @@ int run_check(CheckArguments options, const Globals & globals) {
     for (const std::string & file : options.models)
         gguf::read_model_info(file);
     const check::Grader grader(tasks);
-    options.load.placement = placement_option(globals);
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
     load_backends(globals, options.load.device);
     Json models = Json::array();
     bool all_passed = true;
@@ -130,6 +133,8 @@ void add_check(Commands & commands) {
         ->type_name("FILE");
     command->add_flag("--show", options->show, "print the answers too");
     add_load_options(*command, options->load);
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
     command->footer(
         "Answers are greedy. Code written by a model runs in a sandbox: no network, no files but Python's own, no "
         "other processes, limited time and memory. Exit codes: 0 every model passed every task; 1 one did not.");

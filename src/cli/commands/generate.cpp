@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/placement_text.h"
 #include "cli/print/run_document.h"
 #include "engine/load/device.h"
 #include "engine/load/load_options.h"
@@ -108,9 +109,9 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
 }
 
 // A baseline whose experts did not all reach the GPU is not one: say so rather than report its figures as if it were.
-void warn_if_no_baseline(const engine::Model & model, engine::Placement placement) {
+void warn_if_no_baseline(const engine::Model & model) {
     const uint64_t bytes = model.expert_ram_bytes();
-    if (placement.offloads() || !model.device().is_gpu() || bytes == 0) return;
+    if (model.placement().placement.offloads() || !model.device().is_gpu() || bytes == 0) return;
     fmt::print(stderr,
                "warning: {} of experts are in RAM: {} cannot hold or compute them, so this is a false baseline\n",
                format_bytes(bytes), model.device().name);
@@ -139,7 +140,8 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     const std::string prompt = prompt_text(options);
     if (prompt.empty()) fail_usage("--prompt is empty");
     options.load.path = model_path(options, globals);
-    options.load.placement = placement_option(globals);
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
@@ -150,7 +152,8 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     }
     const std::vector<engine::Device> devices_before = engine::devices();
     engine::Model model(options.load);
-    warn_if_no_baseline(model, options.load.placement);
+    print_placement(model.placement());
+    warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);
     engine::reset_expert_use();  // the warm-up chose experts too
@@ -164,8 +167,8 @@ int run_generate(GenerateArguments options, const Globals & globals) {
 
     if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
     if (globals.json) {
-        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.placement,
-                                   options.sampling,  moe_backend, devices_before,     std::move(cold)};
+        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.sampling,
+                                    moe_backend, devices_before,     std::move(cold)};
         fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
     } else {
         print_summary(model, result);
@@ -238,6 +241,9 @@ void add_generate(Commands & commands) {
                      "write which experts every token chose, as CSV for `shimmy plan --trace` (needs libggml-moe)")
         ->type_name("FILE");
     add_load_options(*command, options->load);
+    add_model_dirs_option(*command, commands.globals());
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
 }
 
 }  // namespace shimmy::cli

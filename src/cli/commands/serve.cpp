@@ -131,7 +131,8 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
                   {"shimmy_version", shimmy_version()},
                   {"llama_cpp_version", engine::llama_cpp_version()},
                   {"host", engine::host_json()},
-                  {"placement", engine::to_string(server.model.load.placement)},
+                  {"placement", engine::to_string(started.loaded ? started.loaded->placement.placement
+                                                                 : server.model.load.placement)},
                   {"moe_backend", started.loaded ? Json(started.loaded->moe_backend) : Json(nullptr)},
                   {"models", names}};
     if (!started.loaded) return document;
@@ -165,7 +166,8 @@ void print_started(const serve::ServerOptions & server, const serve::Started & s
 int run_serve(const ServeArguments & options, const Globals & globals) {
     serve::ServerOptions server;
     server.model.load = options.load;
-    server.model.load.placement = placement_option(globals);
+    server.model.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    server.model.load.vram_limit_bytes = vram_option(globals);
     server.model.embeddings = options.embeddings;
     server.model.pooling = options.pooling;
     if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
@@ -296,6 +298,9 @@ void add_serve(Commands & commands) {
         ->capture_default_str();
     add_model_options(*command, *options);
     add_load_options(*command, options->load);
+    add_model_dirs_option(*command, commands.globals());
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
     command->footer(
         "docs/API.md lists every path, with examples. Ctrl-C or SIGTERM ends the server. An address that other "
         "machines can reach needs a key, or `--insecure`. Without `--bind`, `SHIMMY_BIND_ADDRESS` is used. With "

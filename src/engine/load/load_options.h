@@ -15,6 +15,7 @@ inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
     Placement placement;
+    uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
     std::string device;       // as find_device takes it
     int n_threads = 0;        // 0: one per physical core
     uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less

@@ -98,6 +98,7 @@ std::optional<double> GenerateResult::decode_tps() const {
 }
 
 struct Model::Impl {
+    PlacementChoice placement;
     std::unique_ptr<LoadParams> params;
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
@@ -152,8 +153,10 @@ void Model::Impl::load_chat_template() {
     }
 }
 
-Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
-    require_loadable(options);
+Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
+    impl_->placement = require_loadable(wanted);
+    LoadOptions options = wanted;
+    options.placement = impl_->placement.placement;
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     const auto start = Clock::now();
     impl_->model = impl_->params->load_model();
@@ -166,6 +169,10 @@ Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
 }
 
 Model::~Model() = default;
+
+const PlacementChoice & Model::placement() const {
+    return impl_->placement;
+}
 
 const Device & Model::device() const {
     return impl_->params->device();

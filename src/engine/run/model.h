@@ -6,6 +6,7 @@
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/load/routing.h"
+#include "engine/predict/choose_placement.h"
 #include "engine/run/sampling_options.h"
 
 #include <cstdint>
@@ -55,6 +56,8 @@ public:
     Model(const Model &) = delete;
     Model & operator=(const Model &) = delete;
 
+    // As it was asked for, or chosen where that was left to this program (then with a reason, for people).
+    const PlacementChoice & placement() const;
     const Device & device() const;
     int n_threads() const;
     uint32_t n_ctx() const;

@@ -83,6 +83,7 @@ std::vector<LayerExperts> layers_from(const Json & document) {
 Json to_json(const engine::LoadOptions & load) {
     return {{"path", std::vector<uint8_t>(load.path.begin(), load.path.end())},  // which need not be UTF-8
             {"placement", engine::to_string(load.placement)},
+            {"vram_limit_bytes", load.vram_limit_bytes},
             {"device", load.device},
             {"n_threads", load.n_threads},
             {"n_ctx", load.n_ctx},
@@ -98,7 +99,8 @@ engine::LoadOptions load_from(const Json & document) {
     engine::LoadOptions load;
     const auto path = document.at("path").get<std::vector<uint8_t>>();
     load.path.assign(path.begin(), path.end());
-    load.placement = engine::parse_placement(document.at("placement").get<std::string>());
+    load.placement = engine::parse_placement_or_auto(document.at("placement").get<std::string>());
+    document.at("vram_limit_bytes").get_to(load.vram_limit_bytes);
     document.at("device").get_to(load.device);
     document.at("n_threads").get_to(load.n_threads);
     document.at("n_ctx").get_to(load.n_ctx);
@@ -165,7 +167,9 @@ ModelOptions options_from(const Json & document) {
 }
 
 Json to_json(const Loaded & loaded) {
-    return {{"device", to_json(loaded.device)},
+    return {{"placement", engine::to_string(loaded.placement.placement)},
+            {"placement_reason", loaded.placement.reason},
+            {"device", to_json(loaded.device)},
             {"n_threads", loaded.n_threads},
             {"n_parallel", loaded.n_parallel},
             {"n_ctx", loaded.n_ctx},
@@ -181,6 +185,8 @@ Json to_json(const Loaded & loaded) {
 
 Loaded loaded_from(const Json & document) {
     Loaded loaded;
+    loaded.placement.placement = engine::parse_placement(document.at("placement").get<std::string>());
+    document.at("placement_reason").get_to(loaded.placement.reason);
     loaded.device = device_from(document.at("device"));
     document.at("n_threads").get_to(loaded.n_threads);
     document.at("n_parallel").get_to(loaded.n_parallel);

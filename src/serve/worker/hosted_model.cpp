@@ -22,10 +22,14 @@ namespace {
 constexpr int32_t PROMPT_CACHE_MIB = 256;
 
 // A text's embedding is computed in one piece.
-ModelOptions checked(ModelOptions options) {
+ModelOptions with_batches(ModelOptions options) {
     if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
-    engine::require_loadable(options.load);
     return options;
+}
+
+engine::LoadOptions placed(engine::LoadOptions load, const engine::PlacementChoice & choice) {
+    load.placement = choice.placement;
+    return load;
 }
 
 // As was asked for, or as the model says that was trained to give embeddings; else the mean over a text's tokens.
@@ -99,8 +103,9 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 }  // namespace
 
 HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
-    : options_(checked(options)),
-      load_(options_.load, /*no_alloc=*/false),
+    : options_(with_batches(options)),
+      placement_(engine::require_loadable(options_.load)),
+      load_(placed(options_.load, placement_), /*no_alloc=*/false),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
@@ -132,6 +137,7 @@ void HostedModel::load() {
     llama_context * context = context_.get_llama_context();
     const llama_model * model = llama_get_model(context);
     loaded_.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    loaded_.placement = placement_;
     loaded_.device = load_.device();
     loaded_.n_threads = load_.n_threads();
     loaded_.n_parallel = options_.load.n_parallel;

@@ -47,6 +47,7 @@ private:
     void describe_vocabulary();
 
     ModelOptions options_;
+    engine::PlacementChoice placement_;
     engine::LoadParams load_;
     common_params params_;
     server_context context_;
