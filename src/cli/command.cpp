@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "cli/placement_options.h"
 
+#include <algorithm>
+
 namespace shimmy::cli {
 
 Commands::Commands(CLI::App & app) : app_(app) {
@@ -31,6 +33,9 @@ int Commands::run() const {
     for (const auto & [command, run] : runs_) {
         if (!command->parsed()) continue;
         require_taken(app_, *command);
+        const bool takes = std::find(take_llama_args_.begin(), take_llama_args_.end(), command) != take_llama_args_.end();
+        if (!globals_.llama_args.empty() && !takes)
+            fail_usage("shimmy {} takes no options of llama.cpp (behind --)", command->get_name());
         return run();
     }
     fail_usage("no command given (see shimmy --help)");

@@ -30,6 +30,7 @@ struct Globals {
     bool cpu_moe = false;
     std::optional<int> n_cpu_moe;
     std::string vram;  // at most, of each GPU
+    std::vector<std::string> llama_args;  // what stands behind "--"
 };
 
 // A command's work; the return value is the exit code. Registered with `on_run`.
@@ -50,6 +51,9 @@ public:
     // Adds a command that only holds others, one of which must be chosen.
     CLI::App * add_group(const std::string & name, const std::string & summary);
 
+    // What stands behind "--" is llama.cpp's, and for this command.
+    void take_llama_args(const CLI::App & command) { take_llama_args_.push_back(&command); }
+
     // Runs the parsed command.
     int run() const;
 
@@ -57,6 +61,7 @@ private:
     CLI::App & app_;
     Globals globals_;
     std::vector<std::pair<CLI::App *, Run>> runs_;
+    std::vector<const CLI::App *> take_llama_args_;
 };
 
 // Every command below, in the order of --help.

@@ -6,6 +6,7 @@
 #include "engine/load/log.h"
 #include "engine/load/version.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
@@ -47,9 +48,12 @@ int main(int argc, char ** argv) {
                                                   shimmy::engine::llama_cpp_version()));
     Commands commands(app);
     add_all(commands);
+    const auto * end = std::find_if(argv, argv + argc, [](const char * word) { return std::string_view(word) == "--"; });
+    const auto n_words = static_cast<int>(end - argv);
     if (argc > 1 && std::string_view(argv[1]) == "__complete") return print_candidates(app, {argv + 2, argv + argc});
     try {
-        app.parse(argc, argv);
+        app.parse(n_words, argv);
+        if (n_words < argc) commands.globals().llama_args.assign(argv + n_words + 1, argv + argc);
     } catch (const CLI::ParseError & error) {
         const bool asked_for_help = error.get_exit_code() == 0;
         if (asked_for_help) return app.exit(error);

@@ -4,6 +4,7 @@
 #include "base/host/host.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/llama_options.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "cli/print/placement_text.h"
@@ -38,6 +39,7 @@ struct GenerateArguments {
     int max_tokens = 100;
     engine::SamplingOptions sampling;
     engine::LoadOptions load;
+    LlamaOptions llama;
     bool raw = false;
     bool cold_run = false;
     std::string expert_stats;  // file to write, or empty
@@ -142,6 +144,7 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     options.load.path = model_path(options, globals);
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
+    options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
 
     const bool moe_backend = load_backends(globals, options.load.device);
@@ -167,7 +170,7 @@ int run_generate(GenerateArguments options, const Globals & globals) {
 
     if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
     if (globals.json) {
-        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.sampling,
+        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.llama_args, options.sampling,
                                     moe_backend, devices_before,     std::move(cold)};
         fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
     } else {
@@ -244,6 +247,7 @@ void add_generate(Commands & commands) {
     add_model_dirs_option(*command, commands.globals());
     add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(*command, commands.globals());
+    add_llama_options(*command, commands, options->llama, engine::LlamaUse::text);
 }
 
 }  // namespace shimmy::cli

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/llama_options.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "engine/load/device.h"
@@ -47,6 +48,7 @@ struct ServeArguments {
     std::string pooling;
     std::string chat_template_file;
     engine::LoadOptions load;
+    LlamaOptions llama;
     std::string expert_trace;
 };
 
@@ -168,6 +170,8 @@ int run_serve(const ServeArguments & options, const Globals & globals) {
     server.model.load = options.load;
     server.model.load.placement = placement_option(globals, DefaultPlacement::automatic);
     server.model.load.vram_limit_bytes = vram_option(globals);
+    server.model.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::server);
+    server.model.load.serves = true;
     server.model.embeddings = options.embeddings;
     server.model.pooling = options.pooling;
     if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
@@ -301,6 +305,7 @@ void add_serve(Commands & commands) {
     add_model_dirs_option(*command, commands.globals());
     add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(*command, commands.globals());
+    add_llama_options(*command, commands, options->llama, engine::LlamaUse::server);
     command->footer(
         "docs/API.md lists every path, with examples. Ctrl-C or SIGTERM ends the server. An address that other "
         "machines can reach needs a key, or `--insecure`. Without `--bind`, `SHIMMY_BIND_ADDRESS` is used. With "

@@ -43,6 +43,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
           {"size_bytes", info.size_bytes}}},
         {"placement", engine::to_string(model.placement().placement)},
         {"placement_reason", reason(model.placement())},
+        {"llama_args", settings.llama_args},
         {"device", engine::device_json(model.device())},
         {"host", engine::host_json()},
         {"moe_backend", settings.moe_backend},

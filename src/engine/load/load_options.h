@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace shimmy::engine {
 
@@ -22,6 +23,8 @@ struct LoadOptions {
     uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
+    std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
+    bool serves = false;  // by llama.cpp's server, which keeps less of a sliding window, and may load a draft model
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding

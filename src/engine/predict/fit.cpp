@@ -4,6 +4,7 @@
 #include "base/host/host.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
+#include "engine/predict/companions.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
 
@@ -15,7 +16,9 @@ MemoryUse estimate_memory(const LoadOptions & options) {
     const LoadParams params(options, /*no_alloc=*/true);
     const llama_model_ptr model = params.load_model();
     const llama_context_ptr context = params.make_context(model.get());
-    return read_memory(context.get());
+    MemoryUse use = read_memory(context.get());
+    add_companions(use, params, model.get(), context.get());
+    return use;
 }
 
 uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {

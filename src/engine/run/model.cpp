@@ -10,8 +10,10 @@
 #include "engine/run/utf8.h"
 
 #include "chat.h"
+#include "common.h"
 #include "ggml-backend.h"
 #include "llama-ext.h"
+#include "sampling.h"
 
 #include <algorithm>
 #include <chrono>
@@ -24,30 +26,35 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int PENALTY_WINDOW = 64;   // tokens the repeat penalty looks back on; llama.cpp's default
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// llama.cpp's own order of samplers: penalties, top-k, top-p, min-p, temperature, draw.
-llama_sampler_ptr make_sampler(const SamplingOptions & options, int n_vocab) {
-    llama_sampler * chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
-    if (options.repeat_penalty != 1.0F) {
-        llama_sampler_chain_add(
-            chain, llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0F, 0.0F));
+// llama.cpp's own samplers in its own order, with what the user's llama_args add to them.
+common_sampler_ptr make_sampler(const llama_model * model, common_params_sampling params,
+                                const SamplingOptions & options) {
+    params.seed = options.seed;
+    params.temp = options.temperature;
+    params.top_k = options.temperature > 0.0F ? options.top_k : 1;  // the others need not be sorted
+    params.top_p = options.top_p;
+    params.min_p = options.min_p;
+    params.penalty_repeat = options.repeat_penalty;
+    params.no_perf = true;
+    const llama_vocab * vocab = llama_model_get_vocab(model);
+    for (llama_token token = 0; params.ignore_eos && token < llama_vocab_n_tokens(vocab); ++token) {
+        if (llama_vocab_is_eog(vocab, token)) params.logit_bias.push_back({token, -INFINITY});
     }
-    if (options.temperature <= 0.0F) {
-        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
-        return llama_sampler_ptr(chain);
+    const LogCapture log;
+    common_sampler_ptr sampler;
+    try {
+        sampler.reset(common_sampler_init(model, params));
+    } catch (const std::exception & error) {
+        fail_usage("the samplers: {}", error.what());
     }
-    llama_sampler_chain_add(chain, llama_sampler_init_top_k(options.top_k));
-    llama_sampler_chain_add(chain, llama_sampler_init_top_p(options.top_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_min_p(options.min_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_temp(options.temperature));
-    llama_sampler_chain_add(chain, llama_sampler_init_dist(options.seed));
-    return llama_sampler_ptr(chain);
+    if (!sampler) fail_usage("the samplers: {}", log.reason("llama.cpp refuses their settings (try -vv)"));
+    return sampler;
 }
 
 std::string token_text(const llama_vocab * vocab, llama_token token) {
@@ -252,7 +259,7 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     GenerateResult result;
     result.n_prompt_tokens = static_cast<int>(tokens.size());
     llama_memory_clear(llama_get_memory(impl_->context.get()), true);
-    const llama_sampler_ptr sampler = make_sampler(sampling, n_vocab());
+    const common_sampler_ptr sampler = make_sampler(impl_->model.get(), impl_->params->common().sampling, sampling);
 
     const auto prefill_start = Clock::now();
     impl_->prefill(tokens);
@@ -265,7 +272,8 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     };
     result.stop_reason = StopReason::max_tokens;
     while (result.n_output_tokens < max_tokens) {
-        const llama_token token = llama_sampler_sample(sampler.get(), impl_->context.get(), -1);
+        const llama_token token = common_sampler_sample(sampler.get(), impl_->context.get(), -1);
+        common_sampler_accept(sampler.get(), token, /*is_generated=*/true);
         if (llama_vocab_is_eog(impl_->vocab(), token)) {
             result.stop_reason = StopReason::end_of_text;
             break;

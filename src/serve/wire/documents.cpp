@@ -90,6 +90,8 @@ Json to_json(const engine::LoadOptions & load) {
             {"n_parallel", load.n_parallel},
             {"n_batch", load.n_batch},
             {"n_ubatch", load.n_ubatch},
+            {"llama_args", load.llama_args},
+            {"serves", load.serves},
             {"warm_up", load.warm_up},
             {"check_fit", load.check_fit},
             {"record_routing", load.record_routing}};
@@ -107,6 +109,8 @@ engine::LoadOptions load_from(const Json & document) {
     document.at("n_parallel").get_to(load.n_parallel);
     document.at("n_batch").get_to(load.n_batch);
     document.at("n_ubatch").get_to(load.n_ubatch);
+    document.at("llama_args").get_to(load.llama_args);
+    document.at("serves").get_to(load.serves);
     document.at("warm_up").get_to(load.warm_up);
     document.at("check_fit").get_to(load.check_fit);
     document.at("record_routing").get_to(load.record_routing);

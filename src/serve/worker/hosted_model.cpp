@@ -48,24 +48,15 @@ common_params make_params(const std::string & name, const ModelOptions & options
     const gguf::GgufFile file(options.load.path);
     const gguf::ModelInfo info = gguf::read_model_info(file);
     const llama_context_params context = load.context_params(static_cast<uint32_t>(info.n_ctx_train));
-    common_params params;
-    params.model.path = options.load.path;
+    common_params params = load.common();
     params.model_alias = {name};
-    params.devices = load.backend_devices();
-    if (load.overrides().size() > 1) params.tensor_buft_overrides = load.overrides();
-    params.n_gpu_layers = load.device().is_gpu() ? -2 : 0;  // -2: all of them
-    params.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
-    params.cpuparams.n_threads = load.n_threads();
-    params.cpuparams_batch.n_threads = load.n_threads();
     params.n_ctx = static_cast<int32_t>(context.n_ctx);
     params.n_batch = static_cast<int32_t>(context.n_batch);
     params.n_ubatch = static_cast<int32_t>(context.n_ubatch);
-    params.n_parallel = static_cast<int32_t>(options.load.n_parallel);
-    params.warmup = options.load.warm_up;
-    params.chat_template = options.chat_template;
+    if (!options.chat_template.empty()) params.chat_template = options.chat_template;
     params.embedding = options.embeddings;
     if (options.embeddings) params.pooling_type = pooling_type(options.pooling, file, info.arch);
-    params.cache_ram_mib = PROMPT_CACHE_MIB;
+    if (params.cache_ram_mib == common_params().cache_ram_mib) params.cache_ram_mib = PROMPT_CACHE_MIB;
     params.endpoint_metrics = true;
     params.endpoint_slots = true;
     params.ui = false;
