@@ -33,7 +33,8 @@ int Commands::run() const {
     for (const auto & [command, run] : runs_) {
         if (!command->parsed()) continue;
         require_taken(app_, *command);
-        const bool takes = std::find(take_llama_args_.begin(), take_llama_args_.end(), command) != take_llama_args_.end();
+        const bool takes =
+            std::find(take_llama_args_.begin(), take_llama_args_.end(), command) != take_llama_args_.end();
         if (!globals_.llama_args.empty() && !takes)
             fail_usage("shimmy {} takes no options of llama.cpp (behind --)", command->get_name());
         return run();
@@ -43,6 +44,8 @@ int Commands::run() const {
 
 void add_all(Commands & commands) {
     add_generate(commands);
+    add_chat(commands);
+    add_run(commands);
     add_serve(commands);
     add_serve_model(commands);
     add_init(commands);

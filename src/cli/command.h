@@ -2,10 +2,11 @@
 // table that parsing, --help, shell completion and docs/CLI.md are made from.
 #pragma once
 
+#include "cli/globals.h"
+
 #include <CLI/CLI.hpp>
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,23 +16,6 @@ namespace shimmy::cli {
 constexpr int EXIT_CODE_FAILED = 1;  // something could not be done, or was found to be wrong
 constexpr int EXIT_CODE_USAGE = 2;   // a command line or a file of the user's that means nothing
 constexpr int EXIT_CODE_INTERRUPTED = 130;
-
-// Options that every command takes, before or after its name, and those that many take (cli/placement_options.h).
-struct Globals {
-    bool json = false;
-    int verbosity = 0;
-    // Of many commands:
-    std::string model_dirs;  // extra folders for names, separated by ';'
-    std::string gpu_backend = "auto";
-    std::string moe_backend = "auto";
-    std::string moe_cache = "auto";
-    std::string rpc_servers;  // "host:port,host:port"
-    std::optional<std::string> placement;
-    bool cpu_moe = false;
-    std::optional<int> n_cpu_moe;
-    std::string vram;  // at most, of each GPU
-    std::vector<std::string> llama_args;  // what stands behind "--"
-};
 
 // A command's work; the return value is the exit code. Registered with `on_run`.
 using Run = std::function<int()>;
@@ -68,6 +52,8 @@ private:
 void add_all(Commands & commands);
 
 void add_generate(Commands & commands);
+void add_chat(Commands & commands);
+void add_run(Commands & commands);
 void add_serve(Commands & commands);
 void add_serve_model(Commands & commands);
 void add_init(Commands & commands);

@@ -16,9 +16,10 @@ struct LlamaOptions {
     std::string mmproj;
 };
 
-// --cache-type-k and -v, --flash-attn, --load-mode, --override-tensor, --split-mode, --tensor-split, --lora; for a server
-// --mmproj, --model-draft and --spec-type too. The command then takes llama.cpp's options behind "--". `options` must live
-// as long as it.
+// --cache-type-k and -v, --flash-attn, --load-mode, --override-tensor, --split-mode, --tensor-split, --lora; for a
+// server
+// --mmproj, --model-draft and --spec-type too. The command then takes llama.cpp's options behind "--". `options` must
+// live as long as it.
 void add_llama_options(CLI::App & command, Commands & commands, LlamaOptions & options, engine::LlamaUse use);
 
 // All of them, checked, for engine::LoadOptions. Throws UsageError.

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char * GROUP_PLACEMENT = "Placement";
 constexpr const char * GROUP_DEVICES = "Devices";
+constexpr uint32_t MAX_BATCH = 1U << 20;
 
 std::string check_moe_cache(const std::string & text) {
     if (text == "auto" || text == "off") return "";
@@ -29,7 +30,8 @@ std::string check_moe_cache(const std::string & text) {
 uint64_t parse_memory_size(const std::string & text, const std::string & what) {
     const uint64_t bytes = parse_bytes(text, what);
     const bool is_bare = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    if (is_bare && bytes > 0 && bytes < MIB) fail_usage("{} {}: {} bytes? Write {}GiB or {}MiB", what, text, text, text, text);
+    if (is_bare && bytes > 0 && bytes < MIB)
+        fail_usage("{} {}: {} bytes? Write {}GiB or {}MiB", what, text, text, text, text);
     return bytes;
 }
 
@@ -69,15 +71,16 @@ namespace {
 
 void add_placement_flags(CLI::App & command, Globals & globals, DefaultPlacement fallback, const char * group) {
     const bool automatic = fallback == DefaultPlacement::automatic;
-    auto * placement = command
-                           .add_option("--placement", globals.placement,
-                                       automatic ? "where the experts go: what fits best, onto the GPU, all or those of "
-                                                   "the first N layers onto the CPU"
-                                                 : "where the experts go: onto the GPU, all or those of the first N "
-                                                   "layers onto the CPU")
-                           ->type_name(automatic ? "auto|gpu|cpu-moe|n-cpu-moe=N" : "gpu|cpu-moe|n-cpu-moe=N")
-                           ->default_str(automatic ? "auto" : "gpu")
-                           ->group(group);
+    auto * placement =
+        command
+            .add_option("--placement", globals.placement,
+                        automatic ? "where the experts go: what fits best, onto the GPU, all or those of "
+                                    "the first N layers onto the CPU"
+                                  : "where the experts go: onto the GPU, all or those of the first N "
+                                    "layers onto the CPU")
+            ->type_name(automatic ? "auto|gpu|cpu-moe|n-cpu-moe=N" : "gpu|cpu-moe|n-cpu-moe=N")
+            ->default_str(automatic ? "auto" : "gpu")
+            ->group(group);
     auto * all = command.add_flag("--cpu-moe", globals.cpu_moe, "keep the experts of every layer on the CPU")
                      ->excludes(placement)
                      ->group(group);
@@ -123,13 +126,28 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load) {
         ->type_name("N")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
-    command.add_flag_callback("--no-warmup", [&load] { load.warm_up = false; }, "skip the warm-up run");
+    command.add_flag_callback(
+        "--no-warmup", [&load] { load.warm_up = false; }, "skip the warm-up run");
     command
         .add_option("--device", load.device,
                     "device for everything not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: "
                     "the hardware GPUs, else the CPU)")
         ->type_name("NAME")
         ->group(GROUP_DEVICES);
+}
+
+void add_batch_options(CLI::App & command, engine::LoadOptions & load) {
+    command.add_option("--batch", load.n_batch, "logical batch size in tokens")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
+    command
+        .add_option("--ubatch", load.n_ubatch,
+                    "physical batch size in tokens, at most --batch; larger is faster for long prompts and needs more "
+                    "memory")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_BATCH))
+        ->capture_default_str();
 }
 
 engine::Placement placement_option(const Globals & globals, DefaultPlacement fallback) {

@@ -1,10 +1,12 @@
-// Options that several commands take, each on the commands that use it: where models are looked for, what computes, where
-// the weights go, and how large the context is.
+// Options that several commands take, each on the commands that use it: where models are looked for, what computes,
+// where the weights go, and how large the context is.
 #pragma once
 
-#include "cli/command.h"
+#include "cli/globals.h"
 #include "engine/load/load_options.h"
 #include "engine/load/placement.h"
+
+#include <CLI/CLI.hpp>
 
 namespace shimmy::cli {
 
@@ -29,6 +31,9 @@ void add_refused_placement_options(CLI::App & command, Globals & globals);
 
 // --ctx, --threads, --no-warmup and --device. `load` must live as long as the command.
 void add_load_options(CLI::App & command, engine::LoadOptions & load);
+
+// --batch and --ubatch.
+void add_batch_options(CLI::App & command, engine::LoadOptions & load);
 
 // The placement that --placement, --cpu-moe or --n-cpu-moe asks for.
 engine::Placement placement_option(const Globals & globals, DefaultPlacement fallback = DefaultPlacement::gpu);

@@ -26,16 +26,15 @@ struct EightLayers {
     MemoryUse operator()(const Placement & placement) {
         ++n_asked;
         const int n_host = placement == Placement::offload() ? 8 : placement.n_cpu_moe;
-        MemoryUse use{{{"A", "A", false, (5 + 10 * static_cast<uint64_t>(8 - n_host)) * MIB},
-                       {"CPU", "CPU", true, 3 * MIB}}};
-        if (n_host > 0)
-            use.buffers.push_back({"CPU", experts_on_cpu, true, 10 * static_cast<uint64_t>(n_host) * MIB});
+        MemoryUse use{
+            {{"A", "A", false, (5 + 10 * static_cast<uint64_t>(8 - n_host)) * MIB}, {"CPU", "CPU", true, 3 * MIB}}};
+        if (n_host > 0) use.buffers.push_back({"CPU", experts_on_cpu, true, 10 * static_cast<uint64_t>(n_host) * MIB});
         return use;
     }
 };
 
-std::optional<PlacementChoice> choose(uint64_t free_mib, CacheWish cache = CacheWish::none,
-                                      EightLayers model = {}, bool has_experts = true) {
+std::optional<PlacementChoice> choose(uint64_t free_mib, CacheWish cache = CacheWish::none, EightLayers model = {},
+                                      bool has_experts = true) {
     return choose_placement({8, has_experts, cache, {gpu("A", free_mib * MIB)}, std::ref(model)});
 }
 
@@ -53,7 +52,8 @@ TEST(ChoosePlacement, EverythingOnTheGpuIfItFitsToTheByte) {
 TEST(ChoosePlacement, TheFewestLayersWithoutACache) {
     for (int n = 1; n < 8; ++n)
         EXPECT_EQ(choose(static_cast<uint64_t>(5 + 10 * (8 - n)))->placement, Placement::partial(n));
-    EXPECT_EQ(choose(65)->reason, "experts of the first 2 of 8 layers in RAM (all on A needs 85.0 MiB, 65.0 MiB usable)");
+    EXPECT_EQ(choose(65)->reason,
+              "experts of the first 2 of 8 layers in RAM (all on A needs 85.0 MiB, 65.0 MiB usable)");
     EXPECT_EQ(choose(14)->placement, Placement::offload());
     EXPECT_EQ(choose(5)->reason, "experts in RAM (all on A needs 85.0 MiB, 5.0 MiB usable)");
 }

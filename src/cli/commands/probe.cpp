@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
-#include "cli/print/placement_text.h"
+#include "cli/print/memory_text.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/run/model.h"
@@ -74,7 +74,9 @@ void add_probe(Commands & commands) {
     options->load.n_ctx = PROBE_N_CTX;
     CLI::App * command = commands.add("probe", "check whether a model loads",
                                       [options, &commands] { return run_probe(*options, commands.globals()); });
-    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
+    command
+        ->add_option("name,--model", options->name,
+                     "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME")
         ->required();
     add_load_options(*command, options->load);

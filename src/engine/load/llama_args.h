@@ -9,8 +9,9 @@ namespace shimmy::engine {
 
 enum class LlamaUse { text, server };
 
-// Throws UsageError for an option that llama.cpp does not have, one that shimmy sets itself (naming shimmy's option), one
-// that changes nothing in this use, and a value that is missing. Loads nothing, so what a value says is not looked at.
+// Throws UsageError for an option that llama.cpp does not have, one that shimmy sets itself (naming shimmy's option),
+// one that changes nothing in this use, and a value that is missing. Loads nothing, so what a value says is not looked
+// at.
 void check_llama_args(const std::vector<std::string> & args, LlamaUse use);
 
 // For the word of a command line that shimmy does not know: how to say it, if llama.cpp has such an option; else empty.

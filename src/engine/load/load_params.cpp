@@ -97,7 +97,7 @@ void LoadParams::set_common() {
     common_.n_ubatch = static_cast<int32_t>(options_.n_ubatch);
     common_.n_parallel = static_cast<int32_t>(options_.n_parallel);
     common_.warmup = options_.warm_up;
-    common_.no_perf = true;
+    common_.no_perf = !options_.serves;
     if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
     common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;
     const bool names_type = std::any_of(common_.speculative.types.begin(), common_.speculative.types.end(),

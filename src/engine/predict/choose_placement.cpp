@@ -62,10 +62,11 @@ std::optional<PlacementChoice> choose_placement(const PlacementQuestion & questi
     });
     const std::string why = fmt::format("all on {} {}", need->device, figures);
     if (caches && (2 * n >= question.n_layers || question.cache == CacheWish::asked))
-        return PlacementChoice{Placement::offload(), fmt::format("experts in RAM, copies of hot ones in VRAM ({})", why)};
+        return PlacementChoice{Placement::offload(),
+                               fmt::format("experts in RAM, copies of hot ones in VRAM ({})", why)};
     if (n == question.n_layers) return PlacementChoice{Placement::offload(), fmt::format("experts in RAM ({})", why)};
-    return PlacementChoice{Placement::partial(n), fmt::format("experts of the first {} of {} layers in RAM ({})", n,
-                                                              question.n_layers, why)};
+    return PlacementChoice{Placement::partial(n),
+                           fmt::format("experts of the first {} of {} layers in RAM ({})", n, question.n_layers, why)};
 }
 
 }  // namespace shimmy::engine

@@ -19,7 +19,7 @@ struct PlacementQuestion {
     int n_layers = 0;
     bool has_experts = false;
     CacheWish cache = CacheWish::none;
-    std::vector<Device> devices;  // with the memory that may be used as their free memory
+    std::vector<Device> devices;                         // with the memory that may be used as their free memory
     std::function<MemoryUse(const Placement &)> memory;  // what a placement needs
 };
 
@@ -33,9 +33,9 @@ struct PlacementChoice {
 // "placement n-cpu-moe=5: experts of …; keep it with --placement n-cpu-moe=5", or empty where nothing was chosen.
 std::string to_text(const PlacementChoice & choice);
 
-// Everything on the GPUs if that fits. Else the fewest layers of experts on the CPU that make the rest fit; but where that
-// is half of the layers or more and libggml-moe can keep hot experts in VRAM (or was asked to), all experts on the CPU
-// and such a cache: docs/OFFLOADING.md has the figures. nullopt: nothing fits.
+// Everything on the GPUs if that fits. Else the fewest layers of experts on the CPU that make the rest fit; but where
+// that is half of the layers or more and libggml-moe can keep hot experts in VRAM (or was asked to), all experts on the
+// CPU and such a cache: docs/OFFLOADING.md has the figures. nullopt: nothing fits.
 std::optional<PlacementChoice> choose_placement(const PlacementQuestion & question);
 
 }  // namespace shimmy::engine

@@ -13,22 +13,6 @@ namespace shimmy::engine {
 
 namespace {
 
-void add(MemoryUse & use, const MemoryUse & more) {
-    for (const BufferMemory & buffer : more.buffers) {
-        const auto same = [&](const BufferMemory & other) {
-            return other.device == buffer.device && other.buffer_type == buffer.buffer_type;
-        };
-        const auto found = std::find_if(use.buffers.begin(), use.buffers.end(), same);
-        if (found == use.buffers.end()) {
-            use.buffers.push_back(buffer);
-            continue;
-        }
-        found->model_bytes += buffer.model_bytes;
-        found->context_bytes += buffer.context_bytes;
-        found->compute_bytes += buffer.compute_bytes;
-    }
-}
-
 void add_model_bytes(MemoryUse & use, ggml_backend_dev_t device, uint64_t bytes) {
     const ggml_backend_buffer_type_t type = ggml_backend_dev_buffer_type(device);
     BufferMemory buffer;
@@ -102,6 +86,11 @@ void add_projector(MemoryUse & use, const common_params & params) {
 }
 
 }  // namespace
+
+bool has_companions(const common_params & params) {
+    return !params.lora_adapters.empty() || params.speculative.has_dft() || drafts_by_itself(params) ||
+           !params.mmproj.path.empty();
+}
 
 void add_companions(MemoryUse & use, const LoadParams & params, llama_model * model, llama_context * context) {
     add_adapters(use, params);

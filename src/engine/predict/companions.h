@@ -5,6 +5,8 @@
 
 namespace shimmy::engine {
 
+bool has_companions(const common_params & params);
+
 // Adds what the user's llama_args load with the model: LoRA adapters, and for a server a draft model or a context for
 // drafting, and a projector for images. Nothing is allocated. `model` and `context`: of `params`, loaded likewise.
 // Throws Error where one of them cannot be read.

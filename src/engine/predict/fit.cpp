@@ -21,6 +21,16 @@ MemoryUse estimate_memory(const LoadOptions & options) {
     return use;
 }
 
+MemoryUse companion_memory(const LoadOptions & options) {
+    MemoryUse use;
+    const LoadParams params(options, /*no_alloc=*/true);
+    if (!has_companions(params.common())) return use;
+    const llama_model_ptr model = params.load_model();
+    const llama_context_ptr context = params.make_context(model.get());
+    add_companions(use, params, model.get(), context.get());
+    return use;
+}
+
 uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
     return LoadParams(options, /*no_alloc=*/true).context_params(n_ctx_trained).n_ctx;
 }
@@ -28,7 +38,7 @@ uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
 namespace {
 
 std::vector<Device> usable_devices(const LoadOptions & options) {
-    return usable(devices(), options.vram_limit_bytes, options.placement.is_automatic);
+    return usable(devices(), options.vram_limit_bytes, /*with_margin=*/false);
 }
 
 LoadOptions with_placement(LoadOptions options, const Placement & placement) {
@@ -52,8 +62,8 @@ uint64_t left_bytes(const LoadOptions & options) {
     return left;
 }
 
-// The cache takes what is free: no more than the limit leaves, and nothing beside whole layers of experts, which a search
-// has put there because they fit.
+// The cache takes what is free: no more than the limit leaves, and nothing beside whole layers of experts, which a
+// search has put there because they fit.
 void tell_expert_cache(const LoadOptions & placed, bool was_chosen) {
     const std::string setting = expert_cache_setting();
     set_expert_cache(setting);  // what the model before this one needed is over
@@ -66,13 +76,16 @@ void tell_expert_cache(const LoadOptions & placed, bool was_chosen) {
                                        : fmt::format("{}", std::min(left, parse_bytes(setting, "GGML_MOE_CACHE"))));
 }
 
-// The worst placement's own error where nothing fits.
+// Without the margin where nothing fits with it; and where nothing fits at all, the baseline, whose error says so.
 PlacementChoice choose(const LoadOptions & options, const gguf::ModelInfo & info) {
-    const bool has_experts = info.n_expert_tensors > 0;
-    const auto memory = [&](const Placement & placement) { return estimate_memory(with_placement(options, placement)); };
-    const PlacementQuestion question{static_cast<int>(info.n_layers), has_experts, cache_wish(), usable_devices(options),
-                                     memory};
-    if (const auto choice = choose_placement(question)) return *choice;
+    const auto memory = [&](const Placement & placement) {
+        return estimate_memory(with_placement(options, placement));
+    };
+    for (const bool with_margin : {true, false}) {
+        const PlacementQuestion question{static_cast<int>(info.n_layers), info.n_expert_tensors > 0, cache_wish(),
+                                         usable(devices(), options.vram_limit_bytes, with_margin), memory};
+        if (const auto choice = choose_placement(question)) return *choice;
+    }
     return {Placement::baseline(), ""};
 }
 
@@ -84,12 +97,10 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
         const auto fits = [&](const Placement & placement) {
             return !vram_shortage(estimate_memory(with_placement(options, placement)), usable_devices(options));
         };
-        throw DoesNotFit(fmt::format("{}: needs {} on {}, which has {} {}, {} short; {}", options.path,
-                                     format_bytes(shortage->needed_bytes), shortage->device,
-                                     format_bytes(shortage->free_bytes),
-                                     options.vram_limit_bytes > 0 ? "to be used" : "free",
-                                     format_bytes(shortage->missing_bytes()),
-                                     advice(options.placement, n_layers, has_experts, fits)));
+        throw DoesNotFit(fmt::format(
+            "{}: needs {} on {}, which has {} {}, {} short; {}", options.path, format_bytes(shortage->needed_bytes),
+            shortage->device, format_bytes(shortage->free_bytes), options.vram_limit_bytes > 0 ? "to be used" : "free",
+            format_bytes(shortage->missing_bytes()), advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(

@@ -96,6 +96,7 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     : options_(with_batches(options)),
       placement_(engine::require_loadable(options_.load)),
+      companions_(engine::companion_memory(placed(options_.load, placement_))),
       load_(placed(options_.load, placement_), /*no_alloc=*/false),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
@@ -137,6 +138,7 @@ void HostedModel::load() {
     if (options_.load.warm_up) engine::open_expert_cache(context);
     if (!options_.expert_trace.empty()) engine::trace_experts(options_.expert_trace);
     loaded_.memory = engine::read_memory(context);
+    engine::add(loaded_.memory, companions_);
     vocab_ = llama_model_get_vocab(model);
     const std::vector<engine::TensorPlacement> tensors = engine::read_tensors(model);
     loaded_.expert_ram_bytes = engine::expert_ram_bytes(tensors);
