@@ -199,7 +199,7 @@ void add_hidden_shared_options(CLI::App & app, Globals & globals) {
 void require_taken(const CLI::App & app, const CLI::App & command) {
     for (const CLI::Option * option : app.get_options({})) {
         if (!option->get_group().empty() || option->count() == 0) continue;
-        const std::string flag = option->get_name();
+        const std::string flag = "--" + option->get_lnames().front();  // its name is empty while it is hidden
         if (command.get_option_no_throw(flag) != nullptr) continue;
         const std::string name = command.get_parent() == &app
                                      ? command.get_name()

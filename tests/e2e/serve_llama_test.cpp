@@ -48,9 +48,6 @@ TEST(ServeLlama, WrongUseIsOneLine) {
     expect_failure(
         {"serve", "--bind", "127.0.0.1:0", "--model", model, "--device", "cpu", "--", "--rope-scaling", "odd"}, 2,
         {"--rope-scaling odd: "});
-    expect_failure({"serve", "--bind", "127.0.0.1:0", "--model", model, "--device", "cpu", "--model-draft", model,
-                    "--mmproj", model},
-                   1, {model});
     expect_failure({"serve", "--bind", ":1", "--port", "2"}, 2, {"leave out --host and --port"});
 }
 

@@ -110,6 +110,7 @@ llama_model_params LoadParams::model_params() const {
     // It only reads; the result points into it.
     llama_model_params params = common_model_params_to_llama(const_cast<common_params &>(common_));
     params.tensor_buft_overrides = overrides_.size() > 1 ? overrides_.data() : nullptr;
+    params.n_gpu_layers = device_.is_gpu() ? -1 : 0;
     params.progress_callback = on_progress;
     return params;
 }

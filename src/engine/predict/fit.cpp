@@ -51,6 +51,16 @@ CacheWish cache_wish() {
     return expert_cache_setting() == "auto" ? CacheWish::possible : CacheWish::asked;
 }
 
+// Beside the experts that a size is for, the cache keeps one slot for each kind of expert; a file has few kinds.
+constexpr uint64_t SPARE_EXPERTS = 4;
+
+uint64_t largest_expert_bytes(const gguf::ModelInfo & info) {
+    uint64_t largest = 0;
+    for (const uint64_t bytes : info.expert_bytes_per_layer)
+        largest = std::max(largest, bytes);
+    return info.n_expert > 0 ? largest / static_cast<uint64_t>(info.n_expert) : 0;
+}
+
 // What the limit leaves of the fullest GPU.
 uint64_t left_bytes(const LoadOptions & options) {
     uint64_t left = options.vram_limit_bytes;
@@ -64,13 +74,15 @@ uint64_t left_bytes(const LoadOptions & options) {
 
 // The cache takes what is free: no more than the limit leaves, and nothing beside whole layers of experts, which a
 // search has put there because they fit.
-void tell_expert_cache(const LoadOptions & placed, bool was_chosen) {
+void tell_expert_cache(const LoadOptions & placed, const gguf::ModelInfo & info, bool was_chosen) {
     const std::string setting = expert_cache_setting();
     set_expert_cache(setting);  // what the model before this one needed is over
     if (setting == "off" || !is_moe_backend_loaded() || !placed.placement.offloads()) return;
     if (was_chosen && setting == "auto" && placed.placement != Placement::offload()) return set_expert_cache("off");
     if (placed.vram_limit_bytes == 0) return;
-    const uint64_t left = left_bytes(placed);
+    const uint64_t spare = SPARE_EXPERTS * largest_expert_bytes(info);
+    uint64_t left = left_bytes(placed);
+    left -= std::min(left, spare);
     if (left == 0) return set_expert_cache("off");
     set_expert_cache(setting == "auto" ? fmt::format("auto:{}", left)
                                        : fmt::format("{}", std::min(left, parse_bytes(setting, "GGML_MOE_CACHE"))));
@@ -122,7 +134,7 @@ PlacementChoice require_loadable(const LoadOptions & options) {
     const PlacementChoice choice = chosen ? choose(options, info) : PlacementChoice{options.placement, ""};
     const LoadOptions placed = with_placement(options, choice.placement);
     if (options.check_fit) require_fit(placed, static_cast<int>(info.n_layers), has_experts);
-    tell_expert_cache(placed, chosen);
+    tell_expert_cache(placed, info, chosen);
     return choice;
 }
 
