@@ -287,3 +287,45 @@ TEST(Supports, WhatTakesNoWorkAndNothingElse) {
         EXPECT_FALSE(supports_op(t)) << ggml_op_name(t->op);
     }
 }
+
+// Only what lies between expert products: the rest of a graph stays where it is.
+TEST(Supports, ActivationsOfExperts) {
+    Ctx c;
+    ggml_tensor * bias = ggml_add_id(c.c, c.experts(), c.f32(8, 4), c.i32(2, 3));
+    ggml_tensor * scaled = ggml_mul(c.c, c.experts(), c.f32(1, 2, 3));
+    for (ggml_tensor * of : {c.experts(), bias, scaled}) {
+        for (ggml_tensor * t : {ggml_silu(c.c, of), ggml_gelu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1),
+                                ggml_sqr(c.c, ggml_relu(c.c, of)), ggml_clamp(c.c, ggml_silu(c.c, of), -1, 1)}) {
+            EXPECT_TRUE(supports_op(t)) << ggml_op_name(t->op);
+        }
+        EXPECT_FALSE(supports_op(ggml_tanh(c.c, of)));
+    }
+    for (ggml_tensor * of : {c.product(), c.f32(8, 2, 3), ggml_add(c.c, c.experts(), c.f32(8, 1))}) {
+        for (ggml_tensor * t :
+             {ggml_silu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1), ggml_sqr(c.c, of)}) {
+            EXPECT_FALSE(supports_op(t)) << ggml_op_name(t->op) << " of " << ggml_op_name(of->op);
+        }
+    }
+    expect_each_refused([](Ctx & x) { return ggml_silu(x.c, x.experts()); },
+                        {{"in half precision", [](ggml_tensor * op) { op->type = GGML_TYPE_F16; }},
+                         {"in columns", [](ggml_tensor * op) { op->nb[0] = 64; }},
+                         {"of columns", [](ggml_tensor * op) { op->src[0]->nb[0] = 64; }}});
+}
+TEST(Supports, AScaleForEachExpert) {
+    const auto scales = [](Ctx & c) {
+        return ggml_repeat_4d(c.c, ggml_reshape_3d(c.c, c.f32(4, 1), 1, 4, 1), 1, 4, 3, 1);
+    };
+    const std::vector<std::pair<const char *, Change>> changes = {
+        {"another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_F16; }},
+        {"computed", [](ggml_tensor * op) { op->src[0]->src[0]->op = GGML_OP_CONT; }},
+        {"not reshaped", [](ggml_tensor * op) { op->src[0]->op = GGML_OP_VIEW; }},
+        {"several numbers", [](ggml_tensor * op) { op->src[0]->ne[0] = 2; }},
+        {"in several dimensions", [](ggml_tensor * op) { op->src[0]->ne[2] = 2; }},
+        {"repeated in the row", [](ggml_tensor * op) { op->ne[0] = 2; }},
+        {"repeated in the column", [](ggml_tensor * op) { op->ne[1] = 8; }}};
+    expect_each_refused(scales, changes);
+    expect_each_refused([&](Ctx & c) { return ggml_get_rows(c.c, scales(c), c.i32(2, 3)); },
+                        {{"of something else", [](ggml_tensor * op) { op->src[0]->op = GGML_OP_CONT; }},
+                         {"indices in columns", [](ggml_tensor * op) { op->src[1]->nb[0] = 64; }},
+                         {"indices of fewer tokens", [](ggml_tensor * op) { op->src[1]->ne[1] = 2; }}});
+}
