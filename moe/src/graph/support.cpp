@@ -55,6 +55,42 @@ bool weight_type(const ggml_tensor * t, WType * out) {
         case GGML_TYPE_MXFP4:
             *out = WType::MXFP4;
             return true;
+        case GGML_TYPE_NVFP4:
+            *out = WType::NVFP4;
+            return true;
+        case GGML_TYPE_IQ1_S:
+            *out = WType::IQ1_S;
+            return true;
+        case GGML_TYPE_IQ1_M:
+            *out = WType::IQ1_M;
+            return true;
+        case GGML_TYPE_IQ2_XXS:
+            *out = WType::IQ2_XXS;
+            return true;
+        case GGML_TYPE_IQ2_XS:
+            *out = WType::IQ2_XS;
+            return true;
+        case GGML_TYPE_IQ2_S:
+            *out = WType::IQ2_S;
+            return true;
+        case GGML_TYPE_IQ3_XXS:
+            *out = WType::IQ3_XXS;
+            return true;
+        case GGML_TYPE_IQ3_S:
+            *out = WType::IQ3_S;
+            return true;
+        case GGML_TYPE_TQ1_0:
+            *out = WType::TQ1_0;
+            return true;
+        case GGML_TYPE_TQ2_0:
+            *out = WType::TQ2_0;
+            return true;
+        case GGML_TYPE_Q1_0:
+            *out = WType::Q1_0;
+            return true;
+        case GGML_TYPE_Q2_0:
+            *out = WType::Q2_0;
+            return true;
         default:
             return false;
     }
