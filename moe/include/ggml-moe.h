@@ -75,13 +75,15 @@ typedef const char * (*ggml_moe_cache_stats_t)(struct ggml_moe_cache_stats * out
 /* Memory of this library, in bytes. Its weights in host memory are the program's mapping or buffers, which the program
  * counts. */
 struct ggml_moe_memory {
-    uint64_t cache_bytes; /* of GPUs: experts in VRAM, and what computing them takes there */
+    uint64_t cache_bytes;  /* of GPUs: experts in VRAM, and what computing them takes there */
+    uint64_t pinned_bytes; /* of host memory: weights whose pages are locked for a GPU (GGML_MOE_PIN) */
+    uint64_t mapped_bytes; /* of host memory: weights that are used where the program mapped them */
 };
-/* Of one device, a ggml_backend_dev_t, or of all if it is NULL. Thread-safe. */
+/* cache_bytes is of one device, a ggml_backend_dev_t, or of all if it is NULL. Thread-safe. */
 typedef void (*ggml_moe_memory_t)(struct ggml_moe_memory * out, const void * device);
 
-/* Writes which experts every token chooses to this file from now on (as GGML_MOE_TRACE does from the start; moe/README.md
- * has the format), or ends that if it is NULL. False if the file cannot be written. Thread-safe. */
+/* Writes which experts every token chooses to this file from now on (as GGML_MOE_TRACE does from the start;
+ * moe/README.md has the format), or ends that if it is NULL. False if the file cannot be written. Thread-safe. */
 typedef bool (*ggml_moe_trace_t)(const char * file);
 
 #ifdef __cplusplus

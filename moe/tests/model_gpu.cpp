@@ -27,6 +27,7 @@ struct ModelGpu::State {
     ModelGpuOptions options;
     ggml_backend_device device{};
     ggml_backend_buffer_type type{}, host_type{};
+    ggml_backend_reg reg{};
     std::atomic<size_t> used{0}, most_allocation{SIZE_MAX};
     std::atomic<int> backends{0};
     std::atomic<uint64_t> graphs{0};
@@ -205,6 +206,31 @@ ggml_backend_t init(ggml_backend_dev_t d, const char *) {
     return new ggml_backend{&guid, i, d, new Stream(of(d))};
 }
 
+// ---- locked pages: a registry is a table of functions without a state, so this is the program's ----
+
+struct Locks {
+    std::mutex mutex;
+    std::map<void *, size_t> pages;
+    bool refused = false;
+};
+Locks & locks() {
+    static Locks all;
+    return all;
+}
+bool lock_pages(void * data, size_t bytes) {
+    std::lock_guard<std::mutex> held(locks().mutex);
+    return !locks().refused && locks().pages.emplace(data, bytes).second;
+}
+void unlock_pages(void * data) {
+    std::lock_guard<std::mutex> held(locks().mutex);
+    locks().pages.erase(data);
+}
+void * find_function(ggml_backend_reg_t, const char * name) {
+    if (std::strcmp(name, "ggml_backend_register_host_buffer") == 0) return reinterpret_cast<void *>(&lock_pages);
+    if (std::strcmp(name, "ggml_backend_unregister_host_buffer") == 0) return reinterpret_cast<void *>(&unlock_pages);
+    return nullptr;
+}
+
 }  // namespace
 
 ModelGpu::ModelGpu(ModelGpuOptions options) : state_(new State) {
@@ -233,6 +259,10 @@ ModelGpu::ModelGpu(ModelGpuOptions options) : state_(new State) {
     if (s.options.pinned_memory) d.get_host_buffer_type = [](ggml_backend_dev_t v) { return &of(v).host_type; };
     d.supports_op = [](ggml_backend_dev_t v, const ggml_tensor * op) { return of(v).options.supports(op); };
     d.supports_buft = [](ggml_backend_dev_t v, ggml_backend_buffer_type_t t) { return t == &of(v).type; };
+    s.device.reg = &s.reg;
+    s.reg.iface.get_name = [](ggml_backend_reg_t) { return "Model"; };
+    if (s.options.locks_pages) s.reg.iface.get_proc_address = find_function;
+    locks().refused = false;
     s.type.device = s.host_type.device = &s.device;
     s.type.iface.get_name = [](ggml_backend_buffer_type_t) { return "Model"; };
     s.type.iface.alloc_buffer = allocate;
@@ -256,6 +286,14 @@ int ModelGpu::backends() const {
 }
 uint64_t ModelGpu::graphs() const {
     return state_->graphs;
+}
+std::map<void *, size_t> ModelGpu::locked() const {
+    std::lock_guard<std::mutex> held(locks().mutex);
+    return locks().pages;
+}
+void ModelGpu::refuse_locks() {
+    std::lock_guard<std::mutex> held(locks().mutex);
+    locks().refused = true;
 }
 void ModelGpu::fail_graphs(bool fail) {
     state_->fails = fail;

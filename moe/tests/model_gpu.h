@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "ggml-backend.h"
@@ -19,6 +20,7 @@ struct ModelGpuOptions {
     bool async = true;
     bool pinned_memory = true;  // offers host memory of its own
     bool integrated = false;    // uses the host's memory
+    bool locks_pages = false;   // its backend offers ggml_backend_register_host_buffer
     std::function<bool(const ggml_tensor *)> supports = [](const ggml_tensor *) { return true; };
     // Timing; 0: as fast as it can. With timing it computes nothing, its results are zero.
     double launch_s = 0;            // of a graph
@@ -37,9 +39,12 @@ public:
     ModelGpu & operator=(const ModelGpu &) = delete;
 
     ggml_backend_dev_t device();
-    size_t used() const;          // bytes of its memory that are taken
-    int backends() const;         // that have not been freed
-    uint64_t graphs() const;      // computed
+    size_t used() const;      // bytes of its memory that are taken
+    int backends() const;     // that have not been freed
+    uint64_t graphs() const;  // computed
+    // What is locked of host memory, by address; refused from now on.
+    std::map<void *, size_t> locked() const;
+    void refuse_locks();
     void fail_graphs(bool fail);  // from now on every graph is refused
     void fail_allocations_above(size_t bytes);
 

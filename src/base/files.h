@@ -21,6 +21,8 @@ void write_file_atomic(const fs::path & path, std::string_view content);
 
 // Free bytes for this user on the file system that holds `path` (or its nearest existing parent).
 uint64_t free_disk_bytes(const fs::path & path);
+inline constexpr uint64_t DISK_MARGIN_BYTES =
+    16 << 20;  // beside the tensors: metadata, and what the file system needs for itself
 
 // Makes the folder with its parents and checks that files can be written in it.
 void ensure_writable_dir(const fs::path & dir);

@@ -15,7 +15,7 @@ namespace shimmy::check {
 namespace {
 
 // Verse repeats a line, and code a statement; a broken model does not stop. Between them lie these limits.
-constexpr size_t MAX_UNIT_WORDS = 40;
+constexpr size_t MAX_REPEATED_WORDS = 40;
 constexpr size_t MIN_REPEATS = 4;       // of a unit of several words, in a row
 constexpr size_t MIN_WORD_REPEATS = 8;  // of one word: "0, 0, 0, 0" is a list
 constexpr size_t MAX_UNIT_CHARACTERS = 8;
@@ -41,7 +41,7 @@ size_t repeats_in_a_row(const Sequence & sequence, size_t unit, size_t & at) {
 }
 
 std::string word_loop(const std::vector<std::string> & all) {
-    for (size_t unit = 1; unit <= std::min(MAX_UNIT_WORDS, all.size() / 2); ++unit) {
+    for (size_t unit = 1; unit <= std::min(MAX_REPEATED_WORDS, all.size() / 2); ++unit) {
         size_t at = 0;
         const size_t n = repeats_in_a_row(all, unit, at);
         if (n < (unit == 1 ? MIN_WORD_REPEATS : MIN_REPEATS)) continue;

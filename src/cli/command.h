@@ -11,6 +11,11 @@
 
 namespace shimmy::cli {
 
+// Of the program; 0 is success.
+constexpr int EXIT_CODE_FAILED = 1;  // something could not be done, or was found to be wrong
+constexpr int EXIT_CODE_USAGE = 2;   // a command line or a file of the user's that means nothing
+constexpr int EXIT_CODE_INTERRUPTED = 130;
+
 // Options that every command takes, before or after its name.
 struct Globals {
     bool json = false;

@@ -11,9 +11,7 @@
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED = 1;
-constexpr int EXIT_CODE_USAGE = 2;
-constexpr int EXIT_CODE_INTERRUPTED = 130;
+using namespace shimmy::cli;
 
 // An error as one line on stderr, and with --json as a document on stdout too.
 int report(const shimmy::cli::Globals & globals, const std::string & message, int exit_code) {

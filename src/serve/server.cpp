@@ -28,7 +28,7 @@ constexpr milliseconds STOP_POLL{20};  // how soon SIGTERM is noticed
 // For the bodies of all requests that wait: eight of the largest that are taken.
 constexpr size_t MAX_WAITING_BYTES = size_t{256} << 20;
 // For answers that are cut off to tell so.
-constexpr milliseconds FAREWELL_LIMIT{1000};
+constexpr milliseconds FRONTS_END_LIMIT{1000};
 
 void require_safe(const Address & address, const ServerOptions & options) {
     if (address.is_loopback() || !options.api_key.empty() || options.insecure) return;
@@ -96,7 +96,7 @@ void end(Fronts & fronts, ModelPool & pool, milliseconds drain_limit) {
     wait_until_idle(fronts, drain_limit);
     fronts.each([](HttpFront & front) { front.cancel(); });
     pool.stop();
-    wait_until_idle(fronts, FAREWELL_LIMIT);
+    wait_until_idle(fronts, FRONTS_END_LIMIT);
 }
 
 // What loads at start is given up when the server is to end.

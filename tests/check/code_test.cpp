@@ -16,7 +16,7 @@ Task double_it() {
     return task;
 }
 
-std::vector<std::string> defects_of(const Task & task, const std::string & code) {
+std::vector<std::string> reasons_of(const Task & task, const std::string & code) {
     static const PythonRunner runner;
     return runner.defects(code, task);
 }
@@ -44,34 +44,34 @@ TEST(ExtractPython, LinesThatAreCodeByTheirIndentation) {
 }
 
 TEST(CodeCases, EveryCaseMustBeAnswered) {
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    return 2 * n"), Reasons{});
-    EXPECT_EQ(defects_of(double_it(), "import os\ndef f(n):\n    if n == 2: os._exit(0)\n    return 2 * n"),
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    return 2 * n"), Reasons{});
+    EXPECT_EQ(reasons_of(double_it(), "import os\ndef f(n):\n    if n == 2: os._exit(0)\n    return 2 * n"),
               Reasons{"ended with exit code 0 before every case was run"});
-    EXPECT_EQ(defects_of(double_it(), "import os\ndef f(n):\n    if n == 3: os._exit(7)\n    return 2 * n"),
+    EXPECT_EQ(reasons_of(double_it(), "import os\ndef f(n):\n    if n == 3: os._exit(7)\n    return 2 * n"),
               Reasons{"ended with exit code 7 before every case was run"});
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    return 2 * n if n < 3 else 5"),
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    return 2 * n if n < 3 else 5"),
               Reasons{"returns 5 for [3], not 6"});
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    if n == 2: raise ValueError('no')\n    return 2 * n"),
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    if n == 2: raise ValueError('no')\n    return 2 * n"),
               Reasons{"ValueError: no"});
 }
 
 TEST(CodeCases, TheFunctionIsTheNamedOneOrTheLast) {
     const std::string both = "def right(n):\n    return 2 * n\ndef wrong(n):\n    return 0\n";
-    EXPECT_EQ(defects_of(double_it(), both), Reasons{"returns 0 for [1], not 2"});
+    EXPECT_EQ(reasons_of(double_it(), both), Reasons{"returns 0 for [1], not 2"});
     Task named = double_it();
     named.function = "right";
-    EXPECT_EQ(defects_of(named, both), Reasons{});
+    EXPECT_EQ(reasons_of(named, both), Reasons{});
     named.function = "gone";
-    EXPECT_EQ(defects_of(named, both), Reasons{"defines no function gone"});
+    EXPECT_EQ(reasons_of(named, both), Reasons{"defines no function gone"});
     named.function = "number";
-    EXPECT_EQ(defects_of(named, "number = 5"), Reasons{"defines no function number"});
+    EXPECT_EQ(reasons_of(named, "number = 5"), Reasons{"defines no function number"});
 }
 
 TEST(CodeCases, ValuesAreComparedAsNumbersListsAndTexts) {
     const auto verdict = [](const Json & expected, const std::string & returned) {
         Task task = double_it();
         task.cases = {{Json::array({}), expected}};
-        return defects_of(task, "def f():\n    return " + returned).empty();
+        return reasons_of(task, "def f():\n    return " + returned).empty();
     };
     EXPECT_TRUE(verdict(2, "2.0"));
     EXPECT_TRUE(verdict(1.0, "1.0 + 5e-10"));
@@ -91,23 +91,23 @@ TEST(CodeCases, ValuesAreComparedAsNumbersListsAndTexts) {
 
 TEST(CodeCases, AReasonIsShort) {
     const auto reason = [](int n) {
-        return defects_of(double_it(), fmt::format("def f(n):\n    raise ValueError('x' * {})", n)).at(0);
+        return reasons_of(double_it(), fmt::format("def f(n):\n    raise ValueError('x' * {})", n)).at(0);
     };
     EXPECT_EQ(reason(188), "ValueError: " + std::string(188, 'x'));
     EXPECT_EQ(reason(189), "ValueError: " + std::string(188, 'x') + "…");
 }
 
 TEST(CodeCases, LimitsAreThoseOfTheTask) {
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    return float('nan')"), Reasons{"returns what is no JSON value"});
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    while True: print('x' * 10000)"), Reasons{"prints without end"});
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    bytearray(1 << 30)\n    return 2 * n"), Reasons{"MemoryError: "});
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    return float('nan')"), Reasons{"returns what is no JSON value"});
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    while True: print('x' * 10000)"), Reasons{"prints without end"});
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    bytearray(1 << 30)\n    return 2 * n"), Reasons{"MemoryError: "});
     Task large = double_it();
     large.memory_bytes = uint64_t{2} << 30;
-    EXPECT_EQ(defects_of(large, "def f(n):\n    bytearray(1 << 30)\n    return 2 * n"), Reasons{});
-    EXPECT_EQ(defects_of(double_it(), "def f(n):\n    return 2 * n  # \xFF"), Reasons{}) << "no UTF-8";
+    EXPECT_EQ(reasons_of(large, "def f(n):\n    bytearray(1 << 30)\n    return 2 * n"), Reasons{});
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    return 2 * n  # \xFF"), Reasons{}) << "no UTF-8";
     Task quick = double_it();
     quick.time = std::chrono::milliseconds(250);
-    EXPECT_EQ(defects_of(quick, "def f(n):\n    while True: pass"), Reasons{"did not end within 250 ms"});
+    EXPECT_EQ(reasons_of(quick, "def f(n):\n    while True: pass"), Reasons{"did not end within 250 ms"});
 }
 
 }  // namespace

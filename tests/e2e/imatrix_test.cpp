@@ -8,8 +8,6 @@
 namespace shimmy::e2e {
 namespace {
 
-const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
-
 Json imatrix(const fs::path & text, const fs::path & out, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"imatrix", "--model", tiny_moe().string(), "--text", text.string(), "--out",
                                out.string(), "--device", "cpu"});

@@ -47,6 +47,9 @@ inline fs::path tiny_moe() {
     return fs::path(SHIMMY_SOURCE_DIR) / "models/tiny-moe/tiny-moe-f16.gguf";
 }
 
+// Text that it was not trained on.
+inline const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
+
 // The embedded model in another quantization, made once per build folder.
 fs::path tiny_moe(const std::string & quantization);
 
@@ -58,6 +61,10 @@ fs::path synthetic(const std::string & shape, int n_layers, const std::string & 
 std::string with_fewer_experts(const std::string & shape, int divisor);
 // The whole shape.
 fs::path synthetic_whole(const std::string & shape, const std::string & quantization);
+
+inline size_t n_files(const fs::path & dir) {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
+}
 
 // True where a Vulkan device is there, llvmpipe included. Tests that need one skip with the reason otherwise.
 bool has_gpu();

@@ -11,7 +11,6 @@
 namespace shimmy::e2e {
 namespace {
 
-const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
 const std::string PERPLEXITY = fs::path(SHIMMY_PROGRAM).parent_path() / "perplexity";
 constexpr const char * N_CHUNKS = "3";
 

@@ -8,12 +8,6 @@
 namespace shimmy::e2e {
 namespace {
 
-const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
-
-size_t n_files(const fs::path & dir) {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
-}
-
 std::vector<std::string> arguments(const fs::path & dir, std::vector<std::string> more) {
     more.insert(more.begin(),
                 {"quantize", tiny_moe().string(), "--out-dir", dir.string(), "--text", EVAL, "--device", "cpu"});

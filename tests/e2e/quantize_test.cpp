@@ -15,10 +15,6 @@
 namespace shimmy::e2e {
 namespace {
 
-size_t n_files(const fs::path & dir) {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
-}
-
 // As a user whom a command line limits to files of this size: writes fail as on a full disk, but without being asked
 // for more space than the file system has, which the check before the work would notice.
 ProcessResult shimmy_with_file_limit(uint64_t kib, const std::string & arguments) {

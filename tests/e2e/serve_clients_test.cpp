@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int ENDLESS = 450;  // tokens: nearly the whole context
 
-Json endless_request(bool stream) {
+Json endless_story(bool stream) {
     Json body = lab::make_request(true, "Tell me a story.", ENDLESS, engine::SamplingOptions{0.0F}, stream).body;
     body["ignore_eos"] = true;
     return body;
@@ -110,7 +110,7 @@ TEST_F(ServeClients, OneThatWaitsForAWholeAnswerAndGoesAwayEndsItsWork) {
     for (const char * path : {"/v1/chat/completions", "/v1/messages"}) {
         {
             const RawClient client(server_);
-            client.post(path, endless_request(false));
+            client.post(path, endless_story(false));
             wait_for_busy(server_, 1);
         }
         expect_end_of_work();
@@ -122,10 +122,10 @@ TEST(ServeTwoClients, OneLeavesAndTheOtherGoesOn) {
     ServerProcess server({"--model", tiny_moe().string(), "--parallel", "2"});
     int n_before = server.n_tokens_computed();
     for (const char * path : {"/v1/messages", "/v1/chat/completions", "/completion"}) {
-        Json body = endless_request(false);
+        Json body = endless_story(false);
         body["prompt"] = "Hello";
         const RawClient stays(server);
-        Json other = endless_request(true);
+        Json other = endless_story(true);
         other["prompt"] = "Hello";
         stays.post(path, other);
         (void)stays.receive_until("data: ");
@@ -145,11 +145,11 @@ TEST(ServeTwoClients, OneLeavesAndTheOtherGoesOn) {
 
 TEST_F(ServeClients, OneThatGoesAwayInTheQueueIsNotAnswered) {
     const RawClient first(server_);
-    first.post("/v1/chat/completions", endless_request(true));
+    first.post("/v1/chat/completions", endless_story(true));
     (void)first.receive_until("data: ");
     {
         const RawClient second(server_);
-        second.post("/v1/chat/completions", endless_request(false));
+        second.post("/v1/chat/completions", endless_story(false));
         std::this_thread::sleep_for(milliseconds(50));
     }
     EXPECT_NE(first.receive_until("data: [DONE]").find("data: [DONE]"), std::string::npos);
@@ -179,7 +179,7 @@ TEST_F(ServeClients, OneThatLeavesOllamasApiEndsItsWork) {
 TEST_F(ServeClients, OneThatGoesAwayEndsItsWorkWhateverItsHeadersSay) {
     {
         const RawClient client(server_);
-        const std::string body = endless_request(true).dump();
+        const std::string body = endless_story(true).dump();
         client.send(
             fmt::format("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nX-Conversation-Id: 1\r\nContent-Length: "
                         "{}\r\n\r\n{}",
@@ -194,7 +194,7 @@ TEST(ServeSlowClients, OnesThatDoNotReadDoNotHoldOthersUp) {
     std::vector<std::unique_ptr<RawClient>> slow;
     for (int i = 0; i < 3; ++i) {
         slow.push_back(std::make_unique<RawClient>(server, 1024));
-        Json body = endless_request(true);
+        Json body = endless_story(true);
         body["n_probs"] = 50;  // events of several KiB: more than the sockets take
         body["logprobs"] = true;
         body["top_logprobs"] = 50;

@@ -1,6 +1,7 @@
 // shimmy serve and requests that ended it, hung it or filled its memory: each gets an error with a reason, and the
 // server answers afterwards.
 #include "base/files.h"
+#include "chat_request.h"
 #include "server_process.h"
 #include "temp_dir.h"
 
@@ -11,8 +12,6 @@
 namespace shimmy::e2e {
 namespace {
 
-constexpr const char * CHAT = "/v1/chat/completions";
-
 std::string repeated(const std::string & text, size_t n) {
     std::string all;
     for (size_t i = 0; i < n; ++i)
@@ -20,19 +19,14 @@ std::string repeated(const std::string & text, size_t n) {
     return all;
 }
 
-const Json & question() {
-    static const Json messages = Json::array({{{"role", "user"}, {"content", "Explain gradient descent"}}});
-    return messages;
-}
-
-Json chat(const Json & more) {
+Json short_chat(const Json & more) {
     Json body{{"messages", question()}, {"max_tokens", 3}};
     body.update(more);
     return body;
 }
 
 Json with_schema(const Json & schema) {
-    return chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", schema}}}}}});
+    return short_chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", schema}}}}}});
 }
 
 class ServeHostile : public ::testing::Test {
@@ -68,7 +62,7 @@ TEST_F(ServeHostile, DeepJsonOnEveryPath) {
 TEST_F(ServeHostile, GrammarsAndPatterns) {
     for (const std::string & grammar : {"root ::= " + repeated("(", 100'000) + "[a]" + repeated(")", 100'000),
                                         std::string("root ::= [a]{3,1}"), "root ::= " + repeated("[a]{2000} ", 100)})
-        expect_refused(CHAT, chat({{"grammar", grammar}}).dump());
+        expect_refused(CHAT, short_chat({{"grammar", grammar}}).dump());
     for (const char * pattern : {"^a{3,1}$", "^a{0,99999999}$"})
         expect_refused(CHAT, with_schema({{"type", "string"}, {"pattern", pattern}}).dump());
     expect_refused(CHAT, with_schema({{"type", "string"}, {"pattern", "^" + std::string(1000, '(') + "$"}}).dump());
@@ -81,9 +75,9 @@ TEST_F(ServeHostile, GrammarsAndPatterns) {
 }
 
 TEST_F(ServeHostile, ValuesThatMeanSomethingElse) {
-    expect_refused(CHAT, chat({{"max_tokens", 4294967297}}).dump());
-    expect_refused(CHAT, chat({{"stop", ""}}).dump());
-    expect_refused(CHAT, chat({{"stop", {""}}}).dump());
+    expect_refused(CHAT, short_chat({{"max_tokens", 4294967297}}).dump());
+    expect_refused(CHAT, short_chat({{"stop", ""}}).dump());
+    expect_refused(CHAT, short_chat({{"stop", {""}}}).dump());
     expect_refused("/completion", Json{{"prompt", "a"}, {"id_slot", 99}}.dump());
     expect_refused("/completion", Json{{"prompt", {999'999'999}}}.dump());
 }

@@ -1,6 +1,7 @@
 // shimmy serve answers what was asked: what cannot be done is a 400 that says so, and each API's answers have its own
 // meaning, not another's.
 #include "base/error.h"
+#include "chat_request.h"
 #include "server_process.h"
 #include "temp_dir.h"
 
@@ -15,15 +16,9 @@
 namespace shimmy::e2e {
 namespace {
 
-constexpr const char * CHAT = "/v1/chat/completions";
 #define TEMPLATE_OF(model) SHIMMY_LLAMA_DIR "/models/templates/" model ".jinja"
 
-const Json & question() {
-    static const Json messages = Json::array({{{"role", "user"}, {"content", "Explain gradient descent"}}});
-    return messages;
-}
-
-Json chat(const Json & more) {
+Json greedy_chat(const Json & more) {
     Json body{{"messages", question()}, {"temperature", 0}, {"max_tokens", 150}};
     body.update(more);
     return body;
@@ -98,7 +93,7 @@ TEST_F(ServeMeaning, PatternsAreKept) {
           R"(^.{5}$)", R"(^(?:ab|cd){1,3}?$)", R"(^\S\s\S$)", R"(^a{2}\.\u0041$)", R"(^[\w.-]{2}\-\n$)"}) {
         const Json schema{{"type", "string"}, {"pattern", pattern}};
         const HttpReply reply = server_.post(
-            CHAT, chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", schema}}}}}}));
+            CHAT, greedy_chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", schema}}}}}}));
         ASSERT_EQ(reply.status, 200) << pattern << reply.body;
         const Json answer = Json::parse(reply.json()["choices"][0]["message"]["content"].get<std::string>());
         EXPECT_TRUE(std::regex_match(answer.get<std::string>(), std::regex(pattern))) << pattern << ": " << answer;
@@ -109,11 +104,11 @@ TEST_F(ServeMeaning, WhatCannotBeKeptIsRefusedByEveryApi) {
     const Json bad{{"type", "array"}, {"uniqueItems", true}};
     const Json format{{"type", "json_schema"}, {"schema", bad}};
     const Json named{{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", bad}}}};
-    EXPECT_EQ(status(CHAT, chat({{"response_format", named}})), 400);
+    EXPECT_EQ(status(CHAT, greedy_chat({{"response_format", named}})), 400);
     EXPECT_EQ(status("/v1/completions", {{"prompt", "a"}, {"json_schema", bad}}), 400);
     EXPECT_EQ(status("/completion", {{"prompt", "a"}, {"json_schema", bad}}), 400);
     EXPECT_EQ(status("/v1/responses", {{"input", "a"}, {"text", {{"format", format}}}}), 400);
-    EXPECT_EQ(status("/v1/messages", chat({{"output_config", {{"format", format}}}})), 400);
+    EXPECT_EQ(status("/v1/messages", greedy_chat({{"output_config", {{"format", format}}}})), 400);
     EXPECT_EQ(status(ollama("/api/chat"), {{"messages", question()}, {"format", bad}}), 400);
     const HttpReply reply = server_.post("/v1/responses", {{"input", "a"}, {"prompt", {{"id", "x"}}}});
     EXPECT_EQ(reply.status, 400);
@@ -156,7 +151,7 @@ TEST_F(ServeMeaning, NullIsAsIfItWereNotThere) {
         {"/v1/responses/input_tokens", {"tools", "text", "reasoning"}},
     };
     for (const auto & [path, keys] : members) {
-        Json body = chat({{"max_tokens", 1}, {"max_output_tokens", 1}});
+        Json body = greedy_chat({{"max_tokens", 1}, {"max_output_tokens", 1}});
         if (path.find("responses") != std::string::npos) body["input"] = "a";
         if (path == "/v1/completions" || path == "/api/generate") {
             body["prompt"] = "a";
@@ -199,7 +194,7 @@ TEST_F(ServeMeaning, AnthropicsFormatIsKept) {
     for (const bool newer : {true, false}) {
         const Json format{{"type", "json_schema"}, {"schema", schema}};
         const Json more = newer ? Json{{"output_config", {{"format", format}}}} : Json{{"output_format", format}};
-        const Json answer = server_.post("/v1/messages", chat(more)).json();
+        const Json answer = server_.post("/v1/messages", greedy_chat(more)).json();
         const Json object = Json::parse(answer["content"][0]["text"].get<std::string>());
         EXPECT_TRUE(object["a"] == "yes" || object["a"] == "no") << answer;
     }
@@ -280,14 +275,14 @@ TEST_F(ServeMeaning, ATemplateWithoutToolsIsSaidSo) {
     const Json tools = Json::array({{{"type", "function"}, {"function", {{"name", "f"}}}}});
     for (const Json & choice :
          {Json("auto"), Json("required"), Json{{"type", "function"}, {"function", {{"name", "f"}}}}}) {
-        const HttpReply reply = server_.post(CHAT, chat({{"tools", tools}, {"tool_choice", choice}}));
+        const HttpReply reply = server_.post(CHAT, greedy_chat({{"tools", tools}, {"tool_choice", choice}}));
         EXPECT_EQ(reply.status, 400) << choice;
         EXPECT_NE(reply.body.find("chat template of this model has no place for them"), std::string::npos)
             << reply.body;
     }
-    EXPECT_EQ(status(CHAT, chat({{"tools", tools}, {"tool_choice", "none"}})), 200);
-    EXPECT_EQ(status("/v1/messages", chat({{"tools", Json::array({{{"name", "f"}}})}})), 400);
-    EXPECT_EQ(status(CHAT, chat({{"tool_choice", "required"}})), 400) << "of which tools?";
+    EXPECT_EQ(status(CHAT, greedy_chat({{"tools", tools}, {"tool_choice", "none"}})), 200);
+    EXPECT_EQ(status("/v1/messages", greedy_chat({{"tools", Json::array({{{"name", "f"}}})}})), 400);
+    EXPECT_EQ(status(CHAT, greedy_chat({{"tool_choice", "required"}})), 400) << "of which tools?";
 }
 
 // Some clients read no calls from the line that ends an answer.
@@ -381,7 +376,7 @@ TEST(ServeThinking, OneBlockStopsBeforeTheNextStarts) {
                           TEMPLATE_OF("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B")});
     const Json thinking{{"type", "enabled"}, {"budget_tokens", 3}};
     const std::string messages =
-        server.post("/v1/messages", chat({{"stream", true}, {"max_tokens", 14}, {"thinking", thinking}})).body;
+        server.post("/v1/messages", greedy_chat({{"stream", true}, {"max_tokens", 14}, {"thinking", thinking}})).body;
     std::vector<std::string> kinds;
     int open = -1;
     for (const Json & event : events_of(messages)) {
@@ -446,7 +441,7 @@ TEST(ServeLogOfPrompts, NeverHoldsAnyOfThem) {
          {Json("x-anthropic-billing-header: cch=abc;SECRET"), Json("x-anthropic-billing-header: cch=SECRET"),
           Json::array({{{"type", "text"}, {"text", "x-anthropic-billing-header: x cch=;SECRET"}}})})
         for (const char * path : {"/v1/messages", "/v1/messages/count_tokens"})
-            EXPECT_EQ(server.post(path, chat({{"max_tokens", 1}, {"system", system}})).status, 200);
+            EXPECT_EQ(server.post(path, greedy_chat({{"max_tokens", 1}, {"system", system}})).status, 200);
     EXPECT_EQ(server.process().stop(std::chrono::seconds(10)), 0);
     EXPECT_EQ(server.process().err().find("SECRET"), std::string::npos) << server.process().err();
 }

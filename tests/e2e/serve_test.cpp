@@ -29,7 +29,7 @@ protected:
 
 constexpr int N_ENDLESS = 450;  // tokens: nearly the whole context
 
-Json endless_request() {
+Json endless_train() {
     Json body = lab::make_request(true, TRAIN, N_ENDLESS, GREEDY, true).body;
     body["ignore_eos"] = true;
     return body;
@@ -128,7 +128,7 @@ TEST_F(Serve, AClientThatGoesAwayEndsItsGeneration) {
     {
         httplib::Client client("http://" + server_.address());
         size_t n_chunks = 0;
-        (void)client.Post("/v1/chat/completions", httplib::Headers{}, endless_request().dump(), "application/json",
+        (void)client.Post("/v1/chat/completions", httplib::Headers{}, endless_train().dump(), "application/json",
                           [&](const char *, size_t) { return ++n_chunks < 3; });
         EXPECT_EQ(n_chunks, 3U);
     }
@@ -162,7 +162,7 @@ TEST_F(Serve, APortThatIsTakenIsAnErrorThatSaysSo) {
 }
 
 TEST_F(Serve, SigtermEndsItWhileItAnswers) {
-    std::jthread client([&] { (void)ask({"/v1/chat/completions", endless_request()}); });
+    std::jthread client([&] { (void)ask({"/v1/chat/completions", endless_train()}); });
     std::this_thread::sleep_for(milliseconds(150));
     EXPECT_EQ(server_.process().stop(seconds(60)), 0) << server_.process().err();
 }

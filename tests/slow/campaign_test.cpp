@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr const char * N_CTX = "128";
+constexpr const char * SMALL_CTX = "128";
 
 struct Shape {
     const char * name;
@@ -40,7 +40,7 @@ placements = ["baseline", "offload"]
 repeats = 3
 max_tokens = 2
 n_ctx = )" +
-           std::string(N_CTX) + R"(
+           std::string(SMALL_CTX) + R"(
 timeout_s = 300
 [[prompts]]
 id = "hello"
@@ -86,8 +86,8 @@ void run_and_kill(const fs::path & campaign, const fs::path & out_dir, size_t n_
 void expect_the_plan_predicted(const Json & summary) {
     constexpr double TOLERANCE = 0.03;
     for (const Json & variant : summary["variants"]) {
-        const Json plan = shimmy_json(
-            {"plan", variant["file"].get<std::string>(), "--device", "gpu", "--ctx", N_CTX, "--bandwidth", "60GB/s"});
+        const Json plan = shimmy_json({"plan", variant["file"].get<std::string>(), "--device", "gpu", "--ctx",
+                                       SMALL_CTX, "--bandwidth", "60GB/s"});
         EXPECT_EQ(plan["vram_method"], "exact");
         size_t n_compared = 0;
         for (const Json & cell : summary["cells"]) {

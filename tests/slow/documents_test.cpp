@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/process/child_process.h"
 #include "e2e/program.h"
+#include "node_packages.h"
 #include "temp_dir.h"
 
 #include <map>
@@ -28,19 +29,6 @@ license = "mit"
 id = "hello"
 text = "Hello"
 )";
-
-std::string output_of(const std::vector<std::string> & argv) {
-    const ProcessResult result = run_process(argv, std::chrono::minutes(5));
-    EXPECT_TRUE(result.ok()) << argv.front() << ": " << result.err;
-    std::string out = result.out;
-    while (!out.empty() && out.back() == '\n')
-        out.pop_back();
-    return out;
-}
-
-std::string node_packages() {
-    return output_of({std::string(SHIMMY_SOURCE_DIR) + "/scripts/fetch-node-packages.sh"});
-}
 
 // The quality figures are not what is tested here, and say so: a card must have some.
 void write_quality(const fs::path & out_dir) {

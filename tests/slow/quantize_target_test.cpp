@@ -8,8 +8,6 @@
 namespace shimmy::e2e {
 namespace {
 
-const std::string EVAL = std::string(SHIMMY_SOURCE_DIR) + "/models/tiny-moe/eval.txt";
-
 size_t n_files(const fs::path & dir) {
     return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
 }

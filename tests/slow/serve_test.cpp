@@ -5,6 +5,7 @@
 #include "http/raw_requests.h"
 #include "lab/http/http_client.h"
 #include "lab/http/request.h"
+#include "node_packages.h"
 
 #include <algorithm>
 #include <atomic>
@@ -22,19 +23,6 @@ namespace shimmy::e2e {
 namespace {
 
 using std::chrono::seconds;
-
-std::string output_of(const std::vector<std::string> & argv) {
-    const ProcessResult result = run_process(argv, std::chrono::minutes(10));
-    EXPECT_TRUE(result.ok()) << argv.front() << ": " << result.err << result.out;
-    std::string out = result.out;
-    while (!out.empty() && out.back() == '\n')
-        out.pop_back();
-    return out;
-}
-
-std::string node_packages() {
-    return output_of({std::string(SHIMMY_SOURCE_DIR) + "/scripts/fetch-node-packages.sh"});
-}
 
 std::string slow_file(const std::string & name) {
     return std::string(SHIMMY_SOURCE_DIR) + "/tests/slow/" + name;
@@ -105,7 +93,8 @@ TEST(SlowServe, OfficialClientsUnderstandThatAModelDied) {
     for (const Json & stream : got["streams"]) {
         EXPECT_EQ(stream["ended"], false) << stream;
         EXPECT_EQ(stream["error"], errors.at(stream["client"])) << stream;
-        EXPECT_NE(stream["message"].get<std::string>().find("its process ended by SIGSEGV"), std::string::npos) << stream;
+        EXPECT_NE(stream["message"].get<std::string>().find("its process ended by SIGSEGV"), std::string::npos)
+            << stream;
         if (stream["client"] == "messages") {
             EXPECT_EQ(stream["type"], "overloaded_error") << stream;
         }

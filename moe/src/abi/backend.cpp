@@ -1,4 +1,5 @@
 // The C ABI: registry, device, buffers and backend as ggml expects them. Nothing here throws or aborts.
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -8,6 +9,7 @@
 #include "ggml-moe.h"
 
 #include "device/cache.h"
+#include "device/pins.h"
 #include "device/streaming.h"
 #include "experts/table.h"
 #include "experts/trace.h"
@@ -30,6 +32,7 @@ ggml_backend_reg_t registry();
 void forget(ggml_backend_buffer_t b) {
     moe::caches_forget(b);
     moe::forget_buffer(b);
+    moe::unpin(b);
 }
 
 void buffer_free(ggml_backend_buffer_t b) {
@@ -49,6 +52,7 @@ void buffer_get(ggml_backend_buffer_t, const ggml_tensor * t, void * p, size_t o
 struct Mapped {
     void * base;
 };
+std::atomic<uint64_t> mapped_bytes{0};
 
 void * base_allocated(ggml_backend_buffer_t b) {
     return b->context;
@@ -58,6 +62,7 @@ void * base_mapped(ggml_backend_buffer_t b) {
 }
 void free_mapped(ggml_backend_buffer_t b) {
     forget(b);
+    mapped_bytes -= b->size;
     delete static_cast<Mapped *>(b->context);
 }
 
@@ -233,12 +238,21 @@ ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t) {
 
 ggml_backend_buffer_t device_buffer_from_ptr(ggml_backend_dev_t, void * ptr, size_t size, size_t) {
     auto * m = new (std::nothrow) Mapped{ptr};
-    return m == nullptr ? nullptr : ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
+    if (m == nullptr) return nullptr;
+    mapped_bytes += size;
+    return ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
+}
+
+bool is_ours(ggml_backend_buffer_t b) {
+    return ggml_backend_buffer_get_type(b) == buffer_type();
 }
 
 bool device_supports_op(ggml_backend_dev_t, const ggml_tensor * op) {
     const bool ours = moe::supports_op(op) && !may_be_probe(op) && !moe::is_for_gpu(op);
-    if (ours) moe::note_gpu(op);
+    if (ours) {
+        ggml_backend_dev_t gpu = moe::note_gpu(op);
+        if (gpu != nullptr && is_ours(op->src[0]->buffer)) moe::pin(op->src[0]->buffer, gpu);
+    }
     type_is_wanted = false;
     return ours;
 }
@@ -276,6 +290,10 @@ void counters_reset() {
     moe::cache_stats_reset();
 }
 
+void memory(ggml_moe_memory * out, const void * dev) {
+    *out = {moe::cache_bytes(dev), moe::pinned_bytes(), mapped_bytes};
+}
+
 const char * reg_name(ggml_backend_reg_t) {
     return "MoE";
 }
@@ -294,7 +312,7 @@ void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&counters_reset);
     if (std::strcmp(name, "ggml_moe_cache_stats") == 0) return reinterpret_cast<void *>(&moe::cache_stats);
     if (std::strcmp(name, "ggml_moe_trace") == 0) return reinterpret_cast<void *>(&moe::trace_to);
-    if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&moe::cache_memory);
+    if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&memory);
     return nullptr;
 }
 

@@ -469,13 +469,14 @@ void cache_stats_reset() {
     t.lookups = t.hits = t.uploads = t.uploaded_bytes = t.failures = 0;
 }
 
-void cache_memory(ggml_moe_memory * out, const void * device) {
+uint64_t cache_bytes(const void * device) {
     Totals & t = totals();
     std::lock_guard<std::mutex> lock(t.mutex);
-    out->cache_bytes = 0;
+    uint64_t sum = 0;
     for (const auto & [gpu, bytes] : t.bytes) {
-        if (device == nullptr || device == gpu) out->cache_bytes += bytes;
+        if (device == nullptr || device == gpu) sum += bytes;
     }
+    return sum;
 }
 
 void caches_forget(const ggml_backend_buffer * buffer) {

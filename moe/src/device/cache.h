@@ -136,7 +136,7 @@ private:
 
 const char * cache_stats(ggml_moe_cache_stats * out);
 void cache_stats_reset();
-void cache_memory(ggml_moe_memory * out, const void * device);
+uint64_t cache_bytes(const void * device);  // of this GPU's memory, or of all if it is null
 
 // The buffer is about to be freed: nothing reads it from now on.
 void caches_forget(const ggml_backend_buffer * buffer);

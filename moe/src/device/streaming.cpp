@@ -96,14 +96,15 @@ double least_batch(double weight_bytes, double bytes_per_s, double macs_per_toke
     return std::ceil(weight_bytes / bytes_per_s * (macs_per_s / macs_per_token));
 }
 
-void note_gpu(const ggml_tensor * op) {
-    if (op->op != GGML_OP_MUL_MAT_ID || op->src[0]->buffer == nullptr || op->src[1]->op == GGML_OP_NONE) return;
+ggml_backend_dev_t note_gpu(const ggml_tensor * op) {
+    if (op->op != GGML_OP_MUL_MAT_ID || op->src[0]->buffer == nullptr || op->src[1]->op == GGML_OP_NONE) return nullptr;
     const ggml_backend_dev_t gpu = gpu_before(op->src[1], kDepth);
-    if (gpu == nullptr) return;
+    if (gpu == nullptr) return nullptr;
     try {
         if (ExpertTensor * t = expert_tensor(op->src[0])) t->gpu = gpu;
     } catch (const std::bad_alloc &) {  // its experts stay on the CPU
     }
+    return gpu;
 }
 
 bool is_for_gpu(const ggml_tensor * op) {

@@ -1,7 +1,7 @@
 // A GPU beside us: which batches llama.cpp should rather stream to it.
 #pragma once
 
-struct ggml_tensor;
+#include "ggml-backend.h"
 
 namespace moe {
 
@@ -14,8 +14,9 @@ namespace moe {
 // we.
 bool is_for_gpu(const ggml_tensor * op);
 
-// Remembers which GPU computes the layer around an expert product, so that its experts can be cached there.
-void note_gpu(const ggml_tensor * op);
+// Remembers which GPU computes the layer around an expert product, so that its experts can be cached there, and returns
+// it; null if there is none.
+ggml_backend_dev_t note_gpu(const ggml_tensor * op);
 
 // From how many tokens on uploading `weight_bytes` is faster than `macs_per_token` multiply-accumulates for each here.
 double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s);

@@ -17,9 +17,7 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED_CHECK = 1;
-
-struct Options {
+struct CheckArguments {
     std::vector<std::string> models;
     std::string tasks;
     bool show = false;
@@ -89,7 +87,7 @@ void print(const std::string & file, const std::vector<Checked> & checked, bool 
     }
 }
 
-int run_check(Options options, const Globals & globals) {
+int run_check(CheckArguments options, const Globals & globals) {
     const std::vector<check::Task> tasks =
         check::read_tasks(options.tasks.empty() ? check::builtin_tasks() : fs::path(options.tasks));
     for (const std::string & file : options.models)
@@ -113,13 +111,13 @@ int run_check(Options options, const Globals & globals) {
         const Json document{{"passed", all_passed}, {"models", models}};
         fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
     }
-    return all_passed ? 0 : EXIT_CODE_FAILED_CHECK;
+    return all_passed ? 0 : EXIT_CODE_FAILED;
 }
 
 }  // namespace
 
 void add_check(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<CheckArguments>();
     CLI::App * command = commands.add("check", "run pass/fail tasks that a program grades",
                                       [options, &commands] { return run_check(*options, commands.globals()); });
     command->add_option("models,--model", options->models, "models to check, one after the other")

@@ -25,12 +25,10 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_INTERRUPTED = 130;
-
 // Enough for what is slow the first time (kernels compiled, pages of weights read), and no second whole answer.
 constexpr int N_COLD_TOKENS = 16;
 
-struct Options {
+struct GenerateArguments {
     std::string name;   // positional: file or name
     std::string model;  // the same as an option
     std::string prompt;
@@ -45,7 +43,7 @@ struct Options {
     std::string expert_trace;  // the same
 };
 
-std::string model_path(const Options & options, const Globals & globals) {
+std::string model_path(const GenerateArguments & options, const Globals & globals) {
     if (!options.name.empty() && !options.model.empty())
         fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
     const std::string & wanted = options.model.empty() ? options.name : options.model;
@@ -53,12 +51,12 @@ std::string model_path(const Options & options, const Globals & globals) {
     return model_file(wanted, globals).string();
 }
 
-std::string prompt_text(const Options & options) {
+std::string prompt_text(const GenerateArguments & options) {
     if (options.prompt_file.empty()) return options.prompt;
     return read_file(options.prompt_file);
 }
 
-std::string render(const engine::Model & model, const Options & options, const std::string & prompt) {
+std::string render(const engine::Model & model, const GenerateArguments & options, const std::string & prompt) {
     // A model without a template is a base model: its prompt is the text to continue.
     if (options.raw || !model.has_chat_template()) return prompt;
     std::vector<engine::Message> messages;
@@ -137,7 +135,7 @@ bool write_text(std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
-int run_generate(Options options, const Globals & globals) {
+int run_generate(GenerateArguments options, const Globals & globals) {
     const std::string prompt = prompt_text(options);
     if (prompt.empty()) fail_usage("--prompt is empty");
     options.load.path = model_path(options, globals);
@@ -178,7 +176,7 @@ int run_generate(Options options, const Globals & globals) {
 }  // namespace
 
 void add_generate(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<GenerateArguments>();
     CLI::App * command = commands.add("generate", "generate text from a prompt",
                                       [options, &commands] { return run_generate(*options, commands.globals()); });
     command

@@ -17,7 +17,7 @@ namespace shimmy::cli {
 
 namespace {
 
-struct Options {
+struct ImatrixArguments {
     std::string output;
     engine::ImatrixOptions imatrix;
 };
@@ -38,7 +38,7 @@ void warn(const engine::ImatrixCoverage & coverage) {
                    layer, fmt::join(experts, ", "));
 }
 
-int run_imatrix(Options options, const Globals & globals) {
+int run_imatrix(ImatrixArguments options, const Globals & globals) {
     engine::ImatrixOptions & imatrix = options.imatrix;
     gguf::read_model_info(imatrix.load.path);
     imatrix.output = options.output.empty() ? default_output(imatrix.load.path) : fs::path(options.output);
@@ -71,7 +71,7 @@ int run_imatrix(Options options, const Globals & globals) {
 }  // namespace
 
 void add_imatrix(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ImatrixArguments>();
     options->imatrix.load.n_ctx = 512;
     CLI::App * command = commands.add("imatrix", "compute an importance matrix from a text, for quantize --imatrix",
                                       [options, &commands] { return run_imatrix(*options, commands.globals()); });

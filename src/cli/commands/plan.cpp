@@ -30,9 +30,8 @@ constexpr double VRAM_BANDWIDTH_LOW = 200e9;
 constexpr double VRAM_BANDWIDTH_HIGH = 3350e9;
 
 // Of these the minimum VRAM is shown, where the model can be quantized to them.
-constexpr std::array QUANTIZATIONS{"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"};
 
-struct Options {
+struct PlanArguments {
     std::string file;
     std::string shape;
     std::string repo;
@@ -98,7 +97,7 @@ Source repo_source(const std::string & repo, const std::string & quantization) {
     return source;
 }
 
-Source find_source(const Options & options) {
+Source find_source(const PlanArguments & options) {
     const int n_given =
         (options.file.empty() ? 0 : 1) + (options.shape.empty() ? 0 : 1) + (options.repo.empty() ? 0 : 1);
     if (n_given != 1) fail_usage("give one of FILE, --shape NAME and --repo USER/NAME");
@@ -128,7 +127,7 @@ engine::BandwidthRange bandwidth_option(const std::string & text, const char * o
     return {value, value, "given"};
 }
 
-void set_limits(const Options & options, const engine::Device & device, Plan & plan) {
+void set_limits(const PlanArguments & options, const engine::Device & device, Plan & plan) {
     const bool exact = device.is_gpu();
     plan.exact = exact;
     plan.device_name = device.name;
@@ -179,7 +178,7 @@ void plan_quantizations(const Source & source, const engine::LoadOptions & load,
         [](const QuantizationNeed & a, const QuantizationNeed & b) { return a.disk_bytes < b.disk_bytes; });
 }
 
-Plan make_plan(const Options & options, const engine::Device & device) {
+Plan make_plan(const PlanArguments & options, const engine::Device & device) {
     const Source source = find_source(options);
     const std::string quantization =
         options.quantization.empty() ? "" : engine::canonical_quantization(options.quantization);
@@ -211,7 +210,7 @@ double single(const engine::BandwidthRange & range) {
 }
 
 // The model is optional here: a trace says how large experts are, but not what lies beside them.
-int run_trace_plan(const Options & options, const engine::Device & device, bool json) {
+int run_trace_plan(const PlanArguments & options, const engine::Device & device, bool json) {
     TraceOptions trace;
     trace.file = options.trace;
     trace.cache_sizes = options.cache_sizes;
@@ -241,7 +240,7 @@ int run_trace_plan(const Options & options, const engine::Device & device, bool 
     return print_trace_plan(trace, json);
 }
 
-int run_plan(const Options & options, const Globals & globals) {
+int run_plan(const PlanArguments & options, const Globals & globals) {
     if (globals.cpu_moe || globals.n_cpu_moe)
         fail_usage("plan shows every placement: leave out --cpu-moe and --n-cpu-moe");
     load_backends(globals, options.load.device);
@@ -274,7 +273,7 @@ int run_plan(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_plan(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PlanArguments>();
     CLI::App * command =
         commands.add("plan", "predict VRAM, RAM, disk and decode rate of every placement, before downloading anything",
                      [options, &commands] { return run_plan(*options, commands.globals()); });

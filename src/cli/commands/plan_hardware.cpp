@@ -19,7 +19,6 @@ namespace shimmy::cli {
 namespace {
 
 constexpr std::array<uint64_t, 6> CARDS_GIB{8, 12, 16, 24, 48, 80};
-constexpr std::array QUANTIZATIONS{"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"};
 
 struct Line {
     std::string model;

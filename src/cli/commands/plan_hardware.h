@@ -3,11 +3,15 @@
 
 #include "engine/load/load_options.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace shimmy::cli {
+
+// What `shimmy plan` shows unless it is told.
+inline constexpr std::array QUANTIZATIONS{"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"};
 
 struct HardwareOptions {
     engine::LoadOptions load;  // device and context

@@ -18,12 +18,12 @@ namespace {
 
 constexpr uint32_t PROBE_N_CTX = 64;  // the weights are what is probed: the smallest KV cache will do
 
-struct Options {
+struct ProbeArguments {
     std::string name;
     engine::LoadOptions load;
 };
 
-int probe(Options options, const Globals & globals) {
+int probe(ProbeArguments options, const Globals & globals) {
     options.load.path = model_file(options.name, globals).string();
     options.load.placement = placement_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
@@ -54,7 +54,7 @@ int probe(Options options, const Globals & globals) {
 }
 
 // Whatever keeps the model from running is exit code 2 here, as scripts that call `probe` expect.
-int run_probe(const Options & options, const Globals & globals) {
+int run_probe(const ProbeArguments & options, const Globals & globals) {
     try {
         return probe(options, globals);
     } catch (const Interrupted &) {
@@ -67,7 +67,7 @@ int run_probe(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_probe(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ProbeArguments>();
     options->load.n_ctx = PROBE_N_CTX;
     CLI::App * command = commands.add("probe", "check whether a model loads",
                                       [options, &commands] { return run_probe(*options, commands.globals()); });

@@ -23,12 +23,10 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED = 1;
-
 // The Hub's own client does not download larger files over plain HTTP.
 constexpr const char * DEFAULT_MAX_FILE_SIZE = "50GB";
 
-struct Options {
+struct PublishArguments {
     std::string campaign;  // file or folder
     std::string out_dir;
     std::string repo;
@@ -41,14 +39,14 @@ struct Options {
     bool yes = false;
 };
 
-struct Source {
+struct CampaignFolder {
     fs::path out_dir;
     std::string campaign_file;
     std::string rerun_command;
 };
 
 // A campaign's file, or the folder with its results.
-Source find_source(const Options & options) {
+CampaignFolder find_source(const PublishArguments & options) {
     std::error_code ignored;
     if (fs::is_directory(options.campaign, ignored)) {
         if (!options.out_dir.empty())
@@ -63,8 +61,8 @@ Source find_source(const Options & options) {
             "shimmy lab run " + options.campaign + out};
 }
 
-publish::PlanOptions plan_options(const Options & options, const Source & source, const lab::Campaign & campaign,
-                                  bool quiet) {
+publish::PlanOptions plan_options(const PublishArguments & options, const CampaignFolder & source,
+                                  const lab::Campaign & campaign, bool quiet) {
     publish::PlanOptions plan;
     const size_t slash = options.repo.find('/');
     plan.owner = options.repo.empty() ? campaign.repo_owner : options.repo.substr(0, slash);
@@ -107,7 +105,8 @@ bool confirmed(const std::string & question) {
 }
 
 // Once a run, and before anything is read or written: a token that cannot write is no use.
-std::optional<hub::Account> check_token(const hub::Api & api, const Options & options, const std::string & owner) {
+std::optional<hub::Account> check_token(const hub::Api & api, const PublishArguments & options,
+                                        const std::string & owner) {
     if (api.environment().token.empty()) {
         if (options.dry_run) return std::nullopt;
         fail(
@@ -128,7 +127,7 @@ std::optional<hub::Account> check_token(const hub::Api & api, const Options & op
 
 // The plan in the folder, with what the campaign's file says now about licenses, owner and the like. A file that has
 // gone, or has become another campaign's, says nothing.
-lab::CampaignPlan read_campaign_plan(const Source & source) {
+lab::CampaignPlan read_campaign_plan(const CampaignFolder & source) {
     lab::CampaignPlan plan = lab::read_plan(source.out_dir);
     std::error_code ignored;
     if (!fs::is_regular_file(source.campaign_file, ignored)) return plan;
@@ -139,7 +138,7 @@ lab::CampaignPlan read_campaign_plan(const Source & source) {
 
 class Publishing {
 public:
-    Publishing(const Options & options, const Globals & globals)
+    Publishing(const PublishArguments & options, const Globals & globals)
         : options_(options),
           json_(globals.json),
           source_(find_source(options)),
@@ -225,9 +224,9 @@ private:
         return verified ? 0 : EXIT_CODE_FAILED;
     }
 
-    const Options & options_;
+    const PublishArguments & options_;
     bool json_;
-    Source source_;
+    CampaignFolder source_;
     lab::CampaignPlan campaign_;
     publish::PlanOptions plan_options_;
     publish::Reporter reporter_;
@@ -237,7 +236,7 @@ private:
 }  // namespace
 
 void add_publish(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PublishArguments>();
     CLI::App * command =
         commands.add("publish", "upload a campaign's models and cards to the Hugging Face Hub and verify them",
                      [options, &commands] {

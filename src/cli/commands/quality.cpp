@@ -26,7 +26,6 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_DEFECT = 1;
 // From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
 // decoding, take the CPU's kernels.
 constexpr uint32_t N_UBATCH_ON_CPU = 16;
@@ -35,7 +34,7 @@ constexpr uint32_t N_UBATCH_ON_CPU = 16;
 constexpr int MAX_OFFLOAD_CHUNKS = 8;
 constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 
-struct Options {
+struct QualityArguments {
     std::string base;
     std::vector<std::string> models;
     std::string text;
@@ -55,7 +54,7 @@ struct RunAs {
 // One command's work: what all of its runs share.
 class Measurement {
 public:
-    Measurement(const Options & options, const Globals & globals)
+    Measurement(const QualityArguments & options, const Globals & globals)
         : options_(options),
           globals_(globals),
           text_(read_file(options.text)),
@@ -136,7 +135,7 @@ private:
         return [shown](size_t done, size_t total) { shown->update(done, total); };
     }
 
-    const Options & options_;
+    const QualityArguments & options_;
     const Globals & globals_;
     std::string text_;
     quality::ReferenceCache cache_;
@@ -150,7 +149,7 @@ std::span<const MeasuredModel> offload_candidates(const std::vector<MeasuredMode
 }
 
 std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::vector<MeasuredModel> & models,
-                                        const Options & options) {
+                                        const QualityArguments & options) {
     std::vector<OffloadCheck> checks;
     if (!options.check_offload) return checks;
     const int n_chunks = options.n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(options.n_chunks, MAX_OFFLOAD_CHUNKS);
@@ -166,7 +165,7 @@ std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::ve
 }
 
 void require_offload_checkable(const std::vector<MeasuredModel> & models, const Globals & globals,
-                               const Options & options) {
+                               const QualityArguments & options) {
     if (!options.check_offload) return;
     for (const MeasuredModel & model : offload_candidates(models)) {
         if (!model.info.cpu_moe_applies())
@@ -177,7 +176,7 @@ void require_offload_checkable(const std::vector<MeasuredModel> & models, const 
         fail_usage("--check-offload needs a GPU to take the experts from (a software one: --device gpu)");
 }
 
-Json document(const Options & options, engine::Placement placement, const std::string & text,
+Json document(const QualityArguments & options, engine::Placement placement, const std::string & text,
               const quality::Reference & reference, const std::vector<MeasuredModel> & models,
               const std::vector<OffloadCheck> & checks) {
     Json entries = Json::array();
@@ -201,7 +200,7 @@ Json document(const Options & options, engine::Placement placement, const std::s
     return result;
 }
 
-int run_quality(const Options & options, const Globals & globals) {
+int run_quality(const QualityArguments & options, const Globals & globals) {
     std::vector<std::string> files{options.base};  // the figure 0 that all others stand beside
     files.insert(files.end(), options.models.begin(), options.models.end());
     std::vector<MeasuredModel> models;
@@ -228,13 +227,13 @@ int run_quality(const Options & options, const Globals & globals) {
     }
     const bool sound =
         std::all_of(checks.begin(), checks.end(), [](const OffloadCheck & check) { return check.within_bound(); });
-    return sound ? 0 : EXIT_CODE_DEFECT;
+    return sound ? 0 : EXIT_CODE_FAILED;
 }
 
 }  // namespace
 
 void add_quality(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<QualityArguments>();
     options->load.n_ctx = 512;
     CLI::App * command =
         commands.add("quality", "measure perplexity of quantized models and divergence from their base",

@@ -17,7 +17,7 @@ namespace shimmy::cli {
 
 namespace {
 
-struct Options {
+struct QuantizeArguments {
     std::string input;
     std::vector<std::string> types;
     std::string out_dir;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 // "phi-3.5-moe-f16.gguf" and Q4_K_M: "phi-3.5-moe-Q4_K_M.gguf". The input's own type is dropped from the name.
-std::string output_stem(const Options & options) {
+std::string output_stem(const QuantizeArguments & options) {
     std::string stem = fs::path(options.input).stem().string();
     for (const std::string suffix : {"-f16", "-F16", "-bf16", "-BF16", "-f32", "-F32", ".f16", ".F16"}) {
         if (stem.ends_with(suffix)) stem.resize(stem.size() - suffix.size());
@@ -35,19 +35,19 @@ std::string output_stem(const Options & options) {
     return stem;
 }
 
-fs::path output_dir(const Options & options) {
+fs::path output_dir(const QuantizeArguments & options) {
     const fs::path dir = options.out_dir.empty() ? fs::path(options.input).parent_path() : fs::path(options.out_dir);
     return dir.empty() ? "." : dir;
 }
 
-std::vector<engine::TensorOverride> tensor_types(const Options & options) {
+std::vector<engine::TensorOverride> tensor_types(const QuantizeArguments & options) {
     std::vector<engine::TensorOverride> result;
     for (const std::string & text : options.tensor_types)
         result.push_back(engine::parse_tensor_override(text));
     return result;
 }
 
-Json quantize_one(const Options & options, const std::string & type, const Globals & globals) {
+Json quantize_one(const QuantizeArguments & options, const std::string & type, const Globals & globals) {
     const fs::path output = output_dir(options) / fmt::format("{}-{}.gguf", output_stem(options), type);
     if (fs::exists(output) && fs::equivalent(output, options.input))
         fail_usage("{}: the output would replace the input", output.string());
@@ -71,7 +71,7 @@ Json quantize_one(const Options & options, const std::string & type, const Globa
             {"elapsed_ms", seconds * 1000.0}};
 }
 
-int run_quantize(const Options & options, const Globals & globals) {
+int run_quantize(const QuantizeArguments & options, const Globals & globals) {
     if (options.types.empty() && !options.target.is_set())
         fail_usage("give --types, or --target-size or --target-vram with --text");
     if (options.target.is_set() && !options.types.empty())
@@ -99,7 +99,7 @@ int run_quantize(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_quantize(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<QuantizeArguments>();
     CLI::App * command = commands.add("quantize", "write quantized copies of an F16, BF16 or F32 model",
                                       [options, &commands] { return run_quantize(*options, commands.globals()); });
     command->add_option("input", options->input, "GGUF file to quantize")->type_name("FILE")->required();

@@ -31,7 +31,7 @@ constexpr int MAX_CORRECTIONS = 4;
 constexpr uint64_t NO_LIMIT = std::numeric_limits<uint64_t>::max();
 
 // A file that was written and measured.
-struct Candidate {
+struct TargetFile {
     std::string quantization;  // plain, or of what the groups leave out
     std::vector<engine::TensorOverride> types;
     fs::path path;
@@ -81,12 +81,12 @@ public:
 
     // The mix, written to `path` and measured. What a plan leaves out (padding, rounding of buffers) is taken off the
     // budget until the file that was written keeps the target.
-    Candidate mix(const fs::path & path) {
+    TargetFile mix(const fs::path & path) {
         quality::Budget budget = first_budget();
         for (int i = 0; i < MAX_CORRECTIONS; ++i) {
             const auto picked = quality::pick_types(groups_, budget);
             if (!picked) break;
-            Candidate candidate = make(path, carrier(), quality::overrides_of(groups_, *picked));
+            TargetFile candidate = make(path, carrier(), quality::overrides_of(groups_, *picked));
             const uint64_t size_excess = excess(candidate.size_bytes, size_limit_);
             const uint64_t vram_excess = excess(candidate.vram_bytes.value_or(0), vram_limit_);
             if (size_excess == 0 && vram_excess == 0) {
@@ -101,10 +101,10 @@ public:
     }
 
     // The largest plain quantization that keeps the target; none if even the smallest does not.
-    std::optional<Candidate> plain(const fs::path & path) {
+    std::optional<TargetFile> plain(const fs::path & path) {
         for (const char * type : PLAIN_TYPES) {
             if (size_limit_ != NO_LIMIT && engine::plan_tensors(input_, type).total_bytes() > size_limit_) continue;
-            Candidate candidate = make(path, type, {});
+            TargetFile candidate = make(path, type, {});
             if (candidate.size_bytes > size_limit_ || candidate.vram_bytes.value_or(0) > vram_limit_) continue;
             candidate.figures = measured(path);
             return candidate;
@@ -125,7 +125,7 @@ public:
     }
 
     // Which type each group got.
-    std::string table(const Candidate & mix) const {
+    std::string table(const TargetFile & mix) const {
         report::Table table;
         table.columns = {
             {"tensors", report::Table::Align::left}, {"type", report::Table::Align::left}, {"KLD of it alone"}};
@@ -191,12 +191,12 @@ private:
         return PLAIN_TYPES.back();
     }
 
-    Candidate make(const fs::path & path, const std::string & type,
-                   const std::vector<engine::TensorOverride> & types) const {
+    TargetFile make(const fs::path & path, const std::string & type,
+                    const std::vector<engine::TensorOverride> & types) const {
         Progress progress(path.filename().string(), quiet_);
         engine::quantize({input_, path, type, imatrix_, evaluation_.n_threads, types},
                          [&](uint64_t done, uint64_t total) { progress.update(done, total); });
-        Candidate candidate{type, types, path, fs::file_size(path), std::nullopt, {}};
+        TargetFile candidate{type, types, path, fs::file_size(path), std::nullopt, {}};
         if (vram_limit_ != NO_LIMIT) candidate.vram_bytes = vram_of(path);
         return candidate;
     }
@@ -221,7 +221,7 @@ private:
     engine::LoadOptions memory_;
 };
 
-Json to_json(const Candidate & candidate) {
+Json to_json(const TargetFile & candidate) {
     Json types = Json::array();
     for (const engine::TensorOverride & one : candidate.types)
         types.push_back(one.pattern + "=" + one.type);
@@ -234,7 +234,7 @@ Json to_json(const Candidate & candidate) {
     return result;
 }
 
-std::string line(const std::string & name, const Candidate & candidate) {
+std::string line(const std::string & name, const TargetFile & candidate) {
     return fmt::format("{:<14} {:>10}  mean KLD {:.6f} ± {:.6f}{}\n", name, format_bytes(candidate.size_bytes),
                        candidate.figures.mean_kld, candidate.figures.mean_kld_error,
                        candidate.vram_bytes ? fmt::format("  VRAM {}", format_bytes(*candidate.vram_bytes)) : "");
@@ -274,16 +274,16 @@ Json quantize_to_target(const TargetOptions & target, const fs::path & input, co
     search.require_reachable();
     search.measure();
     PartFile mix_file(path);
-    const Candidate mix = search.mix(mix_file.path());
+    const TargetFile mix = search.mix(mix_file.path());
     const fs::path plain_path = part("plain");
-    const std::optional<Candidate> plain = search.plain(plain_path);
+    const std::optional<TargetFile> plain = search.plain(plain_path);
     const bool mix_is_better = !plain || mix.figures.mean_kld < plain->figures.mean_kld;
     if (!mix_is_better) fs::rename(plain_path, mix_file.path());
     std::error_code ignored;
     fs::remove(plain_path, ignored);
     mix_file.commit();
 
-    const Candidate & kept = mix_is_better ? mix : *plain;
+    const TargetFile & kept = mix_is_better ? mix : *plain;
     if (!globals.json) {
         fmt::print("{}\n{}{}", search.table(mix), line("mix", mix), plain ? line(plain->quantization, *plain) : "");
         fmt::print("{}: {}\n", path.string(),

@@ -32,7 +32,7 @@ constexpr uint32_t MAX_PARALLEL = 1024;
 constexpr uint32_t MAX_BATCH = 1U << 20;
 constexpr const char * ANY_FREE_PORT = "auto";
 
-struct Options {
+struct ServeArguments {
     std::vector<std::string> models;
     std::string bind;
     std::string ollama_bind;
@@ -58,7 +58,7 @@ std::string read_key(const std::string & file) {
     return key;
 }
 
-std::string api_key(const Options & options) {
+std::string api_key(const ServeArguments & options) {
     if (!options.api_key_file.empty()) return read_key(options.api_key_file);
     if (!options.api_key) return "";
     if (options.api_key->empty()) fail_usage("--api-key is empty; leave the option out to ask for no key");
@@ -99,7 +99,7 @@ std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs
     return models;
 }
 
-void set_models(serve::ServerOptions & server, const Options & options, const Globals & globals) {
+void set_models(serve::ServerOptions & server, const ServeArguments & options, const Globals & globals) {
     if (options.models.empty()) {
         server.discover = [model_dirs = globals.model_dirs, embeddings = options.embeddings] {
             return discovered_models(model_dirs, embeddings);
@@ -162,7 +162,7 @@ void print_started(const serve::ServerOptions & server, const serve::Started & s
     if (loaded.device.software) serve::log("{} is a software device: its speed is not a GPU's", loaded.device.name);
 }
 
-int run_serve(const Options & options, const Globals & globals) {
+int run_serve(const ServeArguments & options, const Globals & globals) {
     serve::ServerOptions server;
     server.model.load = options.load;
     server.model.load.placement = placement_option(globals);
@@ -199,7 +199,7 @@ int run_serve(const Options & options, const Globals & globals) {
 }
 
 // How models are loaded, beside what every command that loads one takes.
-void add_model_options(CLI::App & command, Options & options) {
+void add_model_options(CLI::App & command, ServeArguments & options) {
     auto * embeddings =
         command.add_flag("--embeddings", options.embeddings,
                          "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
@@ -241,7 +241,7 @@ void add_serve_model(Commands & commands) {
 }
 
 void add_serve(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ServeArguments>();
     CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
                                       [options, &commands] { return run_serve(*options, commands.globals()); });
     command

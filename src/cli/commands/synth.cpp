@@ -15,7 +15,7 @@ namespace shimmy::cli {
 
 namespace {
 
-struct Options {
+struct SynthArguments {
     std::string shape;
     std::string quantization;
     std::string output;
@@ -24,7 +24,7 @@ struct Options {
     uint64_t seed = 42;
 };
 
-int run_synth(const Options & options, const Globals & globals) {
+int run_synth(const SynthArguments & options, const Globals & globals) {
     const auto start = std::chrono::steady_clock::now();
     engine::SynthOptions synth;
     synth.shape = gguf::load_shape(options.shape);
@@ -57,7 +57,7 @@ int run_synth(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_synth(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<SynthArguments>();
     CLI::App * command =
         commands.add("synth", "write a model with a real shape and random weights, to try its size and speed",
                      [options, &commands] { return run_synth(*options, commands.globals()); });

@@ -21,10 +21,9 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_MISMATCH = 1;
 constexpr uint32_t N_CTX_FOR_CHECK = 512;  // placement does not depend on it; small loads faster
 
-struct Options {
+struct VerifyArguments {
     std::string file;
     std::string shape;
     std::string device;
@@ -140,7 +139,7 @@ Check check_placement(const std::string & file, const gguf::ModelInfo & info, co
     return check;
 }
 
-Check placement_check(const Options & options, const gguf::ModelInfo & info, const Globals & globals) {
+Check placement_check(const VerifyArguments & options, const gguf::ModelInfo & info, const Globals & globals) {
     Check check{"experts under --cpu-moe", Status::skipped, "all in host memory", ""};
     if (!info.cpu_moe_applies()) {
         check.status = Status::fail;
@@ -160,7 +159,7 @@ Check placement_check(const Options & options, const gguf::ModelInfo & info, con
     return check_placement(options.file, info, *device);
 }
 
-void print_json(const Options & options, const gguf::Shape & shape, const Checklist & list) {
+void print_json(const VerifyArguments & options, const gguf::Shape & shape, const Checklist & list) {
     Json checks = Json::array();
     for (const Check & check : list.checks()) {
         checks.push_back({{"check", check.what},
@@ -173,7 +172,7 @@ void print_json(const Options & options, const gguf::Shape & shape, const Checkl
     fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-void print_text(const Options & options, const gguf::Shape & shape, const Checklist & list) {
+void print_text(const VerifyArguments & options, const gguf::Shape & shape, const Checklist & list) {
     fmt::print("{} as {}\n", options.file, shape.name);
     for (const Check & check : list.checks()) {
         const bool same = check.expected == check.got;
@@ -185,7 +184,7 @@ void print_text(const Options & options, const gguf::Shape & shape, const Checkl
                n_skipped > 0 ? fmt::format(", {} not checked", n_skipped) : "");
 }
 
-int run_verify(const Options & options, const Globals & globals) {
+int run_verify(const VerifyArguments & options, const Globals & globals) {
     const gguf::Shape shape = gguf::load_shape(options.shape);
     const gguf::ModelInfo info = gguf::read_model_info(options.file);
     Checklist list;
@@ -196,13 +195,13 @@ int run_verify(const Options & options, const Globals & globals) {
     } else {
         print_text(options, shape, list);
     }
-    return list.count(Status::fail) == 0 ? 0 : EXIT_CODE_MISMATCH;
+    return list.count(Status::fail) == 0 ? 0 : EXIT_CODE_FAILED;
 }
 
 }  // namespace
 
 void add_verify(Commands & commands) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<VerifyArguments>();
     CLI::App * command = commands.add("verify", "check a model file against the architecture it should have",
                                       [options, &commands] { return run_verify(*options, commands.globals()); });
     command->add_option("file", options->file, "GGUF file; of a split model, its first part")

@@ -12,14 +12,12 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED = 1;
-
-struct Options {
+struct CellArguments {
     std::string out_dir;
     size_t run = 0;
 };
 
-int run_cell(const Options & options, const Globals & globals) {
+int run_cell(const CellArguments & options, const Globals & globals) {
     const lab::CampaignPlan plan = lab::read_plan(options.out_dir);
     if (options.run >= plan.runs.size())
         fail_usage("{}: the campaign has the runs 0 to {}", options.run, plan.runs.size() - 1);
@@ -39,7 +37,7 @@ int run_cell(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_lab_cell(Commands & commands, CLI::App * lab) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<CellArguments>();
     CLI::App * cell = commands.add(
         "cell", "make one run of a planned campaign (called by the tasks of --executor slurm)",
         [options, &commands] { return run_cell(*options, commands.globals()); }, lab);

@@ -15,13 +15,13 @@ namespace {
 
 constexpr int MAX_CLIENTS = 1024;
 
-struct Options {
+struct LoadClientArguments {
     std::string model;
     lab::HttpRunOptions run;
     engine::LoadOptions load;
 };
 
-std::vector<std::string> server_command(const Options & options, const Globals & globals) {
+std::vector<std::string> server_command(const LoadClientArguments & options, const Globals & globals) {
     std::vector<std::string> argv{self_path(), "serve", "--model", model_file(options.model, globals).string()};
     const auto add = [&](std::initializer_list<std::string> more) { argv.insert(argv.end(), more); };
     add({"--ctx", fmt::format("{}", options.load.n_ctx), "--threads", fmt::format("{}", options.load.n_threads)});
@@ -52,7 +52,7 @@ void print_figures(const Json & document) {
     if (document["device"]["software"].get<bool>()) fmt::print(stderr, "a software device: its speed is not a GPU's\n");
 }
 
-int run_http(Options options, const Globals & globals) {
+int run_http(LoadClientArguments options, const Globals & globals) {
     if (options.run.n_clients == 0 && options.run.prompts.size() > 1)
         fail_usage("one --prompt without --clients: only clients ask several in turn");
     options.run.server_command = server_command(options, globals);
@@ -68,7 +68,7 @@ int run_http(Options options, const Globals & globals) {
 }  // namespace
 
 void add_lab_http(Commands & commands, CLI::App * lab) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<LoadClientArguments>();
     CLI::App * http = commands.add(
         "http", "measure one request, or many clients, through a local server",
         [options, &commands] { return run_http(*options, commands.globals()); }, lab);

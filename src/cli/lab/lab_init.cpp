@@ -12,13 +12,13 @@ namespace shimmy::cli {
 
 namespace {
 
-struct Options {
+struct InitArguments {
     std::string file = "campaign.toml";
     std::vector<std::string> models;
     bool force = false;
 };
 
-int run_init(const Options & options, const Globals & globals) {
+int run_init(const InitArguments & options, const Globals & globals) {
     const fs::path file = options.file;
     if (fs::exists(file) && !options.force) fail_usage("{}: is there already (--force replaces it)", file.string());
     const std::string text = lab::campaign_template(file, options.models);
@@ -37,7 +37,7 @@ int run_init(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_lab_init(Commands & commands, CLI::App * lab) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<InitArguments>();
     CLI::App * init = commands.add(
         "init", "write a campaign file with every setting explained",
         [options, &commands] { return run_init(*options, commands.globals()); }, lab);

@@ -15,8 +15,6 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED = 1;
-
 int run_lab_report(const LabCampaign & options, const Globals & globals) {
     const lab::Campaign campaign = options.read();
     lab::CampaignPlan plan = lab::read_plan(campaign.out_dir);

@@ -24,9 +24,7 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int EXIT_CODE_FAILED = 1;
-
-struct Options {
+struct RunArguments {
     LabCampaign campaign;
     std::string only;
     bool retry_failed = false;
@@ -174,7 +172,7 @@ void print_dry_run(const DryRun & dry, bool every_run) {
     }
 }
 
-int run_lab(const Options & options, const Globals & globals) {
+int run_lab(const RunArguments & options, const Globals & globals) {
     refuse_placement_options(globals);
     const lab::Campaign campaign = options.campaign.read();
     lab::CampaignOptions run_options;
@@ -215,7 +213,7 @@ int run_lab(const Options & options, const Globals & globals) {
 }  // namespace
 
 void add_lab_run(Commands & commands, CLI::App * lab) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RunArguments>();
     CLI::App * run = commands.add(
         "run", "run a campaign: quantize, measure every combination, print the table",
         [options, &commands] { return run_lab(*options, commands.globals()); }, lab);

@@ -26,8 +26,6 @@ namespace shimmy::engine {
 
 namespace {
 
-constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;  // metadata, and what the file system needs for itself
-
 // llama.cpp's quantizer has no progress callback and cannot be stopped, but it logs a line "[  12/ 291] name …" before
 // each tensor, on the calling thread, and turns exceptions into a failed call. So the log callback is the hook for
 // both.

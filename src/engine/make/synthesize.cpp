@@ -25,7 +25,6 @@ namespace shimmy::engine {
 
 namespace {
 
-constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;
 constexpr uint64_t WRITE_STEP_BYTES = 16 * MIB;  // between two looks at Ctrl-C
 
 void describe(gguf_context * metadata, const SynthOptions & options, const std::string & quantization) {

@@ -18,8 +18,6 @@ namespace shimmy::lab {
 
 namespace {
 
-constexpr uint64_t DISK_MARGIN_BYTES = 16 * MIB;  // metadata and results beside the tensors
-
 // Results of another machine are kept as they are; new ones must not be mixed in among them.
 void check_same_host(const CampaignPlan & plan) {
     const std::string cpu = host().cpu;

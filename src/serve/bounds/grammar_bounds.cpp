@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t MAX_GRAMMAR_BYTES = size_t{256} << 10;
 constexpr size_t MAX_PATTERN_BYTES = size_t{4} << 10;
-constexpr int MAX_DEPTH = 64;                // of brackets
+constexpr int MAX_OPEN_BRACKETS = 64;        // of brackets
 constexpr uint64_t MAX_REPETITION = 2000;    // llama.cpp's own limit for one
 constexpr uint64_t MAX_REPETITIONS = 20000;  // of all together, each written out as a rule
 constexpr size_t MAX_RULES = 5000;
@@ -22,7 +22,7 @@ constexpr size_t MAX_SCHEMA_VALUES = 20000;
 constexpr size_t MAX_PROPERTIES = 1000;  // of one object; rules grow with the square of those that may be left out
 constexpr double MAX_EXACT = 9007199254740992.0;  // 2^53: beyond it, neighbours are not told apart
 
-[[noreturn]] void refuse(const std::string & where, const std::string & why) {
+[[noreturn]] void refuse_part(const std::string & where, const std::string & why) {
     throw HttpError(400, fmt::format("\"{}\": {}", where, why));
 }
 
@@ -45,13 +45,14 @@ public:
             } else if (c == '#' && has_literals_) {
                 at_ = std::min(text_.find('\n', at_), text_.size());
             } else if (c == '(') {
-                if (++depth_ > MAX_DEPTH) refuse(where_, fmt::format("more than {} brackets are open", MAX_DEPTH));
+                if (++depth_ > MAX_OPEN_BRACKETS)
+                    refuse_part(where_, fmt::format("more than {} brackets are open", MAX_OPEN_BRACKETS));
             } else if (c == ')') {
                 --depth_;
             } else if (c == '{') {
                 repetition();
             } else if (c == '=' && has_literals_ && ++n_rules_ > MAX_RULES) {
-                refuse(where_, fmt::format("more than {} rules", MAX_RULES));
+                refuse_part(where_, fmt::format("more than {} rules", MAX_RULES));
             }
         }
     }
@@ -85,12 +86,12 @@ private:
             most = number();
         }
         const uint64_t n = std::max(least.value_or(0), most.value_or(0));
-        if (n > MAX_REPETITION) refuse(where_, fmt::format("a repetition of more than {}", MAX_REPETITION));
+        if (n > MAX_REPETITION) refuse_part(where_, fmt::format("a repetition of more than {}", MAX_REPETITION));
         if (most && least.value_or(0) > *most)
-            refuse(where_, fmt::format("a repetition of at least {} and at most {}", *least, *most));
+            refuse_part(where_, fmt::format("a repetition of at least {} and at most {}", *least, *most));
         n_repetitions_ += n;
         if (n_repetitions_ > MAX_REPETITIONS)
-            refuse(where_, fmt::format("repetitions of more than {} together", MAX_REPETITIONS));
+            refuse_part(where_, fmt::format("repetitions of more than {} together", MAX_REPETITIONS));
     }
 
     std::string_view text_;
@@ -109,18 +110,18 @@ void require_order(const Json & schema, const char * least, const char * most, b
         const auto member = schema.find(key);
         if (member == schema.end() || !member->is_number()) continue;
         const double value = member->get<double>();
-        if (std::abs(value) > MAX_EXACT) refuse(where, fmt::format("\"{}\" is beyond 2^53", key));
+        if (std::abs(value) > MAX_EXACT) refuse_part(where, fmt::format("\"{}\" is beyond 2^53", key));
         if (counts && (value < 0 || value != std::floor(value)))
-            refuse(where, fmt::format("\"{}\" must be a whole number from 0 on", key));
+            refuse_part(where, fmt::format("\"{}\" must be a whole number from 0 on", key));
         bounds[i] = value;
     }
     if (bounds[0] && bounds[1] && *bounds[0] > *bounds[1])
-        refuse(where, fmt::format("\"{}\" is above \"{}\"", least, most));
+        refuse_part(where, fmt::format("\"{}\" is above \"{}\"", least, most));
 }
 
 void walk(const Json & schema, const std::string & where, size_t & n_values) {
     if (++n_values > MAX_SCHEMA_VALUES)
-        refuse(where, fmt::format("a schema of more than {} values", MAX_SCHEMA_VALUES));
+        refuse_part(where, fmt::format("a schema of more than {} values", MAX_SCHEMA_VALUES));
     if (schema.is_array()) {
         for (const Json & one : schema)
             walk(one, where, n_values);
@@ -132,7 +133,7 @@ void walk(const Json & schema, const std::string & where, size_t & n_values) {
         require_bounded_pattern(pattern->get<std::string>(), "pattern");
     const auto properties = schema.find("properties");
     if (properties != schema.end() && properties->size() > MAX_PROPERTIES)
-        refuse(where, fmt::format("an object of more than {} properties", MAX_PROPERTIES));
+        refuse_part(where, fmt::format("an object of more than {} properties", MAX_PROPERTIES));
     require_order(schema, "minLength", "maxLength", /*counts=*/true, where);
     require_order(schema, "minItems", "maxItems", /*counts=*/true, where);
     require_order(schema, "minimum", "maximum", /*counts=*/false, where);
@@ -145,13 +146,13 @@ void walk(const Json & schema, const std::string & where, size_t & n_values) {
 
 void require_bounded_grammar(const std::string & grammar, const std::string & where) {
     if (grammar.size() > MAX_GRAMMAR_BYTES)
-        refuse(where, fmt::format("a grammar of more than {} KiB", MAX_GRAMMAR_BYTES >> 10));
+        refuse_part(where, fmt::format("a grammar of more than {} KiB", MAX_GRAMMAR_BYTES >> 10));
     Scanner(grammar, where, /*has_literals=*/true).scan();
 }
 
 void require_bounded_pattern(const std::string & pattern, const std::string & where) {
     if (pattern.size() > MAX_PATTERN_BYTES)
-        refuse(where, fmt::format("a pattern of more than {} KiB", MAX_PATTERN_BYTES >> 10));
+        refuse_part(where, fmt::format("a pattern of more than {} KiB", MAX_PATTERN_BYTES >> 10));
     Scanner(pattern, where, /*has_literals=*/false).scan();
 }
 

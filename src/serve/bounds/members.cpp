@@ -1,5 +1,6 @@
 #include "serve/bounds/members.h"
 
+#include "serve/bounds/member.h"
 #include "serve/bounds/schema.h"
 #include "serve/http/http_error.h"
 
@@ -12,19 +13,8 @@ namespace shimmy::serve {
 
 namespace {
 
-[[noreturn]] void refuse(std::string_view member, const std::string & why) {
-    throw HttpError(400, fmt::format("\"{}\" {}", member, why));
-}
-
-// nullptr where the member is absent or null.
-const Json * find(const Json & object, const char * key) {
-    if (!object.is_object()) return nullptr;
-    const auto member = object.find(key);
-    return member == object.end() || member->is_null() ? nullptr : &*member;
-}
-
 std::string type_of(const Json & object) {
-    const Json * type = find(object, "type");
+    const Json * type = find_member(object, "type");
     return type != nullptr && type->is_string() ? type->get<std::string>() : "";
 }
 
@@ -66,7 +56,7 @@ constexpr std::array OLLAMA{
 template <size_t N>
 void require_none(const Json & request, const std::array<Unsupported, N> & members) {
     for (const Unsupported & one : members) {
-        const Json * value = find(request, one.member);
+        const Json * value = find_member(request, one.member);
         if (value != nullptr && !is_empty(*value)) refuse(one.member, one.why);
     }
 }
@@ -75,7 +65,7 @@ void require_none(const Json & request, const std::array<Unsupported, N> & membe
 
 // Also where schemas of tools are to be kept exactly.
 void require_functions(const Json & request, Dialect dialect) {
-    const Json * tools = find(request, "tools");
+    const Json * tools = find_member(request, "tools");
     if (tools == nullptr || !tools->is_array()) return;
     const bool anthropic = dialect == Dialect::messages;
     for (const Json & tool : *tools) {
@@ -84,10 +74,10 @@ void require_functions(const Json & request, Dialect dialect) {
         if (!known)
             refuse("tools", type.empty() ? "must hold objects with a \"type\""
                                          : fmt::format("holds one of type {}, which is not supported", type));
-        const Json * function = find(tool, "function");
+        const Json * function = find_member(tool, "function");
         const Json & holder = function != nullptr ? *function : tool;
-        const Json * strict = find(holder, "strict");
-        const Json * schema = find(holder, anthropic ? "input_schema" : "parameters");
+        const Json * strict = find_member(holder, "strict");
+        const Json * schema = find_member(holder, anthropic ? "input_schema" : "parameters");
         if (strict != nullptr && *strict == true && schema != nullptr) require_enforceable_schema(*schema, "tools");
     }
 }
@@ -100,7 +90,7 @@ bool must_call(const Json & choice, Dialect dialect) {
 }
 
 void require_choice(const Json & request, Dialect dialect) {
-    const Json * choice = find(request, "tool_choice");
+    const Json * choice = find_member(request, "tool_choice");
     if (choice == nullptr) return;
     if (dialect == Dialect::messages) {
         const std::string type = type_of(*choice);
@@ -111,7 +101,7 @@ void require_choice(const Json & request, Dialect dialect) {
     } else if (!choice->is_object() && *choice != "auto" && *choice != "none" && *choice != "required") {
         refuse("tool_choice", "must be auto, none, required, or an object of type function");
     }
-    const Json * tools = find(request, "tools");
+    const Json * tools = find_member(request, "tools");
     if (must_call(*choice, dialect) && (tools == nullptr || tools->empty()))
         refuse("tool_choice", "asks for a tool, and there are no \"tools\"");
 }
@@ -125,8 +115,9 @@ void require_format(const Json * format, const char * where, const char * schema
     if (type == "text") return;
     if (type != "json_object" && type != "json_schema")
         refuse(where, "must be an object of type text, json_object or json_schema");
-    const Json * holder = type == "json_schema" && *schema_holder != '\0' ? find(*format, schema_holder) : format;
-    const Json * schema = holder == nullptr ? nullptr : find(*holder, "schema");
+    const Json * holder =
+        type == "json_schema" && *schema_holder != '\0' ? find_member(*format, schema_holder) : format;
+    const Json * schema = holder == nullptr ? nullptr : find_member(*holder, "schema");
     if (type == "json_schema" && schema == nullptr) refuse(where, "of type json_schema has no schema");
     if (schema != nullptr) require_enforceable_schema(*schema, where);
 }
@@ -138,59 +129,59 @@ void require_blocks(const Json & blocks, std::initializer_list<std::string_view>
         const std::string type = type_of(block);
         if (std::find(known.begin(), known.end(), type) == known.end())
             refuse("content", fmt::format("holds a block of type {}, which is not supported", type));
-        const Json * inner = find(block, "content");
+        const Json * inner = find_member(block, "content");
         if (type == "tool_result" && inner != nullptr && !inner->is_string()) require_blocks(*inner, {"text", "image"});
     }
 }
 
 void require_anthropic(const Json & request) {
-    if (const Json * system = find(request, "system"); system != nullptr && !system->is_string()) {
+    if (const Json * system = find_member(request, "system"); system != nullptr && !system->is_string()) {
         if (!system->is_array()) refuse("system", "must be a string or an array");
         require_blocks(*system, {"text"});
     }
-    const Json * messages = find(request, "messages");
+    const Json * messages = find_member(request, "messages");
     if (messages != nullptr) {
         for (const Json & message : *messages) {
-            const Json * content = find(message, "content");
+            const Json * content = find_member(message, "content");
             if (content != nullptr && content->is_array())
                 require_blocks(*content, {"text", "image", "thinking", "redacted_thinking", "tool_use", "tool_result"});
         }
     }
-    const Json * config = find(request, "output_config");
-    require_format(config == nullptr ? nullptr : find(*config, "format"), "output_config.format", "");
-    require_format(find(request, "output_format"), "output_format", "");
+    const Json * config = find_member(request, "output_config");
+    require_format(config == nullptr ? nullptr : find_member(*config, "format"), "output_config.format", "");
+    require_format(find_member(request, "output_format"), "output_format", "");
 }
 
 void require_responses(const Json & request) {
-    const Json * text = find(request, "text");
+    const Json * text = find_member(request, "text");
     if (text != nullptr && !text->is_object()) refuse("text", "must be an object");
-    require_format(text == nullptr ? nullptr : find(*text, "format"), "text.format", "");
-    const Json * include = find(request, "include");
+    require_format(text == nullptr ? nullptr : find_member(*text, "format"), "text.format", "");
+    const Json * include = find_member(request, "include");
     if (include != nullptr && include->is_array() &&
         std::find(include->begin(), include->end(), "message.output_text.logprobs") != include->end())
         refuse("include", "of logprobs is not supported here: /v1/chat/completions gives them");
-    const Json * top = find(request, "top_logprobs");
+    const Json * top = find_member(request, "top_logprobs");
     if (top != nullptr && *top != 0) refuse("top_logprobs", "is not supported here: /v1/chat/completions gives them");
 }
 
 void require_chat(const Json & request) {
-    require_format(find(request, "response_format"), "response_format", "json_schema");
-    if (const Json * schema = find(request, "json_schema"); schema != nullptr)
+    require_format(find_member(request, "response_format"), "response_format", "json_schema");
+    if (const Json * schema = find_member(request, "json_schema"); schema != nullptr)
         require_enforceable_schema(*schema, "json_schema");
-    const Json * modalities = find(request, "modalities");
+    const Json * modalities = find_member(request, "modalities");
     if (modalities != nullptr && *modalities != Json::array({"text"}))
         refuse("modalities", "must be [\"text\"]: the models here write nothing else");
 }
 
 void require_completions(const Json & request) {
-    const Json * best_of = find(request, "best_of");
+    const Json * best_of = find_member(request, "best_of");
     if (best_of != nullptr && *best_of != 1) refuse("best_of", "is not supported: ask for \"n\" and choose");
-    if (const Json * schema = find(request, "json_schema"); schema != nullptr)
+    if (const Json * schema = find_member(request, "json_schema"); schema != nullptr)
         require_enforceable_schema(*schema, "json_schema");
 }
 
 void require_ollama(const Json & request) {
-    const Json * format = find(request, "format");
+    const Json * format = find_member(request, "format");
     if (format == nullptr || *format == "" || *format == "json") return;
     if (!format->is_object()) refuse("format", "must be \"json\" or a schema");
     require_enforceable_schema(*format, "format");
@@ -220,7 +211,7 @@ void require_supported(const Json & request, Dialect dialect) {
             require_ollama(request);
             break;
         case Dialect::llama:
-            if (const Json * schema = find(request, "json_schema"); schema != nullptr)
+            if (const Json * schema = find_member(request, "json_schema"); schema != nullptr)
                 require_enforceable_schema(*schema, "json_schema");
             return;
     }

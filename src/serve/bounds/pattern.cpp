@@ -14,7 +14,7 @@ namespace shimmy::serve {
 
 namespace {
 
-constexpr int MAX_DEPTH = 64;  // of groups
+constexpr int MAX_GROUP_DEPTH = 64;  // of groups
 constexpr uint32_t LAST_CHARACTER = 0x10FFFF;
 
 // ---- Characters as JSON has them in a string ----
@@ -185,7 +185,7 @@ private:
     }
 
     std::string group() {
-        if (++depth_ > MAX_DEPTH) fail("brackets more than {} deep", MAX_DEPTH);
+        if (++depth_ > MAX_GROUP_DEPTH) fail("brackets more than {} deep", MAX_GROUP_DEPTH);
         if (skip("?")) {
             const bool named = text_.substr(at_).starts_with("<") && !text_.substr(at_).starts_with("<=") &&
                                !text_.substr(at_).starts_with("<!");

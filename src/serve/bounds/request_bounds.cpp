@@ -1,6 +1,7 @@
 #include "serve/bounds/request_bounds.h"
 
 #include "serve/bounds/grammar_bounds.h"
+#include "serve/bounds/member.h"
 #include "serve/http/request.h"
 
 #include <algorithm>
@@ -45,21 +46,10 @@ constexpr std::array COUNTS{"n_probs", "top_logprobs", "logprobs"};  // of proba
 constexpr int MAX_TRIGGER_TYPE = 3;                                  // of llama.cpp's common_grammar_trigger_type
 constexpr std::array ROLES{"system", "developer", "user", "assistant", "tool", "function"};
 
-[[noreturn]] void refuse(const std::string & member, const std::string & why) {
-    throw HttpError(400, fmt::format("\"{}\" {}", member, why));
-}
-
-// nullptr where the member is absent or null.
-const Json * find(const Json & object, const char * key) {
-    if (!object.is_object()) return nullptr;
-    const auto member = object.find(key);
-    return member == object.end() || member->is_null() ? nullptr : &*member;
-}
-
 void require_integers(const Json & request) {
     constexpr double MOST = std::numeric_limits<int32_t>::max();
     for (const char * key : INTEGERS) {
-        const Json * value = find(request, key);
+        const Json * value = find_member(request, key);
         if (value == nullptr || value->is_boolean()) continue;  // "logprobs": true is OpenAI's
         if (!value->is_number()) refuse(key, fmt::format("must be a number, not {}", value->type_name()));
         const double number = value->get<double>();
@@ -68,11 +58,11 @@ void require_integers(const Json & request) {
             refuse(key, fmt::format("must be at most {}", std::numeric_limits<int32_t>::max()));
     }
     for (const char * key : COUNTS) {
-        const Json * value = find(request, key);
+        const Json * value = find_member(request, key);
         if (value != nullptr && value->is_number() && value->get<double>() < 0) refuse(key, "must not be below 0");
     }
     for (const char * key : {"seed", "t_max_predict_ms"}) {
-        const Json * value = find(request, key);
+        const Json * value = find_member(request, key);
         if (value != nullptr && value->is_number_float() && std::abs(value->get<double>()) > 9e18)
             refuse(key, "is beyond 64 bits");
     }
@@ -80,7 +70,7 @@ void require_integers(const Json & request) {
 
 // An empty one would be found at once.
 void require_stops(const Json & request, const char * key) {
-    const Json * stop = find(request, key);
+    const Json * stop = find_member(request, key);
     if (stop == nullptr) return;
     const auto check = [&](const Json & one) {
         if (!one.is_string()) refuse(key, "must be a string or a list of strings");
@@ -92,21 +82,21 @@ void require_stops(const Json & request, const char * key) {
 }
 
 void require_grammar(const Json & request) {
-    if (const Json * grammar = find(request, "grammar"); grammar != nullptr) {
+    if (const Json * grammar = find_member(request, "grammar"); grammar != nullptr) {
         if (!grammar->is_string()) refuse("grammar", "must be a string");
         require_bounded_grammar(grammar->get_ref<const std::string &>(), "grammar");
     }
-    if (const Json * triggers = find(request, "grammar_triggers"); triggers != nullptr) {
+    if (const Json * triggers = find_member(request, "grammar_triggers"); triggers != nullptr) {
         if (!triggers->is_array()) refuse("grammar_triggers", "must be an array");
         for (const Json & trigger : *triggers) {
-            const Json * type = find(trigger, "type");
+            const Json * type = find_member(trigger, "type");
             if (type == nullptr || !type->is_number_integer() || *type < 0 || *type > MAX_TRIGGER_TYPE)
                 refuse("grammar_triggers",
                        fmt::format("must hold objects with a \"type\" from 0 to {}", MAX_TRIGGER_TYPE));
         }
     }
-    if (find(request, "chat_parser") != nullptr) refuse("chat_parser", "is not for requests");
-    if (const Json * format = find(request, "chat_format"); format != nullptr && !(*format == 0))
+    if (find_member(request, "chat_parser") != nullptr) refuse("chat_parser", "is not for requests");
+    if (const Json * format = find_member(request, "chat_format"); format != nullptr && !(*format == 0))
         refuse("chat_format", "is not for requests");
 }
 
@@ -116,23 +106,24 @@ void require_schemas(const Json & request) {
         if (schema != nullptr) require_bounded_schema(*schema, where);
     };
     for (const char * key : {"response_format", "json_schema", "format", "output_format"})
-        check(find(request, key), key);
+        check(find_member(request, key), key);
     for (const char * key : {"text", "output_config"}) {
-        if (const Json * holder = find(request, key); holder != nullptr) check(find(*holder, "format"), key);
+        if (const Json * holder = find_member(request, key); holder != nullptr)
+            check(find_member(*holder, "format"), key);
     }
-    const Json * tools = find(request, "tools");
+    const Json * tools = find_member(request, "tools");
     if (tools == nullptr) return;
     if (!tools->is_array()) refuse("tools", "must be an array");
     for (const Json & tool : *tools) {
-        if (const Json * function = find(tool, "function"); function != nullptr)
-            check(find(*function, "parameters"), "parameters");
-        check(find(tool, "parameters"), "parameters");
-        check(find(tool, "input_schema"), "input_schema");
+        if (const Json * function = find_member(tool, "function"); function != nullptr)
+            check(find_member(*function, "parameters"), "parameters");
+        check(find_member(tool, "parameters"), "parameters");
+        check(find_member(tool, "input_schema"), "input_schema");
     }
 }
 
 const Json & messages_of(const Json & request) {
-    const Json * messages = find(request, "messages");
+    const Json * messages = find_member(request, "messages");
     if (messages == nullptr) refuse("messages", "is missing");
     if (!messages->is_array()) refuse("messages", fmt::format("must be an array, not {}", messages->type_name()));
     if (messages->empty()) refuse("messages", "must not be empty");
@@ -141,17 +132,17 @@ const Json & messages_of(const Json & request) {
 
 std::string role_of(const Json & message) {
     if (!message.is_object()) refuse("messages", "must hold objects");
-    const Json * role = find(message, "role");
+    const Json * role = find_member(message, "role");
     if (role == nullptr || !role->is_string()) refuse("messages", "must hold objects with a \"role\"");
     return role->get<std::string>();
 }
 
 void require_parts(const Json & content) {
     for (const Json & part : content) {
-        const Json * type = find(part, "type");
+        const Json * type = find_member(part, "type");
         if (type == nullptr || !type->is_string()) refuse("content", "must hold objects with a \"type\"");
         if (*type != "text") continue;
-        const Json * text = find(part, "text");
+        const Json * text = find_member(part, "text");
         if (text == nullptr || !text->is_string()) refuse("content", "holds a part of type text without a \"text\"");
     }
 }
@@ -171,7 +162,7 @@ void require_messages(const Json & request) {
         const std::string role = role_of(message);
         if (std::find(ROLES.begin(), ROLES.end(), role) == ROLES.end())
             refuse("role", fmt::format("must be one of {}, not {}", fmt::join(ROLES, ", "), role));
-        const Json * content = find(message, "content");
+        const Json * content = find_member(message, "content");
         if (content == nullptr && role != "assistant")
             refuse("content", fmt::format("of a message of {} is missing", role));
         if (content != nullptr && content->is_array()) require_parts(*content);
@@ -183,7 +174,7 @@ void require_anthropic_messages(const Json & request) {
         const std::string role = role_of(message);
         if (role != "user" && role != "assistant" && role != "system")
             refuse("role", fmt::format("must be user or assistant, not {}", role));
-        const Json * content = find(message, "content");
+        const Json * content = find_member(message, "content");
         if (content == nullptr || !(content->is_string() || content->is_array()))
             refuse("content", "must be a string or an array");
         if (content->is_array()) require_parts(*content);

@@ -29,7 +29,7 @@ using std::chrono::milliseconds;
 constexpr size_t MAX_HEAD_BYTES = size_t{64} << 10;
 constexpr milliseconds HEAD_LIMIT{10000};   // for a whole head, from its first byte on
 constexpr milliseconds STOP_INTERVAL{100};  // how soon an idle connection notices that the server ends
-constexpr milliseconds FAREWELL_LIMIT{100};
+constexpr milliseconds LAST_READ_LIMIT{100};
 // A body comes at this rate at least, once it has had some time: else a byte every few seconds would hold a connection
 // for as long as it likes.
 constexpr milliseconds BODY_GRACE{10000};
@@ -244,8 +244,8 @@ void refuse(ConnectionStream & stream, int status, const char * reason, const st
 void close_gently(int fd) {
     ::shutdown(fd, SHUT_WR);
     std::array<char, 4096> bytes;
-    const Clock::time_point end = Clock::now() + FAREWELL_LIMIT;
-    while (Clock::now() < end && wait_for(fd, POLLIN, FAREWELL_LIMIT)) {
+    const Clock::time_point end = Clock::now() + LAST_READ_LIMIT;
+    while (Clock::now() < end && wait_for(fd, POLLIN, LAST_READ_LIMIT)) {
         if (::recv(fd, bytes.data(), bytes.size(), 0) <= 0) break;
     }
     ::close(fd);
@@ -348,7 +348,7 @@ bool StrictServer::process_and_close_socket(socket_t socket) {
     }
     const bool good = has_room && process(*connection);
     if (!has_room) {
-        ConnectionStream stream(*connection, milliseconds(0), FAREWELL_LIMIT);
+        ConnectionStream stream(*connection, milliseconds(0), LAST_READ_LIMIT);
         refuse(stream, 503, "Service Unavailable", "there are too many connections");
     }
     {

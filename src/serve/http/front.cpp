@@ -25,7 +25,7 @@ constexpr size_t MAX_THREADS = 4096;                 // of connections, those th
 // while a request is on its way is a failure to its client.
 constexpr int KEEP_ALIVE_S = 75;
 // For connections to end by themselves when the server does; then they are cut off.
-constexpr std::chrono::milliseconds FAREWELL_LIMIT{1000};
+constexpr std::chrono::milliseconds WORKERS_END_LIMIT{1000};
 constexpr size_t MAX_REQUESTS = 1'000'000;  // of one connection
 constexpr const char * JSON_TYPE = "application/json; charset=utf-8";
 
@@ -407,7 +407,7 @@ void HttpFront::stop() {
     impl_->draining = true;
     impl_->stopping = true;
     impl_->server.stop();
-    const auto end = std::chrono::steady_clock::now() + FAREWELL_LIMIT;
+    const auto end = std::chrono::steady_clock::now() + WORKERS_END_LIMIT;
     while (impl_->server.n_open() > 0 && std::chrono::steady_clock::now() < end)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     impl_->server.cut_off();

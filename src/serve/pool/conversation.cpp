@@ -7,7 +7,7 @@ namespace shimmy::serve {
 namespace {
 
 // How soon a client that went away is noticed; 200 ms are promised, and ending takes one step of decoding on top.
-constexpr std::chrono::milliseconds LOOK_INTERVAL{50};
+constexpr std::chrono::milliseconds READ_INTERVAL{50};
 
 wire::Ask ask_of(const Lease & lease, const std::string & route, const std::map<std::string, std::string> & params,
                  bool tell_timings) {
@@ -55,7 +55,7 @@ Conversation::~Conversation() {
 wire::Frame Conversation::read() {
     wire::Frame frame;
     while (true) {
-        switch (reader_.read(frame, LOOK_INTERVAL)) {
+        switch (reader_.read(frame, READ_INTERVAL)) {
             case wire::FrameReader::Got::frame:
                 return frame;
             case wire::FrameReader::Got::closed:

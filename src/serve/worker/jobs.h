@@ -16,7 +16,7 @@ namespace shimmy::serve::worker {
 // An error of llama.cpp's kind, {"code", "message", "type", …}.
 class JobError : public Error {
 public:
-    JobError(error_type type, const std::string & message)
+    JobError(enum error_type type, const std::string & message)
         : Error(message), document_(format_error_response(message, type)) {}
     explicit JobError(json document)
         : Error(document.at("message").get<std::string>()), document_(std::move(document)) {}

@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds LOOK_INTERVAL{250};
+constexpr milliseconds WATCH_INTERVAL{250};
 constexpr milliseconds SIGN_INTERVAL{1000};
 // Templates, schemas and tokens of honest requests take milliseconds; a prompt of 30 MB took 3 s on two cores.
 constexpr milliseconds PREPARATION_LIMIT{10000};
@@ -71,7 +71,7 @@ void Watchdog::run() {
             (void)::send(control_.fd(), &SIGN, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
             last_sign = now;
         }
-        changed_.wait_for(lock, LOOK_INTERVAL, [this] { return stopping_; });
+        changed_.wait_for(lock, WATCH_INTERVAL, [this] { return stopping_; });
     }
 }
 
@@ -84,7 +84,7 @@ void Watchdog::check_preparations(Clock::time_point now) {
                 fmt::format("a request was not ready to be computed after {} s: its template, schema, grammar or "
                             "text takes too long",
                             limit.count() / 1000));
-        if (now - one.at < LOOK_INTERVAL) continue;
+        if (now - one.at < WATCH_INTERVAL) continue;
         const uint64_t rss = rss_bytes();
         if (one.rss_bytes == 0) one.rss_bytes = rss;
         if (rss > one.rss_bytes + PREPARATION_MEMORY)
