@@ -245,7 +245,7 @@ template <class T> struct DirectSink {
         for (int i = 0; i < kActScales; ++i) { act_scale[i] = Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale + i); }
     }
 
-    template <class V = Vec> MOE_PUT void put(int kg, I v) {
+    template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
         I & a = sum_at(kg);
         const I b = V::bcast32(x + 4 * kg);
@@ -269,7 +269,7 @@ template <class T> struct DirectSink {
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
     // Weights of at most two bits; the products of four vectors are summed before their scale is applied, once.
-    template <class V = Vec> MOE_PUT void put_scaled(int kg, I v, I s) {
+    template <class V = Vec> MOE_INLINE void put_scaled(int kg, I v, I s) {
         static_assert(3 * 127 * 2 * kScaled <= 32767, "the sums before the scale fit 16 bits");
         ahead.step(kg);
         I & a = sum_at(kg);

@@ -90,7 +90,16 @@ struct Vec {
         __asm__("" : "+m"(s));  // or the compiler takes them from the register again, which is slower
     }
     template <class Index, int At> static I gather(const uint32_t * table, const Spilled & s) {
-        return from_ints([&](int lane) __attribute__((always_inline)) { return at<Index, 0xffff>(table, s.bytes + 4 * lane + At); });
+        __m128i q[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            q[i] = _mm_cvtsi32_si128(at<Index, At>(table, s, 4 * i));
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 1)), 1);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 2)), 2);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 3)), 3);
+        }
+        const I v = _mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(q[0]), q[1], 1), q[2], 2);
+        return _mm512_inserti32x4(v, q[3], 3);
     }
 
 #if defined(MOE_VBMI)
@@ -144,13 +153,6 @@ struct Vec {
             __asm__("" : "+r"(q[0]), "+r"(q[1]), "+r"(q[2]), "+r"(q[3]), "+r"(s), "+r"(s3));
         }
     };
-
-    // What a table has at the lowest bits (Mask) of the number of type Index at offset o of each row. Nearly twice as fast as
-    // with indices that were stored just before.
-    template <class Index, int Mask> static I gather_rows(const uint32_t * table, const Rows & p, int o) {
-        const size_t step[4] = {0, p.s, 2 * p.s, p.s3};
-        return from_ints([&](int lane) __attribute__((always_inline)) { return at<Index, Mask>(table, p.q[lane / 4] + step[lane % 4] + o); });
-    }
 
     // out[j], lane r = dword j of the 16 bytes at offset o of row r: a 4x4 transpose in each 128-bit lane
     static void rows16(const Rows & p, int o, I out[4]) {
@@ -232,23 +234,10 @@ private:
         for (int i = 0; i < 16; ++i) { l.v[i] = first + i * 0x04040404; }
         return l;
     }
-    template <class Index, int Mask> static int at(const uint32_t * table, const uint8_t * index) {
+    template <class Index, int At> static int at(const uint32_t * table, const Spilled & s, int lane) {
         Index i;
-        memcpy(&i, index, sizeof i);
-        return static_cast<int>(table[i & Mask]);
-    }
-    // The lanes, one by one: a transfer and three insertions for each quarter.
-    template <class Lane> static I from_ints(Lane lane) {
-        __m128i q[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) {
-            q[i] = _mm_cvtsi32_si128(lane(4 * i));
-            q[i] = _mm_insert_epi32(q[i], (lane(4 * i + 1)), 1);
-            q[i] = _mm_insert_epi32(q[i], (lane(4 * i + 2)), 2);
-            q[i] = _mm_insert_epi32(q[i], (lane(4 * i + 3)), 3);
-        }
-        const I v = _mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(q[0]), q[1], 1), q[2], 2);
-        return _mm512_inserti32x4(v, q[3], 3);
+        memcpy(&i, s.bytes + 4 * lane + At, sizeof i);
+        return static_cast<int>(table[i]);
     }
     struct __attribute__((packed, may_alias)) Int { int v; };
     struct __attribute__((packed, may_alias)) Short { short v; };

@@ -104,17 +104,6 @@ struct Vec {
         size_t s;
         Rows(const uint8_t * first, size_t stride) : p(first), s(stride) {}
     };
-    // What a table has at the lowest bits (Mask) of the number of type Index at offset o of each row.
-    template <class Index, int Mask> static I gather_rows(const uint32_t * table, const Rows & p, int o) {
-        I r;
-#pragma GCC unroll 1
-        for (int i = 0; i < L; ++i) {
-            Index n;
-            memcpy(&n, p.p + size_t(i) * p.s + o, sizeof n);
-            r.v[i] = table[n & Mask];
-        }
-        return r;
-    }
 
     // out[j], lane r = dword j of the 16 bytes at offset o of row r
     static void rows16(const Rows & p, int o, I out[4]) {

@@ -79,37 +79,6 @@ private:
     }
 };
 
-// Looked up one by one where the block itself has the indices, as the lowest bits of numbers of type Index.
-template <class Book, class Index, class V> struct CodesInBlock {
-    const Book & book;
-    const Rows & rows;
-    int          offset;  // of the first
-    I            both;
-    MOE_INLINE CodesInBlock(const Book & b, const Rows & p, int o) : book(b), rows(p), offset(o) {}
-    template <int K> MOE_INLINE I vector() {
-        if constexpr (Book::kColumns == 4) {
-            return index(K);
-        } else if constexpr (K % 2 == 0) {
-            both = index(K / 2);
-            return V::and_(both, V::set8(0x07));
-        } else {
-            return V::and_(V::template srl<4>(both), V::set8(0x07));
-        }
-    }
-
-private:
-    MOE_INLINE I index(int n) const { return V::template gather_rows<Index, Book::kEntries - 1>(book.words, rows, offset + n * int(sizeof(Index))); }
-};
-// Either, of indices at an offset in the block; low and high are what Codes takes, called if they are needed.
-template <class Book, class Index, class Low, class High, class V = Vec>
-MOE_INLINE auto codes_at(const Book & book, const Rows & p, int offset, Low low, High high) {
-    if constexpr (V::kVbmi) {
-        return Codes<Book, V>(book, low(), high());
-    } else {
-        return CodesInBlock<Book, Index, V>(book, p, offset);
-    }
-}
-
 // Looked up in tables that registers hold.
 template <class Book, class V> struct Codes<Book, V, true> {
     I half[2];  // byte N of each lane: of index N the first half of its columns, and the second
@@ -209,8 +178,7 @@ struct IQ3_XXS : Traits<256, 98, 32, 256, 0, kIq3XxsOffset, 2 * kIq3XxsOffset> {
                 o.put_scale(g, packed_scale(packed[g % 4]));
                 const I signs = packed_signs(packed[g % 4]);
                 steps<2>([&](auto half) MOE_STEP {
-                    auto codes = codes_at<Book, uint8_t>(g_codebooks.iq3_xxs, p, 2 + 8 * g + 4 * half,
-                                                         [&] { return index[2 * h + half]; }, [] { return Vec::zero(); });
+                    Codes<Book> codes(g_codebooks.iq3_xxs, index[2 * h + half], Vec::zero());
                     steps<4>([&](auto j) MOE_STEP {
                         constexpr int kg = 4 * half + j;
                         o.put(8 * g + kg, weights<Book, kg>(kIq3XxsWeights, codes.template vector<j>(), signs));
@@ -260,7 +228,7 @@ struct IQ2_XXS : Traits<256, 66, 32, 256, 0, kIq2Offset, 2 * kIq2Offset> {
                 constexpr int g = 2 * c + h;
                 o.put_scale(g, packed_scale(v[2 * h + 1]));
                 const I signs = packed_signs(v[2 * h + 1]);
-                auto codes = codes_at<Book, uint8_t>(g_codebooks.iq2_xxs, p, 2 + 8 * g, [&] { return v[2 * h]; }, [] { return Vec::zero(); });
+                Codes<Book> codes(g_codebooks.iq2_xxs, v[2 * h], Vec::zero());
                 steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs)); });
             });
         });
@@ -297,8 +265,7 @@ struct IQ2_XS : Traits<256, 74, 16, 256, 0, kIq2Offset, 2 * kIq2Offset> {
             steps<2>([&](auto h) MOE_STEP {
                 const I high = bytes_of<1>(v[2 * h], v[2 * h + 1]);
                 const I signs = with_eighth_sign(Vec::srl<1>(high));
-                auto codes = codes_at<Book, uint16_t>(g_codebooks.iq2_xs, p, 2 + 16 * c + 8 * h,
-                                                      [&] { return bytes_of<0>(v[2 * h], v[2 * h + 1]); }, [&] { return high; });
+                Codes<Book> codes(g_codebooks.iq2_xs, bytes_of<0>(v[2 * h], v[2 * h + 1]), high);
                 steps<8>([&](auto j) MOE_STEP { o.put(16 * c + 8 * h + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs)); });
             });
         });

@@ -12,14 +12,10 @@
 // The traits are written once and inlined into two users: the panel, and the one-row product.
 #define MOE_INLINE __attribute__((always_inline)) inline
 #define MOE_INLINED __attribute__((always_inline))  // of a lambda
-// What a trait repeats for every vector: a lambda that steps() calls, and what a sink does with the vector. Where vectors lie in
-// memory a call costs little, and copies would take minutes to compile.
 #if defined(MOE_STEPS_OUT_OF_LINE)
-#define MOE_STEP __attribute__((noinline))
-#define MOE_PUT  __attribute__((noinline))
+#define MOE_STEP __attribute__((noinline))  // of a lambda that steps() calls: where vectors lie in memory anyway, compiling takes minutes otherwise
 #else
 #define MOE_STEP MOE_INLINED
-#define MOE_PUT  MOE_INLINE
 #endif
 // Loops over vectors held in registers must disappear.
 #define MOE_UNROLL _Pragma("GCC unroll 16")
@@ -113,7 +109,7 @@ template <class T> struct PanelSink {
     Panel &  pn;
     int      kg0;
     Ahead<T> ahead;
-    MOE_PUT void put(int kg, I v) {
+    MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
         Vec::store(pn.q[kg0 + kg], v);
     }
