@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include <cstring>
+
 #include "cpu/attention.h"
 #include "cpu/tensor.h"
 
@@ -102,11 +104,21 @@ bool is_f32_rows(const ggml_tensor * t) {
     return t->type == GGML_TYPE_F32 && t->nb[0] == sizeof(float);
 }
 
+// Whether ggml's own kernels take a single row faster than these. Without VBMI both look indices into a codebook up one
+// by one, and ggml needs fewer instructions for it; it has kernels for Arm, where ours are plain C++.
+bool left_to_ggml(WType type, const char * isa) {
+    if (std::strcmp(isa, "scalar") == 0) return type > WType::MXFP4;
+    const bool vbmi =
+        std::strcmp(isa, "avx512vbmi") == 0 || std::strcmp(isa, "avx512bf16") == 0 || std::strcmp(isa, "amx") == 0;
+    return !vbmi && type >= WType::IQ1_S && type <= WType::IQ3_S;
+}
+
 // Weights as they lie in a file: a leaf, rows one after another.
 bool is_weight(const ggml_tensor * w) {
     WType type;
-    return weight_type(w, &type) && w->op == GGML_OP_NONE && w->view_src == nullptr && ggml_is_contiguous(w) &&
-           w->ne[0] > 0 && w->ne[0] <= (1 << 24) && w->ne[1] <= (1 << 24);
+    return weight_type(w, &type) && !left_to_ggml(type, kernels().name) && w->op == GGML_OP_NONE &&
+           w->view_src == nullptr && ggml_is_contiguous(w) && w->ne[0] > 0 && w->ne[0] <= (1 << 24) &&
+           w->ne[1] <= (1 << 24);
 }
 
 bool supports_mul_mat(const ggml_tensor * op) {
