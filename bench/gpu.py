@@ -90,7 +90,7 @@ def layers_at_equal_vram(bytes_per_layer, cache_bytes):
 
 STOCK = Way("stock, --cpu-moe", ("--moe-backend", "off", "--cpu-moe"), 0.0)
 PLUGIN = Way("plugin, --cpu-moe", ("--cpu-moe", "--moe-cache", "off"), 0.0)
-BASELINE = Way("stock, all in VRAM", ("--moe-backend", "off"), 100.0)
+BASELINE = Way("stock, all in VRAM", ("--moe-backend", "off", "--placement", "gpu"), 100.0)
 
 
 def cache_way(share, expert_bytes):

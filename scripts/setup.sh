@@ -19,6 +19,7 @@ build  ca-certificates        ca-certificates      ca-certificates
 build  pkg-config             pkgconf-pkg-config   pkgconf
 build  libcli11-dev           cli11-devel          cli11
 build  libcurl4-openssl-dev   libcurl-devel        curl
+build  libedit-dev            libedit-devel        libedit
 build  libfmt-dev             fmt-devel            fmt
 build  libgtest-dev           gtest-devel          gtest
 build  libseccomp-dev         libseccomp-devel     libseccomp

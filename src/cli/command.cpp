@@ -1,54 +1,18 @@
 #include "cli/command.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "cli/placement_options.h"
+
+#include <algorithm>
 
 namespace shimmy::cli {
-
-namespace {
-
-std::string check_moe_cache(const std::string & text) {
-    if (text == "auto" || text == "off") return "";
-    try {
-        parse_bytes(text, "--moe-cache");
-        return "";
-    } catch (const UsageError &) {
-        return fmt::format("{} is none of auto, off or a size such as 4GiB", text);
-    }
-}
-
-}  // namespace
 
 Commands::Commands(CLI::App & app) : app_(app) {
     app.require_subcommand(0, 1);  // none is our own error, and a wrong name is then reported with that name
     app.fallthrough();
     app.add_flag("--json", globals_.json, "print one JSON document on stdout and nothing else");
     app.add_flag("-v,--verbose", globals_.verbosity, "log to stderr: -v warnings, -vv everything llama.cpp says");
-    app.add_option("--model-dirs", globals_.model_dirs, "folders to look for models in, separated by ';'")
-        ->type_name("DIRS");
-    app.add_option("--gpu-backend", globals_.gpu_backend, "GPU modules to load")
-        ->check(CLI::IsMember({"auto", "cpu", "cuda", "vulkan", "opencl"}))
-        ->capture_default_str();
-    app.add_option("--moe-backend", globals_.moe_backend,
-                   "use libggml-moe for weights on the CPU; auto: if it can be loaded")
-        ->check(CLI::IsMember({"auto", "on", "off"}))
-        ->capture_default_str();
-    app.add_option(
-           "--moe-cache", globals_.moe_cache,
-           "VRAM for copies of the experts that are used most, while all are kept on the CPU: auto (what is free, "
-           "if the GPU is faster), off, or a size such as 4GiB")
-        ->type_name("auto|off|SIZE")
-        ->check(check_moe_cache)
-        ->capture_default_str();
-    app.add_option("--rpc", globals_.rpc_servers,
-                   "HOST:PORT,… of machines that run llama.cpp's ggml-rpc-server, used as GPUs; unencrypted, trusted "
-                   "networks only")
-        ->type_name("ADDRESSES");
-    auto * all = app.add_flag("--cpu-moe", globals_.cpu_moe, "keep the experts of every layer on the CPU");
-    app.add_option("--n-cpu-moe", globals_.n_cpu_moe, "keep the experts of the first N layers on the CPU")
-        ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
-        ->excludes(all);
+    add_hidden_shared_options(app, globals_);
 }
 
 CLI::App * Commands::add_group(const std::string & name, const std::string & summary) {
@@ -67,13 +31,21 @@ CLI::App * Commands::add(const std::string & name, const std::string & summary, 
 
 int Commands::run() const {
     for (const auto & [command, run] : runs_) {
-        if (command->parsed()) return run();
+        if (!command->parsed()) continue;
+        require_taken(app_, *command);
+        const bool takes =
+            std::find(take_llama_args_.begin(), take_llama_args_.end(), command) != take_llama_args_.end();
+        if (!globals_.llama_args.empty() && !takes)
+            fail_usage("shimmy {} takes no options of llama.cpp (behind --)", command->get_name());
+        return run();
     }
     fail_usage("no command given (see shimmy --help)");
 }
 
 void add_all(Commands & commands) {
     add_generate(commands);
+    add_chat(commands);
+    add_run(commands);
     add_serve(commands);
     add_serve_model(commands);
     add_init(commands);

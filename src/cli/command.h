@@ -2,10 +2,11 @@
 // table that parsing, --help, shell completion and docs/CLI.md are made from.
 #pragma once
 
+#include "cli/globals.h"
+
 #include <CLI/CLI.hpp>
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,19 +17,6 @@ constexpr int EXIT_CODE_FAILED = 1;  // something could not be done, or was foun
 constexpr int EXIT_CODE_USAGE = 2;   // a command line or a file of the user's that means nothing
 constexpr int EXIT_CODE_INTERRUPTED = 130;
 
-// Options that every command takes, before or after its name.
-struct Globals {
-    bool json = false;
-    int verbosity = 0;
-    std::string model_dirs;  // extra folders for names, separated by ';'
-    std::string gpu_backend = "auto";
-    std::string moe_backend = "auto";
-    std::string moe_cache = "auto";
-    std::string rpc_servers;  // "host:port,host:port"
-    bool cpu_moe = false;
-    std::optional<int> n_cpu_moe;
-};
-
 // A command's work; the return value is the exit code. Registered with `on_run`.
 using Run = std::function<int()>;
 
@@ -38,6 +26,7 @@ public:
 
     CLI::App & app() { return app_; }
     const Globals & globals() const { return globals_; }
+    Globals & globals() { return globals_; }  // for options to be stored into
 
     // Adds a command; `run` is called after parsing if it is the one chosen. `group` as add_group() made it; nullptr:
     // the program itself.
@@ -46,6 +35,9 @@ public:
     // Adds a command that only holds others, one of which must be chosen.
     CLI::App * add_group(const std::string & name, const std::string & summary);
 
+    // What stands behind "--" is llama.cpp's, and for this command.
+    void take_llama_args(const CLI::App & command) { take_llama_args_.push_back(&command); }
+
     // Runs the parsed command.
     int run() const;
 
@@ -53,12 +45,15 @@ private:
     CLI::App & app_;
     Globals globals_;
     std::vector<std::pair<CLI::App *, Run>> runs_;
+    std::vector<const CLI::App *> take_llama_args_;
 };
 
 // Every command below, in the order of --help.
 void add_all(Commands & commands);
 
 void add_generate(Commands & commands);
+void add_chat(Commands & commands);
+void add_run(Commands & commands);
 void add_serve(Commands & commands);
 void add_serve_model(Commands & commands);
 void add_init(Commands & commands);

@@ -8,8 +8,12 @@
 
 namespace shimmy::cli {
 
-// A file, a name from `shimmy list`, or "hf:USER/NAME[:QUANT]", which is downloaded unless the cache has it. Of a split
-// model its first part. Throws Error.
+// "hf:USER/NAME[:QUANT]" for what people paste: hf.co/USER/NAME:QUANT, https://huggingface.co/USER/NAME, the address of
+// a file there; any other text as it is.
+std::string canonical_model_name(const std::string & text);
+
+// A file, a name from `shimmy list`, or one on the Hub, "hf:USER/NAME[:QUANT]", which is downloaded unless the cache
+// has it. Of a split model its first part. Throws Error.
 fs::path model_file(const std::string & file_or_name, const Globals & globals);
 
 // hub::pull_model() with a bar on stderr unless `quiet`.

@@ -54,6 +54,7 @@ CommandRow read_command(const CLI::App & app, std::vector<std::string> path) {
     row.summary = app.get_description();
     row.notes = app.get_footer();
     for (const CLI::Option * option : app.get_options({})) {
+        if (option->get_group().empty()) continue;  // hidden
         OptionRow read = read_option(*option);
         (read.is_positional() ? row.positionals : row.options).push_back(std::move(read));
     }

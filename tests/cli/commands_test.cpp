@@ -65,7 +65,7 @@ TEST_F(Program, TheReferencePageIsTheOneInDocs) {
 }
 
 TEST_F(Program, OptionsForAllCommandsBeforeAndAfterTheName) {
-    EXPECT_EQ(error_of({"--json", "list", "-v", "--model-dirs", "/a;/b", "-v", "--rpc", "h:1"}), "");
+    EXPECT_EQ(error_of({"--json", "--rpc", "h:1", "probe", "-v", "--model-dirs", "/a;/b", "-v", "name"}), "");
     EXPECT_TRUE(commands_.globals().json);
     EXPECT_EQ(commands_.globals().verbosity, 2);
     EXPECT_EQ(commands_.globals().model_dirs, "/a;/b");
@@ -77,11 +77,12 @@ TEST_F(Program, OptionsForAllCommandsBeforeAndAfterTheName) {
 }
 
 TEST_F(Program, WhatIsNotTaken) {
-    EXPECT_EQ(error_of({"list", "--gpu-backend", "metal"}), "ValidationError");
-    EXPECT_EQ(error_of({"list", "--moe-backend", "maybe"}), "ValidationError");
-    EXPECT_EQ(error_of({"list", "--cpu-moe", "--n-cpu-moe", "3"}), "ExcludesError");
-    EXPECT_EQ(error_of({"list", "--n-cpu-moe", "-1"}), "ValidationError");
-    EXPECT_EQ(error_of({"list", "--n-cpu-moe", "0"}), "");
+    EXPECT_EQ(error_of({"probe", "m", "--gpu-backend", "metal"}), "ValidationError");
+    EXPECT_EQ(error_of({"probe", "m", "--moe-backend", "maybe"}), "ValidationError");
+    EXPECT_EQ(error_of({"probe", "m", "--cpu-moe", "--n-cpu-moe", "3"}), "ExcludesError");
+    EXPECT_EQ(error_of({"probe", "m", "--placement", "gpu", "--n-cpu-moe", "3"}), "ExcludesError");
+    EXPECT_EQ(error_of({"probe", "m", "--n-cpu-moe", "-1"}), "ValidationError");
+    EXPECT_EQ(error_of({"probe", "m", "--n-cpu-moe", "0"}), "");
     EXPECT_EQ(error_of({"list", "--no-such"}), "ExtrasError");
     EXPECT_EQ(error_of({"no-such"}), "ExtrasError");
     EXPECT_EQ(error_of({"lab"}), "RequiredError");
@@ -115,7 +116,63 @@ TEST(CommandsRun, TheOneThatWasChosen) {
     EXPECT_EQ(commands.run(), 1);
 }
 
+// Options of several commands are taken before the command's name as well, and refused where they mean nothing.
+TEST_F(Program, SharedOptionsBelongToTheCommandsThatTakeThem) {
+    const auto refusal = [&](const std::vector<std::string> & words) -> std::string {
+        EXPECT_EQ(error_of(words), "");
+        try {
+            require_taken(app_, *app_.get_subcommands().front());
+        } catch (const UsageError & error) {
+            return error.what();
+        }
+        return "";
+    };
+    EXPECT_EQ(refusal({"list", "--cpu-moe"}), "shimmy list takes no --cpu-moe (see shimmy list --help)");
+    EXPECT_EQ(refusal({"--rpc", "h:1", "discover"}), "shimmy discover takes no --rpc (see shimmy discover --help)");
+    EXPECT_EQ(refusal({"--model-dirs", "/a", "list"}), "");
+    EXPECT_EQ(refusal({"--cpu-moe", "generate", "m"}), "");
+}
+
+TEST_F(Program, EveryCommandThatAnswersTakesTheSame) {
+    const CommandRow table = read_options_table(app_);
+    const auto flags_of = [&](const std::string & name) {
+        std::vector<std::string> flags;
+        for (const CommandRow & row : table.commands) {
+            if (row.path.front() != name) continue;
+            for (const OptionRow & option : row.options)
+                flags.insert(flags.end(), option.flags.begin(), option.flags.end());
+        }
+        return flags;
+    };
+    const std::vector<std::string> chat = flags_of("chat");
+    EXPECT_EQ(chat, flags_of("run"));
+    for (const std::string flag :
+         {"--placement", "--vram", "--cpu-moe", "--moe-cache", "--temperature", "--cache-type-k"}) {
+        for (const std::string command : {"generate", "chat"}) {
+            const std::vector<std::string> flags = flags_of(command);
+            EXPECT_EQ(std::count(flags.begin(), flags.end(), flag), 1) << command << " " << flag;
+        }
+    }
+    for (const std::string flag : {"--model-draft", "--mmproj", "--spec-type"}) {
+        const std::vector<std::string> serve = flags_of("serve");
+        EXPECT_EQ(std::count(serve.begin(), serve.end(), flag), 1) << flag;
+        EXPECT_EQ(std::count(chat.begin(), chat.end(), flag), 0) << flag;
+    }
+}
+
 TEST(PlacementOption, FromTheGlobals) {
+    using enum DefaultPlacement;
+    Globals named;
+    EXPECT_EQ(placement_option(named, automatic), engine::Placement::automatic());
+    named.placement = "n-cpu-moe=4";
+    EXPECT_EQ(placement_option(named, automatic), engine::Placement::partial(4));
+    EXPECT_EQ(moe_cache_option(named), "off") << "whole layers have the VRAM";
+    named.placement = "auto";
+    EXPECT_EQ(placement_option(named, automatic), engine::Placement::automatic());
+    EXPECT_THROW((void)placement_option(named, gpu), UsageError) << "a command that measures names its placement";
+    EXPECT_EQ(moe_cache_option(named), "auto");
+    named.cpu_moe = true;
+    EXPECT_THROW((void)placement_option(named, automatic), UsageError);
     Globals globals;
     EXPECT_EQ(placement_option(globals), engine::Placement::baseline());
     globals.n_cpu_moe = 0;
@@ -124,6 +181,19 @@ TEST(PlacementOption, FromTheGlobals) {
     EXPECT_EQ(placement_option(globals), engine::Placement::partial(7));
     globals.cpu_moe = true;
     EXPECT_EQ(placement_option(globals), engine::Placement::offload());
+}
+
+TEST(VramOption, ASizeWithItsUnit) {
+    Globals globals;
+    EXPECT_EQ(vram_option(globals), 0U);
+    globals.vram = "2GiB";
+    EXPECT_EQ(vram_option(globals), 2ULL << 30);
+    globals.vram = "1048576";
+    EXPECT_EQ(vram_option(globals), 1ULL << 20);
+    for (const char * wrong : {"8", "1048575", "0", "much"}) {
+        globals.vram = wrong;
+        EXPECT_THROW((void)vram_option(globals), UsageError) << wrong;
+    }
 }
 
 TEST(OptionsTable, WhatTheProgramTakesAsData) {

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/complete.h"
+#include "cli/placement_options.h"
 
 #include "base/files.h"
 #include "base/process/subprocess.h"
@@ -28,6 +29,9 @@ CommandRow make_table() {
     generate->add_option("--out-dir", text, "folder")->type_name("DIR");
     generate->add_option("--mode", text, "mode")->check(CLI::IsMember({"quick", "slow"}));
     generate->add_flag("--raw", flag, "no template");
+    add_model_dirs_option(*generate, commands.globals());
+    add_placement_options(*generate, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*generate, commands.globals());
     add_list(commands);
     add_lab(commands);
     add_completion(commands);
@@ -79,11 +83,12 @@ TEST_F(Completion, Commands) {
 }
 
 TEST_F(Completion, Options) {
-    EXPECT_EQ(offers({"generate", "--mo"}), (Words{"--mode", "--model", "--model-dirs", "--moe-backend", "--moe-cache"}));
+    EXPECT_EQ(offers({"generate", "--mo"}),
+              (Words{"--mode", "--model", "--model-dirs", "--moe-backend", "--moe-cache"}));
     EXPECT_EQ(offers({"lab", "run", "--dry"}), (Words{"--dry-run"}));
     EXPECT_EQ(offers({"list", "--sh"}), (Words{"--short"}));
     EXPECT_EQ(offers({"list", "--max"}), (Words{})) << "an option of another command";
-    EXPECT_EQ(offers({"generate", "--cpu"}), (Words{"--cpu-moe"})) << "an option of all commands";
+    EXPECT_EQ(offers({"generate", "--cpu"}), (Words{"--cpu-moe"})) << "an option of several commands";
     EXPECT_EQ(offers({"generate", "--hel"}), (Words{"--help"})) << "which every command has, once";
     EXPECT_EQ(offers({"generate", "-n"}), (Words{"-n"}));
 }

@@ -27,7 +27,7 @@ for line in (source / "Makefile").read_text().splitlines():
 def check_shimmy(where, text):
     """`text`: a command line from behind "shimmy" on."""
     global n_checked
-    words = re.split(r"\s+", re.split(r"\s#\s|[|;&<>]|\)", re.sub(r'"[^"]*"', "TEXT", text))[0].strip())
+    words = re.split(r"\s+", re.split(r"\s#\s|\s--\s|[|;&<>]|\)", re.sub(r'"[^"]*"', "TEXT", text))[0].strip())
     if not words or not re.match(r"^[a-z][a-z-]*$", words[0]):
         return
     name = words[0] if words[0] != "lab" or len(words) < 2 else f"lab {words[1]}"

@@ -32,7 +32,9 @@ TEST(Generate, JsonCarriesWhatTheTextSays) {
     const Json run = shimmy_json(greedy(tiny_moe(), "Explain gradient descent in simple terms."));
     const std::string plain = shimmy(greedy(tiny_moe(), "Explain gradient descent in simple terms.")).out;
     EXPECT_EQ(run["text"], plain);
-    EXPECT_EQ(run["stop_reason"], "max_tokens");  // 100 by default; the answer has 128
+    EXPECT_EQ(run["stop_reason"], "end_of_text") << "an answer is not cut by default";
+    EXPECT_EQ(run["max_tokens"], 0);
+    EXPECT_GT(run["n_output_tokens"], 100);
     EXPECT_EQ(run["token_ms"].size(), run["n_output_tokens"].get<size_t>());
     EXPECT_EQ(run["ttft_ms"], run["token_ms"][0]);
     EXPECT_TRUE(std::is_sorted(run["token_ms"].begin(), run["token_ms"].end()));
@@ -110,8 +112,9 @@ TEST(Generate, AModelThatDoesNotFitSaysWhatWould) {
     SKIP_WITHOUT_GPU();
     // The whole OLMoE 1B-7B as a hole in a file: more than llvmpipe's 2 GiB, whose attention alone would fit.
     const fs::path model = synthetic_whole("olmoe-1b-7b", "Q4_K_M");
-    expect_failure({"generate", "--model", model.string(), "--prompt", "a", "--device", "gpu", "--ctx", "256"}, 1,
-                   {"needs", "free", "short", "try --n-cpu-moe"});
+    expect_failure({"generate", "--model", model.string(), "--prompt", "a", "--device", "gpu", "--ctx", "256",
+                    "--placement", "gpu"},
+                   1, {"needs", "free", "short", "try --n-cpu-moe"});
     // The advice holds: the N it names fits, one less does not.
     const auto load = [&](int n_cpu_moe) {
         return shimmy({"probe", model.string(), "--device", "gpu", "--ctx", "256", "--no-warmup", "--n-cpu-moe",
@@ -134,6 +137,77 @@ TEST(Generate, ABaselineThatIsNoneSaysSo) {
                                          "--ctx", "256", "--max-tokens", "1", "--no-warmup", "--raw"});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_NE(result.err.find("of experts are in RAM"), std::string::npos) << result.err;
+}
+
+TEST(Generate, PromptsStandInSeveralPlaces) {
+    const auto text = [](std::vector<std::string> args, const std::string & input = "") {
+        std::string command =
+            "exec \"$0\" generate --temperature 0 --gpu-backend cpu --threads 1 --max-tokens 8 \"$@\"";
+        if (!input.empty()) command = "printf '%s' '" + input + "' | " + command;
+        args.insert(args.begin(), {"sh", "-c", command, SHIMMY_PROGRAM});
+        const ProcessResult result = run_process(args, RUN_TIMEOUT);
+        EXPECT_EQ(result.exit_code, 0) << result.err;
+        return result.out;
+    };
+    const std::string model = tiny_moe().string();
+    const std::string question = "What is the Fibonacci sequence?";
+    const std::string expected = text({"--model", model, "--prompt", question});
+    EXPECT_NE(expected, "");
+    EXPECT_EQ(text({model, question}), expected);
+    EXPECT_EQ(text({"-m", model, question}), expected);
+    EXPECT_EQ(text({model}, question), expected);
+    EXPECT_EQ(text({model, "-"}, question), expected);
+    EXPECT_EQ(text({model, "-p", "-"}, question), expected);
+    expect_failure({"generate", model, question, "--prompt", "a"}, 2, {"the prompt is given twice"});
+    expect_failure({"generate", model, question, "--model", model}, 2, {"the model is given twice"});
+}
+
+TEST(Generate, NamesOfLlamaCppMeanTheSame) {
+    const Json ours = shimmy_json({"generate", tiny_moe().string(), "Hello", "--device", "cpu", "--ctx", "512",
+                                   "--threads", "1", "--max-tokens", "5", "--temperature", "0.5", "--seed", "3"});
+    const Json theirs = shimmy_json({"generate", "-m", tiny_moe().string(), "-p", "Hello", "-ngl", "0", "-c", "512",
+                                     "-t", "1", "--n-predict", "5", "--temp=0.5", "-s", "3", "--jinja"});
+    for (const char * key : {"text", "n_ctx", "n_threads", "max_tokens", "temperature", "seed"})
+        EXPECT_EQ(theirs[key], ours[key]) << key;
+    expect_failure({"generate", "-ngl", "20"}, 2, {"-ngl 20: shimmy moves experts to the CPU, not whole layers"});
+    expect_failure({"generate", "-cnv"}, 2, {"shimmy chat"});
+    expect_failure({"generate", "--tempreature", "1"}, 2,
+                   {"unknown option --tempreature; did you mean --temperature?"});
+    expect_failure({"generate", "--dry-multiplier", "1"}, 2, {"it is llama.cpp's own: put it behind --"});
+    expect_failure({"genrate"}, 2, {"unknown command 'genrate'; did you mean shimmy generate?"});
+    expect_failure({"lab", "rnu"}, 2, {"did you mean shimmy lab run?"});
+}
+
+TEST(Generate, OptionsOfLlamaCpp) {
+    const auto run = [](std::vector<std::string> more) {
+        std::vector<std::string> args{"generate", tiny_moe().string(), "Hello", "--device", "cpu", "--ctx",
+                                      "512",      "--max-tokens",      "3",     "--json"};
+        args.insert(args.end(), more.begin(), more.end());
+        return shimmy(args);
+    };
+    const Json f16 = Json::parse(run({}).out);
+    const Json q8_0 = Json::parse(run({"--cache-type-k", "q8_0", "--", "-ctv", "q8_0", "-fa", "on"}).out);
+    EXPECT_EQ(q8_0["llama_args"], Json({"--cache-type-k", "q8_0", "-ctv", "q8_0", "-fa", "on"}));
+    EXPECT_EQ(q8_0["memory"]["host"]["context_bytes"].get<uint64_t>() * 64,
+              f16["memory"]["host"]["context_bytes"].get<uint64_t>() * 34);
+    const auto refused = [&](const std::vector<std::string> & more, const std::string & why) {
+        const ProcessResult result = run(more);
+        EXPECT_EQ(result.exit_code, 2) << result.err;
+        EXPECT_NE(result.err.find(why), std::string::npos) << result.err;
+    };
+    refused({"--", "-c", "5"}, "-c: shimmy sets this itself; use --ctx (before the --)");
+    refused({"--", "--mmproj", "f"}, "shimmy serve takes it");
+    refused({"--cache-type-k", "q9"}, "--cache-type-k");
+    refused({"--", "--rope-scaling", "odd"}, "--rope-scaling odd");
+    expect_failure({"list", "--", "--top-nsigma", "1"}, 2, {"shimmy list takes no options of llama.cpp"});
+}
+
+TEST(Generate, HelpHoldsItsOwnOptions) {
+    const std::string help = shimmy({"generate", "--help"}).out;
+    for (const char * part : {"--cpu-moe", "--placement", "--cache-type-k", "--temperature", "--vram"})
+        EXPECT_NE(help.find(part), std::string::npos) << part;
+    EXPECT_EQ(help.find("{false}"), std::string::npos);
+    EXPECT_EQ(shimmy({"list", "--help"}).out.find("--cpu-moe"), std::string::npos);
 }
 
 TEST(Generate, CpuMoeWithoutExpertsSaysSo) {

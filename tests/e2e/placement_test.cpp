@@ -65,7 +65,7 @@ TEST_P(Placement, OffloadSavesTheExpertsAndNothingElse) {
     SKIP_WITHOUT_GPU();
     const fs::path model = model_of(GetParam());
     const Json info = shimmy_json({"inspect", model.string()});
-    const Json baseline = generate(model, {});
+    const Json baseline = generate(model, {"--placement", "gpu"});
     const Json offload = generate(model, {"--cpu-moe"});
     const Json partial = generate(model, {"--n-cpu-moe", std::to_string(GetParam().n_cpu_moe)});
     EXPECT_EQ(baseline["placement"], "baseline");
@@ -115,6 +115,105 @@ const Case DEEPSEEK{"deepseek-moe-16b", 3, "Q4_K_M", 2};  // the first layer is 
 INSTANTIATE_TEST_SUITE_P(Shapes, Placement, testing::Values(Case{"tiny-moe", 4, "Q4_K_M", 2}, PHI, GPT_OSS, DEEPSEEK),
                          case_name);
 INSTANTIATE_TEST_SUITE_P(Shapes, ReferencePlacement, testing::Values(PHI, GPT_OSS, DEEPSEEK), case_name);
+
+// ---- Where nobody asks for a placement ----
+
+uint64_t vram_of(const Json & run) {
+    return run["memory"]["vram_bytes"].get<uint64_t>();
+}
+
+TEST(AutomaticPlacement, TakesWhatFitsToTheByte) {
+    SKIP_WITHOUT_GPU();
+    const fs::path model = tiny_moe();
+    const uint64_t all = vram_of(generate(model, {"--placement", "gpu"}));
+    const uint64_t least = vram_of(generate(model, {"--placement", "cpu-moe", "--moe-cache", "off"}));
+    const auto with_limit = [&](uint64_t bytes) {
+        return generate(model, {"--vram", std::to_string(bytes), "--moe-cache", "off"});
+    };
+    const Json fits = with_limit(all);
+    EXPECT_EQ(fits["placement"], "baseline");
+    EXPECT_EQ(fits["placement_reason"].get<std::string>().rfind("all on Vulkan0 (needs ", 0), 0U)
+        << fits["placement_reason"];
+    const Json one_byte_short = with_limit(all - 1);
+    EXPECT_EQ(one_byte_short["placement"], "n_cpu_moe=2") << "the first layer is dense: one more holds experts";
+    EXPECT_LT(vram_of(one_byte_short), all);
+    const Json smallest = with_limit(least);
+    EXPECT_EQ(smallest["placement"], "offload");
+    EXPECT_EQ(vram_of(smallest), least);
+    expect_failure(
+        {"generate", model.string(), "a", "--device", "gpu", "--ctx", "256", "--vram", std::to_string(least - 1)}, 1,
+        {"needs", "to be used", "short; even --cpu-moe would not fit"});
+    expect_failure({"probe", model.string(), "--device", "gpu", "--ctx", "256", "--vram", std::to_string(all - 1),
+                    "--placement", "gpu"},
+                   2, {"needs", "short; try --n-cpu-moe 2"});
+}
+
+TEST(AutomaticPlacement, ACacheTakesWhatTheLimitLeaves) {
+    SKIP_WITHOUT_GPU();
+    const fs::path model = tiny_moe();
+    const uint64_t all = vram_of(generate(model, {"--placement", "gpu"}));
+    const uint64_t least = vram_of(generate(model, {"--placement", "cpu-moe", "--moe-cache", "off"}));
+    const uint64_t limit = least + (all - least) / 2;
+    // Warmed up, so that the cache is opened; asked for by size, since llvmpipe is slower than the CPU.
+    const Json run = shimmy_json({"generate", model.string(), "a", "--raw", "--max-tokens", "4", "--ctx", "256",
+                                  "--device", "gpu", "--vram", std::to_string(limit), "--moe-cache", "1GiB"});
+    EXPECT_EQ(run["placement"], "offload");
+    EXPECT_NE(run["placement_reason"].get<std::string>().find("copies of hot ones in VRAM"), std::string::npos);
+    EXPECT_GT(run["memory"]["vram"]["expert_cache_bytes"].get<uint64_t>(), 0U);
+    EXPECT_LE(vram_of(run), limit);
+    const Json automatic = generate(model, {"--vram", std::to_string(limit)});
+    EXPECT_EQ(automatic["placement"], "offload") << "more than half of the experts do not fit";
+    EXPECT_LE(vram_of(automatic), limit);
+}
+
+TEST(AutomaticPlacement, OneLineSaysWhatAndHowToKeepIt) {
+    SKIP_WITHOUT_GPU();
+    const std::vector<std::string> args{"generate", tiny_moe().string(), "a", "--raw", "--max-tokens", "1", "--ctx",
+                                        "256",      "--no-warmup"};
+    const auto err_of = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), args.begin(), args.end());
+        return shimmy(more).err;
+    };
+    EXPECT_EQ(err_of({"--device", "gpu"}).rfind("placement gpu: all on Vulkan0 (needs ", 0), 0U);
+    EXPECT_NE(err_of({"--device", "gpu"}).find(" usable); keep it with --placement gpu\n"), std::string::npos);
+    for (const std::vector<std::string> & asked : {std::vector<std::string>{"--device", "gpu", "--placement", "gpu"},
+                                                   {"--device", "gpu", "--n-cpu-moe", "0"},
+                                                   {"--device", "gpu", "--cpu-moe"},
+                                                   {"--device", "cpu"},
+                                                   {}})
+        EXPECT_EQ(err_of(asked).find("placement "), std::string::npos) << "asked for, or nothing to choose";
+}
+
+TEST(AutomaticPlacement, NamesOfPlacements) {
+    SKIP_WITHOUT_GPU();
+    const fs::path model = tiny_moe();
+    EXPECT_EQ(generate(model, {"--placement", "n-cpu-moe=2"})["placement"], "n_cpu_moe=2");
+    EXPECT_EQ(generate(model, {"--placement", "offload"})["placement"], "offload") << "as in campaign files";
+    EXPECT_EQ(generate(model, {"--placement", "auto"})["placement"], "baseline");
+    EXPECT_TRUE(generate(model, {"--placement", "gpu"})["placement_reason"].is_null());
+    const std::vector<std::string> base{"generate", model.string(), "a"};
+    const auto refused = [&](std::vector<std::string> more, const std::vector<std::string> & parts) {
+        more.insert(more.begin(), base.begin(), base.end());
+        expect_failure(more, 2, parts);
+    };
+    refused({"--placement", "cpu"}, {"'cpu' is not a placement (write auto, gpu, cpu-moe or n-cpu-moe=N)"});
+    refused({"--placement", "gpu", "--cpu-moe"}, {"--placement", "--cpu-moe"});
+    refused({"--vram", "8"}, {"--vram 8: 8 bytes? Write 8GiB or 8MiB"});
+    refused({"--vram", "0"}, {"--device cpu"});
+    expect_failure({"lab", "run", "none.toml", "--placement", "gpu"}, 2, {"a campaign names its placements itself"});
+    expect_failure({"list", "--cpu-moe"}, 2, {"shimmy list takes no --cpu-moe"});
+    expect_failure({"--cpu-moe", "list"}, 2, {"shimmy list takes no --cpu-moe"});
+    expect_failure({"plan", model.string(), "--placement", "gpu"}, 2, {"plan shows every placement"});
+}
+
+TEST(AutomaticPlacement, CheckChoosesForEveryModelAlone) {
+    SKIP_WITHOUT_GPU();
+    const uint64_t f16 = vram_of(generate(tiny_moe(), {"--placement", "gpu"}));
+    const ProcessResult result = shimmy({"check", tiny_moe().string(), tiny_moe("Q4_K_M").string(), "--device", "gpu",
+                                         "--ctx", "256", "--vram", std::to_string(f16 - 1), "--moe-cache", "off"});
+    EXPECT_NE(result.err.find("placement n-cpu-moe=2: "), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("placement gpu: "), std::string::npos) << "the smaller one fits: " << result.err;
+}
 
 }  // namespace
 }  // namespace shimmy::e2e

@@ -59,13 +59,22 @@ TEST(Placement, NamesRoundTrip) {
     for (const Placement placement : {Placement::baseline(), Placement::offload(), Placement::partial(7)}) {
         EXPECT_EQ(parse_placement(to_string(placement)), placement);
     }
-    for (const char * text : {"", "gpu", "n_cpu_moe=", "n_cpu_moe=0", "n_cpu_moe=-3", "n_cpu_moe=2x"}) {
+    for (const char * text :
+         {"", "cpu", "auto", "n_cpu_moe=", "n_cpu_moe=0", "n_cpu_moe=-3", "n_cpu_moe=2x", "n-cpu-moe=0"}) {
         EXPECT_THROW((void)parse_placement(text), UsageError) << text;
     }
     EXPECT_EQ(to_string(Placement::baseline()), "baseline");
     EXPECT_EQ(to_string(Placement::offload()), "offload");
     EXPECT_EQ(to_string(Placement::partial(1)), "n_cpu_moe=1");
     EXPECT_EQ(parse_placement("n_cpu_moe=1"), Placement::partial(1));
+    for (const Placement placement : {Placement::baseline(), Placement::offload(), Placement::partial(7)}) {
+        EXPECT_EQ(parse_placement(to_text(placement)), placement) << "as people say it";
+        EXPECT_EQ(parse_placement_or_auto(to_text(placement)), placement);
+    }
+    EXPECT_EQ(to_text(Placement::partial(12)), "n-cpu-moe=12");
+    EXPECT_EQ(parse_placement_or_auto("auto"), Placement::automatic());
+    EXPECT_EQ(to_string(Placement::automatic()), "auto");
+    EXPECT_THROW((void)parse_placement_or_auto("cpu"), UsageError);
     EXPECT_FALSE(Placement::baseline().offloads());
     EXPECT_TRUE(Placement::offload().offloads());
     EXPECT_TRUE(Placement::partial(1).offloads());

@@ -113,6 +113,15 @@ TEST(Memory, SumsAreOfTheHostOfGpusAndOfOneGpu) {
     EXPECT_EQ(use.of_device("none").total_bytes(), 0U);
 }
 
+TEST(Memory, IsAddedBufferByBuffer) {
+    MemoryUse use{{buffer("A", false, 1, 20, 300), buffer("CPU", true, 7)}};
+    add(use, {{buffer("A", false, 1000, 0, 5), buffer("B", false, 4)}});
+    ASSERT_EQ(use.buffers.size(), 3U);
+    EXPECT_EQ(use.of_device("A").total_bytes(), 1326U);
+    EXPECT_EQ(use.of_device("B").total_bytes(), 4U);
+    EXPECT_EQ(use.host().total_bytes(), 7U);
+}
+
 TEST(Memory, ExpertsInRamAreMatricesAndBiasesOnTheHost) {
     EXPECT_EQ(expert_ram_bytes({{"blk.0.ffn_up_exps.weight", "f16", "CPU", true, 1, true},
                                 {"blk.0.ffn_up_exps.bias", "f32", "CPU", true, 20, false},

@@ -258,6 +258,10 @@ TEST(Plan, ArgumentsOfARun) {
     const auto cached = run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"auto", "auto", "4096"});
     EXPECT_EQ((std::vector<std::string>(cached.end() - 5, cached.end())),
               (std::vector<std::string>{"--moe-cache", "4096", "--n-cpu-moe", "3", "--json"}));
+    const auto baseline = run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1}, {});
+    EXPECT_EQ((std::vector<std::string>(baseline.end() - 3, baseline.end())),
+              (std::vector<std::string>{"--placement", "gpu", "--json"}))
+        << "not what fits best";
     const auto load = run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::load, 4}, {});
     EXPECT_EQ((std::vector<std::string>(load.begin(), load.begin() + 10)),
               (std::vector<std::string>{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a",

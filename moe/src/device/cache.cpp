@@ -127,6 +127,7 @@ void ExpertCache::open() {
             ggml_backend_dev_memory(gpu, &free, &all);
             const size_t margin = std::max(kLeastMargin, static_cast<size_t>(kMargin * double(all)));
             bytes = free > margin ? free - margin : 0;
+            if (setting_.bytes > 0) bytes = std::min(bytes, setting_.bytes);
         }
         open_device(gpu, bytes);
         if (state_ == State::Off) return;

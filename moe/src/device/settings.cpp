@@ -18,6 +18,13 @@ bool parse_cache_setting(const std::string & text, CacheSetting & setting) {
         setting = {CacheSetting::Off, 0};
         return true;
     }
+    constexpr size_t kPrefix = 5;  // of "auto:"
+    if (text.compare(0, kPrefix, "auto:") == 0) {
+        CacheSetting most;
+        if (!parse_cache_setting(text.substr(kPrefix), most) || most.kind == CacheSetting::Auto) return false;
+        setting = {most.kind == CacheSetting::Off ? CacheSetting::Off : CacheSetting::Auto, most.bytes};
+        return true;
+    }
     if (text.empty() || text[0] < '0' || text[0] > '9') return false;
     char * end = nullptr;
     double bytes = std::strtod(text.c_str(), &end);

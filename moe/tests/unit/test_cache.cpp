@@ -578,8 +578,10 @@ TEST(CacheSetting, Sizes) {
     EXPECT_EQ(parse("512MiB"), is(S::Size, size_t(512) << 20));
     EXPECT_EQ(parse("4GiB"), is(S::Size, size_t(4) << 30));
     EXPECT_EQ(parse("1.5G"), is(S::Size, size_t(3) << 29));
-    for (const char * wrong :
-         {"", "on", "Auto", "-1", "+1", " 1", "1 G", "1GB", "GiB", "1e99", "nan", "inf", "4GiBx"}) {
+    EXPECT_EQ(parse("auto:3K"), is(S::Auto, 3072)) << "as auto decides, and no more than that";
+    EXPECT_EQ(parse("auto:0"), is(S::Off, 0));
+    for (const char * wrong : {"", "on", "Auto", "-1", "+1", " 1", "1 G", "1GB", "GiB", "1e99", "nan", "inf", "4GiBx",
+                               "auto:", "auto:auto", "auto:off:", "auto:auto:1", "auto1"}) {
         EXPECT_EQ(parse(wrong), std::nullopt) << wrong;
     }
 }

@@ -50,6 +50,10 @@ bool interrupted() {
     return signalled.load(std::memory_order_relaxed);
 }
 
+void clear_interrupt() {
+    signalled = false;
+}
+
 void check_interrupted() {
     if (interrupted()) throw Interrupted();
 }

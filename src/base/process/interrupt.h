@@ -8,6 +8,9 @@ void install_interrupt_handler();
 
 bool interrupted();
 
+// What the signal asked for is done, and the program goes on: a chat whose answer was to stop.
+void clear_interrupt();
+
 // Throws Interrupted if a signal came.
 void check_interrupted();
 

@@ -5,7 +5,9 @@
 #include "base/process/progress.h"
 #include "check/grade.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/memory_text.h"
 #include "engine/load/load_options.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
@@ -44,6 +46,7 @@ check::Answer ask(engine::Model & model, const check::Task & task) {
 std::vector<Checked> check_model(const engine::LoadOptions & load, const std::vector<check::Task> & tasks,
                                  const check::Grader & grader, bool quiet) {
     engine::Model model(load);
+    print_placement(model.placement());
     Progress progress(load.path, quiet);
     std::vector<Checked> checked;
     for (const check::Task & task : tasks) {
@@ -90,10 +93,13 @@ void print(const std::string & file, const std::vector<Checked> & checked, bool 
 int run_check(CheckArguments options, const Globals & globals) {
     const std::vector<check::Task> tasks =
         check::read_tasks(options.tasks.empty() ? check::builtin_tasks() : fs::path(options.tasks));
-    for (const std::string & file : options.models)
+    for (std::string & file : options.models) {
+        file = model_file(file, globals).string();
         gguf::read_model_info(file);
+    }
     const check::Grader grader(tasks);
-    options.load.placement = placement_option(globals);
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
     load_backends(globals, options.load.device);
     Json models = Json::array();
     bool all_passed = true;
@@ -121,7 +127,7 @@ void add_check(Commands & commands) {
     CLI::App * command = commands.add("check", "run pass/fail tasks that a program grades",
                                       [options, &commands] { return run_check(*options, commands.globals()); });
     command->add_option("models,--model", options->models, "models to check, one after the other")
-        ->type_name("FILE")
+        ->type_name("FILE|NAME")
         ->required();
     command
         ->add_option(
@@ -130,6 +136,9 @@ void add_check(Commands & commands) {
         ->type_name("FILE");
     command->add_flag("--show", options->show, "print the answers too");
     add_load_options(*command, options->load);
+    add_model_dirs_option(*command, commands.globals());
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
     command->footer(
         "Answers are greedy. Code written by a model runs in a sandbox: no network, no files but Python's own, no "
         "other processes, limited time and memory. Exit codes: 0 every model passed every task; 1 one did not.");

@@ -1,5 +1,6 @@
 // shimmy discover: every GGUF in the folders that are searched, and the folders themselves.
 #include "cli/command.h"
+#include "cli/placement_options.h"
 #include "cli/print/model_list.h"
 #include "library/search_dirs.h"
 
@@ -41,6 +42,7 @@ void add_discover(Commands & commands) {
     auto llm_only = std::make_shared<bool>(false);
     CLI::App * command = commands.add("discover", "search this machine for models",
                                       [llm_only, &commands] { return run_discover(*llm_only, commands.globals()); });
+    add_model_dirs_option(*command, commands.globals());
     command->add_flag("--llm-only", *llm_only, "leave out projectors, adapters, vocabularies and embedding models");
     command->footer(
         "Searched, with up to three folders below: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "

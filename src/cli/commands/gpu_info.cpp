@@ -59,8 +59,9 @@ int run_gpu_info(const Globals & globals) {
 }  // namespace
 
 void add_gpu_info(Commands & commands) {
-    commands.add("gpu-info", "show the devices and their memory",
-                 [&commands] { return run_gpu_info(commands.globals()); });
+    CLI::App * command = commands.add("gpu-info", "show the devices and their memory",
+                                      [&commands] { return run_gpu_info(commands.globals()); });
+    add_backend_options(*command, commands.globals());
 }
 
 }  // namespace shimmy::cli

@@ -92,6 +92,8 @@ void add_imatrix(Commands & commands) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     add_load_options(*command, options->imatrix.load);
+    add_placement_options(*command, commands.globals(), DefaultPlacement::gpu);
+    add_backend_options(*command, commands.globals());
     command->footer(
         "Runs llama.cpp's llama-imatrix, which comes with the program. A warning names every expert that no token "
         "reaches: its weights are quantized as if all mattered equally.");

@@ -1,5 +1,6 @@
 // shimmy list: the models that can be run.
 #include "cli/command.h"
+#include "cli/placement_options.h"
 #include "cli/print/model_list.h"
 #include "library/search_dirs.h"
 
@@ -37,6 +38,7 @@ void add_list(Commands & commands) {
     auto names_only = std::make_shared<bool>(false);
     CLI::App * command = commands.add("list", "list the models that can be run",
                                       [names_only, &commands] { return run_list(*names_only, commands.globals()); });
+    add_model_dirs_option(*command, commands.globals());
     command->add_flag("-s,--short", *names_only, "names only");
     command->footer(
         "A model's name is its file's stem in lower case, with '-' for '_' and spaces; Ollama's models keep their own "

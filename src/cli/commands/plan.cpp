@@ -241,8 +241,8 @@ int run_trace_plan(const PlanArguments & options, const engine::Device & device,
 }
 
 int run_plan(const PlanArguments & options, const Globals & globals) {
-    if (globals.cpu_moe || globals.n_cpu_moe)
-        fail_usage("plan shows every placement: leave out --cpu-moe and --n-cpu-moe");
+    if (globals.cpu_moe || globals.n_cpu_moe || globals.placement)
+        fail_usage("plan shows every placement: leave out --placement, --cpu-moe and --n-cpu-moe");
     load_backends(globals, options.load.device);
     const engine::Device device = engine::find_device(options.load.device);
     if (options.hardware) {
@@ -313,6 +313,8 @@ void add_plan(Commands & commands) {
     command->add_option("--chart", options->chart, "with --trace: write a chart as SVG (needs gnuplot)")
         ->type_name("FILE");
     add_load_options(*command, options->load);
+    add_backend_options(*command, commands.globals());
+    add_refused_placement_options(*command, commands.globals());
     command->footer(
         "VRAM is exact if a GPU is present (llama.cpp's own load, without allocating), otherwise modelled; the output "
         "says which. Decode rates are predicted from bytes and bandwidth, never measured. HF_ENDPOINT and HF_TOKEN "

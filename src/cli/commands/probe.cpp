@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/memory_text.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/run/model.h"
@@ -25,10 +26,12 @@ struct ProbeArguments {
 
 int probe(ProbeArguments options, const Globals & globals) {
     options.load.path = model_file(options.name, globals).string();
-    options.load.placement = placement_option(globals);
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
     load_backends(globals, options.load.device);
     const engine::Model model(options.load);
+    print_placement(model.placement());
     const engine::MemoryUse memory = model.memory();
     if (globals.json) {
         const Json document{{"name", options.name},
@@ -40,7 +43,7 @@ int probe(ProbeArguments options, const Globals & globals) {
                             {"n_expert", info.n_expert},
                             {"size_bytes", info.size_bytes},
                             {"device", model.device().name},
-                            {"placement", engine::to_string(options.load.placement)},
+                            {"placement", engine::to_string(model.placement().placement)},
                             {"load_ms", model.load_ms()},
                             {"vram_bytes", memory.vram().total_bytes()},
                             {"host_bytes", memory.host().total_bytes()}};
@@ -71,10 +74,15 @@ void add_probe(Commands & commands) {
     options->load.n_ctx = PROBE_N_CTX;
     CLI::App * command = commands.add("probe", "check whether a model loads",
                                       [options, &commands] { return run_probe(*options, commands.globals()); });
-    command->add_option("name", options->name, "model: a GGUF file or a name from `shimmy list`")
+    command
+        ->add_option("name,--model", options->name,
+                     "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME")
         ->required();
     add_load_options(*command, options->load);
+    add_model_dirs_option(*command, commands.globals());
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
     command->footer("Exit codes: 0 the model loads; 2 it does not, with the reason.");
 }
 

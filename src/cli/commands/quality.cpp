@@ -261,6 +261,8 @@ void add_quality(Commands & commands) {
         ->type_name("SIZE")
         ->capture_default_str();
     add_load_options(*command, options->load);
+    add_placement_options(*command, commands.globals(), DefaultPlacement::gpu);
+    add_backend_options(*command, commands.globals());
     command->footer(
         "The second half of every chunk is predicted, as in llama-perplexity. The base's predictions are kept in the "
         "cache folder (SHIMMY_CACHE, else shimmy in XDG_CACHE_HOME or ~/.cache): 2 bytes x vocabulary x half of --ctx "

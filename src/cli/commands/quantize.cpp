@@ -116,7 +116,7 @@ void add_quantize(Commands & commands) {
                      "given several times, the first match decides")
         ->type_name("PATTERN=TYPE")
         ->allow_extra_args(false);
-    add_target_options(*command, options->target);
+    add_target_options(*command, options->target, commands.globals());
 }
 
 }  // namespace shimmy::cli

@@ -242,7 +242,7 @@ std::string line(const std::string & name, const TargetFile & candidate) {
 
 }  // namespace
 
-void add_target_options(CLI::App & command, TargetOptions & target) {
+void add_target_options(CLI::App & command, TargetOptions & target, Globals & globals) {
     command
         .add_option("--target-size", target.size,
                     "instead of --types: find the best file of at most this size, by measuring how much quality each "
@@ -258,6 +258,8 @@ void add_target_options(CLI::App & command, TargetOptions & target) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     add_load_options(command, target.load);
+    add_placement_options(command, globals, DefaultPlacement::gpu);
+    add_backend_options(command, globals);
 }
 
 Json quantize_to_target(const TargetOptions & target, const fs::path & input, const std::string & stem,

@@ -20,7 +20,7 @@ struct TargetOptions {
     bool is_set() const { return !size.empty() || !vram.empty(); }
 };
 
-void add_target_options(CLI::App & command, TargetOptions & target);
+void add_target_options(CLI::App & command, TargetOptions & target, Globals & globals);
 
 // Writes `<stem>-<target>.gguf` into `dir`: the mix that sensitivity suggests, or the largest plain quantization within
 // the target if that is measured to be as good. Throws Error if the target cannot be kept.

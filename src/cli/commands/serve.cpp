@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/llama_options.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "engine/load/device.h"
@@ -29,12 +30,13 @@ namespace shimmy::cli {
 namespace {
 
 constexpr uint32_t MAX_PARALLEL = 1024;
-constexpr uint32_t MAX_BATCH = 1U << 20;
 constexpr const char * ANY_FREE_PORT = "auto";
 
 struct ServeArguments {
     std::vector<std::string> models;
     std::string bind;
+    std::string host;  // the same in two parts, as llama.cpp's server takes it
+    std::optional<int> port;
     std::string ollama_bind;
     std::optional<std::string> api_key;
     std::string api_key_file;
@@ -47,6 +49,7 @@ struct ServeArguments {
     std::string pooling;
     std::string chat_template_file;
     engine::LoadOptions load;
+    LlamaOptions llama;
     std::string expert_trace;
 };
 
@@ -65,9 +68,16 @@ std::string api_key(const ServeArguments & options) {
     return *options.api_key;
 }
 
-serve::Address bind_address(const std::string & option) {
+serve::Address bind_address(const ServeArguments & options) {
     const char * variable = std::getenv("SHIMMY_BIND_ADDRESS");
-    const std::string text = !option.empty() ? option : variable != nullptr ? variable : "";
+    const std::string text = !options.bind.empty() ? options.bind : variable != nullptr ? variable : "";
+    if (!options.host.empty() || options.port) {
+        if (!options.bind.empty()) fail_usage("--bind says the host and the port: leave out --host and --port");
+        serve::Address address;
+        if (!options.host.empty()) address.host = options.host;
+        if (options.port) address.port = *options.port;
+        return serve::parse_address(address.text());
+    }
     if (text == ANY_FREE_PORT) return serve::free_address();
     return text.empty() ? serve::Address{} : serve::parse_address(text);
 }
@@ -131,7 +141,8 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
                   {"shimmy_version", shimmy_version()},
                   {"llama_cpp_version", engine::llama_cpp_version()},
                   {"host", engine::host_json()},
-                  {"placement", engine::to_string(server.model.load.placement)},
+                  {"placement", engine::to_string(started.loaded ? started.loaded->placement.placement
+                                                                 : server.model.load.placement)},
                   {"moe_backend", started.loaded ? Json(started.loaded->moe_backend) : Json(nullptr)},
                   {"models", names}};
     if (!started.loaded) return document;
@@ -165,12 +176,15 @@ void print_started(const serve::ServerOptions & server, const serve::Started & s
 int run_serve(const ServeArguments & options, const Globals & globals) {
     serve::ServerOptions server;
     server.model.load = options.load;
-    server.model.load.placement = placement_option(globals);
+    server.model.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    server.model.load.vram_limit_bytes = vram_option(globals);
+    server.model.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::server);
+    server.model.load.serves = true;
     server.model.embeddings = options.embeddings;
     server.model.pooling = options.pooling;
     if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
     server.model.verbosity = globals.verbosity;
-    server.address = bind_address(options.bind);
+    server.address = bind_address(options);
     if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
     server.api_key = api_key(options);
     for (const std::string & origin : options.allowed_origins)
@@ -219,17 +233,7 @@ void add_model_options(CLI::App & command, ServeArguments & options) {
         .add_option("--chat-template-file", options.chat_template_file,
                     "chat template (Jinja) to use instead of the model's")
         ->type_name("FILE");
-    command.add_option("--batch", options.load.n_batch, "logical batch size in tokens")
-        ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
-        ->capture_default_str();
-    command
-        .add_option("--ubatch", options.load.n_ubatch,
-                    "physical batch size in tokens, at most --batch; larger is faster for long prompts and needs "
-                    "more memory")
-        ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
-        ->capture_default_str();
+    add_batch_options(command, options.load);
 }
 
 }  // namespace
@@ -245,7 +249,7 @@ void add_serve(Commands & commands) {
     CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
                                       [options, &commands] { return run_serve(*options, commands.globals()); });
     command
-        ->add_option("--model,--model-path", options->models,
+        ->add_option("models,--model,--model-path", options->models,
                      "model to load at start, a GGUF file or a name from `shimmy list`; may be given several times. "
                      "None: every model that `shimmy list` shows, each loaded when it is first asked for")
         ->type_name("FILE|NAME")
@@ -256,6 +260,8 @@ void add_serve(Commands & commands) {
                                  "from {} on",
                                  serve::Address{}.text(), serve::DEFAULT_PORT))
         ->type_name("ADDRESS|auto");
+    command->add_option("--host", options->host, "the address alone, as of llama.cpp's server")->type_name("HOST");
+    command->add_option("--port", options->port, "the port alone")->type_name("PORT")->check(CLI::Range(0, 65535));
     command
         ->add_option(
             "--ollama-bind", options->ollama_bind,
@@ -296,6 +302,12 @@ void add_serve(Commands & commands) {
         ->capture_default_str();
     add_model_options(*command, *options);
     add_load_options(*command, options->load);
+    command->get_option("--ctx")->description(
+        "context size of each request in tokens; 0: 4096, or the model's own if that is less");
+    add_model_dirs_option(*command, commands.globals());
+    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*command, commands.globals());
+    add_llama_options(*command, commands, options->llama, engine::LlamaUse::server);
     command->footer(
         "docs/API.md lists every path, with examples. Ctrl-C or SIGTERM ends the server. An address that other "
         "machines can reach needs a key, or `--insecure`. Without `--bind`, `SHIMMY_BIND_ADDRESS` is used. With "

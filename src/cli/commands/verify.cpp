@@ -4,6 +4,7 @@
 #include "base/process/interrupt.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/placement_options.h"
 #include "engine/load/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
@@ -212,6 +213,7 @@ void add_verify(Commands & commands) {
                      "reference shape (phi-3.5-moe, gpt-oss-20b, deepseek-moe-16b, …) or a TOML file")
         ->type_name("NAME|SPEC.toml")
         ->required();
+    add_gpu_backend_option(*command, commands.globals());
     command->add_option("--device", options->device, "GPU to load on for the last check (default: the first)")
         ->type_name("NAME");
     command->add_flag("--no-load", options->no_load,

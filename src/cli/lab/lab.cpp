@@ -29,8 +29,9 @@ void add_campaign_options(CLI::App & command, LabCampaign & campaign) {
 }
 
 void refuse_placement_options(const Globals & globals) {
-    if (!globals.cpu_moe && !globals.n_cpu_moe) return;
-    fail_usage("a campaign names its placements itself (placements = [...]): leave out --cpu-moe and --n-cpu-moe");
+    if (!globals.cpu_moe && !globals.n_cpu_moe && !globals.placement) return;
+    fail_usage(
+        "a campaign names its placements itself (placements = [...]): leave out --placement, --cpu-moe and --n-cpu-moe");
 }
 
 void add_lab(Commands & commands) {

@@ -28,8 +28,8 @@ std::vector<std::string> server_command(const LoadClientArguments & options, con
     if (!options.load.device.empty()) add({"--device", options.load.device});
     if (!options.load.warm_up) add({"--no-warmup"});
     add({"--gpu-backend", globals.gpu_backend, "--moe-backend", globals.moe_backend, "--moe-cache", globals.moe_cache});
-    if (globals.cpu_moe) add({"--cpu-moe"});
-    if (globals.n_cpu_moe) add({"--n-cpu-moe", fmt::format("{}", *globals.n_cpu_moe)});
+    add({"--placement", engine::to_text(placement_option(globals, DefaultPlacement::automatic))});
+    if (!globals.vram.empty()) add({"--vram", globals.vram});
     return argv;
 }
 
@@ -79,7 +79,8 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
         ->allow_extra_args(false)
         ->type_name("TEXT")
         ->required();
-    auto * no_stream = http->add_flag("--no-stream{false}", options->run.stream, "request the whole answer at once");
+    auto * no_stream = http->add_flag_callback(
+        "--no-stream", [options] { options->run.stream = false; }, "request the whole answer at once");
     auto * clients =
         http->add_option("--clients", options->run.n_clients, "concurrent clients, each asking again once answered")
             ->type_name("N")
@@ -104,6 +105,9 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
         ->type_name("N")
         ->capture_default_str();
     add_load_options(*http, options->load);
+    add_model_dirs_option(*http, commands.globals());
+    add_placement_options(*http, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(*http, commands.globals());
     http->footer(
         "Starts `shimmy serve` on a free port of 127.0.0.1, asks once cold and once warm (or with many clients for a "
         "while), checks every event of a stream, and stops the server: what a campaign does for its modes stream and "

@@ -218,6 +218,10 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         "run", "run a campaign: quantize, measure every combination, print the table",
         [options, &commands] { return run_lab(*options, commands.globals()); }, lab);
     add_campaign_options(*run, options->campaign);
+    add_gpu_backend_option(*run, commands.globals());
+    add_moe_backend_option(*run, commands.globals());
+    add_moe_cache_option(*run, commands.globals());
+    add_refused_placement_options(*run, commands.globals());
     run->add_option("--device", options->campaign.device, "device of every run, instead of the campaign's")
         ->type_name("NAME");
     run->add_option("--only", options->only,

@@ -14,6 +14,11 @@ Json rate(const std::optional<double> & tps) {
     return tps ? Json(*tps) : Json(nullptr);
 }
 
+// Null for a placement that was asked for, and where there is no GPU to choose about.
+Json reason(const engine::PlacementChoice & choice) {
+    return choice.reason.empty() ? Json(nullptr) : Json(choice.reason);
+}
+
 Json cold_document(const engine::GenerateResult & cold, const engine::GenerateResult & warm) {
     return {{"ttft_ms", cold.ttft_ms},
             {"prefill_tps", cold.prefill_tps()},
@@ -36,7 +41,9 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
           {"arch", info.arch},
           {"quantization", info.quantization},
           {"size_bytes", info.size_bytes}}},
-        {"placement", engine::to_string(settings.placement)},
+        {"placement", engine::to_string(model.placement().placement)},
+        {"placement_reason", reason(model.placement())},
+        {"llama_args", settings.llama_args},
         {"device", engine::device_json(model.device())},
         {"host", engine::host_json()},
         {"moe_backend", settings.moe_backend},

@@ -3,7 +3,6 @@
 
 #include "base/json.h"
 #include "engine/load/device.h"
-#include "engine/load/placement.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
 #include "gguf/model_info.h"
@@ -18,7 +17,7 @@ struct RunSettings {
     std::string path;    // model file
     std::string prompt;  // as the user wrote it
     int max_tokens = 0;
-    engine::Placement placement;
+    std::vector<std::string> llama_args;  // llama.cpp's own options
     engine::SamplingOptions sampling;
     bool moe_backend = false;                    // libggml-moe computed the weights on the CPU
     std::vector<engine::Device> devices_before;  // before the model was loaded

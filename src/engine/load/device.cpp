@@ -33,6 +33,17 @@ fs::path library_dir() {
     return fs::canonical(info.dli_fname).parent_path();
 }
 
+std::string asked_expert_cache = "auto";
+
+// As it was when this process started.
+std::string expert_cache_in_environment() {
+    static const std::string setting = [] {
+        const char * text = std::getenv("GGML_MOE_CACHE");
+        return std::string(text == nullptr || *text == '\0' ? "auto" : text);
+    }();
+    return setting;
+}
+
 bool has_gpu_device_node() {
     for (const char * node : {"/dev/dri", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"}) {
         if (fs::exists(node)) return true;
@@ -161,8 +172,9 @@ void load_backends(const std::string & backend) {
 
 bool load_moe_backend(const std::string & mode, const std::string & cache) {
     if (mode == "off") return false;
-    if (cache != "auto") setenv("GGML_MOE_CACHE", cache.c_str(), 1);  // else what the environment says, if it does
-    if (ggml_backend_reg_by_name("MoE") != nullptr) return true;
+    asked_expert_cache = cache == "auto" ? expert_cache_in_environment() : cache;
+    set_expert_cache(asked_expert_cache);
+    if (is_moe_backend_loaded()) return true;
     const fs::path file = library_dir() / "libggml-moe.so";
     if (!fs::exists(file)) {
         if (mode == "on") fail("--moe-backend on: {} is not there", file.string());
@@ -171,6 +183,18 @@ bool load_moe_backend(const std::string & mode, const std::string & cache) {
     if (load_module(file)) return true;
     if (mode == "on") fail("--moe-backend on: {}", failed.back().reason);
     return false;
+}
+
+bool is_moe_backend_loaded() {
+    return ggml_backend_reg_by_name("MoE") != nullptr;
+}
+
+std::string expert_cache_setting() {
+    return asked_expert_cache;
+}
+
+void set_expert_cache(const std::string & setting) {
+    setenv("GGML_MOE_CACHE", setting.c_str(), 1);
 }
 
 void keep_batches_in_moe_backend() {

@@ -35,6 +35,13 @@ void load_backends(const std::string & backend = "auto");
 // `cache`: GGML_MOE_CACHE (moe/README.md); "auto" leaves to the environment what it says.
 bool load_moe_backend(const std::string & mode, const std::string & cache = "auto");
 
+bool is_moe_backend_loaded();
+
+// What load_moe_backend() was told of experts in VRAM: "auto", "off" or a size.
+std::string expert_cache_setting();
+// What libggml-moe does for the models that are loaded from now on (GGML_MOE_CACHE, moe/README.md).
+void set_expert_cache(const std::string & setting);
+
 // libggml-moe leaves no batch to a GPU beside it: what checks its kernels feeds them large ones.
 void keep_batches_in_moe_backend();
 

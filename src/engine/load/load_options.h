@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace shimmy::engine {
 
@@ -15,12 +16,15 @@ inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
     Placement placement;
+    uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
     std::string device;       // as find_device takes it
     int n_threads = 0;        // 0: one per physical core
     uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
     uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
+    std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
+    bool serves = false;  // by llama.cpp's server, which keeps less of a sliding window, and may load a draft model
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding

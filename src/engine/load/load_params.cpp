@@ -4,6 +4,7 @@
 #include "base/host/host.h"
 #include "base/process/interrupt.h"
 #include "engine/load/llama_internal.h"
+#include "engine/load/llama_params.h"
 #include "engine/load/log.h"
 #include "engine/load/modelled_device.h"
 #include "engine/load/moe_plugin.h"
@@ -70,19 +71,45 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
             patterns_.push_back(llm_ffn_block_regex(layer, LLM_FFN_EXPS_REGEX));
         }
     }
+    apply_llama_args(options_.llama_args, common_);
+    overrides_ = common_.tensor_buft_overrides;  // the first match decides: what the user said comes first
     for (const std::string & pattern : patterns_) {
         overrides_.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});
     }
     overrides_.push_back({nullptr, nullptr});
+    set_common();
+}
+
+// What this program decides, whatever the user's llama_args say.
+void LoadParams::set_common() {
+    common_.model.path = options_.path;
+    common_.devices = devices_;
+    common_.tensor_buft_overrides = overrides_.size() > 1 ? overrides_ : decltype(overrides_){};
+    common_.n_gpu_layers = device_.is_gpu() ? -2 : 0;  // -2: all of them
+    common_.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
+    common_.no_alloc = no_alloc_;
+    if (no_alloc_) common_.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapping would be an allocation
+    // A server may drop what has left the window; here earlier tokens must be there to continue from.
+    common_.swa_full = common_.swa_full || !options_.serves;
+    common_.cpuparams.n_threads = n_threads_;
+    if (common_.cpuparams_batch.n_threads <= 0) common_.cpuparams_batch.n_threads = n_threads_;
+    common_.n_batch = static_cast<int32_t>(options_.n_batch);
+    common_.n_ubatch = static_cast<int32_t>(options_.n_ubatch);
+    common_.n_parallel = static_cast<int32_t>(options_.n_parallel);
+    common_.warmup = options_.warm_up;
+    common_.no_perf = !options_.serves;
+    if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
+    common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;
+    const bool names_type = std::any_of(common_.speculative.types.begin(), common_.speculative.types.end(),
+                                        [](auto type) { return type != COMMON_SPECULATIVE_TYPE_NONE; });
+    if (common_.speculative.has_dft() && !names_type)
+        common_.speculative.types = {COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE};
 }
 
 llama_model_params LoadParams::model_params() const {
-    llama_model_params params = llama_model_default_params();
-    params.devices = const_cast<ggml_backend_dev_t *>(devices_.data());  // llama.cpp reads it only
-    params.tensor_buft_overrides = patterns_.empty() ? nullptr : overrides_.data();
-    params.n_gpu_layers = device_.is_gpu() ? -1 : 0;
-    params.no_alloc = no_alloc_;
-    if (no_alloc_) params.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapping would be an allocation
+    // It only reads; the result points into it.
+    llama_model_params params = common_model_params_to_llama(const_cast<common_params &>(common_));
+    params.tensor_buft_overrides = overrides_.size() > 1 ? overrides_.data() : nullptr;
     params.progress_callback = on_progress;
     return params;
 }
@@ -92,16 +119,13 @@ llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
         fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)",
                    options_.path, options_.n_ctx, n_ctx_trained, n_ctx_trained);
     }
-    llama_context_params params = llama_context_default_params();
+    llama_context_params params = common_context_params_to_llama(common_);
     const uint32_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
     params.n_ctx = n_ctx * options_.n_parallel;
     params.n_seq_max = options_.n_parallel;
     params.n_batch = std::min(options_.n_batch, params.n_ctx);
     params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
-    params.n_threads = n_threads_;
-    params.n_threads_batch = n_threads_;
     params.abort_callback = on_abort;
-    params.no_perf = true;
     return params;
 }
 
@@ -122,7 +146,19 @@ llama_context_ptr LoadParams::make_context(llama_model * model, RoutingRecorder 
     }
     llama_context_ptr context(llama_init_from_model(model, params));
     if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
+    if (!no_alloc_) add_adapters(model, context.get());
     return context;
+}
+
+void LoadParams::add_adapters(llama_model * model, llama_context * context) const {
+    std::vector<common_adapter_lora_info> adapters = common_.lora_adapters;
+    for (common_adapter_lora_info & adapter : adapters) {
+        const LogCapture log;
+        adapter.ptr = llama_adapter_lora_init(model, adapter.path.c_str());
+        if (adapter.ptr == nullptr)
+            fail("{}: {}", adapter.path, log.reason("llama.cpp could not load this LoRA adapter (try -vv)"));
+    }
+    if (!adapters.empty()) common_set_adapter_lora(context, adapters);
 }
 
 bool is_in_ram(ggml_backend_buffer_type_t buffer_type) {
@@ -151,7 +187,7 @@ void add_expert_caches(MemoryUse & use) {
     }
 }
 
-MemoryUse read_memory(const llama_context * context) {
+MemoryUse read_llama_memory(const llama_context * context) {
     MemoryUse use;
     for (const auto & [buffer_type, bytes] : llama_get_memory_breakdown(context)) {
         if (bytes.total() == 0) continue;
@@ -164,11 +200,16 @@ MemoryUse read_memory(const llama_context * context) {
         memory.compute_bytes = bytes.compute;
         use.buffers.push_back(memory);
     }
-    add_expert_caches(use);
     // llama.cpp's map is ordered by address: give the buffers an order that is the same in every run.
     std::sort(use.buffers.begin(), use.buffers.end(), [](const BufferMemory & a, const BufferMemory & b) {
         return std::tie(a.host, a.device, a.buffer_type) < std::tie(b.host, b.device, b.buffer_type);
     });
+    return use;
+}
+
+MemoryUse read_memory(const llama_context * context) {
+    MemoryUse use = read_llama_memory(context);
+    add_expert_caches(use);
     return use;
 }
 

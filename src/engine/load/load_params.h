@@ -6,6 +6,7 @@
 #include "engine/load/memory.h"
 #include "engine/load/routing_recorder.h"
 
+#include "common.h"
 #include "ggml-backend.h"
 #include "llama-cpp.h"
 
@@ -30,6 +31,9 @@ public:
     // Ended by {nullptr, nullptr}; they point into this object.
     const std::vector<llama_model_tensor_buft_override> & overrides() const { return overrides_; }
 
+    // llama.cpp's form of all of it, for its server; context and batch sizes are in context_params().
+    const common_params & common() const { return common_; }
+
     llama_model_params model_params() const;
 
     // `n_ctx_trained` is what the loaded model says. Throws UsageError for a context beyond it.
@@ -37,10 +41,13 @@ public:
 
     // Throws Error with llama.cpp's reason.
     llama_model_ptr load_model() const;
-    // `routing`, if any, must outlive the context.
+    // With the LoRA adapters, which belong to the model from then on. `routing`, if any, must outlive the context.
     llama_context_ptr make_context(llama_model * model, RoutingRecorder * routing = nullptr) const;
 
 private:
+    void set_common();
+    void add_adapters(llama_model * model, llama_context * context) const;
+
     LoadOptions options_;
     bool no_alloc_;
     Device device_;
@@ -48,9 +55,12 @@ private:
     std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only
     std::vector<std::string> patterns_;
     std::vector<llama_model_tensor_buft_override> overrides_;  // {nullptr, nullptr}-terminated
+    common_params common_;
 };
 
 MemoryUse read_memory(const llama_context * context);
+// The same without what libggml-moe holds.
+MemoryUse read_llama_memory(const llama_context * context);
 // Adds what libggml-moe holds by now, which llama.cpp does not know of; read_memory() has done so at its time.
 void add_expert_caches(MemoryUse & use);
 std::vector<TensorPlacement> read_tensors(const llama_model * model);

@@ -2,6 +2,8 @@
 
 #include "gguf/expert_tensors.h"
 
+#include <algorithm>
+
 namespace shimmy::engine {
 
 namespace {
@@ -31,6 +33,23 @@ BufferMemory MemoryUse::host() const {
 
 BufferMemory MemoryUse::of_device(const std::string & device) const {
     return sum(buffers, [&](const BufferMemory & buffer) { return buffer.device == device && !buffer.host; });
+}
+
+void add(MemoryUse & use, const MemoryUse & more) {
+    for (const BufferMemory & buffer : more.buffers) {
+        const auto same = [&](const BufferMemory & other) {
+            return other.device == buffer.device && other.buffer_type == buffer.buffer_type;
+        };
+        const auto found = std::find_if(use.buffers.begin(), use.buffers.end(), same);
+        if (found == use.buffers.end()) {
+            use.buffers.push_back(buffer);
+            continue;
+        }
+        found->model_bytes += buffer.model_bytes;
+        found->context_bytes += buffer.context_bytes;
+        found->compute_bytes += buffer.compute_bytes;
+        found->expert_cache_bytes += buffer.expert_cache_bytes;
+    }
 }
 
 uint64_t expert_ram_bytes(const std::vector<TensorPlacement> & tensors) {

@@ -29,6 +29,9 @@ struct MemoryUse {
     BufferMemory of_device(const std::string & device) const;
 };
 
+// Adds the same kinds of bytes, buffer by buffer.
+void add(MemoryUse & use, const MemoryUse & more);
+
 // A weight as it lies in the loaded model.
 struct TensorPlacement {
     std::string name;         // "blk.3.ffn_up_exps.weight"

@@ -4,8 +4,11 @@
 #include "base/host/host.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
+#include "engine/predict/companions.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
+
+#include <algorithm>
 
 namespace shimmy::engine {
 
@@ -13,25 +16,91 @@ MemoryUse estimate_memory(const LoadOptions & options) {
     const LoadParams params(options, /*no_alloc=*/true);
     const llama_model_ptr model = params.load_model();
     const llama_context_ptr context = params.make_context(model.get());
-    return read_memory(context.get());
+    MemoryUse use = read_memory(context.get());
+    add_companions(use, params, model.get(), context.get());
+    return use;
+}
+
+MemoryUse companion_memory(const LoadOptions & options) {
+    MemoryUse use;
+    const LoadParams params(options, /*no_alloc=*/true);
+    if (!has_companions(params.common())) return use;
+    const llama_model_ptr model = params.load_model();
+    const llama_context_ptr context = params.make_context(model.get());
+    add_companions(use, params, model.get(), context.get());
+    return use;
 }
 
 uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
     return LoadParams(options, /*no_alloc=*/true).context_params(n_ctx_trained).n_ctx;
 }
 
+namespace {
+
+std::vector<Device> usable_devices(const LoadOptions & options) {
+    return usable(devices(), options.vram_limit_bytes, /*with_margin=*/false);
+}
+
+LoadOptions with_placement(LoadOptions options, const Placement & placement) {
+    options.placement = placement;
+    return options;
+}
+
+CacheWish cache_wish() {
+    if (!is_moe_backend_loaded() || expert_cache_setting() == "off") return CacheWish::none;
+    return expert_cache_setting() == "auto" ? CacheWish::possible : CacheWish::asked;
+}
+
+// What the limit leaves of the fullest GPU.
+uint64_t left_bytes(const LoadOptions & options) {
+    uint64_t left = options.vram_limit_bytes;
+    const MemoryUse use = estimate_memory(options);
+    for (const Device & device : devices()) {
+        const uint64_t used = use.of_device(device.name).total_bytes();
+        if (device.is_gpu()) left = std::min(left, options.vram_limit_bytes - std::min(options.vram_limit_bytes, used));
+    }
+    return left;
+}
+
+// The cache takes what is free: no more than the limit leaves, and nothing beside whole layers of experts, which a
+// search has put there because they fit.
+void tell_expert_cache(const LoadOptions & placed, bool was_chosen) {
+    const std::string setting = expert_cache_setting();
+    set_expert_cache(setting);  // what the model before this one needed is over
+    if (setting == "off" || !is_moe_backend_loaded() || !placed.placement.offloads()) return;
+    if (was_chosen && setting == "auto" && placed.placement != Placement::offload()) return set_expert_cache("off");
+    if (placed.vram_limit_bytes == 0) return;
+    const uint64_t left = left_bytes(placed);
+    if (left == 0) return set_expert_cache("off");
+    set_expert_cache(setting == "auto" ? fmt::format("auto:{}", left)
+                                       : fmt::format("{}", std::min(left, parse_bytes(setting, "GGML_MOE_CACHE"))));
+}
+
+// Without the margin where nothing fits with it; and where nothing fits at all, the baseline, whose error says so.
+PlacementChoice choose(const LoadOptions & options, const gguf::ModelInfo & info) {
+    const auto memory = [&](const Placement & placement) {
+        return estimate_memory(with_placement(options, placement));
+    };
+    for (const bool with_margin : {true, false}) {
+        const PlacementQuestion question{static_cast<int>(info.n_layers), info.n_expert_tensors > 0, cache_wish(),
+                                         usable(devices(), options.vram_limit_bytes, with_margin), memory};
+        if (const auto choice = choose_placement(question)) return *choice;
+    }
+    return {Placement::baseline(), ""};
+}
+
+}  // namespace
+
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     const MemoryUse use = estimate_memory(options);
-    if (const auto shortage = vram_shortage(use, devices())) {
+    if (const auto shortage = vram_shortage(use, usable_devices(options))) {
         const auto fits = [&](const Placement & placement) {
-            LoadOptions other = options;
-            other.placement = placement;
-            return !vram_shortage(estimate_memory(other), devices());
+            return !vram_shortage(estimate_memory(with_placement(options, placement)), usable_devices(options));
         };
-        throw DoesNotFit(fmt::format("{}: needs {} on {}, which has {} free, {} short; {}", options.path,
-                                     format_bytes(shortage->needed_bytes), shortage->device,
-                                     format_bytes(shortage->free_bytes), format_bytes(shortage->missing_bytes()),
-                                     advice(options.placement, n_layers, has_experts, fits)));
+        throw DoesNotFit(fmt::format(
+            "{}: needs {} on {}, which has {} {}, {} short; {}", options.path, format_bytes(shortage->needed_bytes),
+            shortage->device, format_bytes(shortage->free_bytes), options.vram_limit_bytes > 0 ? "to be used" : "free",
+            format_bytes(shortage->missing_bytes()), advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(
@@ -41,7 +110,7 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     }
 }
 
-void require_loadable(const LoadOptions & options) {
+PlacementChoice require_loadable(const LoadOptions & options) {
     const gguf::ModelInfo info = gguf::read_model_info(options.path);
     const bool has_experts = info.n_expert_tensors > 0;
     if (options.placement.offloads() && !has_experts) {
@@ -49,7 +118,12 @@ void require_loadable(const LoadOptions & options) {
              options.path, info.arch);
     }
     LoadParams(options, /*no_alloc=*/true).context_params(static_cast<uint32_t>(info.n_ctx_train));
-    if (options.check_fit) require_fit(options, static_cast<int>(info.n_layers), has_experts);
+    const bool chosen = options.placement.is_automatic;
+    const PlacementChoice choice = chosen ? choose(options, info) : PlacementChoice{options.placement, ""};
+    const LoadOptions placed = with_placement(options, choice.placement);
+    if (options.check_fit) require_fit(placed, static_cast<int>(info.n_layers), has_experts);
+    tell_expert_cache(placed, chosen);
+    return choice;
 }
 
 }  // namespace shimmy::engine

@@ -4,11 +4,16 @@
 #include "base/error.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
+#include "engine/predict/choose_placement.h"
 
 namespace shimmy::engine {
 
 // What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
 MemoryUse estimate_memory(const LoadOptions & options);
+
+// The part of it that llama.cpp does not count with a loaded model: LoRA adapters, a draft model, a projector. Empty for
+// most.
+MemoryUse companion_memory(const LoadOptions & options);
 
 // Tokens of context that a load with these options gets.
 uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
@@ -23,7 +28,8 @@ public:
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
 
 // What loading would find out too late: throws Error for --cpu-moe without experts, a context beyond the model's and,
-// with options.check_fit, what does not fit.
-void require_loadable(const LoadOptions & options);
+// with options.check_fit, what does not fit. Returns the placement to load with: options.placement, or the one that was
+// chosen where that is automatic; then libggml-moe is also told how much VRAM its cache may take.
+PlacementChoice require_loadable(const LoadOptions & options);
 
 }  // namespace shimmy::engine

@@ -1,6 +1,10 @@
 #include "engine/predict/shortage.h"
 
+#include "base/units.h"
+
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace shimmy::engine {
 
@@ -12,16 +16,8 @@ bool is_mapped(const std::string & buffer_type) {
            buffer_type.find("Mapped") != std::string::npos;
 }
 
-// The fewest layers of experts that must stay on the CPU for the rest to fit. All of them do, and none does not.
-int smallest_n_cpu_moe(int n_layers, const std::function<bool(const Placement &)> & fits) {
-    int too_few = 0;
-    int enough = n_layers;
-    while (enough - too_few > 1) {
-        const int middle = (too_few + enough) / 2;
-        (fits(Placement::partial(middle)) ? enough : too_few) = middle;
-    }
-    return enough;
-}
+constexpr double MARGIN = 0.05;
+constexpr uint64_t LEAST_MARGIN_BYTES = 512 * MIB;
 
 }  // namespace
 
@@ -45,6 +41,30 @@ std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_b
     }
     if (found.needed_bytes <= found.free_bytes) return std::nullopt;
     return found;
+}
+
+uint64_t margin_bytes(const Device & device) {
+    return std::max(LEAST_MARGIN_BYTES, static_cast<uint64_t>(MARGIN * static_cast<double>(device.memory_total_bytes)));
+}
+
+std::vector<Device> usable(std::vector<Device> devices, uint64_t limit_bytes, bool with_margin) {
+    for (Device & device : devices) {
+        if (!device.is_gpu()) continue;
+        uint64_t & free_bytes = device.memory_free_bytes;
+        if (with_margin) free_bytes -= std::min(free_bytes, margin_bytes(device));
+        if (limit_bytes > 0) free_bytes = std::min(free_bytes, limit_bytes);
+    }
+    return devices;
+}
+
+int smallest_n_cpu_moe(int n_layers, const std::function<bool(const Placement &)> & fits) {
+    int too_few = 0;
+    int enough = n_layers;
+    while (enough - too_few > 1) {
+        const int middle = (too_few + enough) / 2;
+        (fits(Placement::partial(middle)) ? enough : too_few) = middle;
+    }
+    return enough;
 }
 
 std::string advice(const Placement & wanted, int n_layers, bool has_experts,

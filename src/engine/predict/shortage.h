@@ -26,8 +26,20 @@ std::optional<Shortage> vram_shortage(const MemoryUse & use, const std::vector<D
 // Mapped weights need no RAM of their own, only page cache.
 std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_bytes);
 
+// What llama.cpp does not account for, the driver and other programs take some of a GPU's memory while a model runs:
+// this much of its total is not given away by a placement that nobody asked for. libggml-moe leaves as much.
+uint64_t margin_bytes(const Device & device);
+
+// The same devices with the memory that may be used as their free memory: at most `limit_bytes` of each GPU (0: no
+// limit), and where `with_margin`, less margin_bytes().
+std::vector<Device> usable(std::vector<Device> devices, uint64_t limit_bytes, bool with_margin);
+
+// The fewest layers (1 to n_layers) whose experts must stay on the CPU for the rest to fit: a `fits` that is false for
+// none of them and true for all is asked about log2(n_layers) times.
+int smallest_n_cpu_moe(int n_layers, const std::function<bool(const Placement &)> & fits);
+
 // What to do about a lack of VRAM: the placement that keeps the fewest layers' experts on the CPU, or something else
-// than a placement. `fits` tells whether the GPUs have room for a placement; it is asked about log2(n_layers) times.
+// than a placement. `fits` tells whether the GPUs have room for a placement.
 std::string advice(const Placement & wanted, int n_layers, bool has_experts,
                    const std::function<bool(const Placement &)> & fits);
 

@@ -7,16 +7,21 @@
 #include "engine/load/routing_recorder.h"
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
+#include "engine/run/reply_reader.h"
 #include "engine/run/utf8.h"
 
 #include "chat.h"
+#include "common.h"
 #include "ggml-backend.h"
 #include "llama-ext.h"
+#include "sampling.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <set>
 
 namespace shimmy::engine {
 
@@ -24,38 +29,43 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int PENALTY_WINDOW = 64;   // tokens the repeat penalty looks back on; llama.cpp's default
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// llama.cpp's own order of samplers: penalties, top-k, top-p, min-p, temperature, draw.
-llama_sampler_ptr make_sampler(const SamplingOptions & options, int n_vocab) {
-    llama_sampler * chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
-    if (options.repeat_penalty != 1.0F) {
-        llama_sampler_chain_add(
-            chain, llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0F, 0.0F));
+// llama.cpp's own samplers in its own order, with what the user's llama_args add to them.
+common_sampler_ptr make_sampler(const llama_model * model, common_params_sampling params,
+                                const SamplingOptions & options) {
+    params.seed = options.seed;
+    params.temp = options.temperature;
+    params.top_k = options.temperature > 0.0F ? options.top_k : 1;  // the others need not be sorted
+    params.top_p = options.top_p;
+    params.min_p = options.min_p;
+    params.penalty_repeat = options.repeat_penalty;
+    params.no_perf = true;
+    const llama_vocab * vocab = llama_model_get_vocab(model);
+    for (llama_token token = 0; params.ignore_eos && token < llama_vocab_n_tokens(vocab); ++token) {
+        if (llama_vocab_is_eog(vocab, token)) params.logit_bias.push_back({token, -INFINITY});
     }
-    if (options.temperature <= 0.0F) {
-        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
-        return llama_sampler_ptr(chain);
+    const LogCapture log;
+    common_sampler_ptr sampler;
+    try {
+        sampler.reset(common_sampler_init(model, params));
+    } catch (const std::exception & error) {
+        fail_usage("the samplers: {}", error.what());
     }
-    llama_sampler_chain_add(chain, llama_sampler_init_top_k(options.top_k));
-    llama_sampler_chain_add(chain, llama_sampler_init_top_p(options.top_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_min_p(options.min_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_temp(options.temperature));
-    llama_sampler_chain_add(chain, llama_sampler_init_dist(options.seed));
-    return llama_sampler_ptr(chain);
+    if (!sampler) fail_usage("the samplers: {}", log.reason("llama.cpp refuses their settings (try -vv)"));
+    return sampler;
 }
 
-std::string token_text(const llama_vocab * vocab, llama_token token) {
+std::string token_text(const llama_vocab * vocab, llama_token token, bool special) {
     std::string text(32, '\0');
-    int n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, /*special=*/false);
+    int n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, special);
     if (n < 0) {
         text.resize(static_cast<size_t>(-n));
-        n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, false);
+        n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, special);
     }
     text.resize(static_cast<size_t>(std::max(0, n)));
     return text;
@@ -70,6 +80,17 @@ void log_softmax(float * logits, int n) {
     const float log_sum = max + static_cast<float>(std::log(sum));
     for (int i = 0; i < n; ++i)
         logits[i] -= log_sum;
+}
+
+std::set<llama_token> special_tokens(const llama_vocab * vocab, const std::vector<std::string> & texts) {
+    std::set<llama_token> tokens;
+    for (const std::string & text : texts) {
+        llama_token token = 0;
+        const int n = llama_tokenize(vocab, text.c_str(), static_cast<int>(text.size()), &token, 1,
+                                     /*add_special=*/false, /*parse_special=*/true);
+        if (n == 1) tokens.insert(token);
+    }
+    return tokens;
 }
 
 }  // namespace
@@ -89,7 +110,7 @@ const char * to_string(StopReason reason) {
 }
 
 double GenerateResult::prefill_tps() const {
-    return prefill_ms > 0.0 ? n_prompt_tokens * 1000.0 / prefill_ms : 0.0;
+    return prefill_ms > 0.0 ? (n_prompt_tokens - n_reused_tokens) * 1000.0 / prefill_ms : 0.0;
 }
 
 std::optional<double> GenerateResult::decode_tps() const {
@@ -98,17 +119,29 @@ std::optional<double> GenerateResult::decode_tps() const {
 }
 
 struct Model::Impl {
+    PlacementChoice placement;
+    MemoryUse companions;
     std::unique_ptr<LoadParams> params;
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
     common_chat_templates_ptr templates;  // null: the model has none
     double load_ms = 0.0;
+    std::vector<llama_token> held;  // whose keys and values are in the context, in order
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
 
     void decode(const llama_token * tokens, int n_tokens);
-    void prefill(const std::vector<llama_token> & tokens);
+    void prefill(const llama_token * tokens, size_t n_tokens);
+    void forget();
+    // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
+    size_t bring(const std::vector<llama_token> & tokens);
+    // The answer to `tokens`. Where `starts_afresh`, nothing that is held is used. `shown`: special tokens that are
+    // text.
+    GenerateResult produce(const std::vector<llama_token> & tokens, bool starts_afresh, int max_tokens,
+                           const SamplingOptions & sampling, const std::set<llama_token> & shown,
+                           const OnText & on_text);
+    common_chat_templates_inputs template_inputs(const std::vector<Message> & messages) const;
     void warm_up();
     void load_chat_template();
 };
@@ -121,12 +154,37 @@ void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
         fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
-void Model::Impl::prefill(const std::vector<llama_token> & tokens) {
+void Model::Impl::prefill(const llama_token * tokens, size_t n_tokens) {
     const size_t n_batch = llama_n_batch(context.get());
-    for (size_t start = 0; start < tokens.size(); start += n_batch) {
-        decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)));
-    }
+    for (size_t start = 0; start < n_tokens; start += n_batch)
+        decode(tokens + start, static_cast<int>(std::min(n_batch, n_tokens - start)));
     llama_synchronize(context.get());
+}
+
+void Model::Impl::forget() {
+    llama_memory_clear(llama_get_memory(context.get()), true);
+    held.clear();
+}
+
+size_t Model::Impl::bring(const std::vector<llama_token> & tokens) {
+    const auto [differs, ignored] = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end());
+    // The last token is computed in any case: its logits are what comes next.
+    size_t n_kept = std::min(static_cast<size_t>(differs - held.begin()), tokens.size() - 1);
+    // A recurrent state cannot be taken back to an earlier token.
+    if (n_kept < held.size() &&
+        !llama_memory_seq_rm(llama_get_memory(context.get()), 0, static_cast<llama_pos>(n_kept), -1)) {
+        forget();
+        n_kept = 0;
+    }
+    held.resize(n_kept);
+    try {
+        prefill(tokens.data() + n_kept, tokens.size() - n_kept);
+    } catch (...) {
+        forget();  // some of it may have been computed
+        throw;
+    }
+    held = tokens;
+    return n_kept;
 }
 
 // A GPU backend compiles its kernels at first use, and mapped weights are read from disk: neither belongs into the
@@ -137,7 +195,7 @@ void Model::Impl::warm_up() {
     std::iota(tokens.begin(), tokens.end(), 0);
     for (llama_token & token : tokens)
         token %= llama_vocab_n_tokens(vocab());
-    prefill(tokens);
+    prefill(tokens.data(), tokens.size());
     decode(tokens.data(), 1);
     llama_synchronize(context.get());
     open_expert_cache(context.get());
@@ -152,8 +210,11 @@ void Model::Impl::load_chat_template() {
     }
 }
 
-Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
-    require_loadable(options);
+Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
+    impl_->placement = require_loadable(wanted);
+    LoadOptions options = wanted;
+    options.placement = impl_->placement.placement;
+    impl_->companions = companion_memory(options);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     const auto start = Clock::now();
     impl_->model = impl_->params->load_model();
@@ -166,6 +227,10 @@ Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
 }
 
 Model::~Model() = default;
+
+const PlacementChoice & Model::placement() const {
+    return impl_->placement;
+}
 
 const Device & Model::device() const {
     return impl_->params->device();
@@ -188,7 +253,9 @@ int Model::n_vocab() const {
 }
 
 MemoryUse Model::memory() const {
-    return read_memory(impl_->context.get());
+    MemoryUse use = read_memory(impl_->context.get());
+    add(use, impl_->companions);
+    return use;
 }
 
 std::vector<TensorPlacement> Model::tensors() const {
@@ -203,16 +270,22 @@ bool Model::has_chat_template() const {
     return impl_->templates != nullptr;
 }
 
-std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
-    if (!impl_->templates) fail("the model has no chat template: give the whole prompt with --raw");
+common_chat_templates_inputs Model::Impl::template_inputs(const std::vector<Message> & messages) const {
     common_chat_templates_inputs inputs;
     for (const Message & message : messages) {
         common_chat_msg & msg = inputs.messages.emplace_back();
         msg.role = message.role;
         msg.content = message.content;
+        msg.reasoning_content = message.thoughts;
     }
+    inputs.chat_template_kwargs = params->common().default_template_kwargs;
+    return inputs;
+}
+
+std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
+    if (!impl_->templates) fail("the model has no chat template: give the whole prompt with --raw");
     try {
-        return common_chat_templates_apply(impl_->templates.get(), inputs).prompt;
+        return common_chat_templates_apply(impl_->templates.get(), impl_->template_inputs(messages)).prompt;
     } catch (const std::exception & error) {
         fail("the model's chat template failed: {} (use --raw)", error.what());
     }
@@ -242,13 +315,30 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
         fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
              tokens.size(), n_ctx());
     }
+    const double tokenize_ms = ms_since(start);
+    GenerateResult result = impl_->produce(tokens, /*starts_afresh=*/true, max_tokens, sampling, {}, on_text);
+    result.add_ms_before(tokenize_ms);
+    return result;
+}
+
+void GenerateResult::add_ms_before(double ms) {
+    ttft_ms += ms;
+    total_ms += ms;
+    for (double & one : token_ms)
+        one += ms;
+}
+
+GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, bool starts_afresh, int max_tokens,
+                                    const SamplingOptions & sampling, const std::set<llama_token> & shown,
+                                    const OnText & on_text) {
+    const auto start = Clock::now();
     GenerateResult result;
     result.n_prompt_tokens = static_cast<int>(tokens.size());
-    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
-    const llama_sampler_ptr sampler = make_sampler(sampling, n_vocab());
+    const common_sampler_ptr sampler = make_sampler(model.get(), params->common().sampling, sampling);
+    if (starts_afresh) forget();
 
     const auto prefill_start = Clock::now();
-    impl_->prefill(tokens);
+    result.n_reused_tokens = static_cast<int>(bring(tokens));
     result.prefill_ms = ms_since(prefill_start);
 
     Utf8Stream utf8;
@@ -256,25 +346,37 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
         result.text += text;
         return text.empty() || !on_text || on_text(text);
     };
+    const size_t n_ctx = llama_n_ctx(context.get());
+    const int limit = max_tokens > 0 ? max_tokens : std::numeric_limits<int>::max();
     result.stop_reason = StopReason::max_tokens;
-    while (result.n_output_tokens < max_tokens) {
-        const llama_token token = llama_sampler_sample(sampler.get(), impl_->context.get(), -1);
-        if (llama_vocab_is_eog(impl_->vocab(), token)) {
+    while (result.n_output_tokens < limit) {
+        const llama_token token = common_sampler_sample(sampler.get(), context.get(), -1);
+        common_sampler_accept(sampler.get(), token, /*is_generated=*/true);
+        if (llama_vocab_is_eog(vocab(), token)) {
             result.stop_reason = StopReason::end_of_text;
             break;
         }
-        const bool go_on = emit(utf8.push(token_text(impl_->vocab(), token)));
+        const bool go_on = emit(utf8.push(token_text(vocab(), token, shown.contains(token))));
         result.token_ms.push_back(ms_since(start));
         ++result.n_output_tokens;
         if (!go_on || interrupted()) {
             result.stop_reason = StopReason::stopped;
             break;
         }
-        if (tokens.size() + result.token_ms.size() >= n_ctx()) {
+        if (tokens.size() + result.token_ms.size() >= n_ctx) {
             result.stop_reason = StopReason::context_full;
             break;
         }
-        if (result.n_output_tokens < max_tokens) impl_->decode(&token, 1);
+        if (result.n_output_tokens == limit) break;
+        try {
+            decode(&token, 1);
+            held.push_back(token);
+        } catch (const Interrupted &) {
+            const auto n_held = static_cast<llama_pos>(held.size());
+            if (!llama_memory_seq_rm(llama_get_memory(context.get()), 0, n_held, -1)) forget();
+            result.stop_reason = StopReason::stopped;
+            break;
+        }
     }
     emit(utf8.finish());
     result.total_ms = ms_since(start);
@@ -283,12 +385,44 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     return result;
 }
 
+Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const SamplingOptions & sampling, bool thinks,
+                   const OnReply & on_reply) {
+    const auto start = Clock::now();
+    if (!impl_->templates)
+        fail("the model has no chat template, so it holds no conversation (shimmy generate continues a text)");
+    common_chat_params params;
+    try {
+        common_chat_templates_inputs inputs = impl_->template_inputs(messages);
+        inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
+        inputs.enable_thinking = thinks;
+        params = common_chat_templates_apply(impl_->templates.get(), inputs);
+    } catch (const std::exception & error) {
+        fail("the model's chat template failed: {}", error.what());
+    }
+    const std::vector<llama_token> tokens = tokenize(params.prompt, /*parse_special=*/true);
+    if (tokens.empty() || tokens.size() >= n_ctx())
+        fail(
+            "the conversation has {} tokens, and the context holds {} with the reply: take some of it back, or raise --ctx",
+            tokens.size(), n_ctx());
+    const double before_ms = ms_since(start);
+    ReplyReader reader(params);
+    Reply reply;
+    reply.figures = impl_->produce(tokens, /*starts_afresh=*/false, max_tokens, sampling,
+                                   special_tokens(impl_->vocab(), params.preserved_tokens),
+                                   [&](std::string_view text) { return reader.push(text, on_reply); });
+    reply.figures.add_ms_before(before_ms);
+    if (reader.ended_at_stop()) reply.figures.stop_reason = StopReason::end_of_text;
+    const common_chat_msg & message = reader.finish(on_reply);
+    reply.message = {"assistant", message.content, message.reasoning_content};
+    return reply;
+}
+
 std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens, size_t first) {
     if (tokens.size() > n_ctx()) fail("{} tokens do not fit into a context of {}", tokens.size(), n_ctx());
     const auto width = static_cast<size_t>(n_vocab());
     std::vector<float> rows;  // (n_tokens - first) x n_vocab
     rows.reserve((tokens.size() - std::min(first, tokens.size())) * width);
-    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    impl_->forget();
     const size_t n_batch = llama_n_batch(impl_->context.get());
     llama_batch batch = llama_batch_init(static_cast<int>(n_batch), 0, 1);
     const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,

@@ -6,6 +6,7 @@
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/load/routing.h"
+#include "engine/predict/choose_placement.h"
 #include "engine/run/sampling_options.h"
 
 #include <cstdint>
@@ -21,6 +22,7 @@ namespace shimmy::engine {
 struct Message {
     std::string role;  // "system", "user", "assistant"
     std::string content;
+    std::string thoughts{};  // of the assistant, which most templates leave out of later turns
 };
 
 enum class StopReason { end_of_text, max_tokens, context_full, stopped };
@@ -32,6 +34,7 @@ struct GenerateResult {
     std::string text;
     StopReason stop_reason = StopReason::end_of_text;
     int n_prompt_tokens = 0;
+    int n_reused_tokens = 0;  // of these, that the context held from before
     int n_output_tokens = 0;
     double ttft_ms = 0.0;
     double prefill_ms = 0.0;
@@ -39,12 +42,24 @@ struct GenerateResult {
     double total_ms = 0.0;
     std::vector<double> token_ms;  // time of each output token since the call
 
-    double prefill_tps() const;                // prompt tokens per second of prefill
+    double prefill_tps() const;                // prompt tokens that were computed, per second of prefill
     std::optional<double> decode_tps() const;  // (n_output - 1) / decode time; none for fewer than two tokens
+
+    // All times of tokens are counted from so much earlier.
+    void add_ms_before(double ms);
 };
 
 // Called with each piece of text, always whole UTF-8 sequences. Returning false stops the generation.
 using OnText = std::function<bool(std::string_view text)>;
+
+// The answer to a conversation: what the model thought, and what it said.
+struct Reply {
+    GenerateResult figures;  // `text` is the raw answer, with the marks that tell thoughts from speech
+    Message message;
+};
+
+// Called with each piece of a reply. Returning false stops it.
+using OnReply = std::function<bool(bool is_thought, std::string_view text)>;
 
 class Model {
 public:
@@ -55,6 +70,8 @@ public:
     Model(const Model &) = delete;
     Model & operator=(const Model &) = delete;
 
+    // As it was asked for, or chosen where that was left to this program (then with a reason, for people).
+    const PlacementChoice & placement() const;
     const Device & device() const;
     int n_threads() const;
     uint32_t n_ctx() const;
@@ -76,9 +93,15 @@ public:
     std::optional<int32_t> bos_token() const;
 
     // Starts from an empty context. `prompt` is complete text: rendered by the template, or raw. The same seed on
-    // the same device gives the same text.
+    // the same device gives the same text. `max_tokens` 0: until the answer ends or the context is full.
     GenerateResult generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                             const OnText & on_text = {});
+
+    // The assistant's answer to a conversation, by the model's own chat template. What the context holds of it from the
+    // turn before is not computed again. `max_tokens` as above; `thinks`: for models that can be told not to.
+    // Throws Error if there is no template, or the conversation does not fit the context.
+    Reply reply(const std::vector<Message> & messages, int max_tokens, const SamplingOptions & sampling, bool thinks,
+                const OnReply & on_reply = {});
 
     // Natural-log probabilities over the vocabulary after each token of `tokens` from `first` on: row i predicts token
     // first + i + 1. `tokens.size() - first` rows of n_vocab floats, row-major. For comparing placements and

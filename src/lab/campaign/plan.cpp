@@ -144,6 +144,7 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
     if (all_on_cpu || backends.moe_cache != "off") add({"--moe-cache", backends.moe_cache});
     if (all_on_cpu) add({"--cpu-moe"});
     if (run.placement.n_cpu_moe > 0) add({"--n-cpu-moe", fmt::format("{}", run.placement.n_cpu_moe)});
+    if (!run.placement.offloads()) add({"--placement", "gpu"});  // and not what fits best
     add({"--json"});
     return arguments;
 }

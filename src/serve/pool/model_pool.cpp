@@ -183,6 +183,11 @@ Lease ModelPool::use(const std::string & name, const StopCheck & should_stop) {
     return lease(entry, asked);
 }
 
+void ModelPool::log_placement(const Entry & entry) {
+    const std::string text = engine::to_text(entry.process->loaded().placement);
+    if (!text.empty()) log("{}: {}", entry.model.name, text);
+}
+
 // With the lock held on entry and exit; others may look at the pool meanwhile.
 void ModelPool::load(std::unique_lock<std::mutex> & lock, Entry & entry) {
     entry.state = ModelState::loading;
@@ -205,7 +210,7 @@ void ModelPool::load(std::unique_lock<std::mutex> & lock, Entry & entry) {
     entry.state = error.empty() ? ModelState::ready : ModelState::unloaded;
     entry.n_loads += error.empty() ? 1 : 0;
     changed_.notify_all();
-    if (error.empty()) return;
+    if (error.empty()) return log_placement(entry);
     if (stopping_) throw HttpError(503, "the server is shutting down");
     if (usage_error) std::rethrow_exception(usage_error);
     throw HttpError(503, error);
@@ -229,7 +234,8 @@ std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::
     ModelOptions options = options_;
     options.load.path = entry.model.path.string();
     // An offloading placement is asked of models that have experts; the others have none to keep on the CPU.
-    if (!entry.model.has_experts) options.load.placement = engine::Placement::baseline();
+    if (!entry.model.has_experts && !options.load.placement.is_automatic)
+        options.load.placement = engine::Placement::baseline();
     while (true) {
         lock.unlock();
         try {

@@ -114,6 +114,7 @@ private:
     Lease lease(Entry & entry, Lease::Clock::time_point asked);  // with the lock held
     void notice_deaths() const;                                  // with the lock held
     void require_hope(const Entry & entry) const;
+    static void log_placement(const Entry & entry);
     void load(std::unique_lock<std::mutex> & lock, Entry & entry);
     std::shared_ptr<ModelProcess> load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry);
     Entry * least_recently_used(bool idle) const;

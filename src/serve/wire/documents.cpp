@@ -83,12 +83,15 @@ std::vector<LayerExperts> layers_from(const Json & document) {
 Json to_json(const engine::LoadOptions & load) {
     return {{"path", std::vector<uint8_t>(load.path.begin(), load.path.end())},  // which need not be UTF-8
             {"placement", engine::to_string(load.placement)},
+            {"vram_limit_bytes", load.vram_limit_bytes},
             {"device", load.device},
             {"n_threads", load.n_threads},
             {"n_ctx", load.n_ctx},
             {"n_parallel", load.n_parallel},
             {"n_batch", load.n_batch},
             {"n_ubatch", load.n_ubatch},
+            {"llama_args", load.llama_args},
+            {"serves", load.serves},
             {"warm_up", load.warm_up},
             {"check_fit", load.check_fit},
             {"record_routing", load.record_routing}};
@@ -98,13 +101,16 @@ engine::LoadOptions load_from(const Json & document) {
     engine::LoadOptions load;
     const auto path = document.at("path").get<std::vector<uint8_t>>();
     load.path.assign(path.begin(), path.end());
-    load.placement = engine::parse_placement(document.at("placement").get<std::string>());
+    load.placement = engine::parse_placement_or_auto(document.at("placement").get<std::string>());
+    document.at("vram_limit_bytes").get_to(load.vram_limit_bytes);
     document.at("device").get_to(load.device);
     document.at("n_threads").get_to(load.n_threads);
     document.at("n_ctx").get_to(load.n_ctx);
     document.at("n_parallel").get_to(load.n_parallel);
     document.at("n_batch").get_to(load.n_batch);
     document.at("n_ubatch").get_to(load.n_ubatch);
+    document.at("llama_args").get_to(load.llama_args);
+    document.at("serves").get_to(load.serves);
     document.at("warm_up").get_to(load.warm_up);
     document.at("check_fit").get_to(load.check_fit);
     document.at("record_routing").get_to(load.record_routing);
@@ -165,7 +171,9 @@ ModelOptions options_from(const Json & document) {
 }
 
 Json to_json(const Loaded & loaded) {
-    return {{"device", to_json(loaded.device)},
+    return {{"placement", engine::to_string(loaded.placement.placement)},
+            {"placement_reason", loaded.placement.reason},
+            {"device", to_json(loaded.device)},
             {"n_threads", loaded.n_threads},
             {"n_parallel", loaded.n_parallel},
             {"n_ctx", loaded.n_ctx},
@@ -181,6 +189,8 @@ Json to_json(const Loaded & loaded) {
 
 Loaded loaded_from(const Json & document) {
     Loaded loaded;
+    loaded.placement.placement = engine::parse_placement(document.at("placement").get<std::string>());
+    document.at("placement_reason").get_to(loaded.placement.reason);
     loaded.device = device_from(document.at("device"));
     document.at("n_threads").get_to(loaded.n_threads);
     document.at("n_parallel").get_to(loaded.n_parallel);

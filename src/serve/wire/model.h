@@ -56,6 +56,7 @@ struct LayerExperts {
 
 // What is known of a model that is loaded.
 struct Loaded {
+    engine::PlacementChoice placement;
     engine::Device device;
     int n_threads = 0;
     uint32_t n_parallel = 1;  // requests at once

@@ -22,10 +22,14 @@ namespace {
 constexpr int32_t PROMPT_CACHE_MIB = 256;
 
 // A text's embedding is computed in one piece.
-ModelOptions checked(ModelOptions options) {
+ModelOptions with_batches(ModelOptions options) {
     if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
-    engine::require_loadable(options.load);
     return options;
+}
+
+engine::LoadOptions placed(engine::LoadOptions load, const engine::PlacementChoice & choice) {
+    load.placement = choice.placement;
+    return load;
 }
 
 // As was asked for, or as the model says that was trained to give embeddings; else the mean over a text's tokens.
@@ -44,24 +48,15 @@ common_params make_params(const std::string & name, const ModelOptions & options
     const gguf::GgufFile file(options.load.path);
     const gguf::ModelInfo info = gguf::read_model_info(file);
     const llama_context_params context = load.context_params(static_cast<uint32_t>(info.n_ctx_train));
-    common_params params;
-    params.model.path = options.load.path;
+    common_params params = load.common();
     params.model_alias = {name};
-    params.devices = load.backend_devices();
-    if (load.overrides().size() > 1) params.tensor_buft_overrides = load.overrides();
-    params.n_gpu_layers = load.device().is_gpu() ? -2 : 0;  // -2: all of them
-    params.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
-    params.cpuparams.n_threads = load.n_threads();
-    params.cpuparams_batch.n_threads = load.n_threads();
     params.n_ctx = static_cast<int32_t>(context.n_ctx);
     params.n_batch = static_cast<int32_t>(context.n_batch);
     params.n_ubatch = static_cast<int32_t>(context.n_ubatch);
-    params.n_parallel = static_cast<int32_t>(options.load.n_parallel);
-    params.warmup = options.load.warm_up;
-    params.chat_template = options.chat_template;
+    if (!options.chat_template.empty()) params.chat_template = options.chat_template;
     params.embedding = options.embeddings;
     if (options.embeddings) params.pooling_type = pooling_type(options.pooling, file, info.arch);
-    params.cache_ram_mib = PROMPT_CACHE_MIB;
+    if (params.cache_ram_mib == common_params().cache_ram_mib) params.cache_ram_mib = PROMPT_CACHE_MIB;
     params.endpoint_metrics = true;
     params.endpoint_slots = true;
     params.ui = false;
@@ -99,8 +94,10 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 }  // namespace
 
 HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
-    : options_(checked(options)),
-      load_(options_.load, /*no_alloc=*/false),
+    : options_(with_batches(options)),
+      placement_(engine::require_loadable(options_.load)),
+      companions_(engine::companion_memory(placed(options_.load, placement_))),
+      load_(placed(options_.load, placement_), /*no_alloc=*/false),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
@@ -132,6 +129,7 @@ void HostedModel::load() {
     llama_context * context = context_.get_llama_context();
     const llama_model * model = llama_get_model(context);
     loaded_.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    loaded_.placement = placement_;
     loaded_.device = load_.device();
     loaded_.n_threads = load_.n_threads();
     loaded_.n_parallel = options_.load.n_parallel;
@@ -140,6 +138,7 @@ void HostedModel::load() {
     if (options_.load.warm_up) engine::open_expert_cache(context);
     if (!options_.expert_trace.empty()) engine::trace_experts(options_.expert_trace);
     loaded_.memory = engine::read_memory(context);
+    engine::add(loaded_.memory, companions_);
     vocab_ = llama_model_get_vocab(model);
     const std::vector<engine::TensorPlacement> tensors = engine::read_tensors(model);
     loaded_.expert_ram_bytes = engine::expert_ram_bytes(tensors);

@@ -47,6 +47,8 @@ private:
     void describe_vocabulary();
 
     ModelOptions options_;
+    engine::PlacementChoice placement_;
+    engine::MemoryUse companions_;
     engine::LoadParams load_;
     common_params params_;
     server_context context_;

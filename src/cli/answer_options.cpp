@@ -1,0 +1,92 @@
+#include "cli/answer_options.h"
+
+#include "base/error.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
+
+#include <utility>
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr const char * GROUP_SAMPLING = "Sampling";
+
+void add_sampling_options(CLI::App & command, engine::SamplingOptions & sampling) {
+    command.add_option("--temperature", sampling.temperature, "sampling temperature; 0: always the most likely token")
+        ->type_name("T")
+        ->check(CLI::Range(0.0, 100.0))
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+    command.add_option("--seed", sampling.seed, "random seed; the same seed on the same device gives the same text")
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+    command.add_option("--top-p", sampling.top_p, "sample from the most likely tokens with this total probability")
+        ->type_name("P")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+    command.add_option("--top-k", sampling.top_k, "sample from the K most likely tokens; 0: all")
+        ->type_name("K")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+    command.add_option("--min-p", sampling.min_p, "drop tokens below this fraction of the top probability")
+        ->type_name("P")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+    command
+        .add_option("--repeat-penalty", sampling.repeat_penalty, "repetition penalty over the last 64 tokens; 1: off")
+        ->type_name("X")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str()
+        ->group(GROUP_SAMPLING);
+}
+
+}  // namespace
+
+void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions & options, const std::string & text) {
+    command
+        .add_option("name", options.name,
+                    "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
+        ->type_name("FILE|NAME");
+    command.add_option("text", options.text, text)->type_name("TEXT");
+    command.add_option("--model", options.model, "the model, as an option")->type_name("FILE|NAME");
+    command.add_option("--system", options.system, "system message for the chat template")->type_name("TEXT");
+    command
+        .add_option("--max-tokens,-n", options.max_tokens,
+                    "maximum number of tokens of an answer; 0: until the model ends it or the context is full")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    add_model_dirs_option(command, commands.globals());
+    add_sampling_options(command, options.sampling);
+    add_load_options(command, options.load);
+    add_batch_options(command, options.load);
+    add_placement_options(command, commands.globals(), DefaultPlacement::automatic);
+    add_backend_options(command, commands.globals());
+    add_llama_options(command, commands, options.llama, engine::LlamaUse::text);
+}
+
+void name_words(AnswerOptions & options, const std::string & command) {
+    if (options.model.empty()) {
+        options.model = std::exchange(options.name, "");
+    } else if (options.text.empty()) {
+        options.text = std::exchange(options.name, "");
+    }
+    if (options.model.empty())
+        fail_usage("which model? (shimmy {} --model FILE|NAME; shimmy list shows the names)", command);
+    if (!options.name.empty())
+        fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
+}
+
+void complete_load(AnswerOptions & options, const Globals & globals) {
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
+    options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
+    options.load.path = model_file(options.model, globals).string();
+}
+
+}  // namespace shimmy::cli

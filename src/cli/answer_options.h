@@ -1,0 +1,33 @@
+// Options of the commands that answer by themselves: generate, chat and run.
+#pragma once
+
+#include "cli/command.h"
+#include "cli/llama_options.h"
+#include "engine/load/load_options.h"
+#include "engine/run/sampling_options.h"
+
+#include <string>
+
+namespace shimmy::cli {
+
+struct AnswerOptions {
+    std::string name;  // positional: the model, or the text beside --model
+    std::string text;  // positional
+    std::string model;
+    std::string system;
+    int max_tokens = 0;  // 0: to the end of the answer
+    engine::SamplingOptions sampling;
+    engine::LoadOptions load;
+    LlamaOptions llama;
+};
+
+// `options` must live as long as the command. `text`: what the second word is.
+void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions & options, const std::string & text);
+
+// Tells the model from the text: afterwards they are in `model` and `text`. Throws UsageError.
+void name_words(AnswerOptions & options, const std::string & command);
+
+// Completes options.load: the file, which is downloaded where it is on the Hub, the placement, llama.cpp's options.
+void complete_load(AnswerOptions & options, const Globals & globals);
+
+}  // namespace shimmy::cli

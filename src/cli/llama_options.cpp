@@ -1,0 +1,74 @@
+#include "cli/llama_options.h"
+
+#include "cli/model_name.h"
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr const char * GROUP_MODEL = "Model and context (llama.cpp)";
+constexpr const char * GROUP_SPECULATION = "Speculation and images (llama.cpp)";
+
+// The table of llama.cpp checks the value when the model is loaded; `choices` say it at once.
+void add(CLI::App & command, LlamaOptions & options, const std::string & flag, const std::string & type,
+         const std::string & description, const std::vector<std::string> & choices = {}) {
+    auto * option = command
+                        .add_option_function<std::string>(
+                            flag,
+                            [&options, flag](const std::string & value) {
+                                options.args.insert(options.args.end(), {flag, value});
+                            },
+                            description)
+                        ->type_name(type)
+                        ->group(GROUP_MODEL);
+    if (!choices.empty()) option->check(CLI::IsMember(choices));
+}
+
+}  // namespace
+
+void add_llama_options(CLI::App & command, Commands & commands, LlamaOptions & options, engine::LlamaUse use) {
+    commands.take_llama_args(command);
+    const std::vector<std::string> cache_types{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"};
+    add(command, options, "--cache-type-k", "TYPE", "type of the KV cache's keys (default: f16)", cache_types);
+    add(command, options, "--cache-type-v", "TYPE",
+        "type of its values; a quantized one needs flash attention (default: f16)", cache_types);
+    add(command, options, "--flash-attn", "on|off|auto", "flash attention (default: auto)", {"on", "off", "auto"});
+    add(command, options, "--load-mode", "MODE", "how the file is read (default: auto)",
+        {"auto", "none", "mmap", "mlock", "mmap+mlock", "dio"});
+    add(command, options, "--override-tensor", "PATTERN=DEVICE,…",
+        "where tensors go whose names match the regular expression, before --placement decides");
+    add(command, options, "--split-mode", "MODE", "how the model is split over several GPUs (default: layer)",
+        {"none", "layer", "row", "tensor"});
+    add(command, options, "--tensor-split", "N0,N1,…", "share of each GPU (default: as memory is free)");
+    add(command, options, "--lora", "FILE,…", "LoRA adapters to apply");
+    if (use != engine::LlamaUse::server) return;
+    command.add_option("--model-draft", options.model_draft, "small model that drafts tokens for this one to check")
+        ->type_name("FILE|NAME")
+        ->group(GROUP_SPECULATION);
+    command
+        .add_option_function<std::string>(
+            "--spec-type",
+            [&options](const std::string & value) {
+                options.args.insert(options.args.end(), {"--spec-type", value});
+            },
+            "kinds of speculation, such as ngram-mod or draft-mtp (default: draft-simple with --model-draft)")
+        ->type_name("TYPE,…")
+        ->group(GROUP_SPECULATION);
+    command.add_option("--mmproj", options.mmproj, "projector for images and audio")
+        ->type_name("FILE|NAME")
+        ->group(GROUP_SPECULATION);
+}
+
+std::vector<std::string> llama_args(const LlamaOptions & options, const Globals & globals, engine::LlamaUse use) {
+    std::vector<std::string> args = options.args;
+    args.insert(args.end(), globals.llama_args.begin(), globals.llama_args.end());
+    engine::check_llama_args(args, use);
+    const auto add_file = [&](const char * flag, const std::string & name) {
+        if (!name.empty()) args.insert(args.end(), {flag, model_file(name, globals).string()});
+    };
+    add_file("--model-draft", options.model_draft);
+    add_file("--mmproj", options.mmproj);
+    return args;
+}
+
+}  // namespace shimmy::cli

@@ -1,0 +1,28 @@
+// llama.cpp's own options: those with names of their own here, and any other behind "--".
+#pragma once
+
+#include "cli/command.h"
+#include "engine/load/llama_args.h"
+#include "engine/load/load_options.h"
+
+#include <string>
+#include <vector>
+
+namespace shimmy::cli {
+
+struct LlamaOptions {
+    std::vector<std::string> args;  // as llama.cpp takes them
+    std::string model_draft;        // FILE|NAME, and so on
+    std::string mmproj;
+};
+
+// --cache-type-k and -v, --flash-attn, --load-mode, --override-tensor, --split-mode, --tensor-split, --lora; for a
+// server
+// --mmproj, --model-draft and --spec-type too. The command then takes llama.cpp's options behind "--". `options` must
+// live as long as it.
+void add_llama_options(CLI::App & command, Commands & commands, LlamaOptions & options, engine::LlamaUse use);
+
+// All of them, checked, for engine::LoadOptions. Throws UsageError.
+std::vector<std::string> llama_args(const LlamaOptions & options, const Globals & globals, engine::LlamaUse use);
+
+}  // namespace shimmy::cli

@@ -1,0 +1,43 @@
+#include "cli/print/memory_text.h"
+
+#include "base/units.h"
+#include "engine/run/expert_cache.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace shimmy::cli {
+
+void print_placement(const engine::PlacementChoice & choice) {
+    const std::string text = engine::to_text(choice);
+    if (!text.empty()) fmt::print(stderr, "{}\n", text);
+}
+
+std::string vram_text(const engine::Model & model) {
+    std::string text;
+    for (const engine::BufferMemory & buffer : model.memory().buffers) {
+        if (buffer.host) continue;
+        text += fmt::format("; {} {} (model {}, KV {}, compute {}", buffer.device, format_bytes(buffer.total_bytes()),
+                            format_bytes(buffer.model_bytes), format_bytes(buffer.context_bytes),
+                            format_bytes(buffer.compute_bytes));
+        if (buffer.expert_cache_bytes > 0)
+            text += fmt::format(", expert cache {}", format_bytes(buffer.expert_cache_bytes));
+        text += ')';
+    }
+    return text.empty() ? "; no VRAM used" : text;
+}
+
+// Where it could be: beside a GPU, with experts in RAM.
+std::string expert_cache_text(const engine::Model & model) {
+    const auto cache = engine::expert_cache();
+    if (!cache || !model.device().is_gpu() || model.expert_ram_bytes() == 0) return "";
+    if (!cache->is_on()) return fmt::format("expert cache {}", cache->state);
+    const auto rate = cache->hit_rate();
+    return fmt::format("expert cache: {} of {} experts fit ({}), {} of {} look-ups were hits ({}), {} uploads ({})",
+                       cache->slots, cache->experts, format_bytes(cache->bytes), cache->hits, cache->lookups,
+                       rate ? fmt::format("{:.0f}%", 100.0 * *rate) : "-", cache->uploads,
+                       format_bytes(cache->uploaded_bytes));
+}
+
+}  // namespace shimmy::cli
