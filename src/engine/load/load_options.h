@@ -14,6 +14,7 @@ inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
 
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
+    std::string name;  // what messages call it; empty: the path
     Placement placement;
     std::string device;       // as find_device takes it
     int n_threads = 0;        // 0: one per physical core
@@ -24,6 +25,8 @@ struct LoadOptions {
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding
+
+    const std::string & shown_name() const { return name.empty() ? path : name; }
 };
 
 }  // namespace shimmy::engine

@@ -1,17 +1,21 @@
 #include "engine/run/model.h"
 
 #include "base/error.h"
+#include "base/last_words.h"
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "engine/load/load_params.h"
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/utf8.h"
+#include "gguf/purpose.h"
 
 #include "chat.h"
 #include "ggml-backend.h"
 #include "llama-ext.h"
+#include "log.h"
 
 #include <algorithm>
 #include <chrono>
@@ -26,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int PENALTY_WINDOW = 64;   // tokens the repeat penalty looks back on; llama.cpp's default
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
+constexpr size_t MAX_REASON_CHARS = 300;
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -59,6 +64,13 @@ std::string token_text(const llama_vocab * vocab, llama_token token) {
     }
     text.resize(static_cast<size_t>(std::max(0, n)));
     return text;
+}
+
+void require_text_model(const LoadOptions & options) {
+    const gguf::GgufFile file(options.path);
+    if (gguf::model_type(file) != gguf::ModelType::embedding) return;
+    fail("{}: is an embedding model ({}), which writes no text: serve it with shimmy serve --embeddings",
+         options.shown_name(), printable(file.metadata().find_string("general.architecture").value_or("")));
 }
 
 // In place: logits to natural-log probabilities.
@@ -102,13 +114,19 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
-    common_chat_templates_ptr templates;  // null: the model has none
+    common_chat_templates_ptr templates;  // null: the model has none, or one that cannot be read
+    std::string template_error;           // why it cannot be read; runs without it go on
+    std::string name;                     // of the model, for messages
     double load_ms = 0.0;
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
 
+    // False for models that look ahead: they keep nothing of a text, and compute it anew for every token.
+    bool has_memory() const { return llama_get_memory(context.get()) != nullptr; }
+
     void decode(const llama_token * tokens, int n_tokens);
     void prefill(const std::vector<llama_token> & tokens);
+    void require_numbers();
     void warm_up();
     void load_chat_template();
 };
@@ -118,7 +136,8 @@ void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
     const int rc = llama_decode(context.get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
     check_interrupted();  // an aborted decode returns an error of its own
     if (rc != 0)
-        fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
+        fail("{}: decoding {} tokens failed: {}", name, n_tokens,
+             log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
 void Model::Impl::prefill(const std::vector<llama_token> & tokens) {
@@ -127,6 +146,19 @@ void Model::Impl::prefill(const std::vector<llama_token> & tokens) {
         decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)));
     }
     llama_synchronize(context.get());
+}
+
+// Damaged weights, and some that were quantized without an importance matrix, give no probabilities. Samplers do not
+// notice.
+void Model::Impl::require_numbers() {
+    const float * logits = llama_get_logits_ith(context.get(), -1);
+    const bool good = logits != nullptr && std::none_of(logits, logits + llama_vocab_n_tokens(vocab()),
+                                                        [](float logit) { return std::isnan(logit); });
+    if (!good)
+        fail(
+            "{}: gives no probabilities (not a number): its weights are damaged, or were quantized so far that they "
+            "overflow; take another copy or another quantization",
+            name);
 }
 
 // A GPU backend compiles its kernels at first use, and mapped weights are read from disk: neither belongs into the
@@ -144,15 +176,22 @@ void Model::Impl::warm_up() {
 }
 
 void Model::Impl::load_chat_template() {
-    if (llama_model_chat_template(model.get(), nullptr) == nullptr) return;
+    const char * source = llama_model_chat_template(model.get(), nullptr);
+    if (source == nullptr) return;
+    common_log_set_verbosity_thold(LOG_LEVEL_OUTPUT);  // what is wrong with a template is said in the error
     try {
+        const common_chat_template checked(source, "", "");  // llama.cpp's next call would lose the reason
         templates = common_chat_templates_init(model.get(), "");
     } catch (const std::exception & error) {
-        fail("the model's chat template cannot be read: {} (use --raw)", error.what());
+        template_error = printable(error.what(), MAX_REASON_CHARS);
     }
 }
 
 Model::Model(const LoadOptions & options) : impl_(std::make_unique<Impl>()) {
+    impl_->name = options.shown_name();
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
+    require_text_model(options);
     require_loadable(options);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     const auto start = Clock::now();
@@ -200,11 +239,15 @@ uint64_t Model::expert_ram_bytes() const {
 }
 
 bool Model::has_chat_template() const {
-    return impl_->templates != nullptr;
+    return impl_->templates != nullptr || !impl_->template_error.empty();
 }
 
 std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
-    if (!impl_->templates) fail("the model has no chat template: give the whole prompt with --raw");
+    if (!impl_->template_error.empty())
+        fail("{}: its chat template cannot be read: {}: give the whole prompt with --raw", impl_->name,
+             impl_->template_error);
+    if (!impl_->templates) fail("{}: has no chat template: give the whole prompt with --raw", impl_->name);
+    const Subject subject(impl_->name);
     common_chat_templates_inputs inputs;
     for (const Message & message : messages) {
         common_chat_msg & msg = inputs.messages.emplace_back();
@@ -214,17 +257,34 @@ std::string Model::apply_chat_template(const std::vector<Message> & messages) co
     try {
         return common_chat_templates_apply(impl_->templates.get(), inputs).prompt;
     } catch (const std::exception & error) {
-        fail("the model's chat template failed: {} (use --raw)", error.what());
+        fail("{}: its chat template failed: {}: give the whole prompt with --raw", impl_->name,
+             printable(error.what(), MAX_REASON_CHARS));
     }
 }
 
 std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
+    if (llama_vocab_type(impl_->vocab()) == LLAMA_VOCAB_TYPE_NONE)
+        fail("{}: has no tokenizer, so no text can be given to it: convert the model again, with its tokenizer's files",
+             impl_->name);
     const auto n_bytes = static_cast<int>(text.size());
     std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
-    const int n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
-                                 /*add_special=*/true, parse_special);
-    if (n < 0) fail("the prompt could not be tokenized ({} tokens needed)", -n);
+    int n = 0;
+    try {
+        const LogCapture log;
+        n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
+                           /*add_special=*/true, parse_special);
+    } catch (const std::exception & error) {  // a vocabulary that lacks bytes, or the tokens that begin and end a text
+        fail("{}: the text cannot be tokenized: its vocabulary is incomplete ({}): convert the model again",
+             impl_->name, printable(error.what(), MAX_REASON_CHARS));
+    }
+    if (n < 0) fail("{}: the text could not be tokenized ({} tokens needed)", impl_->name, -n);
     tokens.resize(static_cast<size_t>(n));
+    const bool known = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) { return token >= 0; });
+    if (!known)
+        fail(
+            "{}: its vocabulary has no token for a part of the text: it does not fit its tokenizer; convert the model "
+            "again",
+            impl_->name);
     return tokens;
 }
 
@@ -236,7 +296,7 @@ std::optional<int32_t> Model::bos_token() const {
 GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text) {
     const auto start = Clock::now();
-    const std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
+    std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
     if (tokens.empty()) fail_usage("the prompt is empty");
     if (tokens.size() >= n_ctx()) {
         fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
@@ -244,11 +304,14 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     }
     GenerateResult result;
     result.n_prompt_tokens = static_cast<int>(tokens.size());
-    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    if (impl_->has_memory()) llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
     const llama_sampler_ptr sampler = make_sampler(sampling, n_vocab());
 
     const auto prefill_start = Clock::now();
     impl_->prefill(tokens);
+    impl_->require_numbers();
     result.prefill_ms = ms_since(prefill_start);
 
     Utf8Stream utf8;
@@ -270,11 +333,13 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
             result.stop_reason = StopReason::stopped;
             break;
         }
-        if (tokens.size() + result.token_ms.size() >= n_ctx()) {
+        tokens.push_back(token);
+        if (tokens.size() >= n_ctx()) {
             result.stop_reason = StopReason::context_full;
             break;
         }
-        if (result.n_output_tokens < max_tokens) impl_->decode(&token, 1);
+        if (result.n_output_tokens == max_tokens) break;
+        impl_->has_memory() ? impl_->decode(&token, 1) : impl_->prefill(tokens);
     }
     emit(utf8.finish());
     result.total_ms = ms_since(start);
@@ -284,11 +349,14 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
 }
 
 std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens, size_t first) {
-    if (tokens.size() > n_ctx()) fail("{} tokens do not fit into a context of {}", tokens.size(), n_ctx());
+    if (tokens.size() > n_ctx())
+        fail("{}: {} tokens do not fit into a context of {}", impl_->name, tokens.size(), n_ctx());
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
     const auto width = static_cast<size_t>(n_vocab());
     std::vector<float> rows;  // (n_tokens - first) x n_vocab
     rows.reserve((tokens.size() - std::min(first, tokens.size())) * width);
-    llama_memory_clear(llama_get_memory(impl_->context.get()), true);
+    if (impl_->has_memory()) llama_memory_clear(llama_get_memory(impl_->context.get()), true);
     const size_t n_batch = llama_n_batch(impl_->context.get());
     llama_batch batch = llama_batch_init(static_cast<int>(n_batch), 0, 1);
     const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
@@ -302,9 +370,12 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens,
             batch.seq_id[i][0] = 0;
             batch.logits[i] = start + static_cast<size_t>(i) >= first ? 1 : 0;
         }
+        const LogCapture log;
         const int rc = llama_decode(impl_->context.get(), batch);
         check_interrupted();
-        if (rc != 0) fail("decoding failed at token {}", start);
+        if (rc != 0)
+            fail("{}: decoding failed at token {}: {}", impl_->name, start,
+                 log.reason(fmt::format("llama_decode returned {}", rc)));
         for (int i = 0; i < batch.n_tokens; ++i) {
             if (batch.logits[i] == 0) continue;
             float * logits = llama_get_logits_ith(impl_->context.get(), i);
