@@ -49,6 +49,7 @@ common_params make_params(const std::string & name, const ModelOptions & options
     params.model_alias = {name};
     params.devices = load.backend_devices();
     if (load.overrides().size() > 1) params.tensor_buft_overrides = load.overrides();
+    params.load_mode = load.model_params().load_mode;
     params.n_gpu_layers = load.device().is_gpu() ? -2 : 0;  // -2: all of them
     params.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
     params.cpuparams.n_threads = load.n_threads();
