@@ -34,6 +34,12 @@ constexpr Type TYPES[] = {
     {"Q4_K", moe::WType::Q4_K, 256, 144},     {"Q5_K", moe::WType::Q5_K, 256, 176},
     {"Q6_K", moe::WType::Q6_K, 256, 210},     {"IQ4_NL", moe::WType::IQ4_NL, 32, 18},
     {"IQ4_XS", moe::WType::IQ4_XS, 256, 136}, {"MXFP4", moe::WType::MXFP4, 32, 17},
+    {"NVFP4", moe::WType::NVFP4, 64, 36},     {"IQ1_S", moe::WType::IQ1_S, 256, 50},
+    {"IQ1_M", moe::WType::IQ1_M, 256, 56},    {"IQ2_XXS", moe::WType::IQ2_XXS, 256, 66},
+    {"IQ2_XS", moe::WType::IQ2_XS, 256, 74},  {"IQ2_S", moe::WType::IQ2_S, 256, 82},
+    {"IQ3_XXS", moe::WType::IQ3_XXS, 256, 98}, {"IQ3_S", moe::WType::IQ3_S, 256, 110},
+    {"TQ1_0", moe::WType::TQ1_0, 256, 54},    {"TQ2_0", moe::WType::TQ2_0, 256, 66},
+    {"Q1_0", moe::WType::Q1_0, 128, 18},      {"Q2_0", moe::WType::Q2_0, 64, 18},
 };
 
 int K = 2048;                                       // columns, a multiple of every type's block

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [http] [request] [schema] [sse]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [sse]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf http request schema sse
+[ $# -gt 0 ] || set -- gguf load toml result http request schema sse
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -17,8 +17,12 @@ flags=(-std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itests/fuzz 
 libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
 llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
 bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
-reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse}.cpp
-  src/base/{digest,files,text,units}.cpp src/base/process/interrupt.cpp)
+base=(src/base/{digest,files,json,last_words,text,units}.cpp src/base/process/interrupt.cpp)
+reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
+campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
+  src/lab/campaign/{campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/predict/quantization.cpp)
+loader=(src/engine/load/{device,load_params,log,memory,modelled_device,moe_plugin,placement,routing_recorder,rpc}.cpp
+  src/engine/predict/{fit,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp)
 
 # Seeds are those of tests/fuzz/corpus/TARGET; what is found beyond them stays in build/fuzz/TARGET.
 run() {  # TARGET SOURCE… -- LIBFUZZER_OPTION… -- LIBRARY…
@@ -43,6 +47,13 @@ for target in "$@"; do
         head -c 4096 "$seed" > "$seeds/$(basename "$seed" .gguf)"
       done
       run gguf "${reader[@]}" -- -max_len=8192 -- ;;
+    load)  # a header in every run: the seeds say which keys change
+      seeds=$out/load-seeds
+      mkdir -p "$seeds"
+      head -c 64 /dev/urandom > "$seeds/any"
+      run load "${reader[@]}" "${loader[@]}" -- -max_len=256 -detect_leaks=0 -- -Imoe/include "${llama_libraries[@]}" -ldl ;;
+    toml) run toml "${campaigns[@]}" -- -max_len=2048 -- "${llama_libraries[@]}" ;;
+    result) run result "${campaigns[@]}" -- -max_len=4096 -- "${llama_libraries[@]}" ;;
     http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp -- -max_len=4096 \
       -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
     request) run request "${bounds[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \

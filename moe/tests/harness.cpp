@@ -15,11 +15,74 @@
 namespace moe_test {
 
 const std::vector<ggml_type> & weight_types() {
-    static const std::vector<ggml_type> types = {GGML_TYPE_F32,  GGML_TYPE_F16,    GGML_TYPE_BF16,   GGML_TYPE_Q8_0,
-                                                 GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,   GGML_TYPE_Q5_0,   GGML_TYPE_Q5_1,
-                                                 GGML_TYPE_Q2_K, GGML_TYPE_Q3_K,   GGML_TYPE_Q4_K,   GGML_TYPE_Q5_K,
-                                                 GGML_TYPE_Q6_K, GGML_TYPE_IQ4_NL, GGML_TYPE_IQ4_XS, GGML_TYPE_MXFP4};
+    static const std::vector<ggml_type> types = {
+        GGML_TYPE_F32,   GGML_TYPE_F16,     GGML_TYPE_BF16,   GGML_TYPE_Q8_0,  GGML_TYPE_Q4_0,    GGML_TYPE_Q4_1,
+        GGML_TYPE_Q5_0,  GGML_TYPE_Q5_1,    GGML_TYPE_Q2_K,   GGML_TYPE_Q3_K,  GGML_TYPE_Q4_K,    GGML_TYPE_Q5_K,
+        GGML_TYPE_Q6_K,  GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_MXFP4, GGML_TYPE_NVFP4,   GGML_TYPE_IQ1_S,
+        GGML_TYPE_IQ1_M, GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_XXS, GGML_TYPE_IQ3_S,
+        GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0,   GGML_TYPE_Q1_0,   GGML_TYPE_Q2_0};
     return types;
+}
+
+bool has_codebook(ggml_type type) {
+    switch (type) {
+        case GGML_TYPE_IQ1_S:
+        case GGML_TYPE_IQ1_M:
+        case GGML_TYPE_IQ2_XXS:
+        case GGML_TYPE_IQ2_XS:
+        case GGML_TYPE_IQ2_S:
+        case GGML_TYPE_IQ3_XXS:
+        case GGML_TYPE_IQ3_S:
+            return true;
+        default:
+            return false;
+    }
+}
+
+void set_scale(ggml_type type, uint8_t * block, float scale, float min_scale) {
+    const auto half = [&](size_t at, float value) {
+        const ggml_fp16_t h = ggml_fp32_to_fp16(value);
+        std::memcpy(block + at, &h, sizeof h);
+    };
+    switch (type) {
+        case GGML_TYPE_Q2_K:
+            half(80, scale), half(82, min_scale);
+            break;
+        case GGML_TYPE_Q3_K:
+            half(108, scale);
+            break;
+        case GGML_TYPE_Q6_K:
+            half(208, scale);
+            break;
+        case GGML_TYPE_TQ1_0:
+            half(52, scale);
+            break;
+        case GGML_TYPE_TQ2_0:
+            half(64, scale);
+            break;
+        case GGML_TYPE_Q4_1:
+        case GGML_TYPE_Q5_1:
+        case GGML_TYPE_Q4_K:
+        case GGML_TYPE_Q5_K:
+            half(0, scale), half(2, min_scale);
+            break;
+        case GGML_TYPE_MXFP4:  // the nearest powers of two below
+            block[0] = static_cast<uint8_t>(127 + std::ilogb(scale));
+            break;
+        case GGML_TYPE_NVFP4:
+            for (int i = 0; i < 4; ++i) {
+                block[i] = static_cast<uint8_t>(std::max(7 + std::ilogb(scale), 0) << 3);
+            }
+            break;
+        case GGML_TYPE_IQ1_M:  // four bits in each upper half of every other byte
+            for (int i = 0; i < 4; ++i) {
+                uint8_t & byte = block[49 + 2 * i];
+                byte = static_cast<uint8_t>((byte & 0x0f) | (ggml_fp32_to_fp16(scale) >> (4 * i) & 0x0f) << 4);
+            }
+            break;
+        default:
+            half(0, scale);
+    }
 }
 
 int64_t columns(ggml_type type, int64_t want) {
@@ -42,6 +105,29 @@ std::vector<float> normals(size_t n, uint32_t seed, float scale) {
         }
     }
     return v;
+}
+
+// Blocks of any bits, their scale such that the mean square is that of the values.
+static std::vector<uint8_t> any_blocks(ggml_type type, const std::vector<float> & values, uint32_t seed) {
+    const size_t bytes = ggml_type_size(type), columns = static_cast<size_t>(ggml_blck_size(type));
+    std::vector<uint8_t> out(values.size() / columns * bytes);
+    std::mt19937 random(seed);
+    for (uint8_t & byte : out) {
+        byte = static_cast<uint8_t>(random() >> 24);
+    }
+    std::vector<float> block(columns);
+    for (size_t i = 0; i < values.size() / columns; ++i) {
+        uint8_t * data = &out[i * bytes];
+        set_scale(type, data, 1.0f, 0.0f);
+        ggml_get_type_traits(type)->to_float(data, block.data(), static_cast<int64_t>(columns));
+        double wanted = 0, got = 0;
+        for (size_t c = 0; c < columns; ++c) {
+            wanted += double(values[i * columns + c]) * values[i * columns + c];
+            got += double(block[c]) * block[c];
+        }
+        set_scale(type, data, static_cast<float>(std::sqrt(wanted / got)), 0.0f);
+    }
+    return out;
 }
 
 static std::vector<uint8_t> quantize_now(ggml_type type, const std::vector<float> & values, int64_t cols) {
@@ -67,7 +153,10 @@ std::vector<uint8_t> quantize(ggml_type type, const std::vector<float> & values,
         hash = (hash ^ bits) * 1099511628211u;
     }
     auto & entry = done[{type, cols, values.size(), hash}];
-    if (entry.empty()) entry = quantize_now(type, values, cols);
+    if (entry.empty()) {
+        entry = has_codebook(type) ? any_blocks(type, values, static_cast<uint32_t>(hash))
+                                   : quantize_now(type, values, cols);
+    }
     return entry;
 }
 

@@ -27,7 +27,12 @@ int64_t columns(ggml_type type, int64_t want);
 
 // Deterministic normal numbers.
 std::vector<float> normals(size_t n, uint32_t seed, float scale = 1.0f);
-// A type's own quantization of values, row by row.
+// Whether a type's indices stand for several columns at once: IQ1, IQ2 and IQ3.
+bool has_codebook(ggml_type type);
+// Sets what a block's scales are multiples of (if they are: the scales), and what its minimums are multiples of.
+void set_scale(ggml_type type, uint8_t * block, float scale, float min_scale);
+// A type's own quantization of values, row by row. With a codebook, for which ggml would search half a minute, anything
+// else of about the same size.
 std::vector<uint8_t> quantize(ggml_type type, const std::vector<float> & values, int64_t columns);
 std::vector<double> dequantize(ggml_type type, const std::vector<uint8_t> & data, int64_t n);
 

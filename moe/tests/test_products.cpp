@@ -40,37 +40,12 @@ void check(ggml_type type, int64_t k, int64_t n, int64_t m) {
     }
 }
 
-// Where a block's half-precision numbers (of MXFP4: its exponent) lie.
-struct Header {
-    size_t at, bytes;
-};
-Header header_of(ggml_type type) {
-    switch (type) {
-        case GGML_TYPE_Q2_K:
-            return {80, 4};
-        case GGML_TYPE_Q3_K:
-            return {108, 2};
-        case GGML_TYPE_Q6_K:
-            return {208, 2};
-        case GGML_TYPE_Q4_1:
-        case GGML_TYPE_Q5_1:
-        case GGML_TYPE_Q4_K:
-        case GGML_TYPE_Q5_K:
-            return {0, 4};
-        case GGML_TYPE_MXFP4:
-            return {0, 1};
-        default:
-            return {0, 2};
-    }
-}
-
 // Weights and scales of all ones and zeros times the largest activations of either sign: every sum that a kernel keeps
 // in few bits is as large as it can be. Such activations are whole numbers of steps, so nothing is lost by quantizing
 // them.
 void check_largest_sums(ggml_type type) {
     const int64_t k = columns(type, 512), rows = 48, batch = 16;
     const size_t block = ggml_type_size(type);
-    const Header header = header_of(type);
     std::vector<float> x(static_cast<size_t>(k * batch));
     for (size_t i = 0; i < x.size(); ++i) {
         const size_t t = i / static_cast<size_t>(k);
@@ -78,10 +53,9 @@ void check_largest_sums(ggml_type type) {
     }
     for (int fill : {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80}) {
         SCOPED_TRACE(std::string(ggml_type_name(type)) + ", bytes " + std::to_string(fill));
-        auto w = quantize(type, normals(static_cast<size_t>(k * rows), 15), k);
-        for (size_t i = 0; i < w.size(); ++i) {
-            const size_t at = i % block;
-            if (at < header.at || at >= header.at + header.bytes) w[i] = static_cast<uint8_t>(fill);
+        std::vector<uint8_t> w(ggml_row_size(type, k) * static_cast<size_t>(rows), static_cast<uint8_t>(fill));
+        for (size_t i = 0; i < w.size(); i += block) {
+            set_scale(type, &w[i], 0.01f * static_cast<float>(1 + i / block % 7), 0.02f);
         }
         const auto wf = dequantize(type, w, k * rows);
         const Pair p = run_both([&](Graph & g) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -42,6 +43,26 @@ void read_pieces(const fs::path & path, const std::function<void(std::string_vie
     if (std::ferror(file.get()) != 0) fail("{}: {}", path.string(), reason());
 }
 
+// A file as its writer's user means it: a link to it is not replaced.
+fs::path where_links_lead(const fs::path & path) {
+    std::error_code error;
+    if (!fs::is_symlink(path, error)) return path;
+    fs::path target = fs::weakly_canonical(path, error);
+    return error ? path : target;
+}
+
+// To disk, so that a crash of the machine cannot leave a name without its content. Some file systems of the network
+// and of containers cannot do that. Returns whether it worked, with errno set.
+bool sync(const fs::path & path, int flags) {
+    const int fd = ::open(path.c_str(), flags | O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = ::fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return done;
+}
+
 }  // namespace
 
 std::string read_file(const fs::path & path) {
@@ -53,7 +74,8 @@ std::string read_file(const fs::path & path) {
 void write_file_atomic(const fs::path & path, std::string_view content) {
     PartFile part(path);
     {
-        const FileHandle file = open_file(part.path(), "wb");
+        const FileHandle file(std::fopen(part.path().c_str(), "wb"));
+        if (!file) fail("{}: {}", path.string(), reason());
         const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
         if (!written || std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0) {
             fail("{}: {}", path.string(), reason());
@@ -73,16 +95,29 @@ uint64_t free_disk_bytes(const fs::path & path) {
     return space.available;
 }
 
-void ensure_writable_dir(const fs::path & dir) {
+void make_folders(const fs::path & dir) {
     std::error_code error;
     fs::create_directories(dir, error);
     if (error) fail("{}: {}", dir.string(), error.message());
+}
+
+void ensure_writable_dir(const fs::path & dir) {
+    std::error_code error;
+    make_folders(dir);
     // access() would say yes to root on a read-only file system: try it.
     const fs::path probe = dir / fmt::format(".shimmy-probe-{}", ::getpid());
     const int fd = ::open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     if (fd < 0) fail("{}: cannot write here: {}", dir.string(), reason());
     ::close(fd);
     fs::remove(probe, error);
+}
+
+fs::path temporary_dir() {
+    std::error_code error;
+    fs::path dir = fs::temp_directory_path(error);
+    if (!error) return dir;
+    const char * named = std::getenv("TMPDIR");
+    fail("{}: no folder for temporary files: set TMPDIR to one that can be written", named == nullptr ? "/tmp" : named);
 }
 
 void require_readable_file(const fs::path & path) {
@@ -116,9 +151,36 @@ std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress
     return hash.hex();
 }
 
-PartFile::PartFile(fs::path target) : target_(std::move(target)) {
+namespace {
+
+// "m.gguf.1234.part" of a process that no longer runs.
+bool is_stale_part(const fs::path & path) {
+    if (path.extension() != ".part") return false;
+    const std::string pid_text = path.stem().extension().string();  // ".1234"
+    const long pid = pid_text.size() > 1 ? std::strtol(pid_text.c_str() + 1, nullptr, 10) : 0;
+    return pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno != EPERM;
+}
+
+// What a kill left of earlier writers of this file.
+void remove_stale_parts_of(const fs::path & target) {
+    const fs::path dir = target.parent_path();
+    const std::string prefix = target.filename().string() + ".";
+    std::error_code ignored;
+    for (const auto & entry : fs::directory_iterator(dir.empty() ? "." : dir, ignored)) {
+        const bool of_target = entry.path().filename().string().starts_with(prefix);
+        if (of_target && is_stale_part(entry.path())) fs::remove(entry.path(), ignored);
+    }
+}
+
+}  // namespace
+
+PartFile::PartFile(const fs::path & target) : target_(where_links_lead(target)) {
+    std::error_code ignored;
+    if (fs::is_directory(target_, ignored)) fail_usage("{}: is a folder; give the name of a file", target.string());
+    remove_stale_parts_of(target_);
     part_ = target_;
     part_ += fmt::format(".{}.part", ::getpid());
+    on_fault_.emplace(part_);
 }
 
 PartFile::~PartFile() {
@@ -128,20 +190,20 @@ PartFile::~PartFile() {
 }
 
 void PartFile::commit() {
+    if (!sync(part_, 0)) fail("{}: {}", target_.string(), reason());
     std::error_code error;
     fs::rename(part_, target_, error);
     if (error) fail("{}: {}", target_.string(), error.message());
     committed_ = true;
+    on_fault_.reset();
+    const fs::path dir = target_.parent_path();
+    (void)sync(dir.empty() ? fs::path(".") : dir, O_DIRECTORY);  // the file stands under its name either way
 }
 
 void remove_stale_part_files(const fs::path & dir) {
     std::error_code ignored;
     for (const auto & entry : fs::directory_iterator(dir, ignored)) {
-        if (entry.path().extension() != ".part") continue;
-        const std::string pid_text = entry.path().stem().extension().string();  // ".1234"
-        const long pid = pid_text.size() > 1 ? std::strtol(pid_text.c_str() + 1, nullptr, 10) : 0;
-        const bool running = pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
-        if (pid > 0 && !running) fs::remove(entry.path(), ignored);
+        if (is_stale_part(entry.path())) fs::remove(entry.path(), ignored);
     }
 }
 

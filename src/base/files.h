@@ -1,9 +1,12 @@
 // Files: whole or not at all, with errors that name the path.
 #pragma once
 
+#include "base/last_words.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +27,14 @@ uint64_t free_disk_bytes(const fs::path & path);
 inline constexpr uint64_t DISK_MARGIN_BYTES =
     16 << 20;  // beside the tensors: metadata, and what the file system needs for itself
 
+// Makes the folder with its parents. Throws Error that names what is in the way.
+void make_folders(const fs::path & dir);
+
 // Makes the folder with its parents and checks that files can be written in it.
 void ensure_writable_dir(const fs::path & dir);
+
+// TMPDIR, else /tmp. Throws Error with the way out if that is no folder.
+fs::path temporary_dir();
 
 // Throws if the file is missing, is a folder or cannot be read.
 void require_readable_file(const fs::path & path);
@@ -37,11 +46,13 @@ std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress
 // What git names a file of this content: SHA-1 of "blob <size>\0<content>" in lower-case hex.
 std::string git_blob_oid(std::string_view bytes);
 
-// A file under construction: written under `<target>.part`, moved to its name by commit(), and removed by the
-// destructor otherwise. Two writers of one target are told apart by the process id in the name.
+// A file under construction: written beside its target, put on disk and moved to its name by commit(), and removed
+// otherwise, by the destructor or if a fault ends the process. What stood under the name stays until then. Two writers
+// of one target are told apart by the process id in the name. A target that is a symbolic link is written where it
+// leads. Throws UsageError if the target is a folder.
 class PartFile {
 public:
-    explicit PartFile(fs::path target);
+    explicit PartFile(const fs::path & target);
     ~PartFile();
     PartFile(const PartFile &) = delete;
     PartFile & operator=(const PartFile &) = delete;
@@ -52,6 +63,7 @@ public:
 private:
     fs::path target_;
     fs::path part_;
+    std::optional<RemovedOnFault> on_fault_;
     bool committed_ = false;
 };
 

@@ -1,6 +1,45 @@
 #include "base/text.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
 namespace shimmy {
+
+namespace {
+
+struct Character {
+    char32_t code = 0;
+    size_t n_bytes = 0;  // 0: not UTF-8
+};
+
+// The first character of a text that is not empty. Overlong forms, halves of UTF-16 pairs and what is beyond Unicode
+// are not UTF-8.
+Character first_character(std::string_view text) {
+    const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = at(0);
+    if (first < 0x80) return {first, 1};
+    const size_t n_bytes = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || text.size() < n_bytes) return {};
+    char32_t code = first & (0xFFU >> (n_bytes + 1));
+    for (size_t i = 1; i < n_bytes; ++i) {
+        if ((at(i) & 0xC0U) != 0x80) return {};
+        code = (code << 6U) | (at(i) & 0x3FU);
+    }
+    constexpr std::array<char32_t, 5> SMALLEST{0, 0, 0x80, 0x800, 0x10000};
+    const bool half = code >= 0xD800 && code <= 0xDFFF;
+    if (code < SMALLEST[n_bytes] || code > 0x10FFFF || half) return {};
+    return {code, n_bytes};
+}
+
+bool shows(char32_t code) {
+    const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
+    const bool directs = code == 0x200E || code == 0x200F || code == 0x061C || (code >= 0x202A && code <= 0x202E) ||
+                         (code >= 0x2066 && code <= 0x2069);
+    return !control && !directs && code != 0xFEFF;
+}
+
+}  // namespace
 
 std::string lower(std::string_view text) {
     std::string result(text);
@@ -23,6 +62,34 @@ std::string shell_quoted(std::string_view text) {
     for (const char c : text)
         result += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return result + "'";
+}
+
+std::string printable(std::string_view text, size_t max_chars) {
+    std::string result;
+    for (size_t n_chars = 0; !text.empty(); ++n_chars) {
+        if (n_chars == max_chars) return result + "…";
+        const Character character = first_character(text);
+        const bool is_good = character.n_bytes > 0 && shows(character.code);
+        const size_t n_bytes = character.n_bytes > 0 ? character.n_bytes : 1;
+        if (is_good) {
+            result += text.substr(0, n_bytes);
+        } else {
+            result += '?';
+        }
+        text.remove_prefix(n_bytes);
+    }
+    return result;
+}
+
+std::string printable_lines(std::string_view text) {
+    std::string result;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find_first_of("\n\t", at), text.size());
+        result += printable(text.substr(at, end - at), text.size());
+        if (end < text.size()) result += text[end];
+        at = end + 1;
+    }
+    return result;
 }
 
 }  // namespace shimmy

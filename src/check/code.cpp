@@ -2,9 +2,12 @@
 
 #include "base/error.h"
 #include "base/process/subprocess.h"
+#include "base/text.h"
+#include "check/read_only_view.h"
 #include "check/sandbox.h"
 #include "check/words.h"
 
+#include <sys/prctl.h>
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -14,19 +17,21 @@ namespace shimmy::check {
 namespace {
 
 constexpr std::chrono::seconds FIND_TIMEOUT{20};
-constexpr size_t MAX_REASON_BYTES = 200;
+constexpr size_t MAX_REASON_CHARS = 200;
 
 // Calls the function for every list of arguments and prints what it returns, one JSON line each behind a mark that the
 // code does not know, so that what the code prints is not taken for a result. What is expected stays outside.
 constexpr const char * DRIVER = R"py(
 import json, sys, types
 job = json.loads(sys.stdin.read())
-out = sys.stdout
+def speaker(mark, out):
+    def say(**fields):
+        out.write(mark + json.dumps(fields) + "\n")
+        out.flush()
+    return say
+say = speaker(job.pop("mark"), sys.stdout)
 sys.stdout = sys.stderr
 space = {"__name__": "answer"}
-def say(**fields):
-    out.write(job["mark"] + json.dumps(fields) + "\n")
-    out.flush()
 try:
     exec(compile(job["code"], "answer", "exec"), space)
     functions = [v for v in space.values() if isinstance(v, types.FunctionType)]
@@ -80,9 +85,9 @@ std::string random_mark() {
     return fmt::format("{:08x}{:08x} ", random(), random());
 }
 
-std::string shortened(std::string text) {
-    if (text.size() > MAX_REASON_BYTES) text = text.substr(0, MAX_REASON_BYTES) + "…";
-    return text;
+// Of code that a model wrote: what reaches people must not reach their terminal's controls.
+std::string shortened(const std::string & text) {
+    return printable(text, MAX_REASON_CHARS);
 }
 
 // 2 and 2.0 are the same number.
@@ -99,7 +104,7 @@ bool same(const Json & a, const Json & b) {
 std::vector<Json> marked_lines(const std::string & out, const std::string & mark) {
     std::vector<Json> result;
     for (const std::string & line : lines(out)) {
-        if (line.starts_with(mark)) result.push_back(Json::parse(line.substr(mark.size()), nullptr, false));
+        if (line.starts_with(mark)) result.push_back(parse_json(line.substr(mark.size())));
     }
     return result;
 }
@@ -117,7 +122,13 @@ std::string extract_python(const std::string & answer) {
     return code.empty() ? unfenced(answer) : code;
 }
 
-PythonRunner::PythonRunner() {
+PythonRunner::PythonRunner(bool may_read_files) {
+    if (!may_read_files && !ReadOnlyView::is_supported())
+        fail(
+            "this kernel has no Landlock, so code that a model writes could read files of yours, such as access "
+            "tokens: it is not run (--unsafe-no-sandbox runs it all the same; other tasks need no code)");
+    // Not for the child's eyes: where it can read /proc, it would find this process' environment there.
+    if (may_read_files) ::prctl(PR_SET_DUMPABLE, 0);
     // Not the name on PATH: that may be a script which starts the real one.
     const char * script = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix]))";
     ProcessResult found;
@@ -128,7 +139,7 @@ PythonRunner::PythonRunner() {
     } catch (const Error &) {
         found.exit_code = 127;
     }
-    const Json paths = Json::parse(found.out, nullptr, /*allow_exceptions=*/false);
+    const Json paths = parse_json(found.out);
     if (!found.ok() || !paths.is_array())
         fail("python3 is not installed: code checks need it (apt-get install python3)");
     interpreter_ = paths.at(0);
@@ -152,17 +163,22 @@ std::vector<std::string> PythonRunner::defects(const std::string & code, const T
     limits.time = task.time;
     limits.memory_bytes = task.memory_bytes;
     limits.readable = readable_;
-    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER},
-                                            job.dump(-1, ' ', false, Json::error_handler_t::replace), limits);
+    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER}, json_text(job, -1), limits);
     const std::vector<Json> said = marked_lines(run.out, mark);
     for (size_t i = 0; i < task.cases.size(); ++i) {
         if (i >= said.size()) return {limit_reason(run, task)};
         if (!said[i].is_object()) return {"returns what is no JSON value"};
-        if (said[i].contains("error")) return {shortened(said[i].value("error", ""))};
-        const Json & returned = said[i]["returned"];
+        // Code can find the mark, and say anything behind it.
+        if (said[i].contains("error")) {
+            const Json & error = said[i].at("error");
+            return {shortened(error.is_string() ? error.get<std::string>() : json_text(error, -1))};
+        }
+        if (!said[i].contains("returned")) return {"returns what is no JSON value"};
+        const Json & returned = said[i].at("returned");
         if (!same(returned, task.cases[i].returns)) {
-            return {shortened(fmt::format("returns {} for {}, not {}", returned.dump(), task.cases[i].arguments.dump(),
-                                          task.cases[i].returns.dump()))};
+            return {
+                shortened(fmt::format("returns {} for {}, not {}", json_text(returned, -1),
+                                      json_text(task.cases[i].arguments, -1), json_text(task.cases[i].returns, -1)))};
         }
     }
     return {};

@@ -16,8 +16,9 @@ std::string extract_python(const std::string & answer);
 
 class PythonRunner {
 public:
-    // Finds the interpreter. Throws Error if there is none, or if this machine cannot confine it.
-    PythonRunner();
+    // Finds the interpreter. Throws Error if there is none, or if this machine cannot confine it: without Landlock,
+    // code could read what this user can, which must be allowed.
+    explicit PythonRunner(bool may_read_files = false);
 
     // Why the code does not do what the cases ask; empty if it does.
     std::vector<std::string> defects(const std::string & code, const Task & task) const;

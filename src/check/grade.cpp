@@ -50,9 +50,9 @@ std::vector<std::string> arithmetic_defects(const Task & task, const std::string
 
 }  // namespace
 
-Grader::Grader(const std::vector<Task> & tasks) {
+Grader::Grader(const std::vector<Task> & tasks, bool code_may_read_files) {
     if (std::any_of(tasks.begin(), tasks.end(), [](const Task & task) { return task.kind == Kind::code; }))
-        python_ = std::make_unique<PythonRunner>();
+        python_ = std::make_unique<PythonRunner>(code_may_read_files);
 }
 
 std::vector<std::string> Grader::defects(const Task & task, const Answer & answer) const {

@@ -20,7 +20,7 @@ struct Answer {
 class Grader {
 public:
     // Throws Error as PythonRunner does, if one of the tasks is code.
-    explicit Grader(const std::vector<Task> & tasks);
+    explicit Grader(const std::vector<Task> & tasks, bool code_may_read_files = false);
 
     // Why the answer does not pass, each a sentence part after "it": "returns 8 for [7], not 13". Empty: it passes.
     std::vector<std::string> defects(const Task & task, const Answer & answer) const;

@@ -45,7 +45,6 @@ constexpr std::initializer_list<const char *> ALLOWED = {
     "munmap",
     "mprotect",
     "mremap",
-    "madvise",
     "brk",
     "rt_sigaction",
     "rt_sigprocmask",
@@ -133,6 +132,10 @@ std::vector<sock_filter> compute_only_filter() {
     for (const unsigned long request : {static_cast<unsigned long>(TCGETS), static_cast<unsigned long>(FIOCLEX),
                                         static_cast<unsigned long>(FIONCLEX)})
         filter.allow("ioctl", {SCMP_A1(SCMP_CMP_EQ, request)});
+    // What allocators ask for. Others poison pages of memory, or reach into swap.
+    for (const int advice : {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE,
+                             MADV_HUGEPAGE, MADV_NOHUGEPAGE})
+        filter.allow("madvise", {SCMP_A2(SCMP_CMP_EQ, static_cast<scmp_datum_t>(advice))});
     for (const unsigned command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC})
         filter.allow("fcntl", {SCMP_A1(SCMP_CMP_EQ, command)});
     filter.allow("prlimit64", {SCMP_A2(SCMP_CMP_EQ, 0)});  // asks, sets nothing

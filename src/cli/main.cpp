@@ -1,6 +1,8 @@
 #include "base/error.h"
 #include "base/json.h"
+#include "base/last_words.h"
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/familiar.h"
@@ -10,20 +12,55 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <new>
+#include <regex>
+#include <string>
 #include <string_view>
 
 namespace {
 
 using namespace shimmy::cli;
 
+constexpr size_t MAX_MESSAGE_CHARS = 4000;
+
 // An error as one line on stderr, and with --json as a document on stdout too.
-int report(const shimmy::cli::Globals & globals, const std::string & message, int exit_code) {
-    fmt::print(stderr, "shimmy: {}\n", message);
+int report(const shimmy::cli::Globals & globals, std::string message, int exit_code) {
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    // Names of files and what servers say may hold anything: it must not reach a terminal.
+    fmt::print(stderr, "shimmy: {}\n", shimmy::printable(message, MAX_MESSAGE_CHARS));
     if (globals.json) {
         const shimmy::Json document{{"error", {{"message", message}, {"exit_code", exit_code}}}};
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", shimmy::json_text(document));
     }
     return exit_code;
+}
+
+// CLI11 writes the largest double out, all 309 digits, for options that have a least value alone: 0, or just above it.
+std::string readable(const std::string & message) {
+    static const std::regex no_largest(R"(Value (\S+) not in range \S+ (?:to|-) [0-9]{30,}\S*)");
+    std::smatch match;
+    if (!std::regex_search(message, match, no_largest)) return message;
+    const bool is_zero = match[1].str().find_first_of("123456789") == std::string::npos;
+    return match.prefix().str() + match[1].str() + (is_zero ? " must be above 0" : " must not be negative") +
+           match.suffix().str();
+}
+
+// "nan" is a number to CLI11, and in every range.
+void refuse_what_is_no_number(const CLI::App & app) {
+    for (const CLI::Option * option : app.get_options()) {
+        const std::string type = option->get_type_name();
+        const bool numeric = type.find(" in [") != std::string::npos || type.find("POSITIVE") != std::string::npos ||
+                             type.find("NONNEGATIVE") != std::string::npos;
+        if (!numeric) continue;
+        for (const std::string & result : option->results()) {
+            const std::string text = shimmy::lower(result);
+            if (text.find("nan") != std::string::npos || text.find("inf") != std::string::npos)
+                throw CLI::ValidationError(option->get_name(), fmt::format("{} is not a number", result));
+        }
+    }
+    for (const CLI::App * command : app.get_subcommands())
+        refuse_what_is_no_number(*command);
 }
 
 int run(shimmy::cli::Commands & commands) {
@@ -35,6 +72,11 @@ int run(shimmy::cli::Commands & commands) {
         return report(commands.globals(), error.what(), EXIT_CODE_INTERRUPTED);
     } catch (const UsageError & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_USAGE);
+    } catch (const std::filesystem::filesystem_error & error) {
+        return report(commands.globals(), fmt::format("{}: {}", error.path1().string(), error.code().message()),
+                      EXIT_CODE_FAILED);
+    } catch (const std::bad_alloc &) {
+        return report(commands.globals(), "there is not enough memory", EXIT_CODE_FAILED);
     } catch (const std::exception & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_FAILED);
     }
@@ -54,6 +96,9 @@ int main(int argc, char ** argv) {
     app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(),
                                                   shimmy::engine::llama_cpp_version()));
     Commands commands(app);
+    // A server is watched by what started it, and so are the processes of its models: they end by the signal itself.
+    const bool serves = argc > 1 && std::string_view(argv[1]).starts_with("serve");
+    if (!serves) shimmy::install_last_words(&commands.globals().json);
     add_all(commands);
     if (argc > 1 && std::string_view(argv[1]) == "__complete") return print_candidates(app, {argv + 2, argv + argc});
     const CommandRow table = read_options_table(app);
@@ -65,6 +110,7 @@ int main(int argc, char ** argv) {
     }
     try {
         parse(app, respelled(words, table));
+        refuse_what_is_no_number(app);
     } catch (const CLI::ExtrasError &) {
         const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
         const std::string first = extras.empty() ? "" : extras.front();
@@ -72,7 +118,8 @@ int main(int argc, char ** argv) {
     } catch (const CLI::ParseError & error) {
         const bool asked_for_help = error.get_exit_code() == 0;
         if (asked_for_help) return app.exit(error);
-        return report(commands.globals(), fmt::format("{} (see shimmy --help)", error.what()), EXIT_CODE_USAGE);
+        return report(commands.globals(), fmt::format("{} (see shimmy --help)", readable(error.what())),
+                      EXIT_CODE_USAGE);
     } catch (const shimmy::UsageError & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_USAGE);
     }

@@ -12,6 +12,9 @@ class ActiveShare {
 public:
     explicit ActiveShare(const GgufFile & file);
 
+    // False for layers that predict further tokens, which llama.cpp leaves out: their shares are 0.
+    bool is_loaded(const TensorInfo & tensor) const;
+
     // Of an expert tensor the chosen experts' elements, of any other all.
     uint64_t elements(const TensorInfo & tensor) const;
 
@@ -23,6 +26,7 @@ private:
     uint64_t chosen(const TensorInfo & tensor, uint64_t whole) const;
 
     std::vector<int64_t> n_used_per_layer_;  // one value: the same in every layer; empty: no experts
+    int64_t n_layers_loaded_ = 0;            // 0: unknown, all
     bool has_output_ = false;
 };
 

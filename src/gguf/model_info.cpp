@@ -59,6 +59,7 @@ void read_hyperparameters(const GgufFile & file, ModelInfo & info) {
     const Hyperparameters hparams(file, info.arch);
     info.n_layers = hparams.largest("block_count", MAX_LAYERS);
     info.n_layers_dense_lead = hparams.largest("leading_dense_block_count");
+    info.n_layers_nextn = std::min(hparams.largest("nextn_predict_layers"), info.n_layers);
     info.n_ctx_train = hparams.largest("context_length");
     info.n_embd = hparams.largest("embedding_length");
     info.n_ff = hparams.largest("feed_forward_length");
@@ -107,7 +108,7 @@ void count_tensors(const GgufFile & file, ModelInfo & info) {
         has_dense_ffn = has_dense_ffn || tensor.name.ends_with(".ffn_down.weight");
         info.n_active_params += active.elements(tensor);
         info.bytes_per_token += active.bytes(tensor);
-        if (is_moved_by_cpu_moe(tensor.name)) add_expert_tensor(tensor, info);
+        if (is_moved_by_cpu_moe(tensor.name) && active.is_loaded(tensor)) add_expert_tensor(tensor, info);
     }
     info.n_tensors = file.tensors().size();
     if (info.n_expert_tensors > 0 && !has_dense_ffn) info.n_ff = 0;

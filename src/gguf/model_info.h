@@ -38,7 +38,10 @@ struct ModelInfo {
 
     int64_t n_layers = 0;
     int64_t n_layers_dense_lead = 0;  // first layers without experts
-    int64_t n_ctx_train = 0;          // context length
+    // Last layers that predict further tokens (MTP). llama.cpp does not load them for ordinary use: what is active,
+    // read per token or moved by --cpu-moe does not count them.
+    int64_t n_layers_nextn = 0;
+    int64_t n_ctx_train = 0;  // context length
     int64_t n_embd = 0;
     int64_t n_ff = 0;      // of dense layers; 0 if all have experts
     int64_t n_ff_exp = 0;  // of one expert

@@ -1,6 +1,7 @@
 #include "gguf/parse.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include "ggml.h"
@@ -35,6 +36,10 @@ public:
         : bytes_(bytes), n_file_bytes_(n_file_bytes), file_name_(file_name) {}
 
     uint64_t position() const { return at_; }
+    // The first bytes, as many of them as are there.
+    std::string_view start(size_t n_bytes) const {
+        return {reinterpret_cast<const char *>(bytes_.data()), std::min(n_bytes, bytes_.size())};
+    }
     uint64_t remaining() const { return n_file_bytes_ - at_; }
 
     const std::byte * take(uint64_t n_bytes, std::string_view what) {
@@ -98,7 +103,7 @@ private:
         if (n_file_bytes_ == 0) fail("{}: the file is empty", file_name_);
         const uint64_t n_magic = std::min<uint64_t>(MAGIC.size(), n_file_bytes_);
         const std::string_view magic(reinterpret_cast<const char *>(reader_.take(n_magic, "its magic")), n_magic);
-        if (magic != MAGIC) fail("{}: not a GGUF file (it starts with '{}')", file_name_, printable(magic));
+        if (magic != MAGIC) fail("{}: {}", file_name_, what_else_it_is(magic));
         file.version = reader_.number<uint32_t>("the header");
         if (file.version != 0 && (file.version & 0xFFFFU) == 0) {
             fail(
@@ -107,8 +112,10 @@ private:
                 file_name_);
         }
         if (file.version < OLDEST_VERSION || file.version > NEWEST_VERSION) {
-            fail("{}: GGUF version {} is not supported (versions {} and {} are)", file_name_, file.version,
-                 OLDEST_VERSION, NEWEST_VERSION);
+            fail("{}: GGUF version {} is not supported (versions {} and {} are): {}", file_name_, file.version,
+                 OLDEST_VERSION, NEWEST_VERSION,
+                 file.version < OLDEST_VERSION ? "convert the original model again, or take a newer file of it"
+                                               : "it is damaged, or newer than this program");
         }
         Counts counts;
         counts.n_tensors = reader_.number<uint64_t>("the header");
@@ -116,6 +123,24 @@ private:
         check_count("metadata keys", counts.n_keys, MIN_KEY_BYTES);
         check_count("tensors", counts.n_tensors, MIN_TENSOR_BYTES);
         return counts;
+    }
+
+    // What people take for a model, by its first bytes.
+    std::string what_else_it_is(std::string_view magic) const {
+        const auto starts = [&](std::string_view text) { return lower(reader_.start(text.size())) == lower(text); };
+        if (starts("version https://git-lfs")) {
+            return "a Git LFS pointer in place of the file itself: fetch it with git lfs pull, or with shimmy pull";
+        }
+        if (starts("<!doctype") || starts("<html") || starts("<?xml"))
+            return "a web page and no model: the download went wrong (a login, or a page about the file); try again";
+        for (const std::string_view old : {"lmgg", "fmgg", "tjgg", "algg"}) {
+            if (starts(old)) return "a model in a format from before GGUF: convert the original model again";
+        }
+        if (starts("PK\x03\x04") || starts("\x1f\x8b"))
+            return "an archive, or a PyTorch checkpoint: unpack it, or convert it with convert_hf_to_gguf.py";
+        if (starts("{\"") || lower(file_name_).ends_with(".safetensors"))
+            return "not a GGUF file: convert the model's folder with llama.cpp's convert_hf_to_gguf.py";
+        return fmt::format("not a GGUF file (it starts with '{}')", printable(magic));
     }
 
     void check_count(const char * what, uint64_t n, uint64_t min_bytes) const {
@@ -286,14 +311,6 @@ uint64_t header_bytes_missing(std::span<const std::byte> start, uint64_t file_by
     } catch (const NeedsMore & needs) {
         return needs.n_bytes;
     }
-}
-
-std::string printable(std::string_view text) {
-    constexpr size_t MAX_LENGTH = 80;
-    std::string result(text.substr(0, MAX_LENGTH));
-    std::replace_if(
-        result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
-    return text.size() > MAX_LENGTH ? result + "…" : result;
 }
 
 }  // namespace shimmy::gguf

@@ -36,7 +36,4 @@ ParsedFile parse_gguf(std::span<const std::byte> bytes, const std::string & file
 // from the start it takes at least to know more. Throws as parse_gguf does for what can already be seen to be wrong.
 uint64_t header_bytes_missing(std::span<const std::byte> start, uint64_t file_bytes, const std::string & file_name);
 
-// Text of a file in an error message: one line of printable characters, not too long.
-std::string printable(std::string_view text);
-
 }  // namespace shimmy::gguf

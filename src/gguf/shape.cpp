@@ -14,6 +14,8 @@ namespace shimmy::gguf {
 
 namespace {
 
+constexpr int64_t MAX_VOCAB = 1 << 24;  // the largest that are published have 2^18
+
 fs::path shapes_dir() {
     return data_dir("shapes", SHIMMY_SHAPES_DIR);
 }
@@ -130,6 +132,9 @@ Shape parse_shape(const fs::path & path) {
     shape.quantization = optional<std::string>(shape, table, "quantization").value_or("Q4_K_M");
     shape.vocab = optional<std::string>(shape, table, "vocab").value_or("");
     shape.n_vocab = optional<int64_t>(shape, table, "vocab_size").value_or(0);
+    if (shape.n_vocab < 0 || shape.n_vocab > MAX_VOCAB)
+        fail_at(shape, *table.get("vocab_size"),
+                fmt::format("vocab_size is {}, must be 0 to {}", shape.n_vocab, MAX_VOCAB));
     if (const auto * omit = table.get_as<toml::array>("omit")) {
         if (!omit->empty() && !omit->is_homogeneous<std::string>())
             fail_at(shape, *omit, "'omit' must be a list of texts");

@@ -1,6 +1,7 @@
 // The models of this machine with what their metadata says.
 #pragma once
 
+#include "gguf/purpose.h"
 #include "library/scan.h"
 
 #include <cstdint>
@@ -9,14 +10,9 @@
 
 namespace shimmy::library {
 
-// What a GGUF file is for.
-enum class ModelType { moe, dense, embedding, projector, adapter, imatrix, vocabulary, other };
-const char * to_string(ModelType type);
-
-// True for models that generate text.
-inline bool is_llm(ModelType type) {
-    return type == ModelType::moe || type == ModelType::dense;
-}
+using gguf::is_llm;
+using gguf::ModelType;
+using gguf::to_string;
 
 struct CatalogModel {
     std::string name;  // unique, as resolve() takes it

@@ -36,7 +36,7 @@ bool is_sha256_digest(const std::string & digest) {
 
 // Digest of the model layer; none if the manifest holds none (an adapter alone, say). Throws Error if it is damaged.
 std::optional<std::string> model_digest(const fs::path & manifest) {
-    const Json document = Json::parse(read_file(manifest), nullptr, /*allow_exceptions=*/false);
+    const Json document = read_json(manifest);
     if (!document.is_object() || !document.contains("layers") || !document["layers"].is_array()) {
         fail("{}: not an Ollama manifest", manifest.string());
     }
@@ -78,7 +78,9 @@ std::vector<OllamaModel> ollama_models(const fs::path & dir, std::vector<std::st
     for (const fs::path & manifest : manifest_files(manifests, warnings)) {
         try {
             const auto digest = model_digest(manifest);
-            if (!digest) continue;
+            if (!digest)
+                fail("{}: holds no GGUF file: Ollama keeps this model in another format, or runs it in its cloud",
+                     manifest.string());
             std::string file_name = *digest;
             file_name[file_name.find(':')] = '-';
             const fs::path blob = dir / "blobs" / file_name;

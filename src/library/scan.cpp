@@ -47,7 +47,7 @@ public:
         const bool ollama = is_ollama_dir(dir.path);
         if (ollama) {
             for (const OllamaModel & model : ollama_models(dir.path, scan_.warnings)) {
-                add_model(model.blob, normalized_name(model.name), dir.source);
+                add_model(model.blob, normalized_name(model.name), dir.source, /*may_be_known=*/true);
             }
         }
         add_files(dir, ollama);
@@ -118,11 +118,13 @@ private:
         add_model(first, normalized_name(name_stem(first)), source);
     }
 
-    void add_model(const fs::path & path, const std::string & name, const std::string & source) {
+    // Ollama keeps one file for all the names that it has.
+    void add_model(const fs::path & path, const std::string & name, const std::string & source,
+                   bool may_be_known = false) {
         std::error_code error;
         const fs::path canonical = fs::canonical(path, error);
         if (error) return warn("{}: {}", path.string(), error.message());
-        if (!files_.insert(canonical).second) return;
+        if (!files_.insert(canonical).second && !may_be_known) return;
         scan_.models.push_back({unique_name(name, source), path.lexically_normal(), source});
     }
 

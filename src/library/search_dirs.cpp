@@ -30,7 +30,10 @@ std::vector<SearchDir> search_dirs(const Environment & environment, const std::s
         const fs::path & home = environment.home;
         dirs.push_back({home / ".cache/huggingface/hub", "huggingface", false});
         dirs.push_back({home / ".ollama/models", "ollama", false});
+        dirs.push_back({"/usr/share/ollama/.ollama/models", "ollama", false});  // where its Linux service keeps them
         dirs.push_back({home / ".lmstudio/models", "lmstudio", false});
+        dirs.push_back({home / ".cache/lm-studio/models", "lmstudio", false});  // before version 0.3.6
+        dirs.push_back({home / ".cache/llama.cpp", "llama.cpp", false});
         dirs.push_back({home / "models", "home", false});
         dirs.push_back({home / ".local/share/shimmy/models", "shimmy", false});
     }

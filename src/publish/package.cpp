@@ -25,7 +25,7 @@ std::vector<fs::path> parts_of(const PlannedModel & model, const fs::path & dir,
     const fs::path stamp = dir / (file.filename().string() + ".parts.json");
     const Json made_from{{"model_sha256", model.model_sha256}, {"part_bytes", model.part_bytes}};
     if (fs::exists(stamp)) {
-        const Json stored = Json::parse(read_file(stamp), nullptr, /*allow_exceptions=*/false);
+        const Json stored = read_json(stamp);
         std::vector<fs::path> parts;
         const Json names = stored.is_object() ? stored.value("files", Json::array()) : Json::array();
         for (size_t i = 0; i < names.size() && i < model.part_bytes.size(); ++i) {
@@ -42,7 +42,7 @@ std::vector<fs::path> parts_of(const PlannedModel & model, const fs::path & dir,
     Json names = Json::array();
     for (const fs::path & part : parts)
         names.push_back(part.filename().string());
-    write_file_atomic(stamp, Json{{"made_from", made_from}, {"files", names}}.dump(2) + "\n");
+    write_file_atomic(stamp, json_text(Json{{"made_from", made_from}, {"files", names}}) + "\n");
     return parts;
 }
 

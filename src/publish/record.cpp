@@ -8,7 +8,7 @@ namespace {
 
 Json stored_record(const fs::path & file) {
     if (!fs::exists(file)) return {{"repositories", Json::array()}};
-    Json stored = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+    Json stored = read_json(file);
     const bool whole = stored.is_object() && stored.contains("repositories") && stored["repositories"].is_array();
     return whole ? stored : Json{{"repositories", Json::array()}};
 }
@@ -60,7 +60,7 @@ void write_record(const fs::path & out_dir, const Json & record) {
         replaced = true;
     }
     if (!replaced) repositories.push_back(record);
-    write_file_atomic(file, document.dump(2) + "\n");
+    write_file_atomic(file, json_text(document) + "\n");
 }
 
 }  // namespace shimmy::publish

@@ -35,7 +35,7 @@ std::vector<Kept> kept_files(const fs::path & dir) {
 }  // namespace
 
 fs::path ReferenceCache::path_of(const Json & settings) const {
-    return dir_ / (sha256_hex(settings.dump()) + SUFFIX);
+    return dir_ / (sha256_hex(json_text(settings, -1)) + SUFFIX);
 }
 
 std::unique_ptr<ReferenceFile> ReferenceCache::find(const Json & settings) {

@@ -103,7 +103,7 @@ ReferenceFile::ReferenceFile(const fs::path & path, const Json & header) : heade
     if (!path.empty()) part_ = std::make_unique<PartFile>(path);
     file_.reset(part_ ? std::fopen(part_->path().c_str(), "w+b") : std::tmpfile());
     if (!file_) fail("{}: no room for the base's predictions: {}", name_, std::strerror(errno));
-    const std::string text = header.dump();
+    const std::string text = json_text(header, -1);
     const std::string lines = text + "\n" + sha256_hex(text) + "\n";
     if (std::fwrite(lines.data(), 1, lines.size(), file_.get()) != lines.size())
         fail("{}: {}", name_, std::strerror(errno));
@@ -114,7 +114,7 @@ ReferenceFile::ReferenceFile(const fs::path & path) : name_(path.string()), file
     if (!file_) fail("{}: {}", name_, std::strerror(errno));
     const std::string text = read_line(file_.get());
     if (read_line(file_.get()) != sha256_hex(text)) fail("{}: the header has the wrong SHA-256", name_);
-    header_ = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    header_ = parse_json(text);
     begin_ = std::ftell(file_.get());
     const uint64_t size_bytes = fs::file_size(path);
     while (static_cast<uint64_t>(std::ftell(file_.get())) < size_bytes) {

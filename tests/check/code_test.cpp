@@ -110,5 +110,30 @@ TEST(CodeCases, LimitsAreThoseOfTheTask) {
     EXPECT_EQ(reasons_of(quick, "def f(n):\n    while True: pass"), Reasons{"did not end within 250 ms"});
 }
 
+// --- code that means harm
+
+TEST(HostileCode, WhatItSaysBehindTheMarkIsReadWithCare) {
+    // The mark is in a closure of the driver, which code can find in the frames above it.
+    const std::string find_mark =
+        "import sys\ndef f(n):\n    frame = sys._getframe(1)\n    while frame is not None:\n"
+        "        say = frame.f_globals.get('say')\n        if say: break\n        frame = frame.f_back\n"
+        "    mark, out = say.__closure__[0].cell_contents, say.__closure__[1].cell_contents\n"
+        "    if not isinstance(mark, str): mark, out = out, mark\n"
+        "    out.write(mark + REPLY + '\\n')\n    out.flush()\n    return 2 * n\n";
+    const auto with_reply = [&](const std::string & reply) {
+        std::string code = find_mark;
+        code.replace(code.find("REPLY"), 5, reply);
+        return reasons_of(double_it(), code);
+    };
+    EXPECT_EQ(with_reply("'{}'"), Reasons{"returns what is no JSON value"});
+    EXPECT_EQ(with_reply("'[' * 100000"), Reasons{"returns what is no JSON value"});
+    EXPECT_EQ(with_reply("'{\"error\": [1]}'"), Reasons{"[1]"});
+}
+
+TEST(HostileCode, ControlsNoTerminal) {
+    EXPECT_EQ(reasons_of(double_it(), "def f(n):\n    raise Exception('\\x1b[2Jgone\\nnext')\n"),
+              Reasons{"Exception: ?[2Jgone?next"});
+}
+
 }  // namespace
 }  // namespace shimmy::check

@@ -5,6 +5,7 @@
 #include "server_process.h"
 #include "temp_dir.h"
 
+#include <cmath>
 #include <map>
 
 namespace shimmy::e2e {
@@ -129,6 +130,46 @@ TEST(ServeExpertTrace, HoldsTheRequestsOfOneModel) {
     expect_failure(
         {"serve", "--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string(), "--expert-trace", file}, 2,
         {"--expert-trace: needs one --model"});
+}
+
+// By token, the logarithms of its probabilities; the whole vocabulary.
+using Distribution = std::map<int, double>;
+
+std::vector<Distribution> distributions_of_answer(const std::string & cache, std::string & text) {
+    ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", cache});
+    const Json request{{"prompt", "The old house"}, {"n_predict", 40}, {"temperature", 0},
+                       {"ignore_eos", true},        {"n_probs", 2048}, {"cache_prompt", false}};
+    server.post("/completion", request);  // fills the cache
+    const Json reply = server.post("/completion", request).json();
+    text = reply["content"];
+    std::vector<Distribution> all;
+    for (const Json & token : reply["completion_probabilities"]) {
+        Distribution & distribution = all.emplace_back();
+        for (const Json & one : token["top_logprobs"])
+            distribution[one["id"]] = one["logprob"];
+    }
+    if (cache != "off") {
+        EXPECT_GT(server.curl("/v1/moe").json()["models"][0]["expert_cache"]["hits"].get<int>(), 200);
+    }
+    return all;
+}
+
+TEST(ServeExpertCache, ProbabilitiesAreThoseWithoutACache) {
+    SKIP_WITHOUT_GPU();
+    std::string text, expected_text;
+    const std::vector<Distribution> expected = distributions_of_answer("off", expected_text);
+    const std::vector<Distribution> found = distributions_of_answer("8MiB", text);
+    EXPECT_EQ(text, expected_text);
+    ASSERT_EQ(expected.size(), 40U);
+    ASSERT_EQ(found.size(), 40U);
+    double divergence = 0;  // of Kullback and Leibler, in nats, mean over the tokens
+    for (size_t i = 0; i < expected.size(); ++i) {
+        ASSERT_EQ(expected[i].size(), 2048U) << "the whole vocabulary";
+        for (const auto & [id, logarithm] : expected[i])
+            divergence += std::exp(logarithm) * (logarithm - found[i].at(id)) / 40;
+    }
+    EXPECT_LT(divergence, 1e-4);
+    EXPECT_GT(divergence, -1e-9);
 }
 
 TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {

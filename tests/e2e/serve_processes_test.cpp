@@ -25,7 +25,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int ENDLESS = 400;  // tokens: nearly the whole context
+constexpr int LONG_ANSWER = 400;  // tokens: nearly the whole context
 
 // Processes whose parent is `parent`.
 std::vector<pid_t> children_of(pid_t parent) {
@@ -61,7 +61,7 @@ pid_t pid_of(const ServerProcess & server) {
 }
 
 Json endless_request() {
-    Json body = lab::make_request(true, "Tell me a story.", ENDLESS, engine::SamplingOptions{0.0F}, true).body;
+    Json body = lab::make_request(true, "Tell me a story.", LONG_ANSWER, engine::SamplingOptions{0.0F}, true).body;
     body["ignore_eos"] = true;
     return body;
 }
@@ -149,7 +149,7 @@ TEST(ServeProcesses, ShortRequestsOneAfterAnotherAreAllAnswered) {
 TEST(ServeProcesses, EachApiSaysInItsOwnFormThatAStreamIsLost) {
     ServerProcess server({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0", "--parallel", "4"});
     Json messages = endless_request();
-    Json generate{{"prompt", "Hello"}, {"max_tokens", ENDLESS}};
+    Json generate{{"prompt", "Hello"}, {"max_tokens", LONG_ANSWER}};
     StreamedAnswer anthropic;
     StreamedAnswer own;
     start(anthropic, server, "/v1/messages", messages);

@@ -116,7 +116,7 @@ TEST_F(Serve, ConnectionsAreKept) {
 }
 
 // How many requests the model works on now.
-int n_busy(const ServerProcess & server) {
+int n_busy_slots(const ServerProcess & server) {
     int busy = 0;
     for (const Json & slot : server.curl("/slots").json())
         busy += slot["is_processing"].get<bool>() ? 1 : 0;
@@ -133,9 +133,9 @@ TEST_F(Serve, AClientThatGoesAwayEndsItsGeneration) {
         EXPECT_EQ(n_chunks, 3U);
     }
     const auto gone = std::chrono::steady_clock::now();
-    while (n_busy(server_) > 0 && std::chrono::steady_clock::now() - gone < seconds(60))
+    while (n_busy_slots(server_) > 0 && std::chrono::steady_clock::now() - gone < seconds(60))
         std::this_thread::sleep_for(milliseconds(10));
-    EXPECT_EQ(n_busy(server_), 0);
+    EXPECT_EQ(n_busy_slots(server_), 0);
     EXPECT_GT(server_.n_tokens_computed(), n_before);
     EXPECT_LT(server_.n_tokens_computed() - n_before, N_ENDLESS) << "it went on to its end";
 }

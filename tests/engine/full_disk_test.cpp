@@ -10,6 +10,7 @@
 
 #include <sys/resource.h>
 #include <csignal>
+#include <optional>
 
 namespace shimmy::engine {
 namespace {
@@ -35,10 +36,11 @@ class FullDisk : public ::testing::Test {
 protected:
     FullDisk() { write_file_atomic(output_, "old"); }
 
-    void expect_old_file_and_reason(const std::function<void()> & make) {
+    void expect_old_file_and_reason(const std::function<void()> & make, bool from_the_start = true) {
         std::string message;
         {
-            const FileSizeLimit limit(100'000);
+            std::optional<FileSizeLimit> limit;
+            if (from_the_start) limit.emplace(100'000);
             try {
                 make();
             } catch (const Error & error) {
@@ -55,13 +57,18 @@ protected:
 };
 
 TEST_F(FullDisk, WhileQuantizing) {
-    expect_old_file_and_reason([&] {
-        QuantizeOptions options;
-        options.input = TINY_MOE;
-        options.output = output_;
-        options.type = "Q8_0";
-        quantize(options);
-    });
+    expect_old_file_and_reason(
+        [&] {
+            QuantizeOptions options;
+            options.input = TINY_MOE;
+            options.output = output_;
+            options.type = "Q8_0";
+            std::optional<FileSizeLimit> limit;  // what it plans before is held in memory, as a file
+            quantize(options, [&](uint64_t, uint64_t) {
+                if (!limit) limit.emplace(100'000);
+            });
+        },
+        /*from_the_start=*/false);
 }
 
 TEST_F(FullDisk, WhileMakingAnImportanceMatrix) {

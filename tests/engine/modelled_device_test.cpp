@@ -35,8 +35,15 @@ TEST_F(ModelledDevice, IsACardWithoutMemory) {
     EXPECT_EQ(props.memory_total, SIZE_MAX / 2);
     EXPECT_TRUE(props.caps.async);
     EXPECT_TRUE(props.caps.events);
-    EXPECT_FALSE(props.caps.host_buffer);
-    EXPECT_EQ(ggml_backend_buft_alloc_buffer(type_, 4096), nullptr);
+    EXPECT_TRUE(props.caps.host_buffer);
+    // Its buffers have a size and no memory; those on the host are real.
+    const ggml_backend_buffer_ptr buffer(ggml_backend_buft_alloc_buffer(type_, 4096));
+    EXPECT_EQ(ggml_backend_buffer_get_size(buffer.get()), 4096U);
+    EXPECT_FALSE(ggml_backend_buffer_is_host(buffer.get()));
+    const ggml_backend_buffer_ptr host(
+        ggml_backend_buft_alloc_buffer(ggml_backend_dev_host_buffer_type(modelled_cuda_device()), 4096));
+    EXPECT_TRUE(ggml_backend_buffer_is_host(host.get()));
+    std::memset(ggml_backend_buffer_get_base(host.get()), 1, 4096);
     EXPECT_EQ(ggml_backend_reg_dev_count(ggml_backend_dev_backend_reg(device_)), 1U);
     EXPECT_EQ(ggml_backend_reg_dev_get(ggml_backend_dev_backend_reg(device_), 0), device_);
 }

@@ -122,7 +122,7 @@ TEST_F(GgufFileTest, NamesWhatIsWrongWithTheFile) {
     fs::create_directory(dir_.path() / "folder.gguf");
     EXPECT_ERROR(error_of_file(dir_.path() / "folder.gguf"), "is a folder");
     EXPECT_ERROR(error_of(""), "empty");
-    EXPECT_ERROR(error_of("PK\3\4 something else"), "not a GGUF file (it starts with 'PK");
+    EXPECT_ERROR(error_of("XY\3\4 something else"), "not a GGUF file (it starts with 'XY");
     EXPECT_ERROR(error_of("GG"), "not a GGUF file");
     EXPECT_ERROR(error_of(GgufBytes(0, 0, 1).bytes()), "version 1 is not supported");
     EXPECT_ERROR(error_of(GgufBytes(0, 0, 99).bytes()), "version 99 is not supported");

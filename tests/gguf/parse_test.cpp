@@ -275,11 +275,28 @@ TEST(GgufParse, SaysHowMuchOfTheStartItNeeds) {
     EXPECT_THROW(header_bytes_missing(as_bytes("GGUX"), n_file, "F"), Error);
 }
 
-TEST(GgufParse, TextInMessagesIsShortAndPrintable) {
-    EXPECT_EQ(printable(std::string(80, 'x')), std::string(80, 'x'));
-    EXPECT_EQ(printable(std::string(81, 'x')), std::string(80, 'x') + "…");
-    EXPECT_EQ(printable("\x1f\x20\x7e\x7f\x80"), "? ~??");
-    EXPECT_EQ(printable(""), "");
+TEST(GgufParse, WhatPeopleTakeForAModelIsNamed) {
+    const auto error_of = [](const std::string & content) -> std::string {
+        try {
+            parse_gguf(as_bytes(content), "F");
+        } catch (const Error & error) {
+            return error.what();
+        }
+        return "";
+    };
+    const auto expect = [&](const std::string & content, const std::string & part) {
+        EXPECT_EQ(error_of(content).rfind("F: ", 0), 0U) << error_of(content);
+        EXPECT_NE(error_of(content).find(part), std::string::npos) << error_of(content);
+    };
+    expect("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n", "git lfs pull");
+    expect("<!DOCTYPE html><html>", "web page");
+    expect("<HTML><body>", "web page");
+    expect(std::string("PK\x03\x04rest"), "PyTorch");
+    expect("tjgg....", "before GGUF");
+    expect("{\"metadata\": 1}", "convert_hf_to_gguf.py");
+    expect("nothing", "not a GGUF file (it starts with 'noth')");
+    expect(test::GgufBytes(0, 0, 1).bytes(), "convert the original model again");
+    expect(test::GgufBytes(0, 0, 4).bytes(), "newer than this program");
 }
 
 }  // namespace shimmy::gguf

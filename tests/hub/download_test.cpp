@@ -259,5 +259,77 @@ TEST_F(HubPull, WithoutANetworkWhatWasDownloadedIsUsed) {
     EXPECT_EQ(said.find("trying again"), std::string::npos) << "at once";
 }
 
+// --- servers that are broken, or mean harm
+
+TEST_F(HubDownload, AnAnswerWithoutABodyIsAFailedTry) {
+    for (const int status : {200, 206, 204}) {
+        ScriptedHub hub;
+        hub.on(call_, {status, ""});
+        const TempDir dir;
+        const RepositoryCache cache(dir / "hub", "u/m");
+        const std::string error =
+            error_of([&] { hub::download(hub.api(0), "u/m", COMMIT, file_, cache, ByteProgress()); });
+        EXPECT_NE(error.find("sent no bytes"), std::string::npos) << status << ": " << error;
+        EXPECT_LE(hub.requests().size(), 7U) << status << ": tries end";
+    }
+}
+
+TEST_F(HubDownload, ALinkInPlaceOfAnUnfinishedFileIsNotFollowed) {
+    hub_.on(call_, part(0));
+    write_file_atomic(dir_ / "precious", "precious");
+    fs::create_directories(cache_.incomplete_path(file_.etag()).parent_path());
+    fs::create_symlink(dir_ / "precious", cache_.incomplete_path(file_.etag()));
+    EXPECT_NE(error_of([&] { download(); }).find("is a symbolic link"), std::string::npos);
+    EXPECT_EQ(read_file(dir_ / "precious"), "precious");
+}
+
+TEST_F(HubDownload, OtherBytesOfTheRightSizeAreNoticedOnce) {
+    hub_.on(call_, part(0));
+    download();
+    const fs::path blob = cache_.blob_path(file_.etag());
+    last_done_ = 0;
+    EXPECT_EQ(download(), 0U) << "whole, and known to be";
+    std::string damaged = content_;
+    damaged[1500] = '!';
+    write_file_atomic(blob, damaged);
+    EXPECT_EQ(download(), 3000U) << "fetched again";
+    EXPECT_EQ(read_file(blob), content_);
+    // A blob of another client, which left no record: hashed, and taken.
+    fs::remove(cache_.checked_path(file_.etag()));
+    EXPECT_EQ(download(), 0U);
+    EXPECT_TRUE(fs::exists(cache_.checked_path(file_.etag())));
+}
+
+TEST_F(HubDownload, AServerThatHasLessThanItSaysIsNamed) {
+    hub_.in_turn(call_, {{206, "version https://git-lfs"}, {416, ""}});
+    const std::string error = error_of([&] { download(); });
+    EXPECT_EQ(error.rfind("u/m/m.gguf: ", 0), 0U) << error;
+    EXPECT_NE(error.find("fewer bytes than the 3000"), std::string::npos) << error;
+    EXPECT_EQ(fs::file_size(cache_.incomplete_path(file_.etag())), 0U) << "begun anew the next time";
+}
+
+TEST_F(HubDownload, WithoutAHashNothingIsFetched) {
+    file_.sha256 = "not a hash";
+    EXPECT_NE(error_of([&] { download(); }).find("no hash"), std::string::npos);
+    EXPECT_TRUE(hub_.requests().empty());
+}
+
+TEST(HubLists, EndWhateverAServerSays) {
+    ScriptedHub hub;
+    const std::string first = "/api/models/u/m/tree/main?recursive=true&expand=false";
+    hub.on("GET " + first, {200, "[]", {{"Link", "<" + hub.url() + first + "&cursor=1>; rel=\"next\""}}});
+    hub.on("GET " + first + "&cursor=1", {200, "[]", {{"Link", "<" + hub.url() + first + "&cursor=1>; rel=\"next\""}}});
+    EXPECT_NE(error_of([&] { list_files(hub.api(), "u/m", "main"); }).find("again and again"), std::string::npos);
+    EXPECT_EQ(hub.requests().size(), 2U);
+}
+
+TEST(HubAnswers, OfAnySizeAreNotKept) {
+    ScriptedHub hub;
+    hub.on("GET /big", {200, std::string((64 << 20) + 1, ' ')});
+    hub.on("GET /deep", {200, std::string(100'000, '[')});
+    EXPECT_NE(error_of([&] { hub.api().get("/big"); }).find("larger than any"), std::string::npos);
+    EXPECT_NE(error_of([&] { hub.api().document(hub.api().get("/deep"), "u/m"); }).find("not JSON"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace shimmy::hub

@@ -51,6 +51,41 @@ TEST(HubNames, Models) {
     EXPECT_FALSE(is_hub_name("x/hf:y"));
 }
 
+TEST(HubNames, ADrafterIsNotTakenForTheModel) {
+    const Names files{"MTP/mtp-Model-Q4_0.gguf", "Model-Q4_0.gguf", "eagle3-Model-Q4_0.gguf", "Model-draft-Q4_0.gguf",
+                      "Model-MTP-Q8_0.gguf"};
+    EXPECT_EQ(models_among(files), (Names{"Model-Q4_0.gguf"}));
+    EXPECT_EQ(models_among({"MTP/mtp-Model-Q4_0.gguf"}), (Names{"MTP/mtp-Model-Q4_0.gguf"})) << "it is all there is";
+    EXPECT_EQ(models_among({"a-Draftsman-Q4_0.gguf"}), (Names{"a-Draftsman-Q4_0.gguf"})) << "another word";
+}
+
+TEST(HubNames, OfSeveralFilesOfOneTypeNoneIsTakenInSilence) {
+    const Names files{"a/M-Q4_K_M.gguf", "M-Q4_K_M.gguf", "M-UD-Q4_K_M.gguf", "M-it-Q2_K.gguf", "M-Q2_K.gguf"};
+    EXPECT_EQ(choose_exact_model(files, "Q4_K_M", "u/m"), "M-Q4_K_M.gguf") << "not deeper, and not a mixture";
+    EXPECT_EQ(choose_exact_model(files, "UD-Q4_K_M", "u/m"), "M-UD-Q4_K_M.gguf");
+    const std::string error = error_of([&] { choose_exact_model(files, "Q2_K", "u/m"); });
+    EXPECT_EQ(error,
+              "u/m: several files hold Q2_K: name the one that you want, as in u/m:M-it-Q2_K.gguf; there is: "
+              "M-it-Q2_K.gguf, M-Q2_K.gguf");
+    EXPECT_EQ(choose_exact_model(files, "M-Q2_K.gguf", "u/m"), "M-Q2_K.gguf");
+    EXPECT_EQ(choose_model(files, "a/M-Q4_K_M.gguf", "u/m"), "a/M-Q4_K_M.gguf");
+    EXPECT_NE(error_of([&] { choose_exact_model(files, "x.gguf", "u/m"); }).find("holds no model x.gguf"),
+              std::string::npos);
+}
+
+TEST(HubNames, WordsAreSeparatedAsPeopleDo) {
+    for (const char * file : {"under_score_q4_k_m.gguf", "My Model Q4_K_M.gguf", "q4_k_m.gguf", "m.Q4_K_M.gguf"})
+        EXPECT_TRUE(names_quantization(file, "Q4_K_M")) << file;
+    EXPECT_FALSE(names_quantization("m_q4_k_m.gguf", "Q4_K")) << "the name of a quantization goes on";
+    EXPECT_FALSE(names_quantization("m-q4_0_4_4.gguf", "Q4_0"));
+    EXPECT_FALSE(names_quantization("m-bf16.gguf", "F16"));
+}
+
+TEST(HubNames, PartsOfNoneAreRefused) {
+    EXPECT_EQ(error_of([] { parts_of("m-00001-of-00000.gguf"); }),
+              "m-00001-of-00000.gguf: is part 1 of 0: no such model can be whole");
+}
+
 TEST(HubNames, ModelsAmongFiles) {
     EXPECT_EQ(
         models_among({"README.md", "a-Q4_K_M.gguf", "b/c-F16.GGUF", "mmproj-a.gguf", "a.imatrix.gguf", "x.gguf.md",
@@ -64,10 +99,10 @@ TEST(HubNames, ModelsAmongFiles) {
 
 TEST(HubNames, QuantizationsInFileNames) {
     for (const char * file : {"m-Q4_K_M.gguf", "m.Q4_K_M.gguf", "Q4_K_M/m.gguf", "Q4_K_M-00001-of-00002.gguf",
-                              "m-UD-q4_k_m.gguf", "mQ4_K_M-Q4_K_M.gguf", "m-Q4_K_M"})
+                              "m-UD-q4_k_m.gguf", "mQ4_K_M-Q4_K_M.gguf", "m_Q4_K_M.gguf", "m-Q4_K_M"})
         EXPECT_TRUE(names_quantization(file, "Q4_K_M")) << file;
     for (const char * file :
-         {"m-Q4_K_M_L.gguf", "mQ4_K_M.gguf", "m-IQ4_K_M.gguf", "m_Q4_K_M.gguf", "m-Q4_K_MX.gguf", "m.gguf"})
+         {"m-Q4_K_M_L.gguf", "mQ4_K_M.gguf", "m-IQ4_K_M.gguf", "m-Q4_K_MX.gguf", "m.gguf"})
         EXPECT_FALSE(names_quantization(file, "Q4_K_M")) << file;
     EXPECT_FALSE(names_quantization("m-Q4_K_M.gguf", "Q4_K"));
 }

@@ -45,6 +45,13 @@ protected:
         Json document = fabricated_document(offload ? "offload" : "baseline",
                                             {offload ? 1000U : 4000U, 10.0, offload ? 20.0 : 40.0});
         document["device"]["kind"] = device_kind_;
+        const auto model = std::find(argv.begin(), argv.end(), "--model");
+        if (model != argv.end()) {
+            const fs::path path = *(model + 1);
+            document["model"]["size_bytes"] = fs::file_size(path);
+            document["model"]["quantization"] = path.string().find("Q2_K") != std::string::npos ? "Q2_K" : "F16";
+        }
+        if (while_it_runs_) while_it_runs_(document);
         return {0, false, document.dump(), ""};
     }
 
@@ -72,6 +79,7 @@ protected:
     int interrupt_after_ = -1;
     bool offload_fails_ = false;
     std::string device_kind_ = "gpu";
+    std::function<void(Json & document)> while_it_runs_;
     std::vector<std::vector<std::string>> launched_;
 };
 
@@ -113,6 +121,76 @@ TEST_F(CampaignRun, AResultHoldsWhatWasAsked) {
     EXPECT_EQ(plan.backends.moe, "on");
     EXPECT_EQ(plan.sha256[1], sha256_hex("the F16 model as Q2_K"));
     EXPECT_FALSE(read_run_state(campaign_.out_dir)) << "nothing runs any more";
+}
+
+// --- a result belongs to the file that was loaded
+
+TEST_F(CampaignRun, AFileThatChangesMeanwhileGivesNoResults) {
+    int n_runs = 0;
+    while_it_runs_ = [&](Json &) {
+        if (++n_runs == 1) write_file_atomic(campaign_.models[0].path, "another model");
+    };
+    const Summary summary = run();
+    EXPECT_FALSE(summary.complete());
+    size_t n_refused = 0;
+    for (const auto & entry : fs::recursive_directory_iterator(campaign_.out_dir / "results/m/F16")) {
+        if (!entry.is_regular_file()) continue;
+        const std::string message = Json::parse(read_file(entry.path()))["error"]["message"];
+        EXPECT_NE(message.find("m.gguf is no longer the file"), std::string::npos) << message;
+        ++n_refused;
+    }
+    EXPECT_EQ(n_refused, 4U);
+    EXPECT_EQ(launched_.size(), 1U + 4U) << "the first run, and those of the file that did not change";
+}
+
+TEST_F(CampaignRun, AnotherFileThatWasLoadedIsNoticed) {
+    while_it_runs_ = [](Json & document) {
+        if (document["model"]["quantization"] == "Q2_K") document["model"]["size_bytes"] = 1;
+        if (document["model"]["quantization"] == "F16") document["model"]["quantization"] = "Q8_0";
+    };
+    EXPECT_FALSE(run().complete());
+    const auto error_in = [&](const char * name) {
+        return Json::parse(read_file(result_file(name)))["error"]["message"].get<std::string>();
+    };
+    EXPECT_EQ(error_in("F16/baseline/generate/a-1.json"),
+              "\"Q8_0\" was loaded in place of F16: the result is not used");
+    EXPECT_EQ(error_in("Q2_K/baseline/generate/a-1.json"),
+              fmt::format("a model of 1 bytes was loaded in place of {}: the result is not used",
+                          std::string("the F16 model as Q2_K").size()));
+}
+
+TEST_F(CampaignRun, AFileThatWasMadeAndIsDamagedIsMadeAgain) {
+    run();
+    EXPECT_EQ(n_quantized_, 1);
+    const fs::path made = campaign_.out_dir / "models/m-Q2_K.gguf";
+    const std::string good = read_file(made);
+    write_file_atomic(made, std::string(good.size(), '!'));
+    EXPECT_EQ(launches_of_a_run(), 0U) << "its results are those of the file that is made again";
+    EXPECT_EQ(n_quantized_, 2);
+    EXPECT_EQ(read_file(made), good);
+}
+
+TEST_F(CampaignRun, AResultThatCannotBeReadIsSetAside) {
+    run();
+    const fs::path file = result_file("F16/baseline/generate/a-1.json");
+    Json document = Json::parse(read_file(file));
+    document["ttft_ms"] = -5;
+    write_file_atomic(file, document.dump());
+    EXPECT_EQ(launches_of_a_run(), 1U);
+    fs::path aside = file;
+    aside += ".bad";
+    EXPECT_EQ(Json::parse(read_file(aside))["ttft_ms"], -5);
+    EXPECT_EQ(Json::parse(read_file(file))["ttft_ms"], 10.0);
+}
+
+TEST_F(CampaignRun, AModelOfWhichNothingCanBeMadeDoesNotStopTheOthers) {
+    hooks_.variant_bytes = [](const Campaign &, const Variant & variant) -> uint64_t {
+        throw Error(variant.input.string() + ": is damaged");
+    };
+    cannot_make_ = "Q2_K";
+    const Summary summary = run();
+    EXPECT_FALSE(summary.complete());
+    EXPECT_EQ(launched_.size(), 4U) << "those of F16";
 }
 
 TEST_F(CampaignRun, CtrlCWhileAFileIsMadeIsNoFailureOfIt) {

@@ -73,6 +73,18 @@ TEST(Sse, ADefectIsOneAndTheRestGoesOn) {
     EXPECT_TRUE(reader.done_last());
 }
 
+TEST(Sse, AnAnswerThatBrokeOffIsNoAnswer) {
+    EXPECT_EQ(read(event("a") + last_events(1)).failure(), "");
+    EXPECT_EQ(read(event("a")).failure(), "no [DONE]") << "closed midway";
+    EXPECT_EQ(read(event("a") + "data: [DONE]\n\n").failure(), "no finish_reason");
+    EXPECT_EQ(read(event("a") + "data: {\"error\": \"full\"}\n\n" + last_events(1)).failure(),
+              "event 2 is an error: \"full\"");
+    EXPECT_EQ(read(event("a") + "data: {\"choices\": [\n\n" + last_events(1)).failure(), "") << "a defect alone";
+    EXPECT_EQ(read("data: " + std::string(2 << 20, ' ')).failure(), "a line has no end");
+    EXPECT_EQ(read("data: " + std::string(100'000, '[') + "\n\n" + last_events(0)).defects().front(),
+              "event 1 does not parse");
+}
+
 TEST(Sse, TheEndIsLookedAtAsAWhole) {
     const auto defects = [](const std::string & stream) { return read(stream).defects(); };
     using Defects = std::vector<std::string>;

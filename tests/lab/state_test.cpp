@@ -232,15 +232,19 @@ class RecordOf : public ::testing::Test {
 protected:
     RecordOf() { write_file_atomic(variant_.path, "made"); }
     TempDir dir_;
+    bool up_to_date(const std::string & input) const {
+        return is_up_to_date(variant_, input, [](const fs::path & file) { return sha256_file_hex(file); });
+    }
+    void write_record() const { write_source_record(variant_, "abc", sha256_file_hex(variant_.path)); }
     Variant variant_{"m", "Q2_K", dir_ / "m-Q2_K.gguf", dir_ / "m.gguf"};
 };
 
 TEST_F(RecordOf, AFileIsKnownByItsRecord) {
     EXPECT_EQ(source_record_path(variant_), dir_ / "m-Q2_K.source.json");
-    EXPECT_FALSE(is_up_to_date(variant_, "abc")) << "without a record";
-    write_source_record(variant_, "abc");
-    EXPECT_TRUE(is_up_to_date(variant_, "abc"));
-    EXPECT_FALSE(is_up_to_date(variant_, "other"));
+    EXPECT_FALSE(up_to_date("abc")) << "without a record";
+    write_record();
+    EXPECT_TRUE(up_to_date("abc"));
+    EXPECT_FALSE(up_to_date("other"));
     EXPECT_EQ(recorded_failure(variant_, "abc"), "");
     Json record = Json::parse(read_file(source_record_path(variant_)));
     EXPECT_EQ(record["size_bytes"], 4);
@@ -249,13 +253,20 @@ TEST_F(RecordOf, AFileIsKnownByItsRecord) {
         Json changed = record;
         changed[key] = "other";
         write_file_atomic(source_record_path(variant_), changed.dump());
-        EXPECT_FALSE(is_up_to_date(variant_, "abc")) << key;
+        EXPECT_FALSE(up_to_date("abc")) << key;
     }
-    write_source_record(variant_, "abc");
+    write_record();
+    write_file_atomic(variant_.path, "mads");
+    EXPECT_FALSE(up_to_date("abc")) << "other bytes, as many";
+    write_file_atomic(variant_.path, "made");
+    EXPECT_TRUE(up_to_date("abc"));
+    record.erase("sha256");
+    write_file_atomic(source_record_path(variant_), json_text(record));
+    EXPECT_TRUE(up_to_date("abc")) << "a record of an earlier version";
     write_file_atomic(variant_.path, "made longer");
-    EXPECT_FALSE(is_up_to_date(variant_, "abc"));
+    EXPECT_FALSE(up_to_date("abc"));
     fs::remove(variant_.path);
-    EXPECT_FALSE(is_up_to_date(variant_, "abc")) << "without the file";
+    EXPECT_FALSE(up_to_date("abc")) << "without the file";
 }
 
 TEST_F(RecordOf, AFailureIsOfItsInputAndProgram) {
@@ -263,7 +274,7 @@ TEST_F(RecordOf, AFailureIsOfItsInputAndProgram) {
     write_failure_record(variant_, "abc", "no space");
     EXPECT_EQ(recorded_failure(variant_, "abc"), "no space");
     EXPECT_EQ(recorded_failure(variant_, "other"), "");
-    EXPECT_FALSE(is_up_to_date(variant_, "abc"));
+    EXPECT_FALSE(up_to_date("abc"));
     Json record = Json::parse(read_file(source_record_path(variant_)));
     record["llama_cpp_version"] = "0.0.1";
     write_file_atomic(source_record_path(variant_), record.dump());

@@ -97,6 +97,18 @@ TEST_F(ScanOf, OllamaStore) {
     EXPECT_NE(found.warnings[2].find("not an Ollama manifest"), std::string::npos);
 }
 
+TEST_F(ScanOf, EveryOllamaNameOfAFileIsAName) {
+    const std::string hex(64, 'a');
+    add("blobs/sha256-" + hex);
+    add_manifest("manifests/registry.ollama.ai/library/mixtral/8x7b-instruct-v0.1-q4_K_M", manifest("sha256:" + hex));
+    add_manifest("manifests/hf.co/someone/mixtral/q4_K_M", manifest("sha256:" + hex));
+    const Scan found = scan_all();
+    EXPECT_EQ(names(found), (Names{"hf.co/someone/mixtral:q4-k-m", "mixtral:8x7b-instruct-v0.1-q4-k-m"}));
+    EXPECT_EQ(found.models[0].path, found.models[1].path);
+    link(dir_ / ("blobs/sha256-" + hex), "models/linked.gguf");
+    EXPECT_EQ(names(scan_all()).size(), 2U) << "a link to it is no third";
+}
+
 TEST_F(ScanOf, OllamaNamesLeaveOutWhatIsTheDefault) {
     const std::vector<std::pair<std::string, std::string>> expected{
         {"hf.co/org/repo/Q4_K_M", "hf.co/org/repo:q4-k-m"},
@@ -136,10 +148,11 @@ TEST_F(ScanOf, OllamaManifestsOfOtherForms) {
     add_manifest(head + "i/good", manifest("sha256:" + hex));
     const Scan found = scan_all();
     EXPECT_EQ(names(found), Names{"i:good"});
-    ASSERT_EQ(found.warnings.size(), 7U);
-    for (size_t i = 0; i < 7; ++i)
-        EXPECT_NE(found.warnings[i].find(i < 3 ? "not an Ollama manifest" : "no sha256 digest"), std::string::npos)
-            << found.warnings[i];
+    ASSERT_EQ(found.warnings.size(), 8U);
+    for (size_t i = 0; i < 8; ++i) {
+        const char * reason = i < 3 ? "not an Ollama manifest" : i == 3 ? "holds no GGUF file" : "no sha256 digest";
+        EXPECT_NE(found.warnings[i].find(reason), std::string::npos) << found.warnings[i];
+    }
 }
 
 TEST_F(ScanOf, AnOllamaStoreIsOneAtItsRootOnly) {
@@ -224,9 +237,11 @@ TEST_F(ScanOf, SearchOrder) {
     std::vector<std::string> paths;
     for (const SearchDir & dir : search_dirs(environment, "/extra;/more"))
         paths.push_back(dir.path.string());
-    EXPECT_EQ(paths, (Names{"/extra", "/more", "/srv/models", "/base", "/p", "/q", "/ollama", "/hub", "/hf/hub",
-                            "/home/me/.cache/huggingface/hub", "/home/me/.ollama/models", "/home/me/.lmstudio/models",
-                            "/home/me/models", "/home/me/.local/share/shimmy/models"}));
+    EXPECT_EQ(paths,
+              (Names{"/extra", "/more", "/srv/models", "/base", "/p", "/q", "/ollama", "/hub", "/hf/hub",
+                     "/home/me/.cache/huggingface/hub", "/home/me/.ollama/models", "/usr/share/ollama/.ollama/models",
+                     "/home/me/.lmstudio/models", "/home/me/.cache/lm-studio/models", "/home/me/.cache/llama.cpp",
+                     "/home/me/models", "/home/me/.local/share/shimmy/models"}));
     EXPECT_EQ(search_dirs(Environment{}, "").size(), 1U) << "nothing is made up";
     std::vector<std::string> sources;
     std::string by_user;
@@ -235,8 +250,9 @@ TEST_F(ScanOf, SearchOrder) {
         by_user += dir.by_user ? '1' : '0';
     }
     EXPECT_EQ(sources, (Names{"model-dirs", "model-dirs", "models", "base-gguf", "model-paths", "model-paths", "ollama",
-                              "huggingface", "huggingface", "huggingface", "ollama", "lmstudio", "home", "shimmy"}));
-    EXPECT_EQ(by_user, "11011111000000") << "whose absence is worth a warning";
+                              "huggingface", "huggingface", "huggingface", "ollama", "ollama", "lmstudio", "lmstudio",
+                              "llama.cpp", "home", "shimmy"}));
+    EXPECT_EQ(by_user, "11011111000000000") << "whose absence is worth a warning";
 }
 
 class Resolve : public ScanOf {

@@ -69,6 +69,11 @@ void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, i
     a.acc = acc;
     a.next = next;
     m.w.kernel->tile(a);
+    if (m.w.scale != nullptr) {
+        for (int i = 0; i < s.n * job.table->tile_rows; ++i) {
+            acc[i] *= m.w.scale[expert];
+        }
+    }
     if (m.w.bias != nullptr) {
         const float * b = reinterpret_cast<const float *>(m.w.bias + size_t(expert) * m.w.bias_stride) + row0;
         for (int i = 0; i < s.n; ++i) {
@@ -95,6 +100,32 @@ UpItem up_item_at(const Job & job, const Phase & p, int64_t i) {
     return {m, static_cast<int>(i / tiles), static_cast<int>(i % tiles)};
 }
 
+struct Ones {
+    float one[kMaxTileRows];
+    constexpr Ones() : one() {
+        for (float & f : one) {
+            f = 1.0f;
+        }
+    }
+};
+constexpr Ones kOnes;
+
+// out = what becomes of these products; `gate` is not kept.
+void activate(const KernelTable & table, const Activation & a, int n, float * gate, const float * up, float * out) {
+    if (a.limit < std::numeric_limits<float>::infinity()) {
+        table.glu(a.glu, n, gate, kOnes.one, gate);
+        for (int i = 0; i < n; ++i) {
+            out[i] = std::min(gate[i], a.limit) * std::clamp(up[i], -a.limit, a.limit);
+        }
+    } else {
+        table.glu(a.glu, n, gate,
+                  a.factor == Activation::UP    ? up
+                  : a.factor == Activation::ONE ? kOnes.one
+                                                : gate,
+                  out);
+    }
+}
+
 // The products of one tile with all slots of one group, written to the matrix's own tensor or through the GLU.
 void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t, const uint8_t * next) {
     const Routing & r = job.routing;
@@ -104,14 +135,15 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     const int e = r.expert[it.group], end = r.begin[it.group + 1];
     for (int32_t s0 = r.begin[it.group]; s0 < end; s0 += kMaxChunk) {
         const Span s{s0, end - s0 < kMaxChunk ? end - s0 : kMaxChunk};
-        tile_product(job, p, m, e, it.tile, s, t, t.acc0, p.glu ? tile_start(job, p.mats[1], e, it.tile) : next);
-        if (p.glu) tile_product(job, p, p.mats[1], e, it.tile, s, t, t.acc1, next);
+        const bool gated = p.glu && p.activation.factor == Activation::UP;
+        tile_product(job, p, m, e, it.tile, s, t, t.acc0, gated ? tile_start(job, p.mats[1], e, it.tile) : next);
+        if (gated) tile_product(job, p, p.mats[1], e, it.tile, s, t, t.acc1, next);
         for (int i = 0; i < s.n; ++i) {
-            const float * acc = t.acc0 + size_t(i) * size_t(tr);
+            float * acc = t.acc0 + size_t(i) * size_t(tr);
             char * out = (p.glu ? p.glu_out : m.out).at(r.slot[s.first + i]) + size_t(row0) * sizeof(float);
             if (p.glu) {
-                job.table->glu(p.glu_params, rows, acc, t.acc1 + size_t(i) * size_t(tr),
-                               reinterpret_cast<float *>(out));
+                activate(*job.table, p.activation, rows, acc, t.acc1 + size_t(i) * size_t(tr),
+                         reinterpret_cast<float *>(out));
             } else {
                 std::memcpy(out, acc, size_t(rows) * sizeof(float));
             }

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/kernels.h"
 #include "team.h"
@@ -42,8 +43,9 @@ struct Weights {
     size_t expert_stride = 0;  // bytes
     int32_t rows = 0;
     const TypeKernel * kernel = nullptr;
-    const char * bias = nullptr;  // F32, one row per expert
-    size_t bias_stride = 0;       // bytes
+    const float * scale = nullptr;  // of each expert's products, or null
+    const char * bias = nullptr;    // F32, one row per expert
+    size_t bias_stride = 0;         // bytes
 };
 
 // One stored copy of the input rows.
@@ -71,6 +73,15 @@ struct Mat {
     Rows out;      // by slot
 };
 
+// What becomes of the first products of an FFN. An activation without a gate is a gated one whose other factor is one,
+// or the same number again.
+struct Activation {
+    GluParams glu;
+    enum Factor { UP, ONE, ITSELF } factor = UP;
+    // If less than infinity, of the activated gate, and of the factor in both directions; only of glu.op SwiGLU by UP.
+    float limit = std::numeric_limits<float>::infinity();
+};
+
 // Input rows and the products over them.
 struct Phase {
     int k = 0;
@@ -80,8 +91,8 @@ struct Phase {
     int n_acts = 0;
     Mat mats[kMaxMats];
     int n_mats = 0;
-    bool glu = false;  // mats[0] is the gate, mats[1] the up projection; write act(gate)*up to glu_out
-    GluParams glu_params;
+    bool glu = false;  // mats[0] is the gate, mats[1] the up projection, if it has one; write act(gate)*up to glu_out
+    Activation activation;
     Rows glu_out;
 };
 

@@ -1,5 +1,6 @@
 #include "ops.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor.h"
@@ -74,6 +75,32 @@ void binary_row(const OpCtx & c, int64_t r, Fn fn) {
     }
 }
 
+// An activation without a gate: a gated one, whose other factor is one.
+void unary_row(const OpCtx & c, int64_t r) {
+    const ggml_tensor * op = c.op;
+    const RowIndex i(op, r);
+    GluParams p;
+    const ggml_unary_op unary = ggml_get_unary_op(op);
+    p.op = unary == GGML_UNARY_OP_RELU ? Glu::ReGLU : unary == GGML_UNARY_OP_GELU ? Glu::GeGLU : Glu::SwiGLU;
+    const float * x = reinterpret_cast<const float *>(row_at(op->src[0], i.i1, i.i2, i.i3));
+    float * y = reinterpret_cast<float *>(row_at(op, i.i1, i.i2, i.i3));
+    float ones[64];
+    std::fill(ones, ones + 64, 1.0f);
+    for (int64_t k = 0; k < op->ne[0]; k += 64) {
+        c.table->glu(p, static_cast<int>(std::min<int64_t>(64, op->ne[0] - k)), x + k, ones, y + k);
+    }
+}
+
+template <class Fn>
+void each_number(const OpCtx & c, int64_t r, Fn fn) {
+    const RowIndex i(c.op, r);
+    const float * x = reinterpret_cast<const float *>(row_at(c.op->src[0], i.i1, i.i2, i.i3));
+    float * y = reinterpret_cast<float *>(row_at(c.op, i.i1, i.i2, i.i3));
+    for (int64_t k = 0; k < c.op->ne[0]; ++k) {
+        y[k] = fn(x[k]);
+    }
+}
+
 void rms_norm_row(const OpCtx & c, int64_t r) {
     const ggml_tensor * op = c.op;
     const RowIndex i(op, r);
@@ -99,6 +126,24 @@ void rms_norm_row(const OpCtx & c, int64_t r) {
     }
 }
 
+// A scale for each expert, of every token: row r is one number.
+void repeat_row(const OpCtx & c, int64_t r) {
+    const ggml_tensor * from = c.op->src[0];
+    std::memcpy(static_cast<char *>(c.op->data) + size_t(r) * sizeof(float), row_at(from, r % from->ne[1], 0, 0),
+                sizeof(float));
+}
+// The scale of each slot's expert; none for one that is no expert.
+void get_row(const OpCtx & c, int64_t r) {
+    const ggml_tensor *op = c.op, *from = op->src[0], *ids = op->src[1];
+    const RowIndex i(op, r);
+    const int32_t e =
+        reinterpret_cast<const int32_t *>(static_cast<const char *>(ids->data) + size_t(i.i2) * ids->nb[1])[i.i1];
+    const bool valid = e >= 0 && e < from->ne[1];
+    const float none = 0.0f;
+    std::memcpy(row_at(op, i.i1, i.i2, i.i3), valid ? row_at(from, e, i.i2, 0) : reinterpret_cast<const char *>(&none),
+                sizeof none);
+}
+
 void one_row(const OpCtx & c, int64_t r) {
     switch (c.op->op) {
         case GGML_OP_GLU:
@@ -109,6 +154,23 @@ void one_row(const OpCtx & c, int64_t r) {
             break;
         case GGML_OP_RMS_NORM:
             rms_norm_row(c, r);
+            break;
+        case GGML_OP_UNARY:
+            unary_row(c, r);
+            break;
+        case GGML_OP_CLAMP:
+            each_number(c, r, [min = op_f32(c.op, 0), max = op_f32(c.op, 1)](float x) {
+                return x < min ? min : x > max ? max : x;
+            });
+            break;
+        case GGML_OP_SQR:
+            each_number(c, r, [](float x) { return x * x; });
+            break;
+        case GGML_OP_REPEAT:
+            repeat_row(c, r);
+            break;
+        case GGML_OP_GET_ROWS:
+            get_row(c, r);
             break;
         case GGML_OP_ADD:
             binary_row(c, r, [](float x, float y) { return x + y; });
@@ -170,6 +232,11 @@ bool run_simple_op(Team & team, const KernelTable & table, const ggml_tensor * o
         case GGML_OP_GLU:
         case GGML_OP_ADD_ID:
         case GGML_OP_RMS_NORM:
+        case GGML_OP_UNARY:
+        case GGML_OP_CLAMP:
+        case GGML_OP_SQR:
+        case GGML_OP_REPEAT:
+        case GGML_OP_GET_ROWS:
         case GGML_OP_ADD:
         case GGML_OP_MUL:
             break;

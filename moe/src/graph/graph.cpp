@@ -20,16 +20,18 @@ const TypeKernel & kernel_of(const KernelTable & table, const ggml_tensor * w) {
     return table.types[static_cast<int>(type)];
 }
 
-Weights weights_of(const KernelTable & table, const ggml_tensor * w, const ggml_tensor * bias) {
+Weights weights_of(const KernelTable & table, const Product & p) {
+    const ggml_tensor * w = p.mm->src[0];
     Weights r;
-    r.data = static_cast<const uint8_t *>(w->data);
+    r.data = static_cast<const uint8_t *>(w->data) + size_t(p.first_row) * w->nb[1];
     r.row_stride = w->nb[1];
     r.expert_stride = w->nb[2];
-    r.rows = static_cast<int32_t>(w->ne[1]);
+    r.rows = static_cast<int32_t>(p.rows);
     r.kernel = &kernel_of(table, w);
-    if (bias != nullptr) {
-        r.bias = static_cast<const char *>(bias->data);
-        r.bias_stride = bias->nb[1];
+    if (p.scale != nullptr) r.scale = static_cast<const float *>(p.scale->data);
+    if (p.bias != nullptr) {
+        r.bias = static_cast<const char *>(p.bias->data) + size_t(p.first_row) * sizeof(float);
+        r.bias_stride = p.bias->nb[1];
     }
     return r;
 }
@@ -125,7 +127,7 @@ void begin_phase(Phase & p, const ggml_tensor * mm, const ggml_tensor * in) {
 // Adds a product to the phase; its input is quantized once per format. `buffers`: two scratch buffers of this phase.
 void add_product(Context & c, Phase & p, const Product & prod, Buffer * buffers) {
     Mat & m = p.mats[p.n_mats++];
-    m.w = weights_of(*c.table, prod.mm->src[0], prod.bias);
+    m.w = weights_of(*c.table, prod);
     m.out = rows_of(prod.out);
     for (m.acts = 0; m.acts < p.n_acts; ++m.acts) {
         if (p.acts[m.acts].kernel->act == m.w.kernel->act) return;
@@ -147,25 +149,35 @@ void run_job(Context & c) {
 
 // ---- experts in VRAM ----
 
-FfnWeights::Source source_of(const ggml_tensor * t, int dim) {
-    return t == nullptr ? FfnWeights::Source() : FfnWeights::Source{static_cast<const char *>(t->data), t->nb[dim]};
+FfnWeights::Source weights_source(const Product & p) {
+    const ggml_tensor * w = p.mm->src[0];
+    return {static_cast<const char *>(w->data) + size_t(p.first_row) * w->nb[1], w->nb[2]};
+}
+FfnWeights::Source bias_source(const Product & p) {
+    if (p.bias == nullptr) return {};
+    return {static_cast<const char *>(p.bias->data) + size_t(p.first_row) * sizeof(float), p.bias->nb[1]};
+}
+size_t bytes_of(const Product & p) {  // of one expert
+    return size_t(p.rows) * p.mm->src[0]->nb[1];
 }
 
 // Whether experts of this FFN may lie in VRAM, and what a cache must know of them.
 bool cache_call(const Ffn & f, ExpertCache::Call & call) {
     if (f.down.mm == nullptr || f.gate.mm->op != GGML_OP_MUL_MAT_ID || f.gate.mm->src[1]->ne[1] != 1) return false;
+    if (f.glu->op != GGML_OP_GLU || f.gate.scale != nullptr || f.up.scale != nullptr || f.down.scale != nullptr)
+        return false;
     const ggml_tensor *gate = f.gate.mm->src[0], *up = f.up.mm->src[0], *down = f.down.mm->src[0];
     call.down = expert_tensor(down);
     if (call.down == nullptr) return false;
-    call.weights = {source_of(gate, 2),        source_of(up, 2),        source_of(down, 2),
-                    source_of(f.gate.bias, 1), source_of(f.up.bias, 1), source_of(f.down.bias, 1)};
+    call.weights = {weights_source(f.gate), weights_source(f.up), weights_source(f.down),
+                    bias_source(f.gate),    bias_source(f.up),    bias_source(f.down)};
     const ggml_tensor * all[] = {gate, up, down, f.gate.bias, f.up.bias, f.down.bias};
     for (int i = 0; i < 6; ++i) {
         call.weights.buffers[i] = all[i] != nullptr ? all[i]->buffer : nullptr;
     }
     FfnShape & s = call.shape;
     s.gate = gate->type, s.up = up->type, s.down = down->type;
-    s.n_embd = gate->ne[0], s.n_ff = gate->ne[1], s.n_out = down->ne[1];
+    s.n_embd = gate->ne[0], s.n_ff = f.gate.rows, s.n_out = down->ne[1];
     s.gate_bias = f.gate.bias != nullptr, s.up_bias = f.up.bias != nullptr, s.down_bias = f.down.bias != nullptr;
     std::memcpy(s.glu, f.glu->op_params, sizeof s.glu);
     call.tokens = f.gate.mm->src[2]->ne[1];
@@ -183,7 +195,7 @@ const float * compute_refused(Context & c, const Ffn & f, const ExpertCache::Run
         return r;
     };
     Job & job = c.job;
-    const int64_t n_embd = f.gate.mm->src[0]->ne[0], n_ff = f.gate.mm->src[0]->ne[1], n_out = f.down.mm->src[0]->ne[1];
+    const int64_t n_embd = f.gate.mm->src[0]->ne[0], n_ff = f.gate.rows, n_out = f.down.rows;
     float * out = c.refused.array<float>(size_t(n) * size_t(n_out));
     Routing & r = job.routing;  // each hit is a group of its own
     r.expert = c.routing.array<int32_t>(3 * size_t(n) + 1);
@@ -207,7 +219,7 @@ const float * compute_refused(Context & c, const Ffn & f, const ExpertCache::Run
     add_product(c, job.up, f.gate, c.acts);
     add_product(c, job.up, f.up, c.acts);
     job.up.glu = true;
-    job.up.glu_params = glu_params(f.glu);
+    job.up.activation = f.activation;
     job.up.glu_out = rows(c.refused_mid.array<float>(size_t(n) * size_t(n_ff)), n_ff, n);
     begin_phase(job.down, f.down.mm, f.glu);
     job.down.by_token = false;
@@ -243,7 +255,7 @@ void trace(Context & c, const Ffn & f) {
     const ExpertTensor * t = expert_tensor(f.down.mm->src[0]);
     if (t == nullptr) return;
     const ggml_tensor * ids = f.gate.mm->src[2];
-    const size_t bytes = f.gate.mm->src[0]->nb[2] + f.up.mm->src[0]->nb[2] + f.down.mm->src[0]->nb[2];
+    const size_t bytes = bytes_of(f.gate) + (f.up.mm != nullptr ? bytes_of(f.up) : 0) + bytes_of(f.down);
     const int32_t used = static_cast<int32_t>(ids->ne[0]), tokens = static_cast<int32_t>(ids->ne[1]);
     const float * weight = c.job.slot_weight;
     c.trace.begin(t->layer, tokens);
@@ -265,12 +277,12 @@ int run_ffn(Context & c, const Ffn & f) {
     job.slot_weight = nullptr;
     route(c, f.gate.mm);
     record(c, f.gate.mm);
-    record(c, f.up.mm);
+    if (f.up.mm != nullptr && f.up.mm != f.gate.mm) record(c, f.up.mm);
     begin_phase(job.up, f.gate.mm, f.gate.mm->src[1]);
     add_product(c, job.up, f.gate, c.acts);
-    add_product(c, job.up, f.up, c.acts);
+    if (f.up.mm != nullptr) add_product(c, job.up, f.up, c.acts);
     job.up.glu = true;
-    job.up.glu_params = glu_params(f.glu);
+    job.up.activation = f.activation;
     job.up.glu_out = rows_of(f.glu);
     if (job.has_down) {
         record(c, f.down.mm);

@@ -1,7 +1,10 @@
 #include "match.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "cpu/ops.h"
+#include "cpu/tensor.h"
 #include "ggml-backend.h"
 #include "ggml/fusion.h"
 
@@ -67,6 +70,44 @@ int match_sum(const Nodes & n, int before, int at, int i) {
     return n.closed(parts, n_parts) ? i : -1;
 }
 
+// One half of each row of t.
+bool is_half_view(const ggml_tensor * v, const ggml_tensor * t, int half) {
+    const size_t offset = size_t(half) * size_t(t->ne[0] / 2) * t->nb[0];
+    bool same = v->op == GGML_OP_VIEW && v->src[0] == t && v->data == static_cast<char *>(t->data) + offset &&
+                t->ne[0] % 2 == 0 && v->ne[0] == t->ne[0] / 2 && v->nb[0] == t->nb[0];
+    for (int dim = 1; dim < GGML_MAX_DIMS; ++dim) {
+        same = same && v->ne[dim] == t->ne[dim] && v->nb[dim] == t->nb[dim];
+    }
+    return same;
+}
+
+// The index of the MUL by a scale per expert that follows the product at i, or -1. llama.cpp repeats the scales of all
+// experts for every token, and takes the rows of those that it uses.
+int match_scale(const Nodes & n, int i, Product & p) {
+    const ggml_tensor * mm = p.mm;
+    const int repeat_at = n.next(i), rows_at = n.next(repeat_at), mul_at = n.next(rows_at);
+    const ggml_tensor *repeat = n.at(repeat_at), *rows = n.at(rows_at);
+    ggml_tensor * mul = n.at(mul_at);
+    if (mul == nullptr || mm->op != GGML_OP_MUL_MAT_ID || repeat->op != GGML_OP_REPEAT ||
+        rows->op != GGML_OP_GET_ROWS || mul->op != GGML_OP_MUL) {
+        return -1;
+    }
+    const ggml_tensor * reshaped = repeat->src[0];
+    ggml_tensor * scale = reshaped->op == GGML_OP_RESHAPE ? reshaped->src[0] : nullptr;
+    const int64_t experts = mm->src[0]->ne[2];
+    if (scale == nullptr || !is_model_weight(scale) || scale->type != GGML_TYPE_F32 || !ggml_is_contiguous(scale) ||
+        ggml_nelements(scale) != experts || reshaped->ne[1] != experts || repeat->ne[0] != 1 ||
+        repeat->ne[1] != experts || repeat->ne[2] != mm->src[2]->ne[1]) {
+        return -1;
+    }
+    if (rows->src[0] != repeat || rows->src[1] != mm->src[2] || mul->src[0] != mm || mul->src[1] != rows) return -1;
+    if (!is_model_weight(mm->src[0]) || !n.closed({i, repeat_at, rows_at, mul_at})) return -1;
+    p.scale = scale;
+    p.out = mul;
+    p.last = mul_at;
+    return mul_at;
+}
+
 void match_down(const Nodes & n, int glu_at, Ffn & f) {
     Product d;
     if (!match_product(n, n.next(glu_at), d) || d.mm->src[1] != f.glu || d.mm->src[2] != f.gate.mm->src[2] ||
@@ -119,11 +160,15 @@ bool Nodes::closed(const int * nodes, int n) const {
 bool match_product(const Nodes & n, int i, Product & p) {
     ggml_tensor * mm = n.at(i);
     if (mm == nullptr || (mm->op != GGML_OP_MUL_MAT && mm->op != GGML_OP_MUL_MAT_ID)) return false;
-    p = {mm, nullptr, mm, i};
-    const int j = n.next(i);
+    p = Product();
+    p.mm = p.out = mm;
+    p.last = i;
+    p.rows = mm->src[0]->ne[1];
+    match_scale(n, i, p);
+    const int j = n.next(p.last);
     ggml_tensor * add = n.at(j);
-    if (add != nullptr && add->op == GGML_OP_ADD_ID && add->src[0] == mm && add->src[2] == mm->src[2] &&
-        is_model_weight(add->src[1]) && is_model_weight(mm->src[0]) && n.closed({i, j})) {
+    if (add != nullptr && add->op == GGML_OP_ADD_ID && add->src[0] == p.out && add->src[2] == mm->src[2] &&
+        is_model_weight(add->src[1]) && is_model_weight(mm->src[0]) && n.closed({p.last, j})) {
         p.bias = add->src[1];
         p.out = add;
         p.last = j;
@@ -131,9 +176,38 @@ bool match_product(const Nodes & n, int i, Product & p) {
     return true;
 }
 
-bool match_ffn(const Nodes & n, int i, Ffn & f) {
-    Product a, b;
-    if (!match_product(n, i, a) || !match_product(n, n.next(a.last), b) || !same_input(a, b)) return false;
+namespace {
+
+// Gate and up as one product of twice the rows: the activation reads both halves of its result, as views or as one.
+bool match_halves(const Nodes & n, const Product & both, Ffn & f) {
+    const int at = n.next(both.last);
+    ggml_tensor * glu = n.at(at);
+    if (glu == nullptr || glu->op != GGML_OP_GLU || !is_model_weight(both.mm->src[0]) || both.rows % 2 != 0)
+        return false;
+    bool gate_last = false;
+    if (glu->src[1] == nullptr) {
+        gate_last = op_i32(glu, 1) != 0;
+        if (glu->src[0] != both.out || !n.closed({both.last, at})) return false;
+    } else {
+        gate_last = is_half_view(glu->src[0], both.out, 1);
+        if (!is_half_view(glu->src[0], both.out, gate_last) || !is_half_view(glu->src[1], both.out, !gate_last))
+            return false;
+        int nodes[] = {both.last, n.find(glu->src[0], both.last, at), n.find(glu->src[1], both.last, at), at};
+        std::sort(nodes, nodes + 4);
+        if (!n.closed(nodes, 4)) return false;
+    }
+    f = Ffn();
+    f.gate = f.up = both;
+    f.gate.rows = f.up.rows = both.rows / 2;
+    (gate_last ? f.gate : f.up).first_row = both.rows / 2;
+    f.glu = glu;
+    f.activation.glu = glu_params(glu);
+    return true;
+}
+
+bool match_pair(const Nodes & n, const Product & a, Ffn & f) {
+    Product b;
+    if (!match_product(n, n.next(a.last), b) || !same_input(a, b)) return false;
     const int at = n.next(b.last);
     ggml_tensor * glu = n.at(at);
     if (glu == nullptr || glu->op != GGML_OP_GLU || glu->src[1] == nullptr) return false;
@@ -145,9 +219,85 @@ bool match_ffn(const Nodes & n, int i, Ffn & f) {
     f.gate = up_first ? b : a;
     f.up = up_first ? a : b;
     f.glu = glu;
-    f.out = glu;
-    f.last = at;
-    match_down(n, at, f);
+    f.activation.glu = glu_params(glu);
+    return true;
+}
+
+bool is_unary(const ggml_tensor * t, ggml_unary_op op, const ggml_tensor * of) {
+    return t != nullptr && t->op == GGML_OP_UNARY && ggml_get_unary_op(t) == op && t->src[0] == of;
+}
+bool is_clamp(const ggml_tensor * t, const ggml_tensor * of, float min, float max) {
+    return t != nullptr && t->op == GGML_OP_CLAMP && t->src[0] == of && op_f32(t, 0) == min && op_f32(t, 1) == max;
+}
+
+// The activated gate below a limit, times the up projection within it.
+bool match_limited(const Nodes & n, const Product & a, Ffn & f) {
+    Product b;
+    const int silu_at = n.next(a.last), top_at = n.next(silu_at);
+    ggml_tensor *silu = n.at(silu_at), *top = n.at(top_at);
+    if (top == nullptr || !is_unary(silu, GGML_UNARY_OP_SILU, a.out) || top->op != GGML_OP_CLAMP) return false;
+    const float limit = op_f32(top, 1);
+    if (!is_clamp(top, silu, -INFINITY, limit) || !match_product(n, n.next(top_at), b) || !same_input(a, b))
+        return false;
+    const int clamp_at = n.next(b.last), mul_at = n.next(clamp_at);
+    ggml_tensor *clamp = n.at(clamp_at), *mul = n.at(mul_at);
+    if (mul == nullptr || !is_clamp(clamp, b.out, -limit, limit)) return false;
+    if (mul->op != GGML_OP_MUL || mul->src[0] != top || mul->src[1] != clamp || !is_model_weight(a.mm->src[0]) ||
+        !is_model_weight(b.mm->src[0]) || !n.closed({a.last, silu_at, top_at, b.last, clamp_at, mul_at})) {
+        return false;
+    }
+    f = Ffn();
+    f.gate = a;
+    f.up = b;
+    f.glu = mul;
+    f.activation.limit = limit;
+    return true;
+}
+
+// One product and its activation: of its square too, if that of the positive ones follows.
+bool match_ungated(const Nodes & n, const Product & a, Ffn & f) {
+    const int at = n.next(a.last), square_at = n.next(at);
+    ggml_tensor *act = n.at(at), *square = n.at(square_at);
+    if (act == nullptr || act->op != GGML_OP_UNARY || act->src[0] != a.out || !is_model_weight(a.mm->src[0]))
+        return false;
+    Activation of;
+    of.factor = Activation::ONE;
+    switch (ggml_get_unary_op(act)) {
+        case GGML_UNARY_OP_RELU:
+            of.glu.op = Glu::ReGLU;
+            break;
+        case GGML_UNARY_OP_SILU:
+            of.glu.op = Glu::SwiGLU;
+            break;
+        case GGML_UNARY_OP_GELU:
+            of.glu.op = Glu::GeGLU;
+            break;
+        default:
+            return false;
+    }
+    f = Ffn();
+    f.gate = a;
+    f.activation = of;
+    if (of.glu.op == Glu::ReGLU && square != nullptr && square->op == GGML_OP_SQR && square->src[0] == act &&
+        n.closed({a.last, at, square_at})) {
+        f.activation.factor = Activation::ITSELF;
+        f.glu = square;
+        return true;
+    }
+    f.glu = act;
+    return n.closed({a.last, at});
+}
+
+}  // namespace
+
+bool match_ffn(const Nodes & n, int i, Ffn & f) {
+    Product a;
+    if (!match_product(n, i, a) ||
+        (!match_halves(n, a, f) && !match_pair(n, a, f) && !match_limited(n, a, f) && !match_ungated(n, a, f)))
+        return false;
+    f.out = f.glu;
+    f.last = n.find(f.glu, a.last, n.count());
+    match_down(n, f.last, f);
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <initializer_list>
 
+#include "cpu/job.h"
 #include "ggml.h"
 
 namespace moe {
@@ -31,19 +32,23 @@ private:
     int n_;
 };
 
-// MUL_MAT or MUL_MAT_ID, with the ADD_ID that follows it if that is a bias of weights.
+// MUL_MAT or MUL_MAT_ID, with what follows it if that is a scale per expert and a bias, both of weights.
 struct Product {
     ggml_tensor * mm = nullptr;
-    ggml_tensor * bias = nullptr;  // the bias weights, or null
-    ggml_tensor * out = nullptr;   // mm or the ADD_ID
-    int last = -1;                 // index of `out`
+    ggml_tensor * scale = nullptr;  // [experts] or null
+    ggml_tensor * bias = nullptr;   // the bias weights, or null
+    ggml_tensor * out = nullptr;    // mm, the MUL or the ADD_ID
+    int last = -1;                  // index of `out`
+    int64_t first_row = 0;          // of the weights: gate and up may be one product, of twice the rows
+    int64_t rows = 0;
 };
 
 // One expert or dense FFN; `last` is the index of its last node.
 struct Ffn {
-    Product gate, up;
-    ggml_tensor * glu = nullptr;
-    Product down;  // down.mm null: only gate and up were found
+    Product gate, up;  // up.mm null: an activation without a gate
+    Activation activation;
+    ggml_tensor * glu = nullptr;  // the activated products
+    Product down;                 // down.mm null: only gate and up were found
     ggml_tensor * slot_weight = nullptr;
     ggml_tensor * out = nullptr;  // what is written last: glu, down.out, the MUL, or the sum
     bool sum = false;

@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include <cstring>
+
 #include "cpu/attention.h"
 #include "cpu/tensor.h"
 
@@ -55,6 +57,42 @@ bool weight_type(const ggml_tensor * t, WType * out) {
         case GGML_TYPE_MXFP4:
             *out = WType::MXFP4;
             return true;
+        case GGML_TYPE_NVFP4:
+            *out = WType::NVFP4;
+            return true;
+        case GGML_TYPE_IQ1_S:
+            *out = WType::IQ1_S;
+            return true;
+        case GGML_TYPE_IQ1_M:
+            *out = WType::IQ1_M;
+            return true;
+        case GGML_TYPE_IQ2_XXS:
+            *out = WType::IQ2_XXS;
+            return true;
+        case GGML_TYPE_IQ2_XS:
+            *out = WType::IQ2_XS;
+            return true;
+        case GGML_TYPE_IQ2_S:
+            *out = WType::IQ2_S;
+            return true;
+        case GGML_TYPE_IQ3_XXS:
+            *out = WType::IQ3_XXS;
+            return true;
+        case GGML_TYPE_IQ3_S:
+            *out = WType::IQ3_S;
+            return true;
+        case GGML_TYPE_TQ1_0:
+            *out = WType::TQ1_0;
+            return true;
+        case GGML_TYPE_TQ2_0:
+            *out = WType::TQ2_0;
+            return true;
+        case GGML_TYPE_Q1_0:
+            *out = WType::Q1_0;
+            return true;
+        case GGML_TYPE_Q2_0:
+            *out = WType::Q2_0;
+            return true;
         default:
             return false;
     }
@@ -66,11 +104,21 @@ bool is_f32_rows(const ggml_tensor * t) {
     return t->type == GGML_TYPE_F32 && t->nb[0] == sizeof(float);
 }
 
+// Whether ggml's own kernels take a single row faster than these. Without VBMI both look indices into a codebook up one
+// by one, and ggml needs fewer instructions for it; it has kernels for Arm, where ours are plain C++.
+bool left_to_ggml(WType type, const char * isa) {
+    if (std::strcmp(isa, "scalar") == 0) return type > WType::MXFP4;
+    const bool vbmi =
+        std::strcmp(isa, "avx512vbmi") == 0 || std::strcmp(isa, "avx512bf16") == 0 || std::strcmp(isa, "amx") == 0;
+    return !vbmi && type >= WType::IQ1_S && type <= WType::IQ3_S;
+}
+
 // Weights as they lie in a file: a leaf, rows one after another.
 bool is_weight(const ggml_tensor * w) {
     WType type;
-    return weight_type(w, &type) && w->op == GGML_OP_NONE && w->view_src == nullptr && ggml_is_contiguous(w) &&
-           w->ne[0] > 0 && w->ne[0] <= (1 << 24) && w->ne[1] <= (1 << 24);
+    return weight_type(w, &type) && !left_to_ggml(type, kernels().name) && w->op == GGML_OP_NONE &&
+           w->view_src == nullptr && ggml_is_contiguous(w) && w->ne[0] > 0 && w->ne[0] <= (1 << 24) &&
+           w->ne[1] <= (1 << 24);
 }
 
 bool supports_mul_mat(const ggml_tensor * op) {
@@ -106,6 +154,42 @@ bool supports_binary(const ggml_tensor * op) {
            ggml_can_repeat(b, a);
 }
 
+// The scales of all experts, one for each, repeated for every token; only those, so that nothing else of the routing
+// leaves its device.
+bool is_repeated_scale(const ggml_tensor * op) {
+    const ggml_tensor * reshaped = op->src[0];
+    return op->op == GGML_OP_REPEAT && reshaped->op == GGML_OP_RESHAPE && reshaped->src[0]->op == GGML_OP_NONE &&
+           is_f32_rows(reshaped) && ggml_is_contiguous(reshaped) && ggml_is_contiguous(op) && op->ne[0] == 1 &&
+           reshaped->ne[0] == 1 && op->ne[1] == reshaped->ne[1] && reshaped->ne[2] == 1 && reshaped->ne[3] == 1 &&
+           op->ne[3] == 1;
+}
+bool is_scale_of_used(const ggml_tensor * op) {
+    const ggml_tensor * ids = op->src[1];
+    return op->op == GGML_OP_GET_ROWS && is_repeated_scale(op->src[0]) && ids->type == GGML_TYPE_I32 &&
+           ids->nb[0] == sizeof(int32_t) && ids->ne[1] == op->src[0]->ne[2] && ids->ne[2] == 1 && is_f32_rows(op);
+}
+
+// Whether t is an expert product, or comes from one by what llama.cpp puts between it and the down product.
+bool is_of_experts(const ggml_tensor * t) {
+    switch (t->op) {
+        case GGML_OP_MUL_MAT_ID:
+            return true;
+        case GGML_OP_ADD_ID:
+        case GGML_OP_MUL:
+        case GGML_OP_UNARY:
+            return is_of_experts(t->src[0]);
+        default:
+            return false;
+    }
+}
+// Activations of experts alone, so that nothing else of the graph leaves its device.
+bool supports_activation(const ggml_tensor * op) {
+    if (!is_of_experts(op->src[0]) || !is_f32_rows(op->src[0]) || !is_f32_rows(op)) return false;
+    if (op->op != GGML_OP_UNARY) return true;
+    const ggml_unary_op unary = ggml_get_unary_op(op);
+    return unary == GGML_UNARY_OP_RELU || unary == GGML_UNARY_OP_SILU || unary == GGML_UNARY_OP_GELU;
+}
+
 bool supports_rms_norm(const ggml_tensor * op) {
     return is_f32_rows(op->src[0]) && is_f32_rows(op);
 }
@@ -132,6 +216,14 @@ bool supports_op(const ggml_tensor * op) {
             return supports_rms_norm(op);
         case GGML_OP_FLASH_ATTN_EXT:
             return supports_attention(op);
+        case GGML_OP_UNARY:
+        case GGML_OP_CLAMP:
+        case GGML_OP_SQR:
+            return supports_activation(op);
+        case GGML_OP_REPEAT:
+            return is_repeated_scale(op);
+        case GGML_OP_GET_ROWS:
+            return is_scale_of_used(op);
         case GGML_OP_ADD:
         case GGML_OP_MUL:
             return supports_binary(op);

@@ -116,7 +116,8 @@ template <class T> void tile_amx(const TileArgs & a) {
     });
 }
 
-// Types whose groups have 16 columns (Q3_K, Q6_K) stay with the vectors: twice the sums go through memory.
+// Types whose groups have 16 columns (Q3_K, Q6_K, NVFP4, IQ1_M, IQ2_XS, IQ2_S) stay with the vectors: twice the sums go through
+// memory.
 inline void use_amx(KernelTable & t) {
     const auto set = [&](WType w, void (*tile)(const TileArgs &)) { t.types[static_cast<int>(w)].tile = tile; };
     set(WType::Q8_0, tile_amx<Q8_0>);
@@ -130,6 +131,14 @@ inline void use_amx(KernelTable & t) {
     set(WType::IQ4_NL, tile_amx<IQ4_NL>);
     set(WType::IQ4_XS, tile_amx<IQ4_XS>);
     set(WType::MXFP4, tile_amx<MXFP4>);
+    set(WType::IQ1_S, tile_amx<IQ1_S>);
+    set(WType::IQ2_XXS, tile_amx<IQ2_XXS>);
+    set(WType::IQ3_XXS, tile_amx<IQ3_XXS>);
+    set(WType::IQ3_S, tile_amx<IQ3_S>);
+    set(WType::TQ1_0, tile_amx<TQ1_0>);
+    set(WType::TQ2_0, tile_amx<TQ2_0>);
+    set(WType::Q1_0, tile_amx<Q1_0>);
+    set(WType::Q2_0, tile_amx<Q2_0>);
 }
 
 }  // namespace MOE_ISA

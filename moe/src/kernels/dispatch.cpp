@@ -16,7 +16,7 @@
 
 namespace moe {
 
-static_assert(kWTypes == 16, "the kernel tables list every weight type");
+static_assert(kWTypes == 28, "the kernel tables list every weight type");
 
 ActLayout act_layout(const ActFormat & f, int32_t k) {
     const auto up64 = [](int32_t n) { return (n + 63) / 64 * 64; };
@@ -66,7 +66,16 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
 #endif
 }
 
-[[maybe_unused]] static bool cpu_has_avx512bf16() { return cpu_has_avx512() && cpu_has_extension(5); }
+// VBMI, and the GFNI that all processors with it have but the first.
+[[maybe_unused]] static bool cpu_has_avx512vbmi() {
+#if defined(MOE_HAVE_X86)
+    return cpu_has_avx512() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
+#else
+    return false;
+#endif
+}
+
+[[maybe_unused]] static bool cpu_has_avx512bf16() { return cpu_has_avx512vbmi() && cpu_has_extension(5); }
 
 // VDPBF16PS takes twice as long as a multiply-add on an Intel Xeon with AMX: the kernels that convert BF16 are faster there.
 // AMD's are said to start both as often.
@@ -84,7 +93,7 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
 #if defined(MOE_HAVE_X86) && defined(SYS_arch_prctl)
     constexpr int kTile = 24, kInt8 = 25, kRequest = 0x1023 /* ARCH_REQ_XCOMP_PERM */, kTileData = 18;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    return cpu_has_avx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && ((d >> kTile) & (d >> kInt8) & 1) != 0 &&
+    return cpu_has_avx512vbmi() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && ((d >> kTile) & (d >> kInt8) & 1) != 0 &&
            syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
 #else
     return false;
@@ -109,6 +118,9 @@ constexpr Kernels kBuilt[] = {
 #endif
 #if defined(MOE_HAVE_AVX512BF16)
     {"avx512bf16", cpu_has_avx512bf16, cpu_is_amd, kernels_avx512bf16},
+#endif
+#if defined(MOE_HAVE_AVX512VBMI)
+    {"avx512vbmi", cpu_has_avx512vbmi, always, kernels_avx512vbmi},
 #endif
 #if defined(MOE_HAVE_AVX512)
     {"avx512", cpu_has_avx512, always, kernels_avx512},

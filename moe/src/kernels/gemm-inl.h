@@ -1,5 +1,5 @@
 // The tile product: unpack a panel of weight rows into L1 once, multiply it with every activation row.
-// Compiled once per instruction set (namespace MOE_ISA); include after unpack-inl.h.
+// Compiled once per instruction set (namespace MOE_ISA); include after the traits.
 #pragma once
 
 #include <stdint.h>
@@ -221,11 +221,12 @@ template <class T> struct DirectSink {
     static constexpr int kMinCols = T::kMinStep ? T::kMinStep : T::kCols;
     static constexpr int kScaled  = 4;  // vectors that put_scaled gives one scale, one after another
     static constexpr bool kOneActScale = T::kActScale == 256;
+    static constexpr int  kActScales   = T::kActScale < T::kCols ? T::kCols / T::kActScale : 1;
     const uint8_t * x;     // activations of this block
     const uint8_t * init;  // per group, what makes up for kOffset: int32
     const float *   sums;  // of the activations, per kMinStep columns
     Ahead<T> ahead;
-    F act_scale;
+    F act_scale[kActScales];
     F dots;                 // products of the complete groups, before act_scale if the block has one
     F mins = Vec::zerof();  // sum of the minimums times the activations, before min_scale
     F min_scale;
@@ -239,8 +240,10 @@ template <class T> struct DirectSink {
     // f: the dot products of the blocks before this one
     MOE_INLINE DirectSink(F f, const uint8_t * row, const ActLayout & l, int col, const Ahead<T> & tile_ahead)
         : x(row + col), init(row + l.off_init + 4 * (col / T::kGroup)),
-          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead(tile_ahead),
-          act_scale(Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale)), dots(kOneActScale ? Vec::zerof() : f) {}
+          sums(row_f32(row, l.off_sum) + col / kMinCols), ahead(tile_ahead), dots(kOneActScale ? Vec::zerof() : f) {
+        MOE_UNROLL
+        for (int i = 0; i < kActScales; ++i) { act_scale[i] = Vec::bcastf(row_f32(row, l.off_d) + col / T::kActScale + i); }
+    }
 
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
@@ -282,7 +285,7 @@ template <class T> struct DirectSink {
         if (kg % kScaled == kScaled - 1) { a = V::scaled_add(a, p, s); }
         scale_if_last(kg);
     }
-    MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale); }
+    MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale[g * T::kGroup / T::kActScale]); }
     template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
             factor[g] = byte_factor<N, Bias>(v);
@@ -301,7 +304,7 @@ template <class T> struct DirectSink {
         const F sum = whole_scales<T>() ? Vec::cvt(total) : dots;
         F p = T::kBlockScale ? Vec::mul(sum, block_scale) : sum;
         if constexpr (T::kMinStep != 0) { p = Vec::fnma(min_scale, mins, p); }
-        return kOneActScale ? Vec::fma(p, act_scale, f) : p;
+        return kOneActScale ? Vec::fma(p, act_scale[0], f) : p;
     }
 
 private:
@@ -309,7 +312,11 @@ private:
     MOE_INLINE I & sum_at(int kg) {
         constexpr int kVectors = kSpan / 4;
         I & a = acc[kg / kVectors];
-        if (kg % kVectors == 0) { a = T::kOffset ? Vec::bcast32(init + kg / kVectors * 4) : Vec::zero(); }
+        if (kg % kGroupVectors == 0 && T::kOffset != 0) {
+            a = Vec::bcast32(init + kg / kGroupVectors * 4);
+        } else if (kg % kVectors == 0) {
+            a = Vec::zero();
+        }
         return a;
     }
     MOE_INLINE void scale_if_last(int kg) {

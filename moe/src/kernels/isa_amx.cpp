@@ -1,8 +1,11 @@
-// The AVX-512 kernels with the products of several rows of quantized weights replaced by ones of AMX.
+// The kernels of AVX-512 with VBMI, with the products of several rows of quantized weights replaced by ones of AMX.
 #define MOE_ISA amx
+#define MOE_VBMI
 
 #include "vec_avx512.h"
-#include "unpack-inl.h"
+#include "types/unpack-inl.h"
+#include "types/codebook-inl.h"
+#include "types/ternary-inl.h"
 #include "gemm-inl.h"
 #include "tiles_amx.h"
 #include "amx-inl.h"
@@ -11,7 +14,7 @@ namespace moe {
 
 const KernelTable & kernels_amx() {
     static const KernelTable table = [] {
-        KernelTable t = kernels_avx512();
+        KernelTable t = kernels_avx512vbmi();
         t.name = "amx";
         amx::use_amx(t);
         return t;

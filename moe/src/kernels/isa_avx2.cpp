@@ -5,7 +5,9 @@
 #define MOE_ISA avx2
 
 #include "vec_avx2.h"
-#include "unpack-inl.h"
+#include "types/unpack-inl.h"
+#include "types/codebook-inl.h"
+#include "types/ternary-inl.h"
 #include "gemm-inl.h"
 #include "float-inl.h"
 #include "rows-inl.h"

@@ -5,7 +5,9 @@
 #define MOE_ISA scalar
 
 #include "vec_scalar.h"
-#include "unpack-inl.h"
+#include "types/unpack-inl.h"
+#include "types/codebook-inl.h"
+#include "types/ternary-inl.h"
 #include "gemm-inl.h"
 #include "float-inl.h"
 #include "rows-inl.h"

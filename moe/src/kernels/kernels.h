@@ -11,7 +11,8 @@ namespace moe {
 
 // Weight types, in the order of the kernel table.
 enum class WType : uint8_t {
-    F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4, COUNT
+    F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4,
+    IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0, Q1_0, Q2_0, COUNT
 };
 constexpr int kWTypes = static_cast<int>(WType::COUNT);
 
@@ -125,6 +126,7 @@ const KernelTable & kernels_scalar();
 const KernelTable & kernels_avx2();
 const KernelTable & kernels_avxvnni();
 const KernelTable & kernels_avx512();
+const KernelTable & kernels_avx512vbmi();
 const KernelTable & kernels_avx512bf16();
 const KernelTable & kernels_amx();
 

@@ -24,6 +24,20 @@ template <class W> TypeKernel float_kernel() {
     return k;
 }
 
+// Types that are faster with VBMI.
+inline void set_codebook_kernels(KernelTable & t) {
+    fill_codebooks();
+    const auto set = [&](WType w, TypeKernel k) { t.types[static_cast<int>(w)] = k; };
+    set(WType::IQ1_S, quant_kernel<IQ1_S>());
+    set(WType::IQ1_M, quant_kernel<IQ1_M>());
+    set(WType::IQ2_XXS, quant_kernel<IQ2_XXS>());
+    set(WType::IQ2_XS, quant_kernel<IQ2_XS>());
+    set(WType::IQ2_S, quant_kernel<IQ2_S>());
+    set(WType::IQ3_XXS, quant_kernel<IQ3_XXS>());
+    set(WType::IQ3_S, quant_kernel<IQ3_S>());
+    set(WType::Q2_0, quant_kernel<Q2_0>());
+}
+
 inline KernelTable make_table(const char * name) {
     KernelTable t{};
     t.name      = name;
@@ -45,6 +59,11 @@ inline KernelTable make_table(const char * name) {
     set(WType::IQ4_NL, quant_kernel<IQ4_NL>());
     set(WType::IQ4_XS, quant_kernel<IQ4_XS>());
     set(WType::MXFP4, quant_kernel<MXFP4>());
+    set(WType::NVFP4, quant_kernel<NVFP4>());
+    set(WType::TQ1_0, quant_kernel<TQ1_0>());
+    set(WType::TQ2_0, quant_kernel<TQ2_0>());
+    set(WType::Q1_0, quant_kernel<Q1_0>());
+    set_codebook_kernels(t);
     t.glu  = glu_f32;
     t.axpy = axpy_f32;
     t.attention         = attention;

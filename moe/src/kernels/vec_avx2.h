@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 namespace moe {
 namespace MOE_ISA {
@@ -20,6 +21,7 @@ struct Vec {
     static constexpr int  kAheadStreams = 1;  // on an AMD EPYC of the third generation
 #endif
     static constexpr bool kInRegisters = true;  // a register holds a vector
+    static constexpr bool kVbmi = false;  // bytes are looked up in tables of 16
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
     static constexpr int  kGemmRows = 6, kGemmVecs = 2;  // 6 x 2 sums, 2 vectors of one factor, a number of the other: 15
 
@@ -37,6 +39,7 @@ struct Vec {
     static I xor_(I a, I b) { return _mm256_xor_si256(a, b); }
     static I mul16(I a, I b) { return _mm256_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
+    static I add8(I a, I b) { return _mm256_add_epi8(a, b); }
     static I sub16(I a, I b) { return _mm256_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
     static I max(I a, I b) { return _mm256_max_epi32(a, b); }  // signed
@@ -51,16 +54,49 @@ struct Vec {
         return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(index));
     }
 
-    // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J> static I or_bit4(I v, I h) {
+    // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
+    template <int J, int Bit = 4> static I or_bit4(I v, I h) {
         const I byte = _mm256_shuffle_epi8(h, _mm256_set_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>, kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
         const I bit  = _mm256_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201);
-        return _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit), _mm256_set1_epi8(0x10)));
+        return _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit), _mm256_set1_epi8(1 << Bit)));
+    }
+
+    // byte N of each lane, in all of its bytes
+    template <int N> static I all_bytes(I v) {
+        constexpr int o = N * 0x01010101;
+        return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(_mm_set_epi32(o + 0x0c0c0c0c, o + 0x08080808, o + 0x04040404, o)));
+    }
+    // the bytes that are not x
+    static I unless8(I v, uint8_t x) { return _mm256_andnot_si256(_mm256_cmpeq_epi8(v, set8(x)), v); }
+    // 3 * byte / 256
+    static I ternary_digit(I v) {
+        const auto from = [&](uint8_t least) { return _mm256_cmpeq_epi8(_mm256_max_epu8(v, set8(least)), v); };  // 0 or -1
+        return _mm256_abs_epi8(_mm256_add_epi8(from(86), from(171)));
     }
 
     static I lookup16(const int8_t * table, I idx) {
         const I t = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
         return _mm256_shuffle_epi8(t, idx);
+    }
+
+    // Indices in memory, and what a table has at those of type Index that start at byte At of each lane. One by one: VPGATHERDD
+    // is no faster on the processors that were tried, and several times slower on Intel's since they are protected from
+    // leaking what it reads.
+    struct Spilled { alignas(32) uint8_t bytes[32]; };
+    static void spill(Spilled & s, I v) {
+        store(s.bytes, v);
+        __asm__("" : "+m"(s));  // or the compiler takes them from the register again, which is slower
+    }
+    template <class Index, int At> static I gather(const uint32_t * table, const Spilled & s) {
+        __m128i q[2];
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+            q[i] = _mm_cvtsi32_si128(at<Index, At>(table, s, 4 * i));
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 1)), 1);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 2)), 2);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 3)), 3);
+        }
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(q[0]), q[1], 1);
     }
 
     // L rows of memory, one stride apart
@@ -158,6 +194,11 @@ struct Vec {
 
 private:
     template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    template <class Index, int At> static int at(const uint32_t * table, const Spilled & s, int lane) {
+        Index i;
+        memcpy(&i, s.bytes + 4 * lane + At, sizeof i);
+        return static_cast<int>(table[i]);
+    }
     struct __attribute__((packed, may_alias)) Int { int v; };
     struct __attribute__((packed, may_alias)) Short { short v; };
     static __m128i load128(const uint8_t * p) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)); }

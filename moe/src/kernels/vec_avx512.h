@@ -1,8 +1,9 @@
-// Vector primitives for AVX-512 (F, BW, DQ, VL, VNNI).
+// Vector primitives for AVX-512 (F, BW, DQ, VL, VNNI); with MOE_VBMI for VBMI and GFNI as well.
 #pragma once
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 namespace moe {
 namespace MOE_ISA {
@@ -16,6 +17,11 @@ struct Vec {
     static constexpr bool kInRegisters = true;  // a register holds a vector
 #else
     static constexpr bool kInRegisters = false;  // these instructions are emulated
+#endif
+#if defined(MOE_VBMI)
+    static constexpr bool kVbmi = true;  // bytes are looked up in tables of 64 and more
+#else
+    static constexpr bool kVbmi = false;
 #endif
     static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
     static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
@@ -35,6 +41,7 @@ struct Vec {
     static I xor_(I a, I b) { return _mm512_xor_si512(a, b); }
     static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
+    static I add8(I a, I b) { return _mm512_add_epi8(a, b); }
     static I sub8(I a, I b) { return _mm512_sub_epi8(a, b); }
     static I sub16(I a, I b) { return _mm512_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
@@ -49,17 +56,93 @@ struct Vec {
         return _mm512_shuffle_epi8(v, _mm512_set4_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
     }
 
-    // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J> static I or_bit4(I v, I h) {
+    // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
+    template <int J, int Bit = 4> static I or_bit4(I v, I h) {
         const I byte = _mm512_shuffle_epi8(h, _mm512_set4_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
         const __mmask64 set = _mm512_test_epi8_mask(byte, _mm512_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201));
-        return _mm512_mask_add_epi8(v, set, v, _mm512_set1_epi8(0x10));
+        return _mm512_mask_add_epi8(v, set, v, _mm512_set1_epi8(1 << Bit));
+    }
+
+    // byte N of each lane, in all of its bytes
+    template <int N> static I all_bytes(I v) {
+        constexpr int o = N * 0x01010101;
+        return _mm512_shuffle_epi8(v, _mm512_set4_epi32(o + 0x0c0c0c0c, o + 0x08080808, o + 0x04040404, o));
+    }
+    // the bytes that are not x
+    static I unless8(I v, uint8_t x) { return _mm512_maskz_mov_epi8(_mm512_cmpneq_epu8_mask(v, set8(x)), v); }
+    // 3 * byte / 256
+    static I ternary_digit(I v) {
+        const I low = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(v, set8(86)), set8(1));
+        return _mm512_mask_mov_epi8(low, _mm512_cmpge_epu8_mask(v, set8(171)), set8(2));
     }
 
     static I lookup16(const int8_t * table, I idx) {
         const I t = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
         return _mm512_shuffle_epi8(t, idx);
     }
+
+    // Indices in memory, and what a table has at those of type Index that start at byte At of each lane. One by one: VPGATHERDD
+    // is no faster on the processors that were tried, and several times slower on Intel's since they are protected from
+    // leaking what it reads.
+    struct Spilled { alignas(64) uint8_t bytes[64]; };
+    static void spill(Spilled & s, I v) {
+        store(s.bytes, v);
+        __asm__("" : "+m"(s));  // or the compiler takes them from the register again, which is slower
+    }
+    template <class Index, int At> static I gather(const uint32_t * table, const Spilled & s) {
+        __m128i q[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            q[i] = _mm_cvtsi32_si128(at<Index, At>(table, s, 4 * i));
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 1)), 1);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 2)), 2);
+            q[i] = _mm_insert_epi32(q[i], (at<Index, At>(table, s, 4 * i + 3)), 3);
+        }
+        const I v = _mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(q[0]), q[1], 1), q[2], 2);
+        return _mm512_inserti32x4(v, q[3], 3);
+    }
+
+#if defined(MOE_VBMI)
+    // eight bits of each lane, from bit A on in its first byte, from bit B on in the next, and so on; of those past the lane's
+    // ends come from its neighbour
+    template <int A, int B, int C, int D> static I fields(I v) {
+        constexpr auto both = [](int x) { return static_cast<long long>(x & 63) | static_cast<long long>((x + 32) & 63) << 32; };
+        constexpr long long control = both(A) | both(B) << 8 | both(C) << 16 | both(D) << 24;
+        return _mm512_multishift_epi64_epi8(_mm512_set1_epi64(control), v);
+    }
+    // the bits of a where mask has ones, and those of b elsewhere
+    static I select(I mask, I a, I b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
+    // each byte of idx selects by its lower six bits
+    static I lookup64(const uint8_t * table, I idx) { return _mm512_permutexvar_epi8(idx, load(table)); }
+    // each byte of low, with the lowest bits of that of high above it, selects
+    template <int Entries> static I lookup(const uint8_t * table, I low, I high) {
+        constexpr int n = Entries / 128;
+        I r[n];
+#pragma GCC unroll 16
+        for (int i = 0; i < n; ++i) { r[i] = _mm512_permutex2var_epi8(load(table + 128 * i), low, load(table + 128 * i + 64)); }
+#pragma GCC unroll 4
+        for (int half = n / 2, bit = -1; half > 0; half /= 2, ++bit) {
+            const __mmask64 upper = bit < 0 ? _mm512_movepi8_mask(low) : _mm512_test_epi8_mask(high, set8(static_cast<uint8_t>(1 << (bit < 0 ? 0 : bit))));
+#pragma GCC unroll 8
+            for (int i = 0; i < half; ++i) { r[i] = _mm512_mask_blend_epi8(upper, r[2 * i], r[2 * i + 1]); }
+        }
+        return r[0];
+    }
+    // bytes 2N and 2N + 1 of each lane of a and b: a, b, a, b
+    template <int N> static I pair_bytes(I a, I b) {
+        constexpr int o = 0x41014000 + 2 * N * 0x01010101;
+        alignas(64) static constexpr Lanes index = lanes(o);
+        return _mm512_permutex2var_epi8(a, load(index.v), b);
+    }
+    // bytes N and N + 2 of each lane of a, and then of b
+    template <int N> static I odd_bytes(I a, I b) {
+        constexpr int o = 0x42400200 + N * 0x01010101;
+        alignas(64) static constexpr Lanes index = lanes(o);
+        return _mm512_permutex2var_epi8(a, load(index.v), b);
+    }
+    // the lower seven bits of each byte, and above them one where their number is odd
+    static I odd_above(I v) { return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(0x010204081020407f), 0); }
+#endif
 
     // L rows of memory, one stride apart. Four base pointers and x86's scaled index reach all sixteen; left alone, the
     // compiler keeps sixteen pointers on the stack and reloads them.
@@ -145,6 +228,17 @@ struct Vec {
 
 private:
     template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    struct Lanes { int v[16]; };
+    static constexpr Lanes lanes(int first) {  // four bytes of a lane, and those of the lanes after it
+        Lanes l{};
+        for (int i = 0; i < 16; ++i) { l.v[i] = first + i * 0x04040404; }
+        return l;
+    }
+    template <class Index, int At> static int at(const uint32_t * table, const Spilled & s, int lane) {
+        Index i;
+        memcpy(&i, s.bytes + 4 * lane + At, sizeof i);
+        return static_cast<int>(table[i]);
+    }
     struct __attribute__((packed, may_alias)) Int { int v; };
     struct __attribute__((packed, may_alias)) Short { short v; };
     static __m128i load128(const uint8_t * p) { return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p)); }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define MOE_STEPS_OUT_OF_LINE
+
 namespace moe {
 namespace MOE_ISA {
 
@@ -14,6 +16,7 @@ struct Vec {
     static constexpr int  NT      = 4;      // activation rows per pass
     static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
     static constexpr bool kInRegisters = false;  // vectors lie in memory
+    static constexpr bool kVbmi   = false;  // bytes are looked up in tables of 16
     static constexpr int  kAheadStreams = 1;
     static constexpr int  kDotTokens = 3;
     static constexpr int  kGemmRows = 4, kGemmVecs = 1;
@@ -38,6 +41,9 @@ struct Vec {
     }
     static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
     static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
+    static I add8(I a, I b) {
+        return mapi([&](int i) { return ((a.v[i] & 0x7f7f7f7fu) + (b.v[i] & 0x7f7f7f7fu)) ^ ((a.v[i] ^ b.v[i]) & 0x80808080u); });
+    }
     static I sub16(I a, I b) {  // of each half of a lane
         return mapi([&](int i) { return (((a.v[i] >> 16) - (b.v[i] >> 16)) << 16) | ((a.v[i] - b.v[i]) & 0xffffu); });
     }
@@ -49,23 +55,47 @@ struct Vec {
     // byte N of each lane, as a 16-bit number in both halves of the lane
     template <int N> static I twice_byte(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) * 0x00010001u; }); }
 
-    // v | (bits 4J..4J+3 of h, one per byte, at bit 4): the fifth bit of columns 4J..4J+3
-    template <int J> static I or_bit4(I v, I h) {
+    // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
+    template <int J, int Bit = 4> static I or_bit4(I v, I h) {
         return mapi([&](int i) {
             const uint32_t b = (h.v[i] >> (4 * J)) & 15u;
-            return v.v[i] | ((b * 0x02040810u) & 0x10101010u);  // the multiplication copies bit n to bit 8n + 4
+            return v.v[i] | (((b * 0x00204081u) & 0x01010101u) << Bit);  // the multiplication copies bit n to bit 8n
         });
     }
+    // byte N of each lane, in all of its bytes
+    template <int N> static I all_bytes(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) * 0x01010101u; }); }
+    // the bytes that are not x
+    static I unless8(I v, uint8_t x) {
+        uint8_t bytes[4 * L];
+        store(bytes, v);
+        for (uint8_t & b : bytes) { b = b == x ? 0 : b; }
+        return load(bytes);
+    }
+    // 3 * byte / 256
+    static I ternary_digit(I v) {
+        uint8_t bytes[4 * L];
+        store(bytes, v);
+        for (uint8_t & b : bytes) { b = uint8_t(b * 3 / 256); }
+        return load(bytes);
+    }
 
-    // each byte of idx (0..15) selects a byte of the table
+    // each byte of idx (0..15) selects a byte of the table; a loop that stays one, or there is far more code than a cache holds
     static I lookup16(const int8_t * table, I idx) {
-        return mapi([&](int i) {
-            uint32_t r = 0;
-            for (int b = 0; b < 4; ++b) {
-                r |= uint32_t(uint8_t(table[(idx.v[i] >> (8 * b)) & 15])) << (8 * b);
-            }
-            return r;
-        });
+        uint8_t bytes[4 * L];
+        store(bytes, idx);
+#pragma GCC unroll 1
+        for (uint8_t & b : bytes) { b = uint8_t(table[b & 15]); }
+        return load(bytes);
+    }
+
+    // Indices in memory, and what a table has at those of type Index that start at byte At of each lane.
+    using Spilled = I;
+    static void spill(Spilled & s, I v) { s = v; }
+    template <class Index, int At> static I gather(const uint32_t * table, const Spilled & s) {
+        I r;
+#pragma GCC unroll 1
+        for (int i = 0; i < L; ++i) { r.v[i] = table[Index(s.v[i] >> (8 * At))]; }
+        return r;
     }
 
     // L rows of memory, one stride apart

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
+#define MOE_STEPS_OUT_OF_LINE
+
 namespace emulated {
 
 // Lane by lane: `each(lane)` of `from` is the lane of the result.

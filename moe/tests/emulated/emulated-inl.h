@@ -1,6 +1,8 @@
 // The kernels of an instruction set that the machine may lack: their own source over emulated instructions, in a plugin
 // that chooses no others. Slow, and right where the real ones are. Include after vec_*.h; define emulated_table().
-#include "kernels/unpack-inl.h"
+#include "kernels/types/unpack-inl.h"
+#include "kernels/types/codebook-inl.h"
+#include "kernels/types/ternary-inl.h"
 #include "kernels/gemm-inl.h"
 #include "kernels/float-inl.h"
 #include "kernels/rows-inl.h"

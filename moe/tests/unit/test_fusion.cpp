@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "graph/match.h"
@@ -23,6 +24,9 @@ enum Fused { NONE, GATED, WITH_DOWN, WITH_SUM };
 struct Ffn {
     int64_t embd = 32, ff = 64, experts = 6, used = 3, tokens = 5;
     bool bias = false, weighted = true, up_first = false, dense = false;
+    enum { TWO_PRODUCTS, HALVES_AS_VIEWS, HALVES_OF_ROWS } gate_up = TWO_PRODUCTS;
+    bool scaled = false;  // every product by a number for each expert
+    enum { SWIGLU, LIMITED, RELU, RELU_SQUARED, SILU, GELU } act = SWIGLU;
     std::function<void(Ffn &, Graph &, const char * piece, ggml_tensor *& t)> change = [](Ffn &, Graph &, const char *,
                                                                                           ggml_tensor *&) {};
 
@@ -56,8 +60,64 @@ private:
             g.weight(GGML_TYPE_F32, {n, experts}, quantize(GGML_TYPE_F32, normals(us(n * experts), seed), n));
         return piece(g, name, ggml_add_id(g.ctx(), mm, b, ids));
     }
+    // As llama.cpp does it: the scales of all experts for every token, then those of the experts in use.
+    ggml_tensor * with_scale(Graph & g, const std::string & name, ggml_tensor * mm, uint32_t seed) {
+        if (!scaled) return mm;
+        ggml_tensor * s =
+            g.weight(GGML_TYPE_F32, {experts}, quantize(GGML_TYPE_F32, normals(us(experts), seed), experts));
+        s = ggml_reshape_3d(g.ctx(), s, 1, experts, 1);
+        s = piece(g, (name + " scales").c_str(), ggml_repeat_4d(g.ctx(), s, 1, experts, tokens, 1));
+        s = piece(g, (name + " scales in use").c_str(), ggml_get_rows(g.ctx(), s, ids));
+        return piece(g, (name + " scaled").c_str(), ggml_mul(g.ctx(), mm, s));
+    }
+    ggml_tensor * first_product(Graph & g, const char * name, int64_t n, uint32_t seed) {
+        ggml_tensor * mm = piece(g, name, product(g, weights(g, embd, n, seed), x));
+        return with_bias(g, (std::string(name) + " bias").c_str(), with_scale(g, name, mm, seed + 20), n, seed + 1);
+    }
+    ggml_tensor * half(Graph & g, const char * name, ggml_tensor * both, int64_t n) {
+        return piece(g, name,
+                     ggml_view_3d(g.ctx(), both, ff, both->ne[1], both->ne[2], both->nb[1], both->nb[2],
+                                  us(n * ff) * sizeof(float)));
+    }
+    ggml_tensor * activation(Graph & g);
+    ggml_tensor * limited(Graph & g);
+    ggml_tensor * ungated(Graph & g);
     ggml_tensor * sum(Graph & g, ggml_tensor * y);
 };
+
+// Gate first, because that is how llama.cpp's graph comes out.
+ggml_tensor * Ffn::limited(Graph & g) {
+    gate = first_product(g, "gate", ff, 3);
+    ggml_tensor * top = piece(g, "silu", ggml_silu(g.ctx(), gate));
+    top = piece(g, "silu below", ggml_clamp(g.ctx(), top, -INFINITY, 0.4f));
+    up = first_product(g, "up", ff, 5);
+    up = piece(g, "up within", ggml_clamp(g.ctx(), up, -0.4f, 0.4f));
+    return ggml_mul(g.ctx(), top, up);
+}
+ggml_tensor * Ffn::ungated(Graph & g) {
+    gate = first_product(g, "gate", ff, 3);
+    if (act == SILU) return ggml_silu(g.ctx(), gate);
+    if (act == GELU) return ggml_gelu(g.ctx(), gate);
+    if (act == RELU) return ggml_relu(g.ctx(), gate);
+    return ggml_sqr(g.ctx(), piece(g, "relu", ggml_relu(g.ctx(), gate)));
+}
+ggml_tensor * Ffn::activation(Graph & g) {
+    if (act == LIMITED) return limited(g);
+    if (act != SWIGLU) return ungated(g);
+    if (gate_up == TWO_PRODUCTS) {
+        gate = first_product(g, "gate", ff, 3);
+        up = first_product(g, "up", ff, 5);
+        if (up_first) std::swap(gate, up);
+        return ggml_swiglu_split(g.ctx(), gate, up);
+    }
+    ggml_tensor * both = first_product(g, "gate up", 2 * ff, 3);
+    if (gate_up == HALVES_OF_ROWS) {
+        return up_first ? ggml_swiglu_swapped(g.ctx(), both) : ggml_swiglu(g.ctx(), both);
+    }
+    gate = half(g, "gate", both, up_first);
+    up = half(g, "up", both, !up_first);
+    return ggml_swiglu_split(g.ctx(), gate, up);
+}
 
 ggml_tensor * Ffn::sum(Graph & g, ggml_tensor * y) {
     for (int64_t u = 0; u < used; ++u) {
@@ -80,11 +140,9 @@ ggml_tensor * Ffn::build(Graph & g) {
     }
     ids = g.ids({used, tokens}, route);
     ggml_tensor * slot_weights = g.input({1, used, tokens}, normals(us(used * tokens), 2));
-    gate = with_bias(g, "gate bias", piece(g, "gate", product(g, weights(g, embd, ff, 3), x)), ff, 4);
-    up = with_bias(g, "up bias", piece(g, "up", product(g, weights(g, embd, ff, 5), x)), ff, 6);
-    if (up_first) std::swap(gate, up);
-    glu = piece(g, "glu", ggml_swiglu_split(g.ctx(), gate, up));
-    down = with_bias(g, "down bias", piece(g, "down", product(g, weights(g, ff, embd, 7), glu)), embd, 8);
+    glu = piece(g, "glu", activation(g));
+    down = piece(g, "down", product(g, weights(g, ff, embd, 7), glu));
+    down = with_bias(g, "down bias", with_scale(g, "down", down, 27), embd, 8);
     if (dense) return down;
     experts_out = weighted ? piece(g, "weighted", ggml_mul(g.ctx(), down, slot_weights)) : down;
     return sum(g, experts_out);
@@ -160,6 +218,22 @@ Ffn with_bias() {
     f.bias = true;
     return f;
 }
+Ffn in_halves(bool as_views) {
+    Ffn f;
+    f.gate_up = as_views ? Ffn::HALVES_AS_VIEWS : Ffn::HALVES_OF_ROWS;
+    return f;
+}
+Ffn with_scale() {
+    Ffn f;
+    f.scaled = true;
+    return f;
+}
+template <class Act>
+Ffn activated_by(Act act) {
+    Ffn f;
+    f.act = act;
+    return f;
+}
 Ffn unweighted() {
     Ffn f;
     f.weighted = false;
@@ -206,6 +280,154 @@ TEST(Fusion, DenseFfn) {
     f.up_first = true;
     expect_fused(f, WITH_DOWN);
 }
+// Gate and up in one tensor, as one product.
+TEST(Fusion, HalvesOfOneProduct) {
+    for (const bool as_views : {true, false}) {
+        for (const bool bias : {false, true}) {
+            for (const bool up_first : {false, true}) {
+                for (int64_t tokens : {1, 5, 70}) {
+                    SCOPED_TRACE(testing::Message() << as_views << bias << up_first << " tokens " << tokens);
+                    Ffn f = in_halves(as_views);
+                    f.bias = bias, f.up_first = up_first, f.tokens = tokens;
+                    expect_fused(f, WITH_SUM);
+                    f.scaled = true;
+                    expect_fused(f, WITH_SUM);
+                }
+            }
+        }
+        Ffn f = in_halves(as_views);
+        f.dense = true;
+        expect_fused(f, WITH_DOWN);
+        f.ff = 40;  // a tile has rows of both halves
+        expect_fused(f, WITH_DOWN);
+    }
+}
+TEST(Fusion, HalvesThatOthersReadAreWritten) {
+    for (const char * piece : {"gate up", "gate", "up"}) {
+        SCOPED_TRACE(piece);
+        expect_fused(read_too(in_halves(true), piece), NONE);
+        expect_fused(marked_as_output(in_halves(true), piece), NONE);
+    }
+    expect_fused(read_too(in_halves(false), "gate up"), NONE);
+    expect_fused(read_too(in_halves(true), "glu"), WITH_SUM);
+    expect_fused(interrupted(in_halves(true), "glu"), NONE);
+    expect_fused(interrupted(in_halves(false), "glu"), NONE);
+}
+TEST(Fusion, HalvesInTheirPlaces) {
+    const auto found_with = [](const std::function<void(ggml_tensor *)> & change) {
+        Ffn f = in_halves(true);
+        Graph g(true);
+        g.compute(f.build(g));
+        EXPECT_EQ(found(g.graph()), WITH_SUM);
+        change(f.up);
+        return found(g.graph());
+    };
+    EXPECT_EQ(found_with([](ggml_tensor * v) { v->op = GGML_OP_RESHAPE; }), NONE);
+    EXPECT_EQ(found_with([](ggml_tensor * v) { v->data = static_cast<char *>(v->data) - 4; }), NONE);
+    EXPECT_EQ(found_with([](ggml_tensor * v) { v->data = static_cast<char *>(v->data) - 64 * 4; }), NONE)
+        << "gate twice";
+    for (int dim = 0; dim < 4; ++dim) {
+        EXPECT_EQ(found_with([dim](ggml_tensor * v) { v->ne[dim] += 1; }), NONE) << dim;
+        EXPECT_EQ(found_with([dim](ggml_tensor * v) { v->nb[dim] *= 2; }), NONE) << dim;
+    }
+}
+TEST(Fusion, AScaleForEachExpert) {
+    for (const bool bias : {false, true}) {
+        for (int64_t tokens : {1, 5, 70}) {
+            SCOPED_TRACE(testing::Message() << bias << " tokens " << tokens);
+            Ffn f = with_scale();
+            f.bias = bias, f.tokens = tokens;
+            expect_fused(f, WITH_SUM);
+        }
+    }
+}
+TEST(Fusion, ScalesThatOthersReadAreWritten) {
+    for (const char * piece : {"gate", "gate scales", "gate scales in use", "gate scaled", "up", "up scaled"}) {
+        SCOPED_TRACE(piece);
+        expect_fused(read_too(with_scale(), piece), NONE);
+    }
+    for (const char * piece : {"down", "down scales", "down scales in use", "down scaled"}) {
+        SCOPED_TRACE(piece);
+        expect_fused(read_too(with_scale(), piece), WITH_DOWN);
+    }
+    expect_fused(interrupted(with_scale(), "gate scales in use"), NONE);
+    expect_fused(interrupted(with_scale(), "gate scaled"), NONE);
+}
+TEST(Fusion, ScalesOfTheExpertsInUse) {
+    const auto rows = [](bool these_ids) {
+        return [these_ids](Ffn & f, Graph & g, ggml_tensor * t) {
+            return ggml_get_rows(g.ctx(), t->src[0], these_ids ? f.ids : f.other_ids(g));
+        };
+    };
+    expect_fused(replaced(with_scale(), "gate scales in use", rows(true)), WITH_SUM);
+    expect_fused(replaced(with_scale(), "gate scales in use", rows(false)), NONE);
+    // scales that are no model's weights, and scales of something else
+    expect_fused(replaced(with_scale(), "gate scales",
+                          [](Ffn & f, Graph & g, ggml_tensor *) {
+                              ggml_tensor * s = g.input({f.experts}, normals(us(f.experts), 41));
+                              s = ggml_reshape_3d(g.ctx(), s, 1, f.experts, 1);
+                              return ggml_repeat_4d(g.ctx(), s, 1, f.experts, f.tokens, 1);
+                          }),
+                 NONE);
+    expect_fused(
+        replaced(with_scale(), "gate scaled",
+                 [](Ffn & f, Graph & g, ggml_tensor * t) {
+                     f.read.push_back(t->src[0]);
+                     const int64_t n = f.ff * f.used * f.tokens;
+                     return ggml_mul(g.ctx(), g.input({f.ff, f.used, f.tokens}, normals(us(n), 42)), t->src[1]);
+                 }),
+        NONE);
+}
+
+TEST(Fusion, ActivationsWithoutAGate) {
+    for (const auto act : {Ffn::RELU, Ffn::RELU_SQUARED, Ffn::SILU}) {
+        for (const bool bias : {false, true}) {
+            for (int64_t tokens : {1, 5, 70}) {
+                SCOPED_TRACE(testing::Message() << act << bias << " tokens " << tokens);
+                Ffn f = activated_by(act);
+                f.bias = bias, f.tokens = tokens;
+                expect_fused(f, WITH_SUM);
+                f.scaled = true;
+                expect_fused(f, WITH_SUM);
+            }
+        }
+        SCOPED_TRACE(act);
+        expect_fused(read_too(activated_by(act), "gate"), NONE);
+        expect_fused(read_too(activated_by(act), "glu"), WITH_SUM);
+        expect_fused(interrupted(activated_by(act), "glu"), act == Ffn::RELU_SQUARED ? GATED : NONE);
+    }
+    // ggml looks GELU up in half precision.
+    const Ffn gelu = activated_by(Ffn::GELU);
+    const auto moe = values(gelu, true, WITH_SUM), cpu = values(gelu, false, WITH_SUM);
+    EXPECT_LT(nmse(moe, std::vector<double>(cpu.begin(), cpu.end())), 1e-6);
+    // What is read before it is squared is written, as the result of a pattern of its own.
+    expect_fused(read_too(activated_by(Ffn::RELU_SQUARED), "relu"), GATED);
+}
+TEST(Fusion, LimitedActivation) {
+    for (const bool bias : {false, true}) {
+        for (int64_t tokens : {1, 5, 70}) {
+            SCOPED_TRACE(testing::Message() << bias << " tokens " << tokens);
+            Ffn f = activated_by(Ffn::LIMITED);
+            f.bias = bias, f.tokens = tokens;
+            expect_fused(f, WITH_SUM);
+            f.scaled = true;
+            expect_fused(f, WITH_SUM);
+        }
+    }
+    const auto clamped = [](float min, float max) {
+        return [=](Ffn &, Graph & g, ggml_tensor * t) { return ggml_clamp(g.ctx(), t->src[0], min, max); };
+    };
+    const Ffn f = activated_by(Ffn::LIMITED);
+    // the gate's activation is a pattern of its own then: the down product is no part of it
+    expect_fused(replaced(f, "up within", clamped(-0.4f, 0.5f)), GATED);
+    expect_fused(replaced(f, "up within", clamped(-0.5f, 0.4f)), GATED);
+    expect_fused(replaced(f, "silu below", clamped(-1.0f, 0.4f)), GATED);
+    expect_fused(replaced(f, "silu below", clamped(-INFINITY, 0.5f)), GATED);
+    expect_fused(read_too(f, "up"), GATED);
+    expect_fused(read_too(f, "gate"), NONE);
+    expect_fused(interrupted(f, "up"), GATED);
+}
+
 TEST(Fusion, WhatOthersReadIsWritten) {
     expect_fused(read_too({}, "gate"), NONE);
     expect_fused(read_too({}, "up"), NONE);

@@ -140,8 +140,8 @@ TEST(Policy, LargeBatchesDoNotThrash) {
             p.advance(1.0 / 3);
         }
     }
-    EXPECT_LE(uploads, 20);
-    EXPECT_GE(hits, 49 * 7 - 20);
+    EXPECT_LE(uploads, 50) << "one a batch; uploading every miss would be 850";
+    EXPECT_GE(hits, 49 * 7 - 50);
 }
 TEST(Policy, WhatIsOnItsWayIsNeitherThereNorAskedForAgainNorReplaced) {
     PolicyParams params;

@@ -57,14 +57,20 @@ constexpr int64_t kMost = 1 << 24;  // columns or rows of a weight
 
 TEST(Supports, TheseWeightTypesAndNoOthers) {
     const std::vector<std::pair<ggml_type, moe::WType>> all = {
-        {GGML_TYPE_F32, moe::WType::F32},       {GGML_TYPE_F16, moe::WType::F16},
-        {GGML_TYPE_BF16, moe::WType::BF16},     {GGML_TYPE_Q8_0, moe::WType::Q8_0},
-        {GGML_TYPE_Q4_0, moe::WType::Q4_0},     {GGML_TYPE_Q4_1, moe::WType::Q4_1},
-        {GGML_TYPE_Q5_0, moe::WType::Q5_0},     {GGML_TYPE_Q5_1, moe::WType::Q5_1},
-        {GGML_TYPE_Q2_K, moe::WType::Q2_K},     {GGML_TYPE_Q3_K, moe::WType::Q3_K},
-        {GGML_TYPE_Q4_K, moe::WType::Q4_K},     {GGML_TYPE_Q5_K, moe::WType::Q5_K},
-        {GGML_TYPE_Q6_K, moe::WType::Q6_K},     {GGML_TYPE_IQ4_NL, moe::WType::IQ4_NL},
-        {GGML_TYPE_IQ4_XS, moe::WType::IQ4_XS}, {GGML_TYPE_MXFP4, moe::WType::MXFP4}};
+        {GGML_TYPE_F32, moe::WType::F32},         {GGML_TYPE_F16, moe::WType::F16},
+        {GGML_TYPE_BF16, moe::WType::BF16},       {GGML_TYPE_Q8_0, moe::WType::Q8_0},
+        {GGML_TYPE_Q4_0, moe::WType::Q4_0},       {GGML_TYPE_Q4_1, moe::WType::Q4_1},
+        {GGML_TYPE_Q5_0, moe::WType::Q5_0},       {GGML_TYPE_Q5_1, moe::WType::Q5_1},
+        {GGML_TYPE_Q2_K, moe::WType::Q2_K},       {GGML_TYPE_Q3_K, moe::WType::Q3_K},
+        {GGML_TYPE_Q4_K, moe::WType::Q4_K},       {GGML_TYPE_Q5_K, moe::WType::Q5_K},
+        {GGML_TYPE_Q6_K, moe::WType::Q6_K},       {GGML_TYPE_IQ4_NL, moe::WType::IQ4_NL},
+        {GGML_TYPE_IQ4_XS, moe::WType::IQ4_XS},   {GGML_TYPE_MXFP4, moe::WType::MXFP4},
+        {GGML_TYPE_NVFP4, moe::WType::NVFP4},     {GGML_TYPE_IQ1_S, moe::WType::IQ1_S},
+        {GGML_TYPE_IQ1_M, moe::WType::IQ1_M},     {GGML_TYPE_IQ2_XXS, moe::WType::IQ2_XXS},
+        {GGML_TYPE_IQ2_XS, moe::WType::IQ2_XS},   {GGML_TYPE_IQ2_S, moe::WType::IQ2_S},
+        {GGML_TYPE_IQ3_XXS, moe::WType::IQ3_XXS}, {GGML_TYPE_IQ3_S, moe::WType::IQ3_S},
+        {GGML_TYPE_TQ1_0, moe::WType::TQ1_0},     {GGML_TYPE_TQ2_0, moe::WType::TQ2_0},
+        {GGML_TYPE_Q1_0, moe::WType::Q1_0},       {GGML_TYPE_Q2_0, moe::WType::Q2_0}};
     for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
         ggml_tensor t{};
         t.type = static_cast<ggml_type>(i);
@@ -79,7 +85,7 @@ TEST(Supports, TheseWeightTypesAndNoOthers) {
 
 TEST(Supports, Weights) {
     expect_each_refused([](Ctx & c) { return c.product(); },
-                        {{"another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_IQ2_XXS; }},
+                        {{"another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_Q8_1; }},
                          {"computed", [](ggml_tensor * op) { op->src[0]->op = GGML_OP_CONT; }},
                          {"a view", [](ggml_tensor * op) { op->src[0]->view_src = op->src[1]; }},
                          {"gaps between rows", [](ggml_tensor * op) { op->src[0]->nb[1] *= 2; }},
@@ -120,7 +126,7 @@ TEST(Supports, ExpertProducts) {
     Ctx c;
     EXPECT_TRUE(supports_op(c.experts(2))) << "an input row for every slot";
     expect_each_refused([](Ctx & x) { return x.experts(); },
-                        {{"weights of another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_IQ2_XXS; }},
+                        {{"weights of another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_Q8_1; }},
                          {"several sets of experts", [](ggml_tensor * op) { op->src[0]->ne[3] = 2; }},
                          {"input in half precision",
                           [](ggml_tensor * op) {
@@ -286,4 +292,46 @@ TEST(Supports, WhatTakesNoWorkAndNothingElse) {
          {ggml_soft_max(c.c, x), ggml_silu(c.c, x), ggml_cont(c.c, x), ggml_sub(c.c, x, x), ggml_norm(c.c, x, 1e-5f)}) {
         EXPECT_FALSE(supports_op(t)) << ggml_op_name(t->op);
     }
+}
+
+// Only what lies between expert products: the rest of a graph stays where it is.
+TEST(Supports, ActivationsOfExperts) {
+    Ctx c;
+    ggml_tensor * bias = ggml_add_id(c.c, c.experts(), c.f32(8, 4), c.i32(2, 3));
+    ggml_tensor * scaled = ggml_mul(c.c, c.experts(), c.f32(1, 2, 3));
+    for (ggml_tensor * of : {c.experts(), bias, scaled}) {
+        for (ggml_tensor * t : {ggml_silu(c.c, of), ggml_gelu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1),
+                                ggml_sqr(c.c, ggml_relu(c.c, of)), ggml_clamp(c.c, ggml_silu(c.c, of), -1, 1)}) {
+            EXPECT_TRUE(supports_op(t)) << ggml_op_name(t->op);
+        }
+        EXPECT_FALSE(supports_op(ggml_tanh(c.c, of)));
+    }
+    for (ggml_tensor * of : {c.product(), c.f32(8, 2, 3), ggml_add(c.c, c.experts(), c.f32(8, 1))}) {
+        for (ggml_tensor * t :
+             {ggml_silu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1), ggml_sqr(c.c, of)}) {
+            EXPECT_FALSE(supports_op(t)) << ggml_op_name(t->op) << " of " << ggml_op_name(of->op);
+        }
+    }
+    expect_each_refused([](Ctx & x) { return ggml_silu(x.c, x.experts()); },
+                        {{"in half precision", [](ggml_tensor * op) { op->type = GGML_TYPE_F16; }},
+                         {"in columns", [](ggml_tensor * op) { op->nb[0] = 64; }},
+                         {"of columns", [](ggml_tensor * op) { op->src[0]->nb[0] = 64; }}});
+}
+TEST(Supports, AScaleForEachExpert) {
+    const auto scales = [](Ctx & c) {
+        return ggml_repeat_4d(c.c, ggml_reshape_3d(c.c, c.f32(4, 1), 1, 4, 1), 1, 4, 3, 1);
+    };
+    const std::vector<std::pair<const char *, Change>> changes = {
+        {"another type", [](ggml_tensor * op) { op->src[0]->type = GGML_TYPE_F16; }},
+        {"computed", [](ggml_tensor * op) { op->src[0]->src[0]->op = GGML_OP_CONT; }},
+        {"not reshaped", [](ggml_tensor * op) { op->src[0]->op = GGML_OP_VIEW; }},
+        {"several numbers", [](ggml_tensor * op) { op->src[0]->ne[0] = 2; }},
+        {"in several dimensions", [](ggml_tensor * op) { op->src[0]->ne[2] = 2; }},
+        {"repeated in the row", [](ggml_tensor * op) { op->ne[0] = 2; }},
+        {"repeated in the column", [](ggml_tensor * op) { op->ne[1] = 8; }}};
+    expect_each_refused(scales, changes);
+    expect_each_refused([&](Ctx & c) { return ggml_get_rows(c.c, scales(c), c.i32(2, 3)); },
+                        {{"of something else", [](ggml_tensor * op) { op->src[0]->op = GGML_OP_CONT; }},
+                         {"indices in columns", [](ggml_tensor * op) { op->src[1]->nb[0] = 64; }},
+                         {"indices of fewer tokens", [](ggml_tensor * op) { op->src[1]->ne[1] = 2; }}});
 }

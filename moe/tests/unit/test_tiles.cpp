@@ -45,27 +45,6 @@ struct Weights {
     }
 };
 
-// Where a block's half-precision numbers lie: those of random bytes would be infinite now and then.
-std::vector<size_t> halves_of(ggml_type type) {
-    switch (type) {
-        case GGML_TYPE_Q2_K:
-            return {80, 82};
-        case GGML_TYPE_Q3_K:
-            return {108};
-        case GGML_TYPE_Q6_K:
-            return {208};
-        case GGML_TYPE_Q4_1:
-        case GGML_TYPE_Q5_1:
-        case GGML_TYPE_Q4_K:
-        case GGML_TYPE_Q5_K:
-            return {0, 2};
-        case GGML_TYPE_MXFP4:
-            return {};
-        default:
-            return {0};
-    }
-}
-
 // Blocks of random bytes: every combination of bits that a quantizer would rarely choose. Each block has scales of its
 // own, of either sign. `fill`: one byte for all that is no scale instead.
 std::vector<uint8_t> random_blocks(ggml_type type, int64_t values, uint32_t seed, int fill = -1) {
@@ -80,12 +59,20 @@ std::vector<uint8_t> random_blocks(ggml_type type, int64_t values, uint32_t seed
             const uint32_t byte = random();
             bytes[at + i] = static_cast<uint8_t>(fill < 0 ? byte : static_cast<uint32_t>(fill));
         }
-        for (const size_t half : halves_of(type)) {
-            const float scale = static_cast<float>(random() % 1000 + 200) / 1000.0f;
-            const ggml_fp16_t h = ggml_fp32_to_fp16(random() % 3 == 0 ? -scale : scale);
-            std::memcpy(&bytes[at + half], &h, sizeof h);
+        const auto scale = [&] {
+            const float s = static_cast<float>(random() % 1000 + 200) / 1000.0f;
+            return random() % 3 == 0 ? -s : s;
+        };
+        if (type == GGML_TYPE_MXFP4) {
+            bytes[at] = static_cast<uint8_t>(125 + random() % 5);
+        } else if (type == GGML_TYPE_NVFP4) {
+            for (size_t i = 0; i < 4; ++i) {
+                bytes[at + i] = static_cast<uint8_t>(0x30 + random() % 16);
+            }
+        } else {
+            const float d = scale();
+            moe_test::set_scale(type, &bytes[at], d, scale());
         }
-        if (type == GGML_TYPE_MXFP4) bytes[at] = static_cast<uint8_t>(125 + random() % 5);
     }
     return bytes;
 }
@@ -271,6 +258,43 @@ TEST(Tiles, EveryExponent) {
         }
     }
 }
+// NVFP4's scales have four bits of exponent and three of fraction. The last of the positive ones is no number, and the
+// sign is ignored: ggml's own reading, whatever a file says. Those of one row are of like size.
+TEST(Tiles, EveryScaleOfNvfp4) {
+    for (const KernelTable * t : tables()) {
+        for (int first = 0; first < 256; first += t->tile_rows) {
+            auto packed = random_blocks(GGML_TYPE_NVFP4, int64_t(t->tile_rows) * 64, 3);
+            for (int r = 0; r < t->tile_rows; ++r) {
+                std::memset(&packed[us(r) * 36], std::min(first + r, 255), 4);
+            }
+            const Weights w(GGML_TYPE_NVFP4, t->tile_rows, 64, packed);
+            check_tile(*t, GGML_TYPE_NVFP4, w, activations(1, 64), t->tile_rows);
+            check_tile(*t, GGML_TYPE_NVFP4, w, activations(2, 64), t->tile_rows);
+        }
+    }
+}
+// Every index of every codebook: blocks of random bytes have few of them.
+TEST(Tiles, EveryIndex) {
+    struct Case {
+        ggml_type type;
+        int columns;  // that an index stands for
+    };
+    for (const KernelTable * t : tables()) {
+        for (const Case c : {Case{GGML_TYPE_IQ1_S, 8},
+                             {GGML_TYPE_IQ1_M, 8},
+                             {GGML_TYPE_IQ2_XXS, 8},
+                             {GGML_TYPE_IQ2_XS, 8},
+                             {GGML_TYPE_IQ2_S, 8},
+                             {GGML_TYPE_IQ3_XXS, 4},
+                             {GGML_TYPE_IQ3_S, 4}}) {
+            for (uint32_t seed = 0; seed < (c.columns == 8 ? 12u : 4u); ++seed) {
+                const Weights w = random_weights(c.type, t->tile_rows, 2048, seed);
+                check_tile(*t, c.type, w, activations(1, 2048), t->tile_rows);
+                check_tile(*t, c.type, w, activations(2, 2048), t->tile_rows);
+            }
+        }
+    }
+}
 // Those of one tile are of like size: none is lost beside a larger one.
 TEST(Tiles, EveryHalfPrecisionNumber) {
     for (const KernelTable * t : tables()) {
@@ -290,15 +314,15 @@ TEST(Tiles, EveryHalfPrecisionNumber) {
 // The scales of quantized weights, likewise, and the infinite ones: those spread.
 TEST(Tiles, EveryKindOfScale) {
     for (const KernelTable * t : tables()) {
-        for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q5_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
+        for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q5_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_IQ1_M,
+                                     GGML_TYPE_IQ3_S, GGML_TYPE_TQ1_0}) {
             const int k = 256;
             auto packed = random_blocks(type, int64_t(t->tile_rows) * k, 4);
             const size_t block = ggml_type_size(type);
             const uint16_t kinds[] = {0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x0400, 0x8400, 0x7bff, 0xfbff};
             for (size_t b = 0; b < packed.size() / block; ++b) {
-                for (const size_t half : halves_of(type)) {
-                    std::memcpy(&packed[b * block + half], &kinds[b % std::size(kinds)], 2);
-                }
+                const float scale = ggml_fp16_to_fp32(kinds[b % std::size(kinds)]);
+                moe_test::set_scale(type, &packed[b * block], scale, scale);
             }
             const Weights w(type, t->tile_rows, k, packed);
             check_tile(*t, type, w, activations(1, k), t->tile_rows);

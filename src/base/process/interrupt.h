@@ -14,4 +14,18 @@ void clear_interrupt();
 // Throws Interrupted if a signal came.
 void check_interrupted();
 
+// While one lives, work is done that may not look at the flag for long (llama.cpp reads a model, compiles a GPU's
+// kernels, computes a batch): a signal that is not obeyed within a second ends the process, and files under
+// construction go away with it. Does nothing without install_last_words() (a server ends in its own way).
+class EndsWithinASecond {
+public:
+    EndsWithinASecond();
+    ~EndsWithinASecond();
+    EndsWithinASecond(const EndsWithinASecond &) = delete;
+    EndsWithinASecond & operator=(const EndsWithinASecond &) = delete;
+
+private:
+    bool active_;
+};
+
 }  // namespace shimmy

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/process/progress.h"
+#include "base/text.h"
 #include "check/grade.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
@@ -23,6 +24,7 @@ struct CheckArguments {
     std::vector<std::string> models;
     std::string tasks;
     bool show = false;
+    bool unsafe = false;
     engine::LoadOptions load;
 };
 
@@ -86,7 +88,7 @@ void print(const std::string & file, const std::vector<Checked> & checked, bool 
                    check::to_string(one.task->kind));
         for (const std::string & defect : one.defects)
             fmt::print("        it {}\n", defect);
-        if (show) fmt::print("{}\n\n", one.answer.text);
+        if (show) fmt::print("{}\n\n", printable_lines(one.answer.text));
     }
 }
 
@@ -97,7 +99,7 @@ int run_check(CheckArguments options, const Globals & globals) {
         file = model_file(file, globals).string();
         gguf::read_model_info(file);
     }
-    const check::Grader grader(tasks);
+    const check::Grader grader(tasks, options.unsafe);
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
     load_backends(globals, options.load.device);
@@ -115,7 +117,7 @@ int run_check(CheckArguments options, const Globals & globals) {
     }
     if (globals.json) {
         const Json document{{"passed", all_passed}, {"models", models}};
-        fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+        fmt::print("{}\n", json_text(document));
     }
     return all_passed ? 0 : EXIT_CODE_FAILED;
 }
@@ -135,6 +137,8 @@ void add_check(Commands & commands) {
             "TOML file with tasks and criteria (default: those that come with the program, checks/builtin.toml)")
         ->type_name("FILE");
     command->add_flag("--show", options->show, "print the answers too");
+    command->add_flag("--unsafe-no-sandbox", options->unsafe,
+                      "run code even where the kernel cannot keep it from reading files");
     add_load_options(*command, options->load);
     add_model_dirs_option(*command, commands.globals());
     add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);

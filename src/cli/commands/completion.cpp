@@ -17,7 +17,7 @@ namespace {
 int run_completion(const std::string & shell, const Globals & globals) {
     const std::string script = completion_script(shell);
     if (globals.json) {
-        fmt::print("{}\n", Json{{"shell", shell}, {"script", script}}.dump(2));
+        fmt::print("{}\n", json_text(Json{{"shell", shell}, {"script", script}}));
     } else {
         fmt::print("{}", script);
     }

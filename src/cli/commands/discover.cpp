@@ -1,4 +1,5 @@
 // shimmy discover: every GGUF in the folders that are searched, and the folders themselves.
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/print/model_list.h"
@@ -12,6 +13,8 @@ namespace shimmy::cli {
 
 namespace {
 
+constexpr size_t MAX_PATH_CHARS = 4096;
+
 int run_discover(bool llm_only, const Globals & globals) {
     const auto dirs = library::search_dirs(library::read_environment(), globals.model_dirs);
     library::Catalog catalog = library::read_catalog(dirs);
@@ -24,13 +27,13 @@ int run_discover(bool llm_only, const Globals & globals) {
                 {{"path", dir.path.string()}, {"source", dir.source}, {"exists", fs::is_directory(dir.path)}});
         }
         document["searched"] = std::move(searched);
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
         return 0;
     }
     print_warnings(catalog);
     fmt::print("Searched:\n");
     for (const library::SearchDir & dir : dirs) {
-        fmt::print("  {:<12} {}{}\n", dir.source, dir.path.string(), fs::is_directory(dir.path) ? "" : " (not there)");
+        fmt::print("  {:<12} {}{}\n", dir.source, printable(dir.path.string(), MAX_PATH_CHARS), fs::is_directory(dir.path) ? "" : " (not there)");
     }
     fmt::print("\n{} model(s) found\n{}", catalog.models.size(), model_list_text(catalog));
     return 0;
@@ -47,8 +50,8 @@ void add_discover(Commands & commands) {
     command->footer(
         "Searched, with up to three folders below: `--model-dirs`, `./models`, the folder of `SHIMMY_BASE_GGUF`, "
         "`SHIMMY_MODEL_PATHS` (separated by `;`), `OLLAMA_MODELS`, `HF_HUB_CACHE`, `HF_HOME/hub`, "
-        "`~/.cache/huggingface/hub`, `~/.ollama/models`, `~/.lmstudio/models`, `~/models` and "
-        "`~/.local/share/shimmy/models`. Unreadable folders and incomplete files are reported on stderr. A split "
+        "`~/.cache/huggingface/hub`, `~/.ollama/models`, `/usr/share/ollama/.ollama/models`, `~/.lmstudio/models`, "
+        "`~/.cache/lm-studio/models`, `~/.cache/llama.cpp`, `~/models` and `~/.local/share/shimmy/models`. Unreadable folders and incomplete files are reported on stderr. A split "
         "model is one entry; a file that several links lead to is listed once.");
 }
 

@@ -95,7 +95,7 @@ void write_expert_stats(const std::string & file, const std::string & model, con
                            {"n_prompt_tokens", result.n_prompt_tokens},
                            {"n_output_tokens", result.n_output_tokens},
                            {"expert_use", engine::expert_use_json(use)}};
-    write_file_atomic(file, document.dump(2) + "\n");
+    write_file_atomic(file, json_text(document) + "\n");
 }
 
 bool write_text(std::string_view text) {
@@ -138,7 +138,7 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     if (globals.json) {
         const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.llama_args,
                                    options.sampling,  moe_backend, devices_before,     std::move(cold)};
-        fmt::print("{}\n", run_document(settings, info, model, result).dump(2));
+        fmt::print("{}\n", json_text(run_document(settings, info, model, result)));
     } else {
         print_summary(model, result);
     }

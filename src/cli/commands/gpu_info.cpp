@@ -49,7 +49,7 @@ int run_gpu_info(const Globals & globals) {
     load_backends(globals, "");
     const std::vector<engine::Device> devices = engine::devices();
     if (globals.json) {
-        fmt::print("{}\n", to_json(devices).dump(2));
+        fmt::print("{}\n", json_text(to_json(devices)));
     } else {
         print_text(devices);
     }

@@ -59,7 +59,7 @@ int run_imatrix(ImatrixArguments options, const Globals & globals) {
                             {"n_chunks", coverage.n_chunks},
                             {"n_experts", coverage.n_experts},
                             {"unreached_experts", unreached}};
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         fmt::print("{}: {} tensors over {} chunks of {} tokens; {} of {} experts reached\n", imatrix.output.string(),
                    coverage.n_tensors, coverage.n_chunks, imatrix.load.n_ctx,

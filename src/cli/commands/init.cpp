@@ -62,7 +62,7 @@ int run_init(const std::string & name, const fs::path & dir, const Globals & glo
         written.push_back(path.string());
     }
     if (globals.json) {
-        fmt::print("{}\n", Json{{"template", name}, {"files", written}}.dump(2));
+        fmt::print("{}\n", json_text(Json{{"template", name}, {"files", written}}));
         return 0;
     }
     for (const Json & path : written)

@@ -1,8 +1,10 @@
 // shimmy inspect: what a model file is, from its metadata alone.
 #include "base/json.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "gguf/model_info.h"
+#include "gguf/problems.h"
 
 #include <fmt/format.h>
 
@@ -14,6 +16,7 @@ namespace shimmy::cli {
 namespace {
 
 constexpr size_t TEMPLATE_PREVIEW_LENGTH = 60;
+constexpr size_t MAX_PROBLEM_CHARS = 400;
 
 Json to_json(const gguf::ModelInfo & info) {
     Json types = Json::array();
@@ -35,6 +38,7 @@ Json to_json(const gguf::ModelInfo & info) {
             {"bytes_per_token", info.bytes_per_token},
             {"n_layers", info.n_layers},
             {"n_layers_dense_lead", info.n_layers_dense_lead},
+            {"n_layers_nextn", info.n_layers_nextn},
             {"n_ctx_train", info.n_ctx_train},
             {"n_swa", info.n_swa},
             {"n_embd", info.n_embd},
@@ -92,7 +96,7 @@ std::string per_layer_text(const gguf::ModelInfo & info) {
 std::string template_text(const gguf::ModelInfo & info) {
     if (info.chat_template.empty()) return "none";
     std::string start = info.chat_template.substr(0, TEMPLATE_PREVIEW_LENGTH);
-    start = gguf::printable(start);
+    start = printable(start);
     return info.chat_template.size() > start.size() ? start + "…" : start;
 }
 
@@ -103,13 +107,13 @@ std::string cpu_moe_text(const gguf::ModelInfo & info) {
 
 std::string vocabulary_text(const gguf::ModelInfo & info) {
     return fmt::format("{} tokens (tokenizer {})", info.n_vocab,
-                       info.tokenizer.empty() ? "none" : gguf::printable(info.tokenizer));
+                       info.tokenizer.empty() ? "none" : printable(info.tokenizer));
 }
 
 void print_text(const gguf::ModelInfo & info) {
-    print_row("name", gguf::printable(info.name));
-    if (!info.description.empty()) print_row("description", gguf::printable(info.description));
-    print_row("architecture", gguf::printable(info.arch));
+    print_row("name", printable(info.name));
+    if (!info.description.empty()) print_row("description", printable(info.description));
+    print_row("architecture", printable(info.arch));
     if (info.n_tensors == 0) {
         print_row("parameters", "none: a vocabulary without weights");
         print_row("vocabulary", vocabulary_text(info));
@@ -151,12 +155,18 @@ void print_text(const gguf::ModelInfo & info) {
 }
 
 int run_inspect(const std::string & file, const Globals & globals) {
-    const gguf::ModelInfo info = gguf::read_model_info(file);
+    const gguf::GgufFile opened(file);
+    const gguf::ModelInfo info = gguf::read_model_info(opened);
+    const std::vector<std::string> problems = gguf::find_problems(opened);
     if (globals.json) {
         // Text in a file need not be UTF-8: what is not is replaced.
-        fmt::print("{}\n", to_json(info).dump(2, ' ', false, Json::error_handler_t::replace));
+        Json document = to_json(info);
+        document["problems"] = problems;
+        fmt::print("{}\n", json_text(document));
     } else {
         print_text(info);
+        for (const std::string & problem : problems)
+            fmt::print("\nproblem: {}\n", printable(problem, MAX_PROBLEM_CHARS));
     }
     return 0;
 }
@@ -172,10 +182,11 @@ void add_inspect(Commands & commands) {
         "Keys of --json, which stay as they are: name, arch, description, quantization (of the file's own label), "
         "dominant_type (that most bytes have), size_bytes (all parts), tensor_bytes, bits_per_weight, n_params, "
         "n_active_params (all but the experts that a token does not choose), bytes_per_token (of weights read to "
-        "decode one), n_layers, n_layers_dense_lead, n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
+        "decode one), n_layers, n_layers_dense_lead, n_layers_nextn (predict further tokens, and are not loaded), n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
         "head_size, n_vocab, n_expert, n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, "
         "expert_bytes, expert_bytes_per_layer, cpu_moe_applies, n_tensors, tensor_types (type, n_tensors, bytes), "
-        "tokenizer, chat_template, shards. What the file does not say is 0, or null.");
+        "tokenizer, chat_template, shards, problems (what keeps llama.cpp from working with the file, each with the way "
+        "out). What the file does not say is 0, or null.");
 }
 
 }  // namespace shimmy::cli

@@ -1,4 +1,5 @@
 // shimmy list: the models that can be run.
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/print/model_list.h"
@@ -12,18 +13,20 @@ namespace shimmy::cli {
 
 namespace {
 
+constexpr size_t MAX_NAME_CHARS = 1000;
+
 int run_list(bool names_only, const Globals & globals) {
     library::Catalog catalog =
         library::read_catalog(library::search_dirs(library::read_environment(), globals.model_dirs));
     keep_llms(catalog);
     if (globals.json) {
-        fmt::print("{}\n", model_list_document(catalog).dump(2));
+        fmt::print("{}\n", json_text(model_list_document(catalog)));
         return 0;
     }
     print_warnings(catalog);
     if (names_only) {
         for (const library::CatalogModel & model : catalog.models)
-            fmt::print("{}\n", model.name);
+            fmt::print("{}\n", printable(model.name, MAX_NAME_CHARS));
         return 0;
     }
     if (catalog.models.empty())

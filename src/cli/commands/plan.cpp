@@ -10,6 +10,7 @@
 #include "cli/print/plan_document.h"
 #include "engine/load/device.h"
 #include "engine/load/load_options.h"
+#include "engine/make/quantize.h"
 #include "engine/predict/fit.h"
 #include "engine/predict/quantization.h"
 #include "engine/predict/stand_in.h"
@@ -37,6 +38,7 @@ struct PlanArguments {
     std::string repo;
     std::string quantization;
     std::string vram;
+    std::string reserve;
     std::string ram;
     std::string ram_bandwidth;
     std::string vram_bandwidth;
@@ -56,6 +58,7 @@ struct Source {
     std::unique_ptr<hub::RemoteGguf> remote;
     uint64_t file_bytes = 0;  // of the file as it is
     std::string file_quantization;
+    std::string held_type;  // for messages
     bool can_quantize = false;
 
     std::unique_ptr<engine::StandIn> stand_in(const std::string & quantization) const {
@@ -65,15 +68,27 @@ struct Source {
     }
 };
 
+// The quantization that keeps a file from being quantized: its label, unless that says that there is none.
+std::string held_type(const gguf::ModelInfo & info) {
+    if (!gguf::is_float_type(info.quantization)) return info.quantization;
+    for (const gguf::TypeUse & use : info.types) {
+        if (!gguf::is_float_type(use.type)) return use.type;
+    }
+    return info.quantization;
+}
+
 Source file_source(const std::string & file, const std::string & text) {
-    const gguf::ModelInfo info = gguf::read_model_info(file);
+    const gguf::GgufFile opened(file);
+    const gguf::ModelInfo info = gguf::read_model_info(opened);
     if (info.n_tensors == 0) fail("{}: holds a vocabulary and no weights", text);
     Source source;
     source.text = text;
     source.file = file;
     source.file_bytes = info.size_bytes;
     source.file_quantization = info.quantization;
-    source.can_quantize = gguf::is_float_type(info.quantization);
+    // By what the file holds: some are labelled F16 whose experts are MXFP4.
+    source.can_quantize = engine::is_quantizable(opened);
+    source.held_type = source.can_quantize ? info.quantization : held_type(info);
     return source;
 }
 
@@ -115,8 +130,8 @@ Source find_source(const PlanArguments & options) {
 void check_quantization(const Source & source, const std::string & quantization) {
     const std::string own = source.file.empty() ? source.shape.quantization : source.file_quantization;
     if (source.can_quantize || quantization.empty() || quantization == own) return;
-    fail("{}: is already quantized ({}), so {} cannot be made from it: leave out --quant", source.text, own,
-         quantization);
+    fail("{}: is already quantized ({}), so {} cannot be made from it: leave out --quant", source.text,
+         source.held_type.empty() ? own : source.held_type, quantization);
 }
 
 engine::BandwidthRange bandwidth_option(const std::string & text, const char * option) {
@@ -145,6 +160,8 @@ void set_limits(const PlanArguments & options, const engine::Device & device, Pl
         plan.vram_limit_bytes = free_bytes;
         plan.vram_limit_source = fmt::format("free on {} now", device.name);
     }
+    plan.vram_reserve_bytes = options.reserve.empty() ? default_vram_reserve(plan.vram_limit_bytes.value_or(0))
+                                                      : parse_bytes(options.reserve, "--reserve");
     plan.ram_limit_bytes = options.ram.empty() ? host().ram_bytes : parse_bytes(options.ram, "--ram");
     plan.ram_limit_source = options.ram.empty() ? "of this machine" : "--ram";
     if (options.ram_bandwidth.empty()) {
@@ -195,6 +212,7 @@ Plan make_plan(const PlanArguments & options, const engine::Device & device) {
 
     engine::LoadOptions load = options.load;
     load.path = model->path().string();
+    load.name = source.text;
     if (!plan.exact) load.device = engine::MODELLED_CUDA;
     plan.n_ctx = static_cast<int>(engine::context_size(load, static_cast<uint32_t>(plan.info.n_ctx_train)));
     plan.placements = engine::estimate_placements(load, plan.ram, plan.vram);
@@ -222,7 +240,7 @@ int run_trace_plan(const PlanArguments & options, const engine::Device & device,
     } else {
         limits = make_plan(options, device);
         const engine::PlacementEstimate & offload = limits.placements.back();
-        trace.vram_bytes = limits.vram_limit_bytes;
+        if (limits.vram_limit_bytes) trace.vram_bytes = limits.usable_vram_bytes();
         trace.other_vram_bytes = offload.vram.total_bytes();
         trace.n_expert = static_cast<int>(limits.info.n_expert);
         trace.n_layer = static_cast<int>(limits.info.n_layers);
@@ -255,6 +273,7 @@ int run_plan(const PlanArguments & options, const Globals & globals) {
         guide.exact = device.is_gpu();
         guide.device_name = device.name;
         if (!options.shape.empty()) guide.shapes = {options.shape};
+        if (!options.reserve.empty()) guide.vram_reserve_bytes = parse_bytes(options.reserve, "--reserve");
         if (!options.ram.empty()) guide.ram_limit_bytes = parse_bytes(options.ram, "--ram");
         return print_hardware_guide(guide, globals.json);
     }
@@ -263,7 +282,7 @@ int run_plan(const PlanArguments & options, const Globals & globals) {
         fail_usage("--cache-sizes, --chart and --link-bandwidth belong to --trace");
     const Plan plan = make_plan(options, device);
     if (globals.json) {
-        fmt::print("{}\n", to_json(plan).dump(2, ' ', false, Json::error_handler_t::replace));
+        fmt::print("{}\n", json_text(to_json(plan)));
     } else {
         fmt::print("{}", to_text(plan));
     }
@@ -285,6 +304,10 @@ void add_plan(Commands & commands) {
     command->add_option("--quant", options->quantization, "quantization (default: the file's or the shape's own)")
         ->type_name("TYPE");
     command->add_option("--vram", options->vram, "memory of the card (default: what is free on this machine's)")
+        ->type_name("SIZE");
+    command
+        ->add_option("--reserve", options->reserve,
+                     "VRAM to keep free for the driver and a display (default: 512 MiB, or 5% of a larger card)")
         ->type_name("SIZE");
     command->add_option("--ram", options->ram, "RAM (default: this machine's)")->type_name("SIZE");
     command

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -30,6 +31,7 @@ struct Line {
 Line make_line(const gguf::Shape & shape, const std::string & quantization, engine::LoadOptions load) {
     const engine::StandIn model(shape, quantization);
     load.path = model.path().string();
+    load.name = shape.name;
     const engine::BandwidthRange unused{1.0, 1.0, ""};  // the guide shows no rates
     return {shape.name, model.quantization(), model.size_bytes(), engine::estimate_placements(load, unused, unused)};
 }
@@ -58,8 +60,13 @@ uint64_t ram_limit(const HardwareOptions & options) {
     return options.ram_limit_bytes > 0 ? options.ram_limit_bytes : std::numeric_limits<uint64_t>::max();
 }
 
-Json card_json(const Line & line, uint64_t card_bytes, uint64_t ram_bytes) {
-    const engine::PlacementEstimate * best = engine::best_fit(line.placements, card_bytes, ram_bytes);
+const engine::PlacementEstimate * best_on(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
+    const uint64_t reserve = options.vram_reserve_bytes.value_or(default_vram_reserve(card_bytes));
+    return engine::best_fit(line.placements, card_bytes - std::min(card_bytes, reserve), ram_limit(options));
+}
+
+Json card_json(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
+    const engine::PlacementEstimate * best = best_on(line, card_bytes, options);
     Json card{{"card_bytes", card_bytes}, {"fits", best != nullptr}};
     if (best != nullptr) {
         card["placement"] = engine::to_string(best->placement);
@@ -75,7 +82,7 @@ Json document(const std::vector<Line> & lines, const HardwareOptions & options) 
     for (const Line & line : lines) {
         Json cards = Json::array();
         for (const uint64_t gib : CARDS_GIB)
-            cards.push_back(card_json(line, gib * GIB, ram_limit(options)));
+            cards.push_back(card_json(line, gib * GIB, options));
         rows.push_back({{"model", line.model},
                         {"quantization", line.quantization},
                         {"disk_bytes", line.disk_bytes},
@@ -90,8 +97,8 @@ Json document(const std::vector<Line> & lines, const HardwareOptions & options) 
             {"rows", rows}};
 }
 
-std::string card_text(const Line & line, uint64_t card_bytes, uint64_t ram_bytes) {
-    const engine::PlacementEstimate * best = engine::best_fit(line.placements, card_bytes, ram_bytes);
+std::string card_text(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
+    const engine::PlacementEstimate * best = best_on(line, card_bytes, options);
     if (best == nullptr) return "-";
     if (best->n_cpu_moe == 0) return "fits whole";
     const std::string ram = format_bytes(best->host.total_bytes());
@@ -108,7 +115,7 @@ report::Table table_of(const std::vector<Line> & lines, const HardwareOptions & 
     for (const Line & line : lines) {
         std::vector<std::string> cells{line.model, line.quantization, format_bytes(line.disk_bytes)};
         for (const uint64_t gib : CARDS_GIB)
-            cells.push_back(card_text(line, gib * GIB, ram_limit(options)));
+            cells.push_back(card_text(line, gib * GIB, options));
         table.rows.push_back(std::move(cells));
     }
     return table;
@@ -119,14 +126,15 @@ report::Table table_of(const std::vector<Line> & lines, const HardwareOptions & 
 int print_hardware_guide(const HardwareOptions & options, bool json) {
     const std::vector<Line> lines = make_lines(options, json);
     if (json) {
-        fmt::print("{}\n", document(lines, options).dump(2));
+        fmt::print("{}\n", json_text(document(lines, options)));
         return 0;
     }
     fmt::print(
         "{}\nPredicted. Each cell: the placement that keeps the most experts on a card of that size, and the RAM it "
         "takes.\n"
-        "Context {}. VRAM is {}.\n",
+        "Of every card, {} is kept free (--reserve). Context {}. VRAM is {}.\n",
         table_of(lines, options).text(),
+        options.vram_reserve_bytes ? format_bytes(*options.vram_reserve_bytes) : "512 MiB, or 5% if that is more,",
         options.load.n_ctx == 0 ? "4096, or the model's if that is less" : fmt::format("{}", options.load.n_ctx),
         method_note(options.exact, options.device_name));
     return 0;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ struct HardwareOptions {
     bool exact = false;
     std::string device_name;
     std::vector<std::string> shapes{"phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b"};
-    uint64_t ram_limit_bytes = 0;  // 0: the guide says what RAM is needed and limits nothing
+    std::optional<uint64_t> vram_reserve_bytes = {};  // of every card; none: as default_vram_reserve() has it
+    uint64_t ram_limit_bytes = 0;                     // 0: the guide says what RAM is needed and limits nothing
 };
 
 int print_hardware_guide(const HardwareOptions & options, bool json);

@@ -89,7 +89,7 @@ int print_trace_plan(const TraceOptions & options, bool json) {
                       {"sizes", Json::array()}};
         for (const engine::CacheComparison & row : rows)
             document["sizes"].push_back(to_json(row));
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
         return 0;
     }
     fmt::print("{} tokens of decode, {} of experts. {}\n\n", trace.n_decode_tokens(), format_bytes(trace.total_bytes()),

@@ -47,7 +47,7 @@ int probe(ProbeArguments options, const Globals & globals) {
                             {"load_ms", model.load_ms()},
                             {"vram_bytes", memory.vram().total_bytes()},
                             {"host_bytes", memory.host().total_bytes()}};
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         fmt::print("{}: ok: {} {}, {} parameters, loaded on {} in {:.0f} ms, VRAM {}\n", options.name, info.arch,
                    info.quantization, format_count(info.n_params), model.device().name, model.load_ms(),

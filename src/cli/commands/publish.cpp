@@ -158,7 +158,7 @@ public:
             proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
         if (options_.dry_run) {
             if (json_) {
-                print(proposal_document(proposals, plan.notes, api_.environment().endpoint, account).dump(2) + "\n");
+                print(json_text(proposal_document(proposals, plan.notes, api_.environment().endpoint, account)) + "\n");
             } else {
                 print(text +
                       "Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is "
@@ -172,7 +172,7 @@ public:
         if (!json_) print(text);
         if (json_ && asks) fmt::print(stderr, "{}", text);
         if (asks && !confirmed("Publish this?")) {
-            print(json_ ? Json{{"published", false}, {"obstacles", {"the answer was no"}}}.dump(2) + "\n"
+            print(json_ ? json_text(Json{{"published", false}, {"obstacles", {"the answer was no"}}}) + "\n"
                         : "Nothing was published.\n");
             return EXIT_CODE_FAILED;
         }
@@ -183,7 +183,7 @@ private:
     static void print(const std::string & text) { fmt::print("{}", text); }
 
     int refuse(const publish::PublicationPlan & plan) const {
-        if (json_) print(Json{{"published", false}, {"obstacles", plan.obstacles}}.dump(2) + "\n");
+        if (json_) print(json_text(Json{{"published", false}, {"obstacles", plan.obstacles}}) + "\n");
         for (const std::string & obstacle : plan.obstacles)
             fmt::print(stderr, "shimmy: not fit to be published: {}\n", obstacle);
         return EXIT_CODE_FAILED;
@@ -217,7 +217,7 @@ private:
         Json summary = plan.summary;
         summary["layout"] = lab::to_string(campaign_.campaign.layout);  // documents keep the campaign's own
         report::write_documents(summary, source_.out_dir, source_.campaign_file, source_.rerun_command);
-        if (json_) print(Json{{"published", true}, {"repositories", records}}.dump(2) + "\n");
+        if (json_) print(json_text(Json{{"published", true}, {"repositories", records}}) + "\n");
         if (!verified)
             fmt::print(stderr, "shimmy: what the Hub shows is not what was published: see the checks in {}\n",
                        (source_.out_dir / "publish.json").string());

@@ -18,11 +18,11 @@ int run_pull(const std::string & name, const Globals & globals) {
         Json files = Json::array();
         for (const fs::path & file : model.files)
             files.push_back(file.string());
-        fmt::print("{}\n", Json{{"files", files},
-                                {"commit", model.commit},
-                                {"size_bytes", model.size_bytes},
-                                {"fetched_bytes", model.fetched_bytes}}
-                               .dump(2));
+        const Json document{{"files", files},
+                            {"commit", model.commit},
+                            {"size_bytes", model.size_bytes},
+                            {"fetched_bytes", model.fetched_bytes}};
+        fmt::print("{}\n", json_text(document));
         return 0;
     }
     for (const fs::path & file : model.files)

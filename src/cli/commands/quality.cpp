@@ -124,7 +124,7 @@ private:
     void save_hashes() {
         if (cache_folder().empty()) return;
         try {
-            fs::create_directories(cache_folder());
+            make_folders(cache_folder());
             hashes_.save();
         } catch (const std::exception &) {  // a cache that cannot be written only costs time
         }
@@ -219,7 +219,7 @@ int run_quality(const QualityArguments & options, const Globals & globals) {
     }
     const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
     if (globals.json) {
-        fmt::print("{}\n", document(options, placement, measurement.text(), reference, models, checks).dump(2));
+        fmt::print("{}\n", json_text(document(options, placement, measurement.text(), reference, models, checks)));
     } else {
         fmt::print("{}\n{} chunks of {} tokens of {}; KL divergence to {} in nats, ± one standard error.\n{}",
                    quality_text(models), reference.n_chunks(), options.load.n_ctx, options.text, options.base,

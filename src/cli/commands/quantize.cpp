@@ -4,12 +4,15 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/process/progress.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/commands/quantize_target.h"
 #include "engine/predict/quantization.h"
 #include "gguf/model_info.h"
+#include "library/names.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -26,9 +29,10 @@ struct QuantizeArguments {
     TargetOptions target;
 };
 
-// "phi-3.5-moe-f16.gguf" and Q4_K_M: "phi-3.5-moe-Q4_K_M.gguf". The input's own type is dropped from the name.
+// "phi-3.5-moe-f16.gguf" and Q4_K_M: "phi-3.5-moe-Q4_K_M.gguf". The input's own type is dropped from the name, and of a
+// split input the number of its part: what is written is one file.
 std::string output_stem(const QuantizeArguments & options) {
-    std::string stem = fs::path(options.input).stem().string();
+    std::string stem = library::name_stem(options.input);
     for (const std::string suffix : {"-f16", "-F16", "-bf16", "-BF16", "-f32", "-F32", ".f16", ".F16"}) {
         if (stem.ends_with(suffix)) stem.resize(stem.size() - suffix.size());
     }
@@ -47,28 +51,49 @@ std::vector<engine::TensorOverride> tensor_types(const QuantizeArguments & optio
     return result;
 }
 
+// One line for all: a model's layers are alike.
+void warn(const std::string & type, const std::vector<engine::Fallback> & fallbacks) {
+    if (fallbacks.empty()) return;
+    const engine::Fallback & first = fallbacks.front();
+    fmt::print(stderr,
+               "shimmy: warning: {}: {} tensors have rows that the wanted type cannot hold: {} ({} columns) is {} in "
+               "place of {}{}\n",
+               type, fallbacks.size(), first.tensor, first.n_columns, upper(first.got), upper(first.wanted),
+               fallbacks.size() > 1 ? ", and so on; the file is larger than its name says" : "");
+}
+
+Json to_json(const std::vector<engine::Fallback> & fallbacks) {
+    Json list = Json::array();
+    for (const engine::Fallback & one : fallbacks)
+        list.push_back({{"tensor", one.tensor},
+                        {"n_columns", one.n_columns},
+                        {"wanted", upper(one.wanted)},
+                        {"type", upper(one.got)}});
+    return list;
+}
+
 Json quantize_one(const QuantizeArguments & options, const std::string & type, const Globals & globals) {
     const fs::path output = output_dir(options) / fmt::format("{}-{}.gguf", output_stem(options), type);
     if (fs::exists(output) && fs::equivalent(output, options.input))
         fail_usage("{}: the output would replace the input", output.string());
     const auto start = std::chrono::steady_clock::now();
+    std::vector<engine::Fallback> fallbacks;
     {
         Progress progress(fmt::format("{} -> {}", fs::path(options.input).filename().string(), type), globals.json);
-        engine::quantize(
+        fallbacks = engine::quantize(
             {options.input, output, type, options.imatrix, options.target.load.n_threads, tensor_types(options)},
             [&](uint64_t done, uint64_t total) { progress.update(done, total); });
     }
+    warn(type, fallbacks);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const gguf::ModelInfo info = gguf::read_model_info(output);
     if (!globals.json) {
         fmt::print("{:<8} {:>10}  {:5.2f} bits/weight  {:7.1f} s  {}\n", type, format_bytes(info.size_bytes),
                    info.bits_per_weight, seconds, output.string());
     }
-    return {{"quantization", type},
-            {"path", output.string()},
-            {"size_bytes", info.size_bytes},
-            {"bits_per_weight", info.bits_per_weight},
-            {"elapsed_ms", seconds * 1000.0}};
+    return {{"quantization", type},           {"path", output.string()},
+            {"size_bytes", info.size_bytes},  {"bits_per_weight", info.bits_per_weight},
+            {"elapsed_ms", seconds * 1000.0}, {"fallbacks", to_json(fallbacks)}};
 }
 
 int run_quantize(const QuantizeArguments & options, const Globals & globals) {
@@ -79,8 +104,10 @@ int run_quantize(const QuantizeArguments & options, const Globals & globals) {
     if (options.target.is_set() && !options.tensor_types.empty())
         fail_usage("--tensor-type says what --target-size and --target-vram are to find out: give one or the other");
     std::vector<std::string> types;
-    for (const std::string & type : options.types)
-        types.push_back(engine::canonical_quantization(type));
+    for (const std::string & name : options.types) {
+        const std::string type = engine::canonical_quantization(name);
+        if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
+    }
     (void)tensor_types(options);  // mistakes are said before work begins
     engine::require_quantizable(options.input);
     const fs::path dir = output_dir(options);
@@ -92,7 +119,7 @@ int run_quantize(const QuantizeArguments & options, const Globals & globals) {
     if (options.target.is_set())
         files.push_back(
             quantize_to_target(options.target, options.input, output_stem(options), dir, options.imatrix, globals));
-    if (globals.json) fmt::print("{}\n", Json{{"input", options.input}, {"files", files}}.dump(2));
+    if (globals.json) fmt::print("{}\n", json_text(Json{{"input", options.input}, {"files", files}}));
     return 0;
 }
 

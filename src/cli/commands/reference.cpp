@@ -13,7 +13,7 @@ namespace {
 int run_reference(Commands & commands) {
     const std::string page = reference_page(read_options_table(commands.app()));
     if (commands.globals().json) {
-        fmt::print("{}\n", Json{{"markdown", page}}.dump(2));
+        fmt::print("{}\n", json_text(Json{{"markdown", page}}));
     } else {
         fmt::print("{}", page);
     }

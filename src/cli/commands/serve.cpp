@@ -203,7 +203,7 @@ int run_serve(const ServeArguments & options, const Globals & globals) {
         server.model.backends.moe_cache = "off";
     serve::serve(server, [&](const serve::Started & started) {
         if (globals.json) {
-            fmt::print("{}\n", started_document(server, started).dump());
+            fmt::print("{}\n", json_text(started_document(server, started), -1));
             std::fflush(stdout);
         } else {
             print_started(server, started);

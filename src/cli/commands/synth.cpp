@@ -45,7 +45,7 @@ int run_synth(const SynthArguments & options, const Globals & globals) {
             {"path", options.output},    {"shape", synth.shape.name}, {"quantization", info.quantization},
             {"n_layers", info.n_layers}, {"n_params", info.n_params}, {"size_bytes", info.size_bytes},
             {"sparse", options.sparse},  {"seed", options.seed},      {"elapsed_ms", elapsed_ms}};
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         fmt::print("{}: {}, {} layers, {} parameters, {}, {}{}\n", options.output, info.name, info.n_layers,
                    format_count(info.n_params), info.quantization, format_bytes(info.size_bytes),

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
@@ -83,7 +84,7 @@ private:
 void check_metadata(Checklist & list, const gguf::Expectations & expect, const gguf::ModelInfo & info) {
     if (expect.arch)
         list.add({"architecture", *expect.arch == info.arch ? Status::pass : Status::fail, *expect.arch,
-                  gguf::printable(info.arch)});
+                  printable(info.arch)});
     list.equal("layers", expect.n_layers, info.n_layers);
     list.equal("experts", expect.n_expert, info.n_expert);
     list.equal("active experts", expect.n_expert_used, info.n_expert_used);
@@ -170,7 +171,7 @@ void print_json(const VerifyArguments & options, const gguf::Shape & shape, cons
     }
     const Json document{
         {"file", options.file}, {"shape", shape.name}, {"passed", list.count(Status::fail) == 0}, {"checks", checks}};
-    fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(document));
 }
 
 void print_text(const VerifyArguments & options, const gguf::Shape & shape, const Checklist & list) {

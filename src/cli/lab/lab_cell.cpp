@@ -26,7 +26,7 @@ int run_cell(const CellArguments & options, const Globals & globals) {
     const Json result = lab::make_run(plan, options.run, self_path(), lab::real_hooks());
     const bool failed = result.contains("error");
     if (globals.json) {
-        fmt::print("{}\n", result.dump(2));
+        fmt::print("{}\n", json_text(result));
     } else {
         fmt::print("{}: {}\n", plan.describe_run(options.run),
                    failed ? "failed: " + result["error"]["message"].get<std::string>() : "done");

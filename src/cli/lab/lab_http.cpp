@@ -58,7 +58,7 @@ int run_http(LoadClientArguments options, const Globals & globals) {
     options.run.server_command = server_command(options, globals);
     const Json document = lab::measure_http(options.run);
     if (globals.json) {
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         print_figures(document);
     }

@@ -27,7 +27,7 @@ int run_init(const InitArguments & options, const Globals & globals) {
     write_file_atomic(file, text);
     if (globals.json) {
         const Json document{{"file", file.string()}, {"n_models", campaign.models.size()}};
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         fmt::print("{}: edit it, then: shimmy lab run {}\n", file.string(), file.string());
     }

@@ -26,7 +26,7 @@ int run_lab_report(const LabCampaign & options, const Globals & globals) {
         Json written = Json::array();
         for (const fs::path & file : documents.written)
             written.push_back(file.string());
-        fmt::print("{}\n", Json{{"written", written}, {"refused", documents.refused}}.dump(2));
+        fmt::print("{}\n", json_text(Json{{"written", written}, {"refused", documents.refused}}));
     } else {
         for (const fs::path & file : documents.written)
             fmt::print("{}\n", file.string());

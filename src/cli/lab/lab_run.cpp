@@ -188,7 +188,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     if (options.dry_run) {
         const DryRun dry = plan_dry_run(campaign, run_options);
         if (globals.json) {
-            fmt::print("{}\n", dry_run_document(dry).dump(2));
+            fmt::print("{}\n", json_text(dry_run_document(dry)));
         } else {
             print_dry_run(dry, globals.verbosity > 0);
         }
@@ -203,7 +203,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const report::Documents documents =
         report::write_documents(document, campaign.out_dir, options.campaign.file, rerun);
     if (globals.json) {
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
     } else {
         fmt::print("{}\n{}", report::text_report(document, rerun), report::describe(documents, campaign.out_dir));
     }

@@ -130,7 +130,7 @@ void add_lab_status(Commands & commands, CLI::App * lab) {
             const lab::CampaignPlan plan = lab::read_plan_for(now, lab::read_input_info);
             const std::optional<lab::RunState> state = lab::read_run_state(out_dir);
             if (commands.globals().json) {
-                fmt::print("{}\n", status_document(plan, state).dump(2));
+                fmt::print("{}\n", json_text(status_document(plan, state)));
             } else {
                 print_status(plan, state);
             }

@@ -1,5 +1,6 @@
 #include "cli/print/model_list.h"
 
+#include "base/text.h"
 #include "base/units.h"
 
 #include <fmt/format.h>
@@ -10,6 +11,8 @@
 namespace shimmy::cli {
 
 namespace {
+
+constexpr size_t MAX_LINE_CHARS = 1000;
 
 std::string text_or_dash(const std::string & text) {
     return text.empty() ? "-" : text;
@@ -43,13 +46,15 @@ Json model_list_document(const library::Catalog & catalog) {
 }
 
 std::string model_list_text(const library::Catalog & catalog) {
+    // Names are those of files, which may hold anything.
+    const auto shown = [](const library::CatalogModel & model) { return printable(model.name, MAX_LINE_CHARS); };
     size_t width = 4;
     for (const library::CatalogModel & model : catalog.models)
-        width = std::max(width, model.name.size());
+        width = std::max(width, shown(model).size());
     std::string out;
     for (const library::CatalogModel & model : catalog.models) {
         std::string line =
-            fmt::format("{:<{}}  {:<10} {:<9} {:>7} {:>10}  {:<11} {}", model.name, width,
+            fmt::format("{:<{}}  {:<10} {:<9} {:>7} {:>10}  {:<11} {}", shown(model), width,
                         library::to_string(model.type), text_or_dash(model.quantization),
                         text_or_dash(parameters(model)), format_bytes(model.size_bytes), experts(model), model.source);
         line.erase(line.find_last_not_of(' ') + 1);
@@ -60,7 +65,7 @@ std::string model_list_text(const library::Catalog & catalog) {
 
 void print_warnings(const library::Catalog & catalog) {
     for (const std::string & warning : catalog.warnings)
-        fmt::print(stderr, "warning: {}\n", warning);
+        fmt::print(stderr, "warning: {}\n", printable(warning, MAX_LINE_CHARS));
 }
 
 void keep_llms(library::Catalog & catalog) {

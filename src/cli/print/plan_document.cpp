@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace shimmy::cli {
 
 namespace {
@@ -83,7 +85,7 @@ std::string excess(uint64_t needed, uint64_t limit, const char * what) {
 // What of a placement goes beyond its limits.
 std::string excess_of(const Plan & plan, const engine::PlacementEstimate & estimate) {
     const uint64_t vram_bytes = estimate.vram.total_bytes();
-    if (vram_bytes > *plan.vram_limit_bytes) return excess(vram_bytes, *plan.vram_limit_bytes, "VRAM");
+    if (vram_bytes > plan.usable_vram_bytes()) return excess(vram_bytes, plan.usable_vram_bytes(), "VRAM");
     return excess(estimate.host.total_bytes(), plan.ram_limit_bytes, "RAM");
 }
 
@@ -96,13 +98,22 @@ std::string method_note(bool exact, const std::string & device_name) {
            "driver's own memory (some hundred MiB) comes on top";
 }
 
+uint64_t default_vram_reserve(uint64_t card_bytes) {
+    return std::max<uint64_t>(512 * MIB, card_bytes / 20);
+}
+
+uint64_t Plan::usable_vram_bytes() const {
+    const uint64_t limit = vram_limit_bytes.value_or(0);
+    return limit - std::min(limit, vram_reserve_bytes);
+}
+
 std::optional<bool> Plan::fits(const engine::PlacementEstimate & estimate) const {
     if (!vram_limit_bytes) return std::nullopt;
-    return estimate.vram.total_bytes() <= *vram_limit_bytes && estimate.host.total_bytes() <= ram_limit_bytes;
+    return estimate.vram.total_bytes() <= usable_vram_bytes() && estimate.host.total_bytes() <= ram_limit_bytes;
 }
 
 const engine::PlacementEstimate * Plan::best() const {
-    return vram_limit_bytes ? engine::best_fit(placements, *vram_limit_bytes, ram_limit_bytes) : nullptr;
+    return vram_limit_bytes ? engine::best_fit(placements, usable_vram_bytes(), ram_limit_bytes) : nullptr;
 }
 
 std::string Plan::why() const {
@@ -146,6 +157,7 @@ Json to_json(const Plan & plan) {
             {"vram_method", plan.exact ? "exact" : "modelled"},
             {"vram_method_note", method_note(plan.exact, plan.device_name)},
             {"vram_limit_bytes", plan.vram_limit_bytes ? Json(*plan.vram_limit_bytes) : Json(nullptr)},
+            {"vram_reserve_bytes", plan.vram_limit_bytes ? Json(plan.vram_reserve_bytes) : Json(nullptr)},
             {"ram_limit_bytes", plan.ram_limit_bytes},
             {"ram_bandwidth", to_json(plan.ram)},
             {"vram_bandwidth", to_json(plan.vram)},
@@ -162,7 +174,8 @@ std::string to_text(const Plan & plan) {
     if (plan.fetched_bytes > 0) out += fmt::format("read of it: {} (its header)\n", format_bytes(plan.fetched_bytes));
     out += fmt::format("VRAM is {}\n", method_note(plan.exact, plan.device_name));
     if (plan.vram_limit_bytes) {
-        out += fmt::format("card: {} ({}); ", format_bytes(*plan.vram_limit_bytes), plan.vram_limit_source);
+        out += fmt::format("card: {} ({}), {} of it kept free (--reserve); ", format_bytes(*plan.vram_limit_bytes),
+                           plan.vram_limit_source, format_bytes(plan.vram_reserve_bytes));
     }
     out += fmt::format("RAM: {} ({})\n", format_bytes(plan.ram_limit_bytes), plan.ram_limit_source);
     out += fmt::format(

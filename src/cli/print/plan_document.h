@@ -33,6 +33,7 @@ struct Plan {
 
     std::optional<uint64_t> vram_limit_bytes;  // none: no card is there or named, so nothing can be said to fit
     std::string vram_limit_source;
+    uint64_t vram_reserve_bytes = 0;  // of it, kept free: for the driver, its context, and a display
     uint64_t ram_limit_bytes = 0;
     std::string ram_limit_source;
     engine::BandwidthRange ram;
@@ -41,11 +42,16 @@ struct Plan {
     std::vector<engine::PlacementEstimate> placements;
     std::vector<QuantizationNeed> quantizations;
 
+    // What of the limit a model may take.
+    uint64_t usable_vram_bytes() const;
     std::optional<bool> fits(const engine::PlacementEstimate & estimate) const;
     // Points into `placements`; null if nothing fits or no card is known.
     const engine::PlacementEstimate * best() const;
     std::string why() const;  // of best(), or of there being none
 };
+
+// 512 MiB, or 5% of a larger card: what CUDA's context and a small display take.
+uint64_t default_vram_reserve(uint64_t card_bytes);
 
 Json to_json(const Plan & plan);
 std::string to_text(const Plan & plan);

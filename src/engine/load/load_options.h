@@ -15,6 +15,7 @@ inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
 
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
+    std::string name;  // what messages call it; empty: the path
     Placement placement;
     uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
     std::string device;       // as find_device takes it
@@ -28,6 +29,8 @@ struct LoadOptions {
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding
+
+    const std::string & shown_name() const { return name.empty() ? path : name; }
 };
 
 }  // namespace shimmy::engine

@@ -9,6 +9,8 @@
 #include "engine/load/modelled_device.h"
 #include "engine/load/moe_plugin.h"
 #include "gguf/expert_tensors.h"
+#include "gguf/problems.h"
+#include "gguf/purpose.h"
 
 #include "common.h"
 #include "ggml-moe.h"
@@ -22,6 +24,7 @@ namespace shimmy::engine {
 namespace {
 
 constexpr uint32_t DEFAULT_N_CTX = 4096;
+constexpr int MAX_LAYERS = 512;  // LLAMA_MAX_LAYERS
 
 // Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
 std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const Device & first) {
@@ -63,11 +66,17 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
       device_(resolve_device(options.device, no_alloc)),
       n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
       devices_(pick_devices(options.device, device_)) {
+    if (!options.path.empty()) {
+        const gguf::GgufFile file(options.path);
+        looks_ahead_ = gguf::looks_ahead(file);
+        can_be_mapped_ = gguf::can_be_mapped(file);
+    }
     const Placement placement = options.placement;
-    if (placement == Placement::offload()) {
+    if (placement == Placement::offload() || placement.n_cpu_moe >= MAX_LAYERS) {
         patterns_.emplace_back(LLM_FFN_EXPS_REGEX);
     } else {
-        for (int layer = 0; layer < placement.n_cpu_moe; ++layer) {
+        // A pattern per layer, as llama.cpp's option makes them; it has no model with more layers.
+        for (int layer = 0; layer < std::min(placement.n_cpu_moe, MAX_LAYERS); ++layer) {
             patterns_.push_back(llm_ffn_block_regex(layer, LLM_FFN_EXPS_REGEX));
         }
     }
@@ -88,9 +97,8 @@ void LoadParams::set_common() {
     common_.n_gpu_layers = device_.is_gpu() ? -2 : 0;  // -2: all of them
     common_.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
     common_.no_alloc = no_alloc_;
-    if (no_alloc_) common_.load_mode = LLAMA_LOAD_MODE_NONE;  // a mapping would be an allocation
-    // A server may drop what has left the window; here earlier tokens must be there to continue from.
-    common_.swa_full = common_.swa_full || !options_.serves;
+    // A mapping would be an allocation.
+    if (no_alloc_ || !can_be_mapped_) common_.load_mode = LLAMA_LOAD_MODE_NONE;
     common_.cpuparams.n_threads = n_threads_;
     if (common_.cpuparams_batch.n_threads <= 0) common_.cpuparams_batch.n_threads = n_threads_;
     common_.n_batch = static_cast<int32_t>(options_.n_batch);
@@ -118,7 +126,7 @@ llama_model_params LoadParams::model_params() const {
 llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
     if (options_.n_ctx > n_ctx_trained) {
         fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)",
-                   options_.path, options_.n_ctx, n_ctx_trained, n_ctx_trained);
+                   options_.shown_name(), options_.n_ctx, n_ctx_trained, n_ctx_trained);
     }
     llama_context_params params = common_context_params_to_llama(common_);
     const uint32_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
@@ -126,6 +134,7 @@ llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
     params.n_seq_max = options_.n_parallel;
     params.n_batch = std::min(options_.n_batch, params.n_ctx);
     params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
+    if (looks_ahead_) params.n_batch = params.n_ubatch = params.n_ctx;
     params.abort_callback = on_abort;
     return params;
 }
@@ -134,7 +143,7 @@ llama_model_ptr LoadParams::load_model() const {
     const LogCapture log;
     llama_model_ptr model(llama_model_load_from_file(options_.path.c_str(), model_params()));
     check_interrupted();
-    if (!model) fail("{}: {}", options_.path, log.reason("llama.cpp could not load it (try -vv)"));
+    if (!model) fail("{}: {}", options_.shown_name(), log.reason("llama.cpp could not load it (try -vv)"));
     return model;
 }
 
@@ -146,7 +155,7 @@ llama_context_ptr LoadParams::make_context(llama_model * model, RoutingRecorder 
         params.cb_eval_user_data = routing;
     }
     llama_context_ptr context(llama_init_from_model(model, params));
-    if (!context) fail("{}: {}", options_.path, log.reason("no context could be created (try -vv)"));
+    if (!context) fail("{}: {}", options_.shown_name(), log.reason("no context could be created (try -vv)"));
     if (!no_alloc_) add_adapters(model, context.get());
     return context;
 }

@@ -50,6 +50,8 @@ private:
 
     LoadOptions options_;
     bool no_alloc_;
+    bool looks_ahead_ = false;  // the whole context is one batch
+    bool can_be_mapped_ = true;
     Device device_;
     int n_threads_;
     std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only

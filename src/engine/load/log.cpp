@@ -1,11 +1,15 @@
 #include "engine/load/log.h"
 
 #include "base/error.h"
+#include "base/last_words.h"
+#include "base/text.h"
 
 #include "ggml.h"
 #include "llama.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cstdio>
 #include <mutex>
 #include <vector>
@@ -39,18 +43,22 @@ void on_log(ggml_log_level level, const char * text, void * /*user_data*/) {
     if (shown_verbosity.load(std::memory_order_relaxed) >= needed) std::fputs(text, stderr);
 }
 
+constexpr size_t MAX_ASSERTION_CHARS = 300;
+
 // Captures that live on this thread.
 thread_local int n_captures = 0;
 
 // ggml calls this before an assertion of its own or llama.cpp's ends the process. Under a capture it is an exception
 // instead, which llama.cpp's own handlers make a failed call of: a damaged file must not end a server.
 void on_abort(const char * message) {
-    if (n_captures == 0) {
-        std::fprintf(stderr, "%s\n", message);
-        return;
-    }
-    const std::string text = message;  // "/folder/file.cpp:79: GGML_ASSERT(…) failed"
-    fail("llama.cpp cannot work with it: {}", text.substr(text.rfind('/', text.find(':')) + 1));
+    std::string text = message;  // "/folder/file.cpp:79: GGML_ASSERT(…) failed"
+    const size_t folder_end = text.rfind('/', text.find(':'));
+    if (folder_end != std::string::npos) text.erase(0, folder_end + 1);
+    text = fmt::format("llama.cpp cannot work with it: {}", printable(text, MAX_ASSERTION_CHARS));
+    if (n_captures > 0) throw Error(text);
+    // Another thread's: nothing catches an exception there.
+    if (has_last_words()) end_by_fault(text);
+    std::fprintf(stderr, "%s\n", message);
 }
 
 // "llama_model_load: error loading model: unknown model architecture: 'x'\n" -> "unknown model architecture: 'x'"
@@ -96,7 +104,9 @@ std::string LogCapture::reason(const std::string & fallback) const {
     const std::lock_guard lock(captured().mutex);
     for (const std::string & line : lines_->lines) {
         const std::string text = without_prefixes(line);
-        if (!text.empty()) return text;
+        const bool says_something =
+            std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
+        if (says_something) return printable(text, MAX_ASSERTION_CHARS);
     }
     return fallback;
 }

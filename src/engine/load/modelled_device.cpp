@@ -3,6 +3,7 @@
 #include "ggml-backend-impl.h"
 #include "ggml.h"
 
+#include <cstdint>
 #include <limits>
 
 namespace shimmy::engine {
@@ -10,6 +11,7 @@ namespace shimmy::engine {
 namespace {
 
 constexpr const char * NAME = "CUDA-modelled";
+constexpr const char * HOST_NAME = "CUDA-modelled_Host";
 constexpr size_t ALIGNMENT_BYTES = 128;
 constexpr int64_t ROW_PADDING = 512;            // MATRIX_ROW_PADDING
 constexpr int64_t OFFLOAD_MIN_BATCH_SIZE = 32;  // GGML_OP_OFFLOAD_MIN_BATCH's default
@@ -20,9 +22,53 @@ const char * buffer_type_name(ggml_backend_buffer_type_t /*type*/) {
     return NAME;
 }
 
-// Only asked for real memory if someone loads for real: the answer is that there is none.
-ggml_backend_buffer_t alloc_buffer(ggml_backend_buffer_type_t /*type*/, size_t /*n_bytes*/) {
-    return nullptr;
+void free_nothing(ggml_backend_buffer_t /*buffer*/) {}
+
+// Addresses that are never followed.
+void * base_address(ggml_backend_buffer_t /*buffer*/) {
+    return reinterpret_cast<void *>(uintptr_t{1} << 32U);
+}
+
+void set_nothing(ggml_backend_buffer_t /*buffer*/, ggml_tensor * /*tensor*/, const void * /*data*/, size_t /*offset*/,
+                 size_t /*n_bytes*/) {}
+
+void get_nothing(ggml_backend_buffer_t /*buffer*/, const ggml_tensor * /*tensor*/, void * /*data*/, size_t /*offset*/,
+                 size_t /*n_bytes*/) {}
+
+void clear_nothing(ggml_backend_buffer_t /*buffer*/, uint8_t /*value*/) {}
+
+// The state of recurrent layers is allocated even in loads that allocate nothing: the size is real, and nothing else.
+ggml_backend_buffer_t alloc_buffer(ggml_backend_buffer_type_t type, size_t n_bytes) {
+    ggml_backend_buffer_i interface {};
+    interface.free_buffer = free_nothing;
+    interface.get_base = base_address;
+    interface.set_tensor = set_nothing;
+    interface.get_tensor = get_nothing;
+    interface.clear = clear_nothing;
+    return ggml_backend_buffer_init(type, interface, nullptr, n_bytes);
+}
+
+// CUDA's pinned memory on the host. Weights that stay on the CPU lie here rather than in repacked memory, so that big
+// batches can be computed on the GPU from it: the compute buffer holds room for the largest such weight.
+const char * host_buffer_type_name(ggml_backend_buffer_type_t /*type*/) {
+    return HOST_NAME;
+}
+
+ggml_backend_buffer_t alloc_host_buffer(ggml_backend_buffer_type_t type, size_t n_bytes) {
+    ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), n_bytes);
+    if (buffer != nullptr) buffer->buft = type;
+    return buffer;
+}
+
+ggml_backend_buffer_type_t host_buffer_type() {
+    static ggml_backend_buffer_type type = [] {
+        ggml_backend_buffer_type result = *ggml_backend_cpu_buffer_type();
+        result.iface.get_name = host_buffer_type_name;
+        result.iface.alloc_buffer = alloc_host_buffer;
+        result.device = modelled_cuda_device();
+        return result;
+    }();
+    return &type;
 }
 
 size_t alignment(ggml_backend_buffer_type_t /*type*/) {
@@ -70,6 +116,7 @@ void device_props(ggml_backend_dev_t device, ggml_backend_dev_props * props) {
     props->type = GGML_BACKEND_DEVICE_TYPE_GPU;
     device_memory(device, &props->memory_free, &props->memory_total);
     props->caps.async = true;
+    props->caps.host_buffer = true;
     props->caps.events = true;
     props->caps.mmap_support = true;
 }
@@ -85,6 +132,10 @@ ggml_backend_t init_backend(ggml_backend_dev_t device, const char * /*params*/) 
 
 ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t /*device*/) {
     return buffer_type();
+}
+
+ggml_backend_buffer_type_t device_host_buffer_type(ggml_backend_dev_t /*device*/) {
+    return host_buffer_type();
 }
 
 bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor * /*op*/) {
@@ -156,6 +207,7 @@ ggml_backend_dev_t modelled_cuda_device() {
         result.iface.get_props = device_props;
         result.iface.init_backend = init_backend;
         result.iface.get_buffer_type = device_buffer_type;
+        result.iface.get_host_buffer_type = device_host_buffer_type;
         result.iface.supports_op = supports_op;
         result.iface.supports_buft = supports_buffer_type;
         result.iface.offload_op = offload_op;

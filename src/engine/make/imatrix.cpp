@@ -74,6 +74,12 @@ Imatrix::Imatrix(const std::filesystem::path & path) {
     metadata_.push_back({});
 }
 
+bool Imatrix::covers(const std::string & tensor, uint64_t n_weights) const {
+    const auto found =
+        std::find_if(weights_.begin(), weights_.end(), [&](const Weight & weight) { return weight.name == tensor; });
+    return found != weights_.end() && found->means.size() == n_weights;
+}
+
 void Imatrix::add_metadata(const char * key, const std::string & value) {
     llama_model_kv_override entry{};
     entry.tag = LLAMA_KV_OVERRIDE_TYPE_STR;

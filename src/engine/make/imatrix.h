@@ -17,6 +17,10 @@ public:
     Imatrix(const Imatrix &) = delete;
     Imatrix & operator=(const Imatrix &) = delete;
 
+    // False if the text reached no token of this tensor, or the matrix was made from another model. `n_weights`:
+    // columns times experts.
+    bool covers(const std::string & tensor, uint64_t n_weights) const;
+
     // One entry per weight, ended by a null name: mean of the squared activations per column (per expert).
     const llama_model_imatrix_data * data() const { return data_.data(); }
 

@@ -7,7 +7,11 @@
 #include "base/process/subprocess.h"
 #include "base/units.h"
 #include "engine/load/device.h"
+#include "engine/predict/fit.h"
 #include "gguf/gguf_file.h"
+#include "gguf/model_info.h"
+#include "gguf/problems.h"
+#include "gguf/purpose.h"
 
 #include <algorithm>
 #include <regex>
@@ -82,6 +86,15 @@ void require_whole(const fs::path & written, const fs::path & output) {
 
 void make_imatrix(const ImatrixOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_chunk) {
     require_readable_file(options.text);
+    {
+        // llama-imatrix would say it in its own way, or not at all.
+        const gguf::GgufFile file(options.load.path);
+        gguf::require_usable(file);
+        if (gguf::model_type(file) == gguf::ModelType::embedding)
+            fail("{}: is an embedding model: an importance matrix is made from a model that writes text",
+                 options.load.path);
+        (void)context_size(options.load, static_cast<uint32_t>(gguf::read_model_info(file).n_ctx_train));
+    }
     ensure_writable_dir(fs::absolute(options.output).parent_path());
     PartFile part(options.output);
     ChildProcess child(command_line(options, part.path()));

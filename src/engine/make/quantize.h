@@ -1,7 +1,9 @@
 // Quantization through llama.cpp's own quantizer.
 #pragma once
 
+#include "engine/predict/planned_tensors.h"
 #include "engine/predict/tensor_override.h"
+#include "gguf/gguf_file.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -22,11 +24,13 @@ struct QuantizeOptions {
 
 // Throws Error if `input` is not a model that may be quantized: already quantized tensors would lose twice.
 void require_quantizable(const std::filesystem::path & input);
+bool is_quantizable(const gguf::GgufFile & file);
 
-// Writes the output whole or not at all; checks free disk first. `on_tensor(done, total)` is called after each tensor
-// and may throw to stop (Ctrl-C is looked at there). Throws Error with llama.cpp's reason, UsageError for a pattern
-// that no tensor's name matches.
-void quantize(const QuantizeOptions & options,
-              const std::function<void(uint64_t done, uint64_t total)> & on_tensor = {});
+// Writes the output whole or not at all; checks free disk first, and the result before it gets its name.
+// `on_tensor(done, total)` is called after each tensor and may throw to stop (Ctrl-C is looked at there). Returns the
+// tensors that got another type than the quantization wants. Throws Error with llama.cpp's reason, UsageError for a
+// pattern that no tensor's name matches.
+std::vector<Fallback> quantize(const QuantizeOptions & options,
+                               const std::function<void(uint64_t done, uint64_t total)> & on_tensor = {});
 
 }  // namespace shimmy::engine

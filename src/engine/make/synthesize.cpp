@@ -1,6 +1,7 @@
 #include "engine/make/synthesize.h"
 
 #include "base/error.h"
+#include "base/last_words.h"
 #include "base/process/interrupt.h"
 #include "base/process/uninterrupted.h"
 #include "base/units.h"
@@ -9,6 +10,7 @@
 #include "engine/predict/quantization.h"
 #include "engine/predict/shape_metadata.h"
 #include "engine/predict/tensor_plan.h"
+#include "gguf/model_info.h"
 
 #include "ggml-cpp.h"
 #include "gguf.h"
@@ -84,14 +86,19 @@ private:
 
 class Writer {
 public:
-    Writer(OutputFile & file, const TensorPlan & plan, uint64_t total_bytes, uint64_t seed,
+    Writer(OutputFile & file, const TensorPlan & plan, uint64_t total_bytes, const SynthOptions & options,
            const ByteProgress & on_progress)
-        : file_(file), total_bytes_(total_bytes), weights_(seed), on_progress_(on_progress) {
+        : file_(file),
+          total_bytes_(total_bytes),
+          n_expert_(options.shape.find_int("expert_count").value_or(0)),
+          weights_(options.seed),
+          on_progress_(on_progress) {
         for (const PlannedTensor & tensor : plan.tensors)
             n_weights_[kind_of(tensor)] += tensor.n_elements();
     }
 
     void write_tensor(const PlannedTensor & tensor, uint64_t offset_bytes) {
+        if (tensor.type == "i32") return write_routing_table(tensor, offset_bytes);
         const WeightKind kind = weight_kind(tensor.name);
         if (tensor.type == "f32" && (kind != WeightKind::matrix || tensor.shape.size() < 2)) {
             const std::vector<float> values = weights_.values(kind, tensor.shape.front(), tensor.bytes / sizeof(float));
@@ -111,11 +118,20 @@ public:
     }
 
 private:
+    // The experts of every token, [n_used, n_vocab]: each in turn, so that a row names none twice.
+    void write_routing_table(const PlannedTensor & tensor, uint64_t offset_bytes) {
+        std::vector<int32_t> experts(tensor.n_elements());
+        for (size_t i = 0; i < experts.size(); ++i)
+            experts[i] = static_cast<int32_t>(i % static_cast<size_t>(std::max<int64_t>(1, n_expert_)));
+        file_.write(experts.data(), tensor.bytes, offset_bytes);
+    }
+
     using TypeAndRow = std::pair<std::string, int64_t>;
     static TypeAndRow kind_of(const PlannedTensor & tensor) { return {tensor.type, tensor.shape.front()}; }
 
     OutputFile & file_;
     uint64_t total_bytes_;
+    int64_t n_expert_;
     std::map<TypeAndRow, uint64_t> n_weights_;
     RandomWeights weights_;
     const ByteProgress & on_progress_;
@@ -128,9 +144,23 @@ void require_disk(const fs::path & output, uint64_t needed_bytes) {
          format_bytes(free_bytes), format_bytes(needed_bytes + DISK_MARGIN_BYTES - free_bytes));
 }
 
+// Values that no model can have are known before the weights are written.
+void require_readable(const FileLayout & layout, const std::string & source) {
+    const HollowFile file(layout);
+    try {
+        gguf::read_model_info(file.path());
+    } catch (const Error & error) {
+        std::string why = error.what();
+        const std::string name = file.path().string() + ": ";
+        if (why.starts_with(name)) why.erase(0, name.size());
+        fail("{}: {}", source, why);
+    }
+}
+
 }  // namespace
 
 uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progress) {
+    const Subject subject(options.shape.source);
     const std::string quantization =
         canonical_quantization(options.quantization.empty() ? options.shape.quantization : options.quantization);
     const TensorPlan plan = plan_tensors(options.shape, quantization);
@@ -138,6 +168,7 @@ uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progre
     describe(metadata.get(), options, quantization);
     const FileLayout layout = lay_out(metadata.get(), plan);
 
+    require_readable(layout, options.shape.source);
     ensure_writable_dir(fs::absolute(options.output).parent_path());
     require_disk(options.output, options.sparse ? layout.header.size() : layout.total_bytes);
     PartFile part(options.output);
@@ -145,7 +176,7 @@ uint64_t synthesize(const SynthOptions & options, const ByteProgress & on_progre
     file.resize(layout.total_bytes);
     file.write(layout.header.data(), layout.header.size(), 0);
     if (!options.sparse) {
-        Writer writer(file, plan, layout.total_bytes, options.seed, on_progress);
+        Writer writer(file, plan, layout.total_bytes, options, on_progress);
         for (size_t i = 0; i < plan.tensors.size(); ++i)
             writer.write_tensor(plan.tensors[i], layout.offset_bytes[i]);
     }

@@ -1,8 +1,14 @@
 #include "engine/predict/file_layout.h"
 
+#include "base/error.h"
 #include "engine/predict/tensor_types.h"
 
 #include "ggml-cpp.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace shimmy::engine {
 
@@ -25,6 +31,22 @@ FileLayout lay_out(gguf_context * metadata, const TensorPlan & plan) {
         layout.total_bytes = (end + GGUF_DEFAULT_ALIGNMENT - 1) / GGUF_DEFAULT_ALIGNMENT * GGUF_DEFAULT_ALIGNMENT;
     }
     return layout;
+}
+
+HollowFile::HollowFile(const FileLayout & layout) : fd_(::memfd_create("shimmy-plan", MFD_CLOEXEC)) {
+    const auto n_bytes = static_cast<ssize_t>(layout.header.size());
+    const bool written = fd_ >= 0 && ::pwrite(fd_, layout.header.data(), layout.header.size(), 0) == n_bytes &&
+                         ::ftruncate(fd_, static_cast<off_t>(layout.total_bytes)) == 0;
+    if (!written) {
+        const int error = errno;
+        if (fd_ >= 0) ::close(fd_);
+        fail("a model's header cannot be held in memory: {}", std::strerror(error));
+    }
+    path_ = fmt::format("/proc/self/fd/{}", fd_);
+}
+
+HollowFile::~HollowFile() {
+    ::close(fd_);
 }
 
 }  // namespace shimmy::engine

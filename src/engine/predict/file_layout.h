@@ -1,11 +1,12 @@
 // Internal to the engine: a GGUF file of planned tensors before its weights are written.
 #pragma once
 
-#include "engine/predict/tensor_plan.h"
+#include "engine/predict/planned_tensors.h"
 
 #include "gguf.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <vector>
 
 namespace shimmy::engine {
@@ -19,5 +20,22 @@ struct FileLayout {
 
 // Adds the tensors to `metadata`.
 FileLayout lay_out(gguf_context * metadata, const TensorPlan & plan);
+
+// A model's file without its weights, for loads that allocate nothing: a hole, in memory, of which the header is all that
+// takes room. It has no name in any folder, so nothing is left of it however the process ends.
+class HollowFile {
+public:
+    explicit HollowFile(const FileLayout & layout);
+    ~HollowFile();
+    HollowFile(const HollowFile &) = delete;
+    HollowFile & operator=(const HollowFile &) = delete;
+
+    // For this process, while this object lives.
+    const std::filesystem::path & path() const { return path_; }
+
+private:
+    int fd_;
+    std::filesystem::path path_;
+};
 
 }  // namespace shimmy::engine

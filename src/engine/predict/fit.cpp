@@ -2,17 +2,20 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
+#include "base/process/interrupt.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
 #include "engine/predict/companions.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
+#include "gguf/problems.h"
 
 #include <algorithm>
 
 namespace shimmy::engine {
 
 MemoryUse estimate_memory(const LoadOptions & options) {
+    const EndsWithinASecond soon;
     const LoadParams params(options, /*no_alloc=*/true);
     const llama_model_ptr model = params.load_model();
     const llama_context_ptr context = params.make_context(model.get());
@@ -110,24 +113,27 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
             return !vram_shortage(estimate_memory(with_placement(options, placement)), usable_devices(options));
         };
         throw DoesNotFit(fmt::format(
-            "{}: needs {} on {}, which has {} {}, {} short; {}", options.path, format_bytes(shortage->needed_bytes),
-            shortage->device, format_bytes(shortage->free_bytes), options.vram_limit_bytes > 0 ? "to be used" : "free",
-            format_bytes(shortage->missing_bytes()), advice(options.placement, n_layers, has_experts, fits)));
+            "{}: needs {} on {}, which has {} {}, {} short; {}", options.shown_name(),
+            format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
+            options.vram_limit_bytes > 0 ? "to be used" : "free", format_bytes(shortage->missing_bytes()),
+            advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(
             "{}: needs {} of RAM besides the mapped file, and {} is available, {} short; use a smaller --ctx",
-            options.path, format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
+            options.shown_name(), format_bytes(shortage->needed_bytes), format_bytes(shortage->free_bytes),
             format_bytes(shortage->missing_bytes())));
     }
 }
 
 PlacementChoice require_loadable(const LoadOptions & options) {
-    const gguf::ModelInfo info = gguf::read_model_info(options.path);
+    const gguf::GgufFile file(options.path);
+    gguf::require_usable(file);
+    const gguf::ModelInfo info = gguf::read_model_info(file);
     const bool has_experts = info.n_expert_tensors > 0;
     if (options.placement.offloads() && !has_experts) {
         fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU",
-             options.path, info.arch);
+             options.shown_name(), info.arch);
     }
     LoadParams(options, /*no_alloc=*/true).context_params(static_cast<uint32_t>(info.n_ctx_train));
     const bool chosen = options.placement.is_automatic;

@@ -14,6 +14,9 @@ namespace shimmy::engine {
 
 namespace {
 
+// Of the vocabulary's keys the one that shapes a tensor, beside the number of tokens.
+constexpr const char * TOKEN_TYPE_COUNT = "tokenizer.ggml.token_type_count";
+
 void set_strings(gguf_context * context, const std::string & key, const std::vector<std::string> & texts) {
     std::vector<const char *> pointers;
     for (const std::string & text : texts)
@@ -32,9 +35,21 @@ void set_int(gguf_context * context, const std::string & key, int64_t value) {
     }
 }
 
+// Lists that llama.cpp reads as u64 and nothing else (hash tables of per-layer embeddings).
+bool is_list_of_u64(std::string_view key) {
+    return key.ends_with(".ple.layer_multipliers") || key.ends_with(".ple.head_offsets") ||
+           key.ends_with(".ple.head_vocab_sizes");
+}
+
 struct SetValue {
     gguf_context * context;
     const std::string & key;
+
+    template <typename T>
+    void set_list(const std::vector<int64_t> & values, gguf_type type) const {
+        const std::vector<T> numbers(values.begin(), values.end());
+        gguf_set_arr_data(context, key.c_str(), type, numbers.data(), numbers.size());
+    }
 
     void operator()(bool value) const { gguf_set_val_bool(context, key.c_str(), value); }
     void operator()(int64_t value) const { set_int(context, key, value); }
@@ -46,16 +61,58 @@ struct SetValue {
         gguf_set_arr_data(context, key.c_str(), GGUF_TYPE_BOOL, bytes.data(), bytes.size());
     }
     void operator()(const std::vector<int64_t> & values) const {
-        std::vector<int32_t> numbers;
-        for (const int64_t value : values)
-            numbers.push_back(static_cast<int32_t>(value));
-        gguf_set_arr_data(context, key.c_str(), GGUF_TYPE_INT32, numbers.data(), numbers.size());
+        const auto [least, most] = std::minmax_element(values.begin(), values.end());
+        if (is_list_of_u64(key) && *least >= 0) return set_list<uint64_t>(values, GGUF_TYPE_UINT64);
+        if (*least >= std::numeric_limits<int32_t>::min() && *most <= std::numeric_limits<int32_t>::max())
+            return set_list<int32_t>(values, GGUF_TYPE_INT32);
+        if (*least >= 0 && *most <= std::numeric_limits<uint32_t>::max())
+            return set_list<uint32_t>(values, GGUF_TYPE_UINT32);
+        set_list<int64_t>(values, GGUF_TYPE_INT64);
     }
     void operator()(const std::vector<double> & values) const {
         const std::vector<float> numbers(values.begin(), values.end());
         gguf_set_arr_data(context, key.c_str(), GGUF_TYPE_FLOAT32, numbers.data(), numbers.size());
     }
 };
+
+template <typename T>
+T raw(const gguf::Value & value) {
+    T result;
+    std::memcpy(&result, value.data, sizeof(T));  // unaligned in the file
+    return result;
+}
+
+// In its own type: llama.cpp tells a u32 from an i32.
+void copy_number(gguf_context * context, const char * key, const gguf::Value & value) {
+    using gguf::ValueType;
+    switch (value.type) {
+        case ValueType::uint8:
+            return gguf_set_val_u8(context, key, raw<uint8_t>(value));
+        case ValueType::int8:
+            return gguf_set_val_i8(context, key, raw<int8_t>(value));
+        case ValueType::uint16:
+            return gguf_set_val_u16(context, key, raw<uint16_t>(value));
+        case ValueType::int16:
+            return gguf_set_val_i16(context, key, raw<int16_t>(value));
+        case ValueType::uint32:
+            return gguf_set_val_u32(context, key, raw<uint32_t>(value));
+        case ValueType::int32:
+            return gguf_set_val_i32(context, key, raw<int32_t>(value));
+        case ValueType::float32:
+            return gguf_set_val_f32(context, key, raw<float>(value));
+        case ValueType::boolean:
+            return gguf_set_val_bool(context, key, raw<int8_t>(value) != 0);
+        case ValueType::uint64:
+            return gguf_set_val_u64(context, key, raw<uint64_t>(value));
+        case ValueType::int64:
+            return gguf_set_val_i64(context, key, raw<int64_t>(value));
+        case ValueType::float64:
+            return gguf_set_val_f64(context, key, raw<double>(value));
+        case ValueType::string:
+        case ValueType::array:
+            break;
+    }
+}
 
 void copy_value(gguf_context * context, const std::string & key, const gguf::Metadata & metadata,
                 const gguf::Value & value) {
@@ -66,14 +123,9 @@ void copy_value(gguf_context * context, const std::string & key, const gguf::Met
     } else if (is_string) {
         gguf_set_val_str(context, key.c_str(), std::string(*metadata.find_string(key)).c_str());
     } else if (value.is_array) {
-        // Unaligned in the file, and gguf_set_arr_data copies bytes.
         gguf_set_arr_data(context, key.c_str(), static_cast<gguf_type>(value.type), value.data, value.n);
-    } else if (value.type == gguf::ValueType::boolean) {
-        gguf_set_val_bool(context, key.c_str(), *metadata.find_int(key) != 0);
-    } else if (value.type == gguf::ValueType::float32 || value.type == gguf::ValueType::float64) {
-        gguf_set_val_f32(context, key.c_str(), static_cast<float>(*metadata.find_float(key)));
     } else {
-        set_int(context, key, *metadata.find_int(key));
+        copy_number(context, key.c_str(), value);
     }
 }
 
@@ -140,16 +192,14 @@ void set_vocabulary_size(gguf_context * context, const std::string & arch, size_
 gguf_context_ptr make_metadata_without_vocabulary(const gguf::Shape & shape) {
     gguf_context_ptr context(gguf_init_empty());
     gguf_set_val_str(context.get(), "general.architecture", shape.arch.c_str());
+    const gguf::GgufFile vocab(gguf::find_vocab(shape));
+    const gguf::Value * tokens = vocab.metadata().find("tokenizer.ggml.tokens");
+    if (tokens == nullptr) fail("{}: has no vocabulary", vocab.path().string());
+    if (const gguf::Value * types = vocab.metadata().find(TOKEN_TYPE_COUNT))
+        copy_value(context.get(), TOKEN_TYPE_COUNT, vocab.metadata(), *types);
     for (const auto & [key, value] : shape.metadata)
         std::visit(SetValue{context.get(), key}, value);
-    size_t n_vocab = static_cast<size_t>(shape.n_vocab);
-    if (n_vocab == 0) {
-        const gguf::GgufFile vocab(gguf::find_vocab(shape));
-        const gguf::Value * tokens = vocab.metadata().find("tokenizer.ggml.tokens");
-        if (tokens == nullptr) fail("{}: has no vocabulary", vocab.path().string());
-        n_vocab = tokens->n;
-    }
-    set_vocabulary_size(context.get(), shape.arch, n_vocab);
+    set_vocabulary_size(context.get(), shape.arch, shape.n_vocab == 0 ? tokens->n : static_cast<size_t>(shape.n_vocab));
     return context;
 }
 
@@ -157,7 +207,8 @@ gguf_context_ptr make_metadata_without_vocabulary(const gguf::GgufFile & file) {
     gguf_context_ptr context(gguf_init_empty());
     const std::string arch(file.metadata().find_string("general.architecture").value_or(""));
     for (const auto & [key, value] : file.metadata().values()) {
-        const bool needed = !key.starts_with("tokenizer.") && !key.starts_with("split.") && key != "general.alignment";
+        const bool vocabulary = key.starts_with("tokenizer.") && key != TOKEN_TYPE_COUNT;
+        const bool needed = !vocabulary && !key.starts_with("split.") && key != "general.alignment";
         if (needed) copy_value(context.get(), std::string(key), file.metadata(), value);
     }
     if (const gguf::Value * tokens = file.metadata().find("tokenizer.ggml.tokens"))

@@ -10,9 +10,10 @@ namespace shimmy::engine {
 
 namespace {
 
-// The plain CPU buffer type, the moe backend's, and what llama.cpp says is mapped.
+// The plain CPU buffer type, the moe backend's, what llama.cpp says is mapped, and a GPU's memory on the host, which it
+// uses for weights only in loads that do not map the file (as this estimate's).
 bool is_mapped(const std::string & buffer_type) {
-    return buffer_type == "CPU" || buffer_type.find("MoE") != std::string::npos ||
+    return buffer_type == "CPU" || buffer_type.find("MoE") != std::string::npos || buffer_type.ends_with("_Host") ||
            buffer_type.find("Mapped") != std::string::npos;
 }
 

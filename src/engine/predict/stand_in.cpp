@@ -1,48 +1,18 @@
 #include "engine/predict/stand_in.h"
 
-#include "base/error.h"
 #include "engine/predict/file_layout.h"
 #include "engine/predict/quantization.h"
 #include "engine/predict/shape_metadata.h"
 #include "engine/predict/tensor_plan.h"
 #include "gguf/gguf_file.h"
 #include "gguf/model_info.h"
-
-#include <unistd.h>
-#include <cerrno>
-#include <cstring>
+#include "gguf/problems.h"
 
 namespace shimmy::engine {
 
-namespace {
-
-fs::path write_hole(const FileLayout & layout) {
-    std::string name = (fs::temp_directory_path() / "shimmy-plan-XXXXXX").string();
-    const int fd = ::mkstemp(name.data());
-    if (fd < 0) fail("{}: {}", name, std::strerror(errno));
-    const auto n_bytes = static_cast<ssize_t>(layout.header.size());
-    const bool written = ::pwrite(fd, layout.header.data(), layout.header.size(), 0) == n_bytes &&
-                         ::ftruncate(fd, static_cast<off_t>(layout.total_bytes)) == 0;
-    const int error = errno;
-    ::close(fd);
-    if (!written) {
-        ::unlink(name.c_str());
-        fail("{}: {}: set TMPDIR to a folder on a file system with sparse files", name, std::strerror(error));
-    }
-    return name;
-}
-
-TensorPlan tensors_as_they_are(const gguf::GgufFile & file) {
-    TensorPlan plan;
-    for (const gguf::TensorInfo & tensor : file.tensors())
-        plan.tensors.push_back({tensor.name, tensor.shape, tensor.type, tensor.bytes});
-    return plan;
-}
-
-}  // namespace
-
 StandIn::StandIn(const fs::path & model, const std::string & quantization) {
     const gguf::GgufFile file(model);
+    gguf::require_usable(file);
     const gguf::ModelInfo info = gguf::read_model_info(file);
     quantization_ = quantization.empty() ? info.quantization : canonical_quantization(quantization);
     const TensorPlan plan = quantization.empty() ? tensors_as_they_are(file) : plan_tensors(model, quantization);
@@ -51,7 +21,7 @@ StandIn::StandIn(const fs::path & model, const std::string & quantization) {
         gguf_set_val_u32(metadata.get(), "general.file_type", static_cast<uint32_t>(quantization_ftype(quantization)));
     const FileLayout layout = lay_out(metadata.get(), plan);
     size_bytes_ = layout.total_bytes;
-    path_ = write_hole(layout);
+    file_ = std::make_unique<const HollowFile>(layout);
 }
 
 StandIn::StandIn(const gguf::Shape & shape, const std::string & quantization) {
@@ -62,12 +32,13 @@ StandIn::StandIn(const gguf::Shape & shape, const std::string & quantization) {
     gguf_set_val_u32(metadata.get(), "general.file_type", static_cast<uint32_t>(quantization_ftype(quantization_)));
     const FileLayout layout = lay_out(metadata.get(), plan);
     size_bytes_ = layout.total_bytes;
-    path_ = write_hole(layout);
+    file_ = std::make_unique<const HollowFile>(layout);
 }
 
-StandIn::~StandIn() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
+StandIn::~StandIn() = default;
+
+const fs::path & StandIn::path() const {
+    return file_->path();
 }
 
 }  // namespace shimmy::engine

@@ -6,9 +6,12 @@
 #include "gguf/shape.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace shimmy::engine {
+
+class HollowFile;
 
 class StandIn {
 public:
@@ -20,15 +23,15 @@ public:
     StandIn(const StandIn &) = delete;
     StandIn & operator=(const StandIn &) = delete;
 
-    // In the folder for temporary files, until this object goes.
-    const fs::path & path() const { return path_; }
+    // For this process, until this object goes. Messages should name the model instead.
+    const fs::path & path() const;
 
     // Bytes of the real model's weights and tensor table; its vocabulary adds some MB to the file.
     uint64_t size_bytes() const { return size_bytes_; }
     const std::string & quantization() const { return quantization_; }
 
 private:
-    fs::path path_;
+    std::unique_ptr<const HollowFile> file_;
     uint64_t size_bytes_ = 0;
     std::string quantization_;
 };

@@ -3,12 +3,13 @@
 #include "base/error.h"
 #include "engine/load/llama_internal.h"
 #include "engine/load/log.h"
+#include "engine/predict/file_layout.h"
 #include "engine/predict/quantization.h"
 #include "engine/predict/shape_metadata.h"
 #include "engine/predict/tensor_override_list.h"
 #include "engine/predict/tensor_types.h"
 #include "gguf/expert_tensors.h"
-#include "gguf/model_info.h"
+#include "gguf/problems.h"
 
 #include "ggml-backend.h"
 #include "ggml-cpp.h"
@@ -21,13 +22,17 @@
 #include <memory>
 #include <regex>
 #include <set>
+#include <utility>
 
 namespace shimmy::engine {
 
 namespace {
 
-// Every weight may have these, but only models quantized to NVFP4 by their makers do.
-constexpr const char * NVFP4_SCALES = R"(\.(input_)?scale$)";
+// Every weight may have these, but only models quantized to NVFP4 by their makers do. The router's is gemma4's own.
+constexpr const char * NVFP4_SCALES = R"(^(?!.*\.ffn_gate_inp\.scale$).*\.(input_)?scale$)";
+
+// Token to expert, of layers that route by a table: whole numbers.
+constexpr const char * ROUTING_TABLE = ".ffn_gate_tid2eid.weight";
 
 // A tensor before its type is chosen.
 struct Tensor {
@@ -44,6 +49,7 @@ llama_model_params planning_params() {
     params.n_gpu_layers = 0;
     params.no_alloc = true;
     params.load_mode = LLAMA_LOAD_MODE_NONE;  // mapped weights would count as allocated
+    params.load_mtp = true;                   // layers that predict several tokens are part of the file
     return params;
 }
 
@@ -55,6 +61,43 @@ void sort_as_quantizer(std::vector<Tensor> & tensors) {
         return a_layer != b_layer ? a_layer < b_layer : a.name < b.name;
     });
 }
+
+// llama.cpp's quantizer says in its log, and nowhere else, that a tensor gets another type than was wanted: "warning:
+// blk.0.ffn_down_exps.weight - ncols 192 not divisible by 256 (required for type q4_K) -> falling back to q5_0".
+class FallbackReader {
+public:
+    explicit FallbackReader(std::vector<Fallback> & found) : found_(found) {
+        llama_log_get(&previous_, &previous_data_);
+        llama_log_set(&FallbackReader::on_log, this);
+    }
+    ~FallbackReader() { llama_log_set(previous_, previous_data_); }
+    FallbackReader(const FallbackReader &) = delete;
+    FallbackReader & operator=(const FallbackReader &) = delete;
+
+private:
+    static void on_log(ggml_log_level level, const char * text, void * user_data) {
+        auto * self = const_cast<FallbackReader *>(static_cast<const FallbackReader *>(user_data));
+        if (self->previous_ != nullptr) self->previous_(level, text, self->previous_data_);
+        self->read(text);
+    }
+
+    // A line comes in two or three pieces.
+    void read(const std::string & piece) {
+        static const std::regex begins(
+            R"(warning: *(\S+) *- ncols *(\d+) not divisible by *\d+ \(required for type *(\S+)\))");
+        static const std::regex ends(R"(-> falling back to *(\S+))");
+        std::smatch match;
+        if (std::regex_search(piece, match, begins)) current_ = Fallback{match[1], std::stoll(match[2]), match[3], ""};
+        if (!std::regex_search(piece, match, ends) || current_.tensor.empty()) return;
+        current_.got = match[1];
+        found_.push_back(std::exchange(current_, {}));
+    }
+
+    std::vector<Fallback> & found_;
+    Fallback current_;
+    ggml_log_callback previous_ = nullptr;
+    void * previous_data_ = nullptr;
+};
 
 TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const std::string & quantization,
                 const std::vector<TensorOverride> & overrides) {
@@ -74,10 +117,12 @@ TensorPlan plan(const llama_model * model, std::vector<Tensor> tensors, const st
     const std::unique_ptr<quantize_state_impl, decltype(&llama_quant_free)> state(llama_quant_init(model, &params),
                                                                                   &llama_quant_free);
     std::vector<ggml_type> types(handles.size());
-    // Tensors that are not quantized keep their own type, here as in the quantizer.
-    llama_quant_compute_types(state.get(), params.ftype, handles.data(), types.data(), handles.size());
-
     TensorPlan result;
+    {
+        const FallbackReader reader(result.fallbacks);
+        // Tensors that are not quantized keep their own type, here as in the quantizer.
+        llama_quant_compute_types(state.get(), params.ftype, handles.data(), types.data(), handles.size());
+    }
     for (size_t i = 0; i < handles.size(); ++i) {
         const auto n_rows = static_cast<uint64_t>(ggml_nrows(handles[i]));
         result.tensors.push_back({tensors[i].name, tensors[i].shape, ggml_type_name(types[i]),
@@ -102,7 +147,8 @@ std::vector<Tensor> tensors_of(const llama_model * model, const gguf::Shape & sh
         const bool omitted = std::any_of(omit.begin(), omit.end(),
                                          [&](const std::regex & pattern) { return std::regex_search(name, pattern); });
         if (omitted || !names.insert(name).second) continue;
-        tensors.push_back({name, std::vector<int64_t>(tensor->ne, tensor->ne + ggml_n_dims(tensor)), GGML_TYPE_F32});
+        tensors.push_back({name, std::vector<int64_t>(tensor->ne, tensor->ne + ggml_n_dims(tensor)),
+                           name.ends_with(ROUTING_TABLE) ? GGML_TYPE_I32 : GGML_TYPE_F32});
     }
     return tensors;
 }
@@ -121,26 +167,21 @@ void ignore_tensor(ggml_tensor * /*tensor*/, void * /*user_data*/) {}
 
 }  // namespace
 
-uint64_t PlannedTensor::n_elements() const {
-    uint64_t n = 1;
-    for (const int64_t size : shape)
-        n *= static_cast<uint64_t>(size);
-    return n;
-}
-
-uint64_t TensorPlan::total_bytes() const {
-    uint64_t total = 0;
-    for (const PlannedTensor & tensor : tensors)
-        total += tensor.bytes;
-    return total;
+TensorPlan tensors_as_they_are(const gguf::GgufFile & file) {
+    TensorPlan plan;
+    for (const gguf::TensorInfo & tensor : file.tensors())
+        plan.tensors.push_back({tensor.name, tensor.shape, tensor.type, tensor.bytes});
+    return plan;
 }
 
 TensorPlan plan_tensors(const std::filesystem::path & path, const std::string & quantization,
                         const std::vector<TensorOverride> & overrides) {
     const gguf::GgufFile file(path);
-    gguf::read_model_info(file);  // refuses what would end llama.cpp by an assertion
+    gguf::require_usable(file);
+    // The architecture's code runs over the tensor table alone: reading the vocabulary would take longer than the rest.
+    const HollowFile hollow(lay_out(make_metadata_without_vocabulary(file).get(), tensors_as_they_are(file)));
     const LogCapture log;
-    const llama_model_ptr model(llama_model_load_from_file(path.c_str(), planning_params()));
+    const llama_model_ptr model(llama_model_load_from_file(hollow.path().c_str(), planning_params()));
     if (!model) fail("{}: {}", path.string(), log.reason("llama.cpp cannot load it"));
     std::vector<Tensor> tensors;
     for (const gguf::TensorInfo & tensor : file.tensors())

@@ -2,29 +2,19 @@
 // code, types from its own quantizer. Nothing here knows an architecture.
 #pragma once
 
+#include "engine/predict/planned_tensors.h"
 #include "engine/predict/tensor_override.h"
+#include "gguf/gguf_file.h"
 #include "gguf/shape.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace shimmy::engine {
 
-struct PlannedTensor {
-    std::string name;            // "blk.3.ffn_up_exps.weight"
-    std::vector<int64_t> shape;  // ggml's order: shape[0] runs along a row
-    std::string type;            // ggml's name: "q4_K"
-    uint64_t bytes = 0;
-
-    uint64_t n_elements() const;
-};
-
-struct TensorPlan {
-    std::vector<PlannedTensor> tensors;  // by layer, then by name, as llama.cpp's quantizer orders them
-    uint64_t total_bytes() const;
-};
+// Of a file that is there, in its own types.
+TensorPlan tensors_as_they_are(const gguf::GgufFile & file);
 
 // What `quantize` would make of an existing model without an importance matrix (with one, a few tensors of the smallest
 // types may change). `quantization` in any case, as in engine/predict/quantization.h. Throws Error with llama.cpp's

@@ -1,7 +1,9 @@
 #include "engine/run/model.h"
 
 #include "base/error.h"
+#include "base/last_words.h"
 #include "base/process/interrupt.h"
+#include "base/text.h"
 #include "engine/load/load_params.h"
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
@@ -9,11 +11,13 @@
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
 #include "engine/run/utf8.h"
+#include "gguf/purpose.h"
 
 #include "chat.h"
 #include "common.h"
 #include "ggml-backend.h"
 #include "llama-ext.h"
+#include "log.h"
 #include "sampling.h"
 
 #include <algorithm>
@@ -30,6 +34,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
+constexpr size_t MAX_REASON_CHARS = 300;
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -69,6 +74,13 @@ std::string token_text(const llama_vocab * vocab, llama_token token, bool specia
     }
     text.resize(static_cast<size_t>(std::max(0, n)));
     return text;
+}
+
+void require_text_model(const LoadOptions & options) {
+    const gguf::GgufFile file(options.path);
+    if (gguf::model_type(file) != gguf::ModelType::embedding) return;
+    fail("{}: is an embedding model ({}), which writes no text: serve it with shimmy serve --embeddings",
+         options.shown_name(), printable(file.metadata().find_string("general.architecture").value_or("")));
 }
 
 // In place: logits to natural-log probabilities.
@@ -125,17 +137,25 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
-    common_chat_templates_ptr templates;  // null: the model has none
+    common_chat_templates_ptr templates;  // null: the model has none, or one that cannot be read
+    std::string template_error;           // why it cannot be read; runs without it go on
+    std::string name;                     // of the model, for messages
     double load_ms = 0.0;
     std::vector<llama_token> held;  // whose keys and values are in the context, in order
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
+
+    // False for models that look ahead: they keep nothing of a text, and compute it anew for every token.
+    bool has_memory() const { return llama_get_memory(context.get()) != nullptr; }
 
     void decode(const llama_token * tokens, int n_tokens);
     void prefill(const llama_token * tokens, size_t n_tokens);
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(const std::vector<llama_token> & tokens);
+    void extend(llama_token token);  // what is held, by one
+    bool can_go_back_to(llama_pos position);  // then what is held ends there
+    void require_numbers();
     // The answer to `tokens`. Where `starts_afresh`, nothing that is held is used. `shown`: special tokens that are
     // text.
     GenerateResult produce(const std::vector<llama_token> & tokens, bool starts_afresh, int max_tokens,
@@ -151,7 +171,8 @@ void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
     const int rc = llama_decode(context.get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
     check_interrupted();  // an aborted decode returns an error of its own
     if (rc != 0)
-        fail("decoding {} tokens failed: {}", n_tokens, log.reason(fmt::format("llama_decode returned {}", rc)));
+        fail("{}: decoding {} tokens failed: {}", name, n_tokens,
+             log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
 void Model::Impl::prefill(const llama_token * tokens, size_t n_tokens) {
@@ -162,20 +183,16 @@ void Model::Impl::prefill(const llama_token * tokens, size_t n_tokens) {
 }
 
 void Model::Impl::forget() {
-    llama_memory_clear(llama_get_memory(context.get()), true);
+    if (has_memory()) llama_memory_clear(llama_get_memory(context.get()), true);
     held.clear();
 }
 
 size_t Model::Impl::bring(const std::vector<llama_token> & tokens) {
     const auto [differs, ignored] = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end());
     // The last token is computed in any case: its logits are what comes next.
-    size_t n_kept = std::min(static_cast<size_t>(differs - held.begin()), tokens.size() - 1);
-    // A recurrent state cannot be taken back to an earlier token.
-    if (n_kept < held.size() &&
-        !llama_memory_seq_rm(llama_get_memory(context.get()), 0, static_cast<llama_pos>(n_kept), -1)) {
-        forget();
-        n_kept = 0;
-    }
+    size_t n_kept = has_memory() ? std::min(static_cast<size_t>(differs - held.begin()), tokens.size() - 1) : 0;
+    if (n_kept < held.size() && !can_go_back_to(static_cast<llama_pos>(n_kept))) n_kept = 0;
+    if (n_kept == 0) forget();
     held.resize(n_kept);
     try {
         prefill(tokens.data() + n_kept, tokens.size() - n_kept);
@@ -185,6 +202,37 @@ size_t Model::Impl::bring(const std::vector<llama_token> & tokens) {
     }
     held = tokens;
     return n_kept;
+}
+
+// A recurrent state cannot be taken back to an earlier token, nor a window of attention that has moved on.
+bool Model::Impl::can_go_back_to(llama_pos position) {
+    llama_memory_t memory = llama_get_memory(context.get());
+    const llama_pos first = llama_memory_seq_pos_min(memory, 0);
+    if (first > 0 && position - llama_model_n_swa(model.get()) < first) return false;
+    return llama_memory_seq_rm(memory, 0, position, -1);
+}
+
+void Model::Impl::extend(llama_token token) {
+    if (has_memory()) {
+        decode(&token, 1);
+        held.push_back(token);
+    } else {
+        held.push_back(token);
+        prefill(held.data(), held.size());
+    }
+}
+
+// Damaged weights, and some that were quantized without an importance matrix, give no probabilities. Samplers do not
+// notice.
+void Model::Impl::require_numbers() {
+    const float * logits = llama_get_logits_ith(context.get(), -1);
+    const bool good = logits != nullptr && std::none_of(logits, logits + llama_vocab_n_tokens(vocab()),
+                                                        [](float logit) { return std::isnan(logit); });
+    if (!good)
+        fail(
+            "{}: gives no probabilities (not a number): its weights are damaged, or were quantized so far that they "
+            "overflow; take another copy or another quantization",
+            name);
 }
 
 // A GPU backend compiles its kernels at first use, and mapped weights are read from disk: neither belongs into the
@@ -202,15 +250,22 @@ void Model::Impl::warm_up() {
 }
 
 void Model::Impl::load_chat_template() {
-    if (llama_model_chat_template(model.get(), nullptr) == nullptr) return;
+    const char * source = llama_model_chat_template(model.get(), nullptr);
+    if (source == nullptr) return;
+    common_log_set_verbosity_thold(LOG_LEVEL_OUTPUT);  // what is wrong with a template is said in the error
     try {
+        const common_chat_template checked(source, "", "");  // llama.cpp's next call would lose the reason
         templates = common_chat_templates_init(model.get(), "");
     } catch (const std::exception & error) {
-        fail("the model's chat template cannot be read: {} (use --raw)", error.what());
+        template_error = printable(error.what(), MAX_REASON_CHARS);
     }
 }
 
 Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
+    impl_->name = wanted.shown_name();
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
+    require_text_model(wanted);
     impl_->placement = require_loadable(wanted);
     LoadOptions options = wanted;
     options.placement = impl_->placement.placement;
@@ -267,7 +322,7 @@ uint64_t Model::expert_ram_bytes() const {
 }
 
 bool Model::has_chat_template() const {
-    return impl_->templates != nullptr;
+    return impl_->templates != nullptr || !impl_->template_error.empty();
 }
 
 common_chat_templates_inputs Model::Impl::template_inputs(const std::vector<Message> & messages) const {
@@ -283,21 +338,42 @@ common_chat_templates_inputs Model::Impl::template_inputs(const std::vector<Mess
 }
 
 std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
-    if (!impl_->templates) fail("the model has no chat template: give the whole prompt with --raw");
+    if (!impl_->template_error.empty())
+        fail("{}: its chat template cannot be read: {}: give the whole prompt with --raw", impl_->name,
+             impl_->template_error);
+    if (!impl_->templates) fail("{}: has no chat template: give the whole prompt with --raw", impl_->name);
+    const Subject subject(impl_->name);
     try {
         return common_chat_templates_apply(impl_->templates.get(), impl_->template_inputs(messages)).prompt;
     } catch (const std::exception & error) {
-        fail("the model's chat template failed: {} (use --raw)", error.what());
+        fail("{}: its chat template failed: {}: give the whole prompt with --raw", impl_->name,
+             printable(error.what(), MAX_REASON_CHARS));
     }
 }
 
 std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
+    if (llama_vocab_type(impl_->vocab()) == LLAMA_VOCAB_TYPE_NONE)
+        fail("{}: has no tokenizer, so no text can be given to it: convert the model again, with its tokenizer's files",
+             impl_->name);
     const auto n_bytes = static_cast<int>(text.size());
     std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
-    const int n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
-                                 /*add_special=*/true, parse_special);
-    if (n < 0) fail("the prompt could not be tokenized ({} tokens needed)", -n);
+    int n = 0;
+    try {
+        const LogCapture log;
+        n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
+                           /*add_special=*/true, parse_special);
+    } catch (const std::exception & error) {  // a vocabulary that lacks bytes, or the tokens that begin and end a text
+        fail("{}: the text cannot be tokenized: its vocabulary is incomplete ({}): convert the model again",
+             impl_->name, printable(error.what(), MAX_REASON_CHARS));
+    }
+    if (n < 0) fail("{}: the text could not be tokenized ({} tokens needed)", impl_->name, -n);
     tokens.resize(static_cast<size_t>(n));
+    const bool known = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) { return token >= 0; });
+    if (!known)
+        fail(
+            "{}: its vocabulary has no token for a part of the text: it does not fit its tokenizer; convert the model "
+            "again",
+            impl_->name);
     return tokens;
 }
 
@@ -309,7 +385,7 @@ std::optional<int32_t> Model::bos_token() const {
 GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text) {
     const auto start = Clock::now();
-    const std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
+    std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
     if (tokens.empty()) fail_usage("the prompt is empty");
     if (tokens.size() >= n_ctx()) {
         fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
@@ -334,11 +410,14 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
     const auto start = Clock::now();
     GenerateResult result;
     result.n_prompt_tokens = static_cast<int>(tokens.size());
+    const Subject subject(name);
+    const EndsWithinASecond soon;
     const common_sampler_ptr sampler = make_sampler(model.get(), params->common().sampling, sampling);
     if (starts_afresh) forget();
 
     const auto prefill_start = Clock::now();
     result.n_reused_tokens = static_cast<int>(bring(tokens));
+    require_numbers();
     result.prefill_ms = ms_since(prefill_start);
 
     Utf8Stream utf8;
@@ -369,11 +448,9 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
         }
         if (result.n_output_tokens == limit) break;
         try {
-            decode(&token, 1);
-            held.push_back(token);
+            extend(token);
         } catch (const Interrupted &) {
-            const auto n_held = static_cast<llama_pos>(held.size());
-            if (!llama_memory_seq_rm(llama_get_memory(context.get()), 0, n_held, -1)) forget();
+            if (!has_memory() || !can_go_back_to(static_cast<llama_pos>(held.size()))) forget();
             result.stop_reason = StopReason::stopped;
             break;
         }
@@ -388,8 +465,10 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
 Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const SamplingOptions & sampling, bool thinks,
                    const OnReply & on_reply) {
     const auto start = Clock::now();
+    if (!impl_->template_error.empty())
+        fail("{}: its chat template cannot be read: {}", impl_->name, impl_->template_error);
     if (!impl_->templates)
-        fail("the model has no chat template, so it holds no conversation (shimmy generate continues a text)");
+        fail("{}: has no chat template, so it holds no conversation (shimmy generate continues a text)", impl_->name);
     common_chat_params params;
     try {
         common_chat_templates_inputs inputs = impl_->template_inputs(messages);
@@ -397,7 +476,7 @@ Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const 
         inputs.enable_thinking = thinks;
         params = common_chat_templates_apply(impl_->templates.get(), inputs);
     } catch (const std::exception & error) {
-        fail("the model's chat template failed: {}", error.what());
+        fail("{}: its chat template failed: {}", impl_->name, printable(error.what(), MAX_REASON_CHARS));
     }
     const std::vector<llama_token> tokens = tokenize(params.prompt, /*parse_special=*/true);
     if (tokens.empty() || tokens.size() >= n_ctx())
@@ -418,7 +497,10 @@ Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const 
 }
 
 std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens, size_t first) {
-    if (tokens.size() > n_ctx()) fail("{} tokens do not fit into a context of {}", tokens.size(), n_ctx());
+    if (tokens.size() > n_ctx())
+        fail("{}: {} tokens do not fit into a context of {}", impl_->name, tokens.size(), n_ctx());
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
     const auto width = static_cast<size_t>(n_vocab());
     std::vector<float> rows;  // (n_tokens - first) x n_vocab
     rows.reserve((tokens.size() - std::min(first, tokens.size())) * width);
@@ -436,9 +518,12 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens,
             batch.seq_id[i][0] = 0;
             batch.logits[i] = start + static_cast<size_t>(i) >= first ? 1 : 0;
         }
+        const LogCapture log;
         const int rc = llama_decode(impl_->context.get(), batch);
         check_interrupted();
-        if (rc != 0) fail("decoding failed at token {}", start);
+        if (rc != 0)
+            fail("{}: decoding failed at token {}: {}", impl_->name, start,
+                 log.reason(fmt::format("llama_decode returned {}", rc)));
         for (int i = 0; i < batch.n_tokens; ++i) {
             if (batch.logits[i] == 0) continue;
             float * logits = llama_get_logits_ith(impl_->context.get(), i);

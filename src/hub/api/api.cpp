@@ -68,13 +68,13 @@ Response Api::post(const std::string & path, const std::string & body, const std
 }
 
 Response Api::post_json(const std::string & path, const Json & body) const {
-    return post(path, body.dump(), "application/json");
+    return post(path, json_text(body, -1), "application/json");
 }
 
 std::string server_message(const Response & response) {
     const std::string header = response.header("x-error-message");
     if (!header.empty()) return header;
-    const Json body = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+    const Json body = parse_json(response.body);
     for (const char * key : {"error", "message"}) {
         if (body.is_object() && body.contains(key) && body[key].is_string()) return body[key];
     }
@@ -98,7 +98,7 @@ void Api::fail_answer(const Response & response, const std::string & what) const
 
 Json Api::document(const Response & response, const std::string & what) const {
     if (!response.ok()) fail_answer(response, what);
-    Json json = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+    Json json = parse_json(response.body);
     if (json.is_discarded()) fail("{}: {} sent something that is not JSON", what, environment_.endpoint);
     return json;
 }

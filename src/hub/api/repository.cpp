@@ -1,10 +1,14 @@
 #include "hub/api/repository.h"
 
 #include <regex>
+#include <set>
 
 namespace shimmy::hub {
 
 namespace {
+
+constexpr size_t MAX_PAGES = 1000;  // of 1000 entries: the Hub advises 100,000 files at most
+constexpr size_t MAX_FILES = 1'000'000;
 
 std::string revision_path(const std::string & repo, const std::string & call, const std::string & revision) {
     return fmt::format("/api/models/{}/{}/{}", repo, call, encoded_name(revision));
@@ -69,7 +73,12 @@ bool repository_exists(const Api & api, const std::string & repo) {
 std::vector<RemoteFile> list_files(const Api & api, const std::string & repo, const std::string & revision) {
     std::vector<RemoteFile> files;
     std::string page = revision_path(repo, "tree", revision) + "?recursive=true&expand=false";
+    std::set<std::string> seen;
     while (!page.empty()) {
+        if (!seen.insert(page).second)
+            fail("{}: {} sends the same page of its list of files again and again", repo, api.environment().endpoint);
+        if (seen.size() > MAX_PAGES || files.size() > MAX_FILES)
+            fail("{}: {} lists more files than a repository can hold", repo, api.environment().endpoint);
         const Response response = api.get(page);
         const Json entries = api.document(response, repo);
         if (!entries.is_array()) fail("{}: {} sent no list of files", repo, api.environment().endpoint);

@@ -50,10 +50,15 @@ fs::path RepositoryCache::lock_path(const std::string & etag) const {
     return locks_dir_ / (etag + ".lock");
 }
 
+fs::path RepositoryCache::checked_path(const std::string & etag) const {
+    check_name(etag);
+    return locks_dir_ / (etag + ".checked");
+}
+
 void RepositoryCache::link(const std::string & commit, const std::string & file, const std::string & etag) const {
     const fs::path link = snapshot_path(commit, file);
     const fs::path target = fs::relative(blob_path(etag), link.parent_path());
-    fs::create_directories(link.parent_path());
+    make_folders(link.parent_path());
     std::error_code ignored;
     if (fs::is_symlink(link, ignored) && fs::read_symlink(link, ignored) == target) return;
     const fs::path fresh = link.string() + fmt::format(".{}.part", ::getpid());
@@ -78,7 +83,7 @@ void RepositoryCache::set_commit(const std::string & revision, const std::string
     check_name(revision);
     if (is_commit(revision)) return;
     const fs::path ref = dir_ / "refs" / revision;
-    fs::create_directories(ref.parent_path());
+    make_folders(ref.parent_path());
     if (commit_of(revision) != commit) write_file_atomic(ref, commit);
 }
 

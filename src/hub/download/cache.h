@@ -23,6 +23,9 @@ public:
     // Held while a blob is written, against other processes and other clients.
     fs::path lock_path(const std::string & etag) const;
 
+    // Says in which state the blob had its hash.
+    fs::path checked_path(const std::string & etag) const;
+
     // Makes the snapshot's file a link to the blob.
     void link(const std::string & commit, const std::string & file, const std::string & etag) const;
 

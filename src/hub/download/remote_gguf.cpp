@@ -31,7 +31,7 @@ std::vector<std::string> list_models(const Api & api, const std::string & repo) 
 }
 
 RemoteGguf::RemoteGguf(const Api & api, const std::string & repo, const std::string & file) {
-    std::string dir = (fs::temp_directory_path() / "shimmy-header-XXXXXX").string();
+    std::string dir = (temporary_dir() / "shimmy-header-XXXXXX").string();
     if (::mkdtemp(dir.data()) == nullptr) fail("{}: {}", dir, std::strerror(errno));
     dir_ = dir;
     first_ = dir_ / fs::path(file).filename();

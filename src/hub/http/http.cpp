@@ -24,6 +24,8 @@ constexpr long CONNECT_TIMEOUT_S = 30;
 constexpr int MAX_REDIRECTS = 10;
 constexpr long UPLOAD_BUFFER_BYTES = 512 * 1024;
 constexpr size_t MAX_ERROR_BODY_BYTES = 1 << 20;
+constexpr size_t MAX_ANSWER_BYTES = 64 << 20;  // of what is kept in memory: a page of 1000 files has under 1 MiB
+constexpr size_t MAX_HEADER_BYTES = 1 << 20;
 
 class OpenFile {
 public:
@@ -45,6 +47,7 @@ struct Transfer {
     CURL * handle;
     Response response = {};
     uint64_t n_body_bytes = 0;
+    uint64_t n_header_bytes = 0;
     bool too_much = false;
     std::unique_ptr<OpenFile> file = {};  // of request.file
     uint64_t sent = 0;                    // of the body
@@ -60,8 +63,14 @@ std::string_view trimmed(std::string_view text) {
 }
 
 size_t on_header(char * data, size_t size, size_t n, void * user_data) {
-    Response & response = static_cast<Transfer *>(user_data)->response;
+    Transfer & transfer = *static_cast<Transfer *>(user_data);
+    Response & response = transfer.response;
     const std::string_view line(data, size * n);
+    transfer.n_header_bytes += line.size();
+    if (transfer.n_header_bytes > MAX_HEADER_BYTES) {
+        transfer.too_much = true;
+        return 0;
+    }
     if (line.starts_with("HTTP/")) response.headers.clear();  // of a 100 Continue
     const size_t colon = line.find(':');
     if (colon != std::string_view::npos)
@@ -77,7 +86,10 @@ size_t on_body(char * data, size_t size, size_t n, void * user_data) {
     curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
     const bool success = status >= 200 && status < 300;
     transfer.n_body_bytes += size * n;
-    const uint64_t limit = !success ? MAX_ERROR_BODY_BYTES : request.range ? request.range->n_bytes : 0;
+    const uint64_t limit = !success                                      ? MAX_ERROR_BODY_BYTES
+                           : request.range && request.range->n_bytes > 0 ? request.range->n_bytes
+                           : request.on_body                             ? 0
+                                                                         : MAX_ANSWER_BYTES;
     if (limit > 0 && transfer.n_body_bytes > limit) {
         transfer.too_much = success;  // a server that ignores the range would send the whole model
         return 0;
@@ -226,7 +238,8 @@ Response exchange(const Request & request, const std::string & url, const std::s
     const CURLcode code = curl_easy_perform(handle);
     check_interrupted();
     if (transfer.error) std::rethrow_exception(transfer.error);
-    if (transfer.too_much) fail("{}: the server does not support byte ranges", display_url(url));
+    if (transfer.too_much && request.range) fail("{}: the server does not support byte ranges", display_url(url));
+    if (transfer.too_much) fail("{}: the answer is larger than any that it could be", display_url(url));
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &transfer.response.status);
     const bool cut_error_body = code == CURLE_WRITE_ERROR && !transfer.response.ok();
     if (code != CURLE_OK && !cut_error_body) fail_transfer(code, url);

@@ -36,7 +36,7 @@ std::string sample_of(const fs::path & file) {
 std::string commit_body(const CommitRequest & request) {
     Json header{{"summary", request.summary}, {"description", request.description}};
     if (!request.parent.empty()) header["parentCommit"] = request.parent;
-    std::string body = Json{{"key", "header"}, {"value", header}}.dump() + "\n";
+    std::string body = json_text(Json{{"key", "header"}, {"value", header}}, -1) + "\n";
     for (const NewFile & file : request.files) {
         Json line;
         if (file.is_large) {
@@ -53,7 +53,7 @@ std::string commit_body(const CommitRequest & request) {
             line = {{"key", "file"},
                     {"value", {{"path", file.path}, {"encoding", "base64"}, {"content", base64(content)}}}};
         }
-        body += line.dump() + "\n";
+        body += json_text(line, -1) + "\n";
     }
     return body;
 }
@@ -144,13 +144,13 @@ void create_branch(const Api & api, const std::string & repo, const std::string 
 
 CardCheck check_card(const Api & api, const std::string & card) {
     const Response response = api.post_json("/api/validate-yaml", {{"content", card}, {"repoType", "model"}});
-    const Json answer = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+    const Json answer = parse_json(response.body);
     CardCheck check;
     const auto messages = [&](const char * key) {
         std::vector<std::string> texts;
         if (!answer.is_object() || !answer.contains(key)) return texts;
         for (const Json & entry : answer[key])
-            texts.push_back(entry.is_object() ? entry.value("message", "") : entry.dump());
+            texts.push_back(entry.is_object() ? entry.value("message", "") : json_text(entry, -1));
         return texts;
     };
     check.errors = messages("errors");

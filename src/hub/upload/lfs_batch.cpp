@@ -15,7 +15,7 @@ bool is_number(const std::string & text) {
 // chunk_size, "00001": URL, "00002": URL, …
 void read_parts(const Json & header, const std::string & what, uint64_t size_bytes, UploadActions & actions) {
     const Json & chunk = header["chunk_size"];
-    const std::string chunk_text = chunk.is_string() ? chunk.get<std::string>() : chunk.dump();
+    const std::string chunk_text = chunk.is_string() ? chunk.get<std::string>() : json_text(chunk, -1);
     if (!is_number(chunk_text) || std::stoull(chunk_text) == 0)
         fail("{}: the Hub sent the part size '{}'", what, chunk_text);
     actions.chunk_bytes = std::stoull(chunk_text);
@@ -47,7 +47,7 @@ UploadActions request_upload(const Api & api, const LfsTarget & target, const st
     if (!target.ref.empty()) body["ref"] = {{"name", target.ref}};
     body["objects"] = Json::array({{{"oid", sha256}, {"size", size_bytes}}});
     const Response response =
-        api.post(fmt::format("/{}.git/info/lfs/objects/batch", target.repo), body.dump(), LFS_JSON_TYPE);
+        api.post(fmt::format("/{}.git/info/lfs/objects/batch", target.repo), json_text(body, -1), LFS_JSON_TYPE);
     const Json answer = api.document(response, what);
     const Json::json_pointer first("/objects/0");
     if (!answer.is_object() || !answer.contains(first) || answer.at(first).value("oid", "") != sha256)
@@ -77,7 +77,7 @@ UploadActions request_upload(const Api & api, const LfsTarget & target, const st
 void confirm_upload(const Api & api, const std::string & verify_href, const std::string & sha256, uint64_t size_bytes) {
     if (verify_href.empty()) return;
     const Json body{{"oid", sha256}, {"size", size_bytes}};
-    const Response response = api.post(verify_href, body.dump(), LFS_JSON_TYPE);
+    const Response response = api.post(verify_href, json_text(body, -1), LFS_JSON_TYPE);
     if (!response.ok()) api.fail_answer(response, fmt::format("object {}… after its upload", sha256.substr(0, 12)));
 }
 

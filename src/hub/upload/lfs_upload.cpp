@@ -150,7 +150,7 @@ private:
         Request request;
         request.method = "POST";
         request.url = state.actions().href;  // signed: no token
-        request.body = Json{{"oid", object_.sha256}, {"parts", parts}}.dump();
+        request.body = json_text(Json{{"oid", object_.sha256}, {"parts", parts}}, -1);
         request.headers = {std::string("Content-Type: ") + LFS_JSON_TYPE, std::string("Accept: ") + LFS_JSON_TYPE};
         request.patience = COMPLETION_PATIENCE;
         const Response response =

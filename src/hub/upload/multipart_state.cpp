@@ -31,7 +31,7 @@ MultipartState::MultipartState(const fs::path & dir, std::string key, const std:
 
 void MultipartState::load() {
     if (!fs::exists(head_file_)) return;
-    const Json head = Json::parse(read_file(head_file_), nullptr, /*allow_exceptions=*/false);
+    const Json head = read_json(head_file_);
     try {
         if (head.at("key") != key_ || head.at("size_bytes") != size_bytes_) return;
         UploadActions actions;
@@ -66,7 +66,7 @@ void MultipartState::write_head() const {
                     {"complete", actions_.href},
                     {"verify", actions_.verify_href},
                     {"parts", actions_.part_hrefs}};
-    write_private(head_file_, head.dump());
+    write_private(head_file_, json_text(head, -1));
 }
 
 void MultipartState::start(const UploadActions & actions) {

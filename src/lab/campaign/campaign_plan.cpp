@@ -66,7 +66,8 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
     Hasher hasher(campaign, options.quiet);
     for (const Variant & variant : plan.variants) {
         const std::string input = variant.is_input() || !hashes ? "" : hasher.input_sha256(campaign, variant);
-        const bool ready = variant.is_input() || (hashes && is_up_to_date(variant, input));
+        const auto sha256 = [&](const fs::path & file) { return hasher.sha256(file); };
+        const bool ready = variant.is_input() || (hashes && is_up_to_date(variant, input, sha256));
         plan.sha256.push_back(!ready ? "" : hashes ? hasher.sha256(variant.path) : NOT_HASHED);
         plan.errors.push_back(ready || !hashes ? "" : recorded_failure(variant, input));
     }

@@ -19,7 +19,7 @@ int64_t modified_ns(const fs::path & file) {
 
 HashCache::HashCache(fs::path file) : file_(std::move(file)), entries_(Json::object()) {
     if (!fs::exists(file_)) return;
-    Json stored = Json::parse(read_file(file_), nullptr, /*allow_exceptions=*/false);
+    Json stored = read_json(file_);
     if (stored.is_object()) entries_ = std::move(stored);
 }
 
@@ -53,7 +53,7 @@ std::string HashCache::model_sha256(const fs::path & first,
 
 void HashCache::save() {
     if (!changed_) return;
-    write_file_atomic(file_, entries_.dump(2) + "\n");
+    write_file_atomic(file_, json_text(entries_) + "\n");
     changed_ = false;
 }
 

@@ -90,14 +90,14 @@ void write_plan(const CampaignPlan & plan) {
                     {"variants", variants},
                     {"file", fs::absolute(campaign.file).string()},
                     {"text", campaign.text}};
-    write_file_atomic(plan_file(campaign.out_dir), json.dump(2) + "\n");
+    write_file_atomic(plan_file(campaign.out_dir), json_text(json) + "\n");
 }
 
 CampaignPlan read_plan(const fs::path & out_dir) {
     const fs::path file = plan_file(out_dir);
     if (!fs::exists(file)) fail("{}: not there: run the campaign first (shimmy lab run CAMPAIGN.toml)", file.string());
     try {
-        return plan_of(Json::parse(read_file(file)), out_dir);
+        return plan_of(read_json(file), out_dir);
     } catch (const Json::exception & error) {
         fail("{}: is damaged ({}): run the campaign again, finished runs are kept", file.string(), error.what());
     }

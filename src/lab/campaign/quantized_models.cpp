@@ -20,7 +20,7 @@ Json source_record(const Variant & variant, const std::string & input_sha256) {
 Json read_record(const Variant & variant) {
     const fs::path record = source_record_path(variant);
     if (!fs::exists(record)) return nullptr;
-    return Json::parse(read_file(record), nullptr, /*allow_exceptions=*/false);
+    return read_json(record);
 }
 
 }  // namespace
@@ -36,19 +36,29 @@ std::string shape_sha256(const CampaignModel & model) {
     return sha256_hex(fmt::format("{}\nlayers {}\nsparse {}\n", read_file(shape.source), model.n_layers, model.sparse));
 }
 
-bool is_up_to_date(const Variant & variant, const std::string & input_sha256) {
-    return fs::exists(variant.path) && read_record(variant) == source_record(variant, input_sha256);
+bool is_up_to_date(const Variant & variant, const std::string & input_sha256,
+                   const std::function<std::string(const fs::path &)> & sha256) {
+    if (!fs::exists(variant.path)) return false;
+    Json record = read_record(variant);
+    if (!record.is_object()) return false;
+    const Json made = record.value("sha256", Json());  // missing in campaigns of earlier versions
+    record.erase("sha256");
+    if (record != source_record(variant, input_sha256)) return false;
+    return made.is_null() || made == sha256(variant.path);
 }
 
-void write_source_record(const Variant & variant, const std::string & input_sha256) {
-    write_file_atomic(source_record_path(variant), source_record(variant, input_sha256).dump(2) + "\n");
+void write_source_record(const Variant & variant, const std::string & input_sha256, const std::string & sha256) {
+    Json record = source_record(variant, input_sha256);
+    record["sha256"] = sha256;
+    write_file_atomic(source_record_path(variant), json_text(record) + "\n");
 }
 
 std::string recorded_failure(const Variant & variant, const std::string & input_sha256) {
     const Json record = read_record(variant);
-    const bool failed = record.is_object() && record.value("input_sha256", "") == input_sha256 &&
-                        record.value("llama_cpp_version", "") == engine::llama_cpp_version();
-    return failed ? record.value("error", "") : "";
+    const bool failed = record.is_object() && record.value("input_sha256", Json()) == input_sha256 &&
+                        record.value("llama_cpp_version", Json()) == engine::llama_cpp_version();
+    const Json error = failed ? record.value("error", Json()) : Json();
+    return error.is_string() ? error.get<std::string>() : "";
 }
 
 void write_failure_record(const Variant & variant, const std::string & input_sha256, const std::string & reason) {
@@ -56,7 +66,7 @@ void write_failure_record(const Variant & variant, const std::string & input_sha
                       {"quantization", variant.quantization},
                       {"llama_cpp_version", engine::llama_cpp_version()},
                       {"error", reason}};
-    write_file_atomic(source_record_path(variant), record.dump(2) + "\n");
+    write_file_atomic(source_record_path(variant), json_text(record) + "\n");
 }
 
 }  // namespace shimmy::lab

@@ -149,7 +149,7 @@ std::string field_defect(const Json & document, const Field & field, bool requir
     const bool there = document.contains(pointer) && !document.at(pointer).is_null();
     if (!there) return required ? fmt::format("lacks {}", name_of(field)) : "";
     if (has_kind(document.at(pointer), field.kind)) return "";
-    return fmt::format("cannot have {} as its {}", document.at(pointer).dump().substr(0, 40), name_of(field));
+    return fmt::format("cannot have {} as its {}", json_text(document.at(pointer), -1).substr(0, 40), name_of(field));
 }
 
 template <size_t N>
@@ -249,7 +249,7 @@ std::string defect(const Json & document, const Json & settings) {
 
 StoredResult load_result(const fs::path & file, const Json & settings) {
     if (!fs::exists(file)) return {ResultState::absent, "not run yet", {}};
-    Json document = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+    Json document = read_json(file);
     const Json::json_pointer stored_settings("/run/settings");
     if (!document.is_object() || !document.contains(stored_settings)) {
         return {ResultState::invalid, fmt::format("{} is not a whole result", file.string()), {}};
@@ -267,8 +267,12 @@ StoredResult load_result(const fs::path & file, const Json & settings) {
     return {ResultState::valid, "", std::move(document)};
 }
 
+Json failed_result(const Json & run, const std::string & message) {
+    return failure(run, message, 1);
+}
+
 Json make_result(const Json & run, const ProcessResult & process, int timeout_s) {
-    const Json document = Json::parse(process.out, nullptr, /*allow_exceptions=*/false);
+    const Json document = parse_json(process.out);
     if (!process.ok()) {
         const int exit_code = process.exit_code == 0 ? 1 : process.exit_code;
         return failure(run, failure_message(process, document, timeout_s), exit_code);

@@ -40,6 +40,9 @@ StoredResult load_result(const fs::path & file, const Json & settings);
 // that lacks a figure or was made with other settings than asked for is an error too.
 Json make_result(const Json & run, const ProcessResult & process, int timeout_s);
 
+// What a run leaves that has no document of its own: the reason.
+Json failed_result(const Json & run, const std::string & message);
+
 // Reason why `document` cannot be used as a result of `settings`; empty if it can.
 std::string defect(const Json & document, const Json & settings);
 

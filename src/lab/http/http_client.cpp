@@ -12,6 +12,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr size_t MAX_ANSWER_BYTES = 64 << 20;
+constexpr long SILENCE_S = 600;  // without a byte: a model of this size answers, or hangs
+
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -24,10 +27,13 @@ struct Transfer {
     const std::function<bool()> & stop;
     std::string body;  // of an answer that is not streamed, and of an error
     CURL * curl = nullptr;
+    size_t n_bytes = 0;
 };
 
 size_t on_bytes(char * bytes, size_t /*one*/, size_t n, void * user_data) {
     Transfer & transfer = *static_cast<Transfer *>(user_data);
+    transfer.n_bytes += n;
+    if (transfer.n_bytes > MAX_ANSWER_BYTES) return 0;
     long status = 0;
     curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &status);
     if (transfer.stream && status == 200) {
@@ -51,7 +57,7 @@ int on_progress(void * user_data, curl_off_t /*down_total*/, curl_off_t /*down*/
 }
 
 std::string error_of(const std::string & body, long status) {
-    const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+    const Json json = parse_json(body);
     const Json::json_pointer message("/error/message");
     const bool told = json.is_object() && json.contains(message) && json.at(message).is_string();
     return fmt::format("HTTP {}{}", status, told ? ": " + json.at(message).get<std::string>() : "");
@@ -59,9 +65,14 @@ std::string error_of(const std::string & body, long status) {
 
 void take_whole(Transfer & transfer) {
     HttpAnswer & answer = transfer.answer;
-    answer.document = Json::parse(transfer.body, nullptr, /*allow_exceptions=*/false);
+    answer.document = parse_json(transfer.body);
     const Json::json_pointer choice("/choices/0");
-    if (!answer.document.is_object() || !answer.document.contains(choice)) answer.error = "the answer has no choice";
+    if (!answer.document.is_object() || !answer.document.contains(choice)) {
+        answer.error = "the answer has no choice";
+    } else if (!answer.document.at(choice).is_object() ||
+               !answer.document.at(choice).value("finish_reason", Json()).is_string()) {
+        answer.error = "the answer broke off: no finish_reason";
+    }
     answer.ttft_ms = answer.total_ms;
 }
 
@@ -69,6 +80,8 @@ void take_stream(HttpAnswer & answer) {
     answer.events.finish();
     if (answer.events.text_ms().empty() && answer.events.finish_reason().empty())
         answer.error = answer.events.defects().empty() ? "the stream held no text" : answer.events.defects().front();
+    if (answer.error.empty() && !answer.events.failure().empty())
+        answer.error = "the answer broke off: " + answer.events.failure();
     answer.ttft_ms = answer.events.text_ms().empty() ? answer.total_ms : answer.events.text_ms().front();
 }
 
@@ -96,7 +109,7 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
     HttpAnswer answer;
     CURL * curl = handle_->curl;
     const std::string url = base_url_ + path;
-    const std::string request = body.dump();
+    const std::string request = json_text(body, -1);
     Transfer transfer{answer, body.value("stream", false), Clock::now(), stop, "", curl};
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");  // loopback: whatever the environment says
@@ -109,6 +122,8 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
     const CURLcode rc = curl_easy_perform(curl);
     answer.total_ms = ms_since(transfer.start);
     long status = 0;
@@ -140,7 +155,7 @@ Json HttpClient::get(const std::string & path) {
     curl_easy_reset(curl);
     if (rc != CURLE_OK) fail("{}: {}", url, curl_easy_strerror(rc));
     if (status != 200) fail("{}: {}", url, error_of(body, status));
-    return Json::parse(body, nullptr, /*allow_exceptions=*/false);
+    return parse_json(body);
 }
 
 }  // namespace shimmy::lab

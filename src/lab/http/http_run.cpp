@@ -23,7 +23,7 @@ class Server {
 public:
     explicit Server(const HttpRunOptions & options) : process_(command(options)) {
         const std::optional<std::string> line = process_.read_line(START_TIMEOUT);
-        if (line) started_ = Json::parse(*line, nullptr, /*allow_exceptions=*/false);
+        if (line) started_ = parse_json(*line);
         if (started_.is_object() && started_.contains("address")) return;
         process_.stop(STOP_GRACE);
         fail("the server did not start: {}", reason());

@@ -6,6 +6,9 @@ namespace shimmy::lab {
 
 namespace {
 
+constexpr size_t MAX_DEFECTS = 1000;
+constexpr size_t MAX_LINE_BYTES = 1 << 20;
+
 std::string string_at(const Json & object, const char * key) {
     const bool there = object.is_object() && object.contains(key) && object.at(key).is_string();
     return there ? object.at(key).get<std::string>() : "";
@@ -30,6 +33,9 @@ void SseReader::feed(std::string_view bytes, double at_ms) {
         if (text.ends_with('\r')) text.pop_back();
         line(text, at_ms);
     }
+    if (buffer_.size() <= MAX_LINE_BYTES) return;
+    break_off("a line has no end");
+    buffer_.clear();
 }
 
 void SseReader::line(std::string_view text, double at_ms) {
@@ -48,9 +54,10 @@ void SseReader::event(std::string_view data, double at_ms) {
         return;
     }
     ++n_events_;
-    const Json json = Json::parse(data, nullptr, /*allow_exceptions=*/false);  // refuses broken UTF-8 too
+    const Json json = parse_json(data);  // refuses broken UTF-8 too
     if (!json.is_object()) return defect(fmt::format("event {} does not parse", n_events_));
-    if (json.contains("error")) return defect(fmt::format("event {} is an error: {}", n_events_, json["error"].dump()));
+    if (json.contains("error"))
+        return break_off(fmt::format("event {} is an error: {}", n_events_, json_text(json["error"], -1)));
     if (json.contains("usage") && json["usage"].is_object()) usage_ = json["usage"];
     if (json.contains("timings") && json["timings"].is_object()) timings_ = json["timings"];
     const Json choices = json.value("choices", Json::array());
@@ -64,7 +71,8 @@ void SseReader::event(std::string_view data, double at_ms) {
 
 void SseReader::finish() {
     if (!buffer_.empty()) defect("the last line has no end");
-    if (n_done_ == 0) defect("no [DONE]");
+    if (n_done_ == 0) break_off("no [DONE]");
+    if (finish_reason_.empty() && failure_.empty()) failure_ = "no finish_reason";
     if (n_done_ > 1) defect(fmt::format("[DONE] came {} times", n_done_));
     if (after_done_) defect("something came after [DONE]");
     const Json tokens = usage_.is_object() ? usage_.value("completion_tokens", Json()) : Json();
@@ -73,7 +81,13 @@ void SseReader::finish() {
         defect(fmt::format("{} events with text for {} tokens", text_ms_.size(), tokens.get<size_t>()));
 }
 
+void SseReader::break_off(const std::string & what) {
+    if (failure_.empty()) failure_ = what;
+    defect(what);
+}
+
 void SseReader::defect(const std::string & what) {
+    if (defects_.size() == MAX_DEFECTS) return;
     defects_.push_back(what);
 }
 

@@ -30,10 +30,14 @@ public:
     // events than there were tokens.
     const std::vector<std::string> & defects() const { return defects_; }
 
+    // Why the answer is not whole: an event that is an error, no [DONE], no reason to finish. Empty: it is.
+    const std::string & failure() const { return failure_; }
+
 private:
     void line(std::string_view text, double at_ms);
     void event(std::string_view data, double at_ms);
     void defect(const std::string & what);
+    void break_off(const std::string & what);
 
     std::string buffer_;  // the line that is not whole yet
     std::string text_;
@@ -45,6 +49,7 @@ private:
     Json timings_;
     std::string finish_reason_;
     std::vector<std::string> defects_;
+    std::string failure_;
 };
 
 // The text that a choice of an answer carries: of an event's delta, of a message, or of a text completion. Thoughts

@@ -165,7 +165,7 @@ std::string missing_figure(const Json & document) {
     if (document.contains("load")) return "";
     if (document["decode_tps"].is_number() && document["decode_tps"].get<double>() > 0.0) return "";
     return fmt::format("has no decode rate, as the answer has {} token(s): use another prompt",
-                       document["n_output_tokens"].dump());
+                       json_text(document["n_output_tokens"], -1));
 }
 
 std::vector<Cell> make_cells(const CampaignPlan & plan) {

@@ -37,7 +37,7 @@ void check_shared(const Json & first, const fs::path & first_file, const Json & 
         fail(
             "results of different {}s cannot share a table: {} has {}, {} has {}; measure into another folder (--out) "
             "or remove the results that do not belong",
-            name, first_file.string(), a.dump(), file.string(), b.dump());
+            name, first_file.string(), json_text(a, -1), file.string(), json_text(b, -1));
     }
 }
 

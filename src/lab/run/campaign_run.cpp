@@ -11,6 +11,7 @@
 #include "lab/measure/summary_json.h"
 #include "lab/run/quality_run.h"
 #include "lab/run/run_state.h"
+#include "library/names.h"
 
 #include <chrono>
 
@@ -33,8 +34,14 @@ void check_same_host(const CampaignPlan & plan) {
 void check_disk(const CampaignPlan & plan, const std::vector<size_t> & variants, const Hooks & hooks) {
     const fs::path & out_dir = plan.campaign.out_dir;
     uint64_t needed_bytes = DISK_MARGIN_BYTES;
-    for (const size_t i : variants)
-        needed_bytes += hooks.variant_bytes(plan.campaign, plan.variants[i]);
+    for (const size_t i : variants) {
+        try {
+            needed_bytes += hooks.variant_bytes(plan.campaign, plan.variants[i]);
+        } catch (const Interrupted &) {
+            throw;
+        } catch (const Error &) {  // a file that cannot be made: said and recorded when it is tried
+        }
+    }
     const uint64_t free_bytes = free_disk_bytes(out_dir);
     if (needed_bytes > free_bytes) {
         fail("{}: the campaign needs {} of disk, and {} is free: {} too little", out_dir.string(),
@@ -58,9 +65,9 @@ void make_variant(CampaignPlan & plan, size_t i, const CampaignOptions & options
         progress.note(fmt::format("{} {}: failed: {}", variant.model, variant.quantization, error.what()));
         return;
     }
-    write_source_record(variant, input_sha256);
     plan.errors[i].clear();
     plan.sha256[i] = hasher.sha256(variant.path);
+    write_source_record(variant, input_sha256, plan.sha256[i]);
 }
 
 // A file that cannot be made is recorded and does not stop the others.
@@ -112,8 +119,55 @@ void remove_unfinished(const fs::path & results) {
 Summary write_summary(CampaignPlan & plan) {
     look_up_results(plan);
     Summary summary = summarize_campaign(plan);
-    write_file_atomic(plan.campaign.out_dir / "summary.json", to_json(summary).dump(2) + "\n");
+    write_file_atomic(plan.campaign.out_dir / "summary.json", json_text(to_json(summary)) + "\n");
     return summary;
+}
+
+}  // namespace
+
+namespace {
+
+// What the file of the run's model is now, against what the plan says that it is. The file is hashed again only if its
+// size or time changed.
+std::string changed_model(const CampaignPlan & plan, size_t run) {
+    const fs::path & file = plan.variant_of(run).path;
+    try {
+        Hasher hasher(plan.campaign, /*quiet=*/true);
+        const bool same = hasher.sha256(file) == plan.sha256.at(plan.runs.at(run).variant);
+        hasher.save();
+        return same ? "" : fmt::format("{} is no longer the file that the campaign began with", file.string());
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error & error) {
+        return error.what();
+    }
+}
+
+// A result counts for the file that was loaded and no other.
+std::string other_model(const CampaignPlan & plan, size_t run, const Json & document) {
+    std::string changed = changed_model(plan, run);
+    if (!changed.empty()) return changed;
+    uint64_t n_bytes = 0;
+    for (const fs::path & part : library::model_files(plan.variant_of(run).path))
+        n_bytes += fs::file_size(part);
+    const Json & loaded = document.at("model");
+    if (loaded.value("size_bytes", Json()) != n_bytes)
+        return fmt::format("a model of {} bytes was loaded in place of {}", json_text(loaded.value("size_bytes", Json()), -1),
+                           n_bytes);
+    const std::string & quantization = plan.variant_of(run).quantization;
+    if (loaded.contains("quantization") && loaded["quantization"] != quantization)
+        return fmt::format("{} was loaded in place of {}", json_text(loaded["quantization"], -1), quantization);
+    return "";
+}
+
+// What cannot be read as a result stays beside the new one, for people to look at.
+void set_aside(const CampaignPlan & plan, size_t run) {
+    const fs::path file = plan.result_path_of(run);
+    if (load_result(file, plan.settings_of(run)).state != ResultState::invalid) return;
+    fs::path aside = file;
+    aside += ".bad";
+    std::error_code ignored;
+    fs::rename(file, aside, ignored);
 }
 
 }  // namespace
@@ -123,15 +177,27 @@ Json make_run(const CampaignPlan & plan, size_t run, const std::string & program
         run_arguments(plan.campaign, plan.variant_of(run), plan.runs.at(run), plan.backends);
     command.insert(command.begin(), program);
     Json record{{"campaign", plan.campaign.name}, {"settings", plan.settings_of(run)}, {"started_at", now_utc()}};
+    const std::string changed = changed_model(plan, run);
+    if (!changed.empty()) {
+        const Json result = failed_result(record, changed);
+        make_folders(plan.result_path_of(run).parent_path());
+        write_file_atomic(plan.result_path_of(run), json_text(result) + "\n");
+        return result;
+    }
     const auto start = std::chrono::steady_clock::now();
     const ProcessResult process = hooks.launch(command, std::chrono::seconds(plan.campaign.timeout_s));
     record["wall_ms"] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     record["command_line"] = command;
     Json result = make_result(record, process, plan.campaign.timeout_s);
     check_device(result);
+    if (!result.contains("error")) {
+        const std::string other = other_model(plan, run, result);
+        if (!other.empty()) result = failed_result(record, other + ": the result is not used");
+    }
     const fs::path file = plan.result_path_of(run);
-    fs::create_directories(file.parent_path());
-    write_file_atomic(file, result.dump(2) + "\n");
+    make_folders(file.parent_path());
+    set_aside(plan, run);
+    write_file_atomic(file, json_text(result) + "\n");
     return result;
 }
 

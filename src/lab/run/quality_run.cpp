@@ -22,7 +22,7 @@ std::vector<size_t> variants_of(const CampaignPlan & plan, size_t model) {
 Json document_so_far(const CampaignPlan & plan, size_t model, const std::string & sha256_of_text) {
     const fs::path file = quality_path(plan.campaign, plan.campaign.models[model].name);
     if (!fs::exists(file)) return Json::object();
-    const Json document = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+    const Json document = read_json(file);
     const auto is_object = [&](const char * key) { return document.value(key, Json()).is_object(); };
     if (!document.is_object() || !is_object("text") || !is_object("base")) return Json::object();
     const bool same = document["text"].value("sha256", "") == sha256_of_text &&
@@ -152,13 +152,13 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
             const std::jthread clock = progress.count_down();
             return hooks.launch(command, std::chrono::milliseconds(0));  // as long as it takes
         }();
-        const Json document = Json::parse(process.out, nullptr, /*allow_exceptions=*/false);
+        const Json document = parse_json(process.out);
         if (!document.is_object() ||
             !document.contains("models")) {  // a defect that was found ends with an error, too, but after the document
             progress.note(fmt::format("quality of {}: failed: {}", what, reason(process)));
             continue;
         }
-        write_file_atomic(quality_path(campaign, model), merged(so_far, document).dump(2) + "\n");
+        write_file_atomic(quality_path(campaign, model), json_text(merged(so_far, document)) + "\n");
         progress.note(fmt::format("quality of {}: measured on {} chunks{}", what, document.value("n_chunks", 0),
                                   process.ok() ? "" : "; OFFLOAD IS DEFECTIVE, see the report"));
     }

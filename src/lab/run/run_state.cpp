@@ -41,7 +41,7 @@ Json to_json(const RunState & state) {
 
 std::optional<RunState> parse_state(const fs::path & file) {
     if (!fs::exists(file)) return std::nullopt;
-    const Json json = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+    const Json json = read_json(file);
     try {
         RunState state;
         state.pid = json.at("pid");
@@ -107,7 +107,7 @@ void RunStateFile::update(const std::string & phase, const std::string & current
         const double pace_s = (now_s() - phase_start_s_) / static_cast<double>(n_done);
         state_.left_s = pace_s * static_cast<double>(n_total - n_done);
     }
-    write_file_atomic(file_, to_json(state_).dump(2) + "\n");
+    write_file_atomic(file_, json_text(to_json(state_)) + "\n");
 }
 
 std::optional<RunState> read_run_state(const fs::path & out_dir) {

@@ -58,7 +58,7 @@ fs::path write_script(const CampaignPlan & plan, const std::string & program) {
 
 std::string submit(const CampaignPlan & plan, const std::vector<size_t> & runs, const std::string & program,
                    const SlurmOptions & slurm) {
-    fs::create_directories(slurm_dir(plan));
+    make_folders(slurm_dir(plan));
     const int minutes = plan.campaign.timeout_s / 60 + 1 + EXTRA_MINUTES;
     // A node to itself, or one run would measure the other.
     std::vector<std::string> argv{"sbatch",

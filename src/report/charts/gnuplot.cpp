@@ -26,7 +26,7 @@ set style fill solid noborder
 }  // namespace
 
 std::string gnuplot(const std::string & script) {
-    std::string name = (fs::temp_directory_path() / "shimmy-plot-XXXXXX").string();
+    std::string name = (temporary_dir() / "shimmy-plot-XXXXXX").string();
     const int fd = ::mkstemp(name.data());
     if (fd < 0) fail("{}: cannot be made", name);
     ::close(fd);

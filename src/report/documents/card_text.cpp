@@ -18,7 +18,7 @@ namespace {
 constexpr double NEARLY_LOSSLESS = 0.01;
 
 std::string yaml_text(const std::string & text) {
-    return Json(text).dump();  // a JSON string is a YAML one
+    return json_text(Json(text), -1);  // a JSON string is a YAML one
 }
 
 bool is_quantized_from(const Json & summary, const Json & variant) {

@@ -20,7 +20,7 @@ public:
 
     void write(const fs::path & name, const std::string & content) {
         const fs::path file = out_dir_ / name;
-        fs::create_directories(file.parent_path());
+        make_folders(file.parent_path());
         write_file_atomic(file, content);
         documents.written.push_back(file);
     }
@@ -60,7 +60,7 @@ Documents write_documents(const Json & summary, const fs::path & out_dir, const 
                                         (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string()),
                             fmt::format("shimmy publish {} --repo USER/NAME", campaign_file)};
     Writer writer(out_dir);
-    writer.write("summary.json", summary.dump(2) + "\n");
+    writer.write("summary.json", json_text(summary) + "\n");
     writer.write("results.csv", results_csv(summary));
     writer.write("report.md", markdown_report(summary, quality, commands));
     writer.write("report.html", html_report(summary, quality, commands));

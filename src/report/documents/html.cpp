@@ -21,7 +21,7 @@ Json findings_json(const std::vector<Finding> & findings) {
 // JSON inside a <script>: no text of it may end the element.
 std::string embedded(const Json & json) {
     std::string out;
-    for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace))
+    for (const char c : json_text(json, -1))
         out += c == '<' ? std::string("\\u003c") : std::string(1, c);
     return out;
 }

@@ -77,6 +77,11 @@ constexpr auto ALLOWED = std::to_array<std::string_view>({"apache-2.0",
                                                           "lgpl-lr",
                                                           "deepfloyd-if-license",
                                                           "llama2",
+                                                          "llama3",
+                                                          "llama3.1",
+                                                          "llama3.2",
+                                                          "llama3.3",
+                                                          "llama4",
                                                           "gemma"});
 
 // A quantized model is a derivative of the original.

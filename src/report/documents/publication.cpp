@@ -26,7 +26,7 @@ Publication::Publication(const Json & summary, const fs::path & out_dir) {
     const fs::path file = publication_file(out_dir);
     if (!fs::exists(file)) return;
     try {
-        const Json document = Json::parse(read_file(file));
+        const Json document = read_json(file);
         for (const Json & repository : document.at("repositories")) {
             const Json & measured = repository.at("measured");
             const bool current = std::all_of(measured.begin(), measured.end(), [&](const Json & entry) {

@@ -29,7 +29,7 @@ Quality::Quality(const Json & summary, const fs::path & out_dir) : summary_(summ
         const std::string name = model["name"];
         const fs::path file = out_dir / "quality" / (name + ".json");
         if (!fs::exists(file)) continue;
-        Json document = Json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+        Json document = read_json(file);
         check(document, file, command(name));
         for (const Json & entry : document["models"]) {
             for (const Json & variant : summary["variants"]) {

@@ -35,7 +35,7 @@ std::string csv_line(const std::vector<std::string> & cells) {
 }
 
 std::string csv_number(const Json & value) {
-    return value.is_number() ? value.dump() : "";
+    return value.is_number() ? json_text(value, -1) : "";
 }
 
 Table offload_table(const Json & summary, const std::string & model, const Quality & quality) {

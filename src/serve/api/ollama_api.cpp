@@ -64,7 +64,7 @@ void require_thinking(const ServedModel & model, const ModelOptions & options) {
 Json to_ollama(const Json & calls) {
     Json result = Json::array();
     for (const Json & call : calls) {
-        const Json arguments = Json::parse(string_of(call, "arguments", "{}"), nullptr, /*allow_exceptions=*/false);
+        const Json arguments = parse_json(string_of(call, "arguments", "{}"));
         result.push_back({{"function",
                            {{"name", string_of(call, "name", "")},
                             {"arguments", arguments.is_discarded() ? Json::object() : arguments}}}});

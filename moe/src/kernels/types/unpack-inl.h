@@ -7,9 +7,16 @@
 
 #include <stdint.h>
 
+#include <utility>
+
 // The traits are written once and inlined into two users: the panel, and the one-row product.
 #define MOE_INLINE __attribute__((always_inline)) inline
 #define MOE_INLINED __attribute__((always_inline))  // of a lambda
+#if defined(MOE_STEPS_OUT_OF_LINE)
+#define MOE_STEP __attribute__((noinline))  // of a lambda that steps() calls: where vectors lie in memory anyway, compiling takes minutes otherwise
+#else
+#define MOE_STEP MOE_INLINED
+#endif
 // Loops over vectors held in registers must disappear.
 #define MOE_UNROLL _Pragma("GCC unroll 16")
 
@@ -58,6 +65,10 @@ template <class T> constexpr bool whole_scales() {
     const int largest = T::kMaxU - T::kOffset > T::kOffset ? T::kMaxU - T::kOffset : T::kOffset;
     return T::kBlockScale && (Vec::kVnni ? largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
 }
+
+// fn(0), fn(1), ... fn(N - 1), with numbers that are known when this is compiled.
+template <class Fn, int... i> MOE_INLINE void steps(Fn fn, std::integer_sequence<int, i...>) { (fn(std::integral_constant<int, i>()), ...); }
+template <int N, class Fn> MOE_INLINE void steps(Fn fn) { steps(fn, std::make_integer_sequence<int, N>()); }
 
 template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
 template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
@@ -239,6 +250,34 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
         for (int j = 0; j < 4; ++j) {
             o.put(j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
             o.put(4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
+        }
+    }
+};
+
+struct NVFP4 : Traits<64, 36, 16, 32, 0, 12, 24> {
+    // The number of 4 bits of exponent (less 7) and 3 of fraction in v, halved because the values are doubled. From exponent 1
+    // on its bits are those of a float, shifted; below, as if it were 1, less what is missing to 8.
+    static F scale(I v) {
+        const I normal = Vec::max(v, Vec::set32(8));
+        const F value  = Vec::cast(Vec::add(Vec::sll<20>(normal), Vec::set32(119u << 23)));
+        return Vec::fma(Vec::cvt(Vec::sub(v, normal)), Vec::setf(1.0f / 1024), value);
+    }
+    template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
+        I head[4], v[8];
+        Vec::rows16(p, 0, head);
+        Vec::rows16(p, 4, v);
+        Vec::rows16(p, 20, v + 4);
+        const I d = Vec::and_(Vec::unless8(head[0], 0x7f), Vec::set8(0x7f));  // which stands for no number
+        o.put_scale(0, scale(byte_at<0>(d)));
+        o.put_scale(1, scale(byte_at<1>(d)));
+        o.put_scale(2, scale(byte_at<2>(d)));
+        o.put_scale(3, scale(byte_at<3>(d)));
+        MOE_UNROLL
+        for (int s = 0; s < 4; ++s) {
+            o.put(4 * s, Vec::lookup16(kFp4Values, nib_lo(v[2 * s])));
+            o.put(4 * s + 1, Vec::lookup16(kFp4Values, nib_lo(v[2 * s + 1])));
+            o.put(4 * s + 2, Vec::lookup16(kFp4Values, nib_hi(v[2 * s])));
+            o.put(4 * s + 3, Vec::lookup16(kFp4Values, nib_hi(v[2 * s + 1])));
         }
     }
 };
