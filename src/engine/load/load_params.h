@@ -65,6 +65,14 @@ MemoryUse read_memory(const llama_context * context);
 MemoryUse read_llama_memory(const llama_context * context);
 // Adds what libggml-moe holds by now, which llama.cpp does not know of; read_memory() has done so at its time.
 void add_expert_caches(MemoryUse & use);
+// What is loaded beside a model (companions.cpp).
+bool has_companions(const common_params & params);
+
+// Adds what the user's llama_args load with the model: LoRA adapters, and for a server a draft model or a context for
+// drafting, and a projector for images. Nothing is allocated. `model` and `context`: of `params`, loaded likewise.
+// Throws Error where one of them cannot be read.
+void add_companions(MemoryUse & use, const LoadParams & params, llama_model * model, llama_context * context);
+
 std::vector<TensorPlacement> read_tensors(const llama_model * model);
 
 // True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM

@@ -5,7 +5,6 @@
 #include "base/process/interrupt.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
-#include "engine/predict/companions.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
 #include "gguf/problems.h"
@@ -112,11 +111,11 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
         const auto fits = [&](const Placement & placement) {
             return !vram_shortage(estimate_memory(with_placement(options, placement)), usable_devices(options));
         };
-        throw DoesNotFit(fmt::format(
-            "{}: needs {} on {}, which has {} {}, {} short; {}", options.shown_name(),
-            format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
-            options.vram_limit_bytes > 0 ? "to be used" : "free", format_bytes(shortage->missing_bytes()),
-            advice(options.placement, n_layers, has_experts, fits)));
+        throw DoesNotFit(
+            fmt::format("{}: needs {} on {}, which has {} {}, {} short; {}", options.shown_name(),
+                        format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
+                        options.vram_limit_bytes > 0 ? "to be used" : "free", format_bytes(shortage->missing_bytes()),
+                        advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(

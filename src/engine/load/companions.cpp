@@ -1,7 +1,7 @@
-#include "engine/predict/companions.h"
-
+// What is loaded beside a model, and the memory it takes.
 #include "base/error.h"
 #include "base/files.h"
+#include "engine/load/load_params.h"
 #include "engine/load/log.h"
 
 #include "mtmd.h"
