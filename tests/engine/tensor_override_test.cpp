@@ -1,7 +1,6 @@
 #include "engine/predict/tensor_override.h"
 
 #include "base/error.h"
-#include "engine/predict/tensor_override_list.h"
 #include "engine/predict/tensor_types.h"
 
 #include <gtest/gtest.h>

@@ -10,7 +10,6 @@
 #include "engine/load/log.h"
 #include "engine/make/imatrix.h"
 #include "engine/predict/quantization.h"
-#include "engine/predict/tensor_override_list.h"
 #include "engine/predict/tensor_plan.h"
 #include "engine/predict/tensor_types.h"
 #include "gguf/file_type.h"

@@ -6,7 +6,6 @@
 #include "engine/predict/file_layout.h"
 #include "engine/predict/quantization.h"
 #include "engine/predict/shape_metadata.h"
-#include "engine/predict/tensor_override_list.h"
 #include "engine/predict/tensor_types.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/problems.h"
