@@ -85,6 +85,25 @@ inline float reduce_max_ps(simde__m512 a) {
     return most;
 }
 
+inline simde__mmask64 cmpneq_epu8_mask(simde__m512i a, simde__m512i b) {
+    const simde__m512i_private x = simde__m512i_to_private(a), y = simde__m512i_to_private(b);
+    uint64_t                   mask = 0;
+    for (int i = 0; i < 64; ++i) { mask |= uint64_t(x.u8[i] != y.u8[i]) << i; }
+    return mask;
+}
+
+// Bit i of each byte: whether an odd number of its bits are set in byte 7 - i of the matrix.
+inline simde__m512i gf2p8affine_epi64_epi8(simde__m512i a, simde__m512i matrix, int) {
+    const simde__m512i_private x = simde__m512i_to_private(a), m = simde__m512i_to_private(matrix);
+    simde__m512i_private       to;
+    for (int n = 0; n < 64; ++n) {
+        unsigned byte = 0;
+        for (int i = 0; i < 8; ++i) { byte |= static_cast<unsigned>(__builtin_parity(x.u8[n] & m.u8[n / 8 * 8 + 7 - i])) << i; }
+        to.u8[n] = static_cast<uint8_t>(byte);
+    }
+    return simde__m512i_from_private(to);
+}
+
 }  // namespace emulated
 
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
@@ -98,6 +117,9 @@ inline float reduce_max_ps(simde__m512 a) {
 #define _mm512_extractf32x8_ps emulated::extractf32x8_ps
 #define _mm512_reduce_add_ps emulated::reduce_add_ps
 #define _mm512_reduce_max_ps emulated::reduce_max_ps
+#define _mm512_cmpneq_epu8_mask emulated::cmpneq_epu8_mask
+#undef _mm512_gf2p8affine_epi64_epi8
+#define _mm512_gf2p8affine_epi64_epi8 emulated::gf2p8affine_epi64_epi8
 
 #undef _mm512_set4_epi32  // a macro of four arguments, which splits a template's
 #define _mm512_set4_epi32(...) simde_mm512_set4_epi32(__VA_ARGS__)
