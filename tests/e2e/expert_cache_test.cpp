@@ -101,7 +101,8 @@ TEST(ExpertTrace, WhatTheCardLeavesIsASizeToo) {
     const std::string file = (dir.path() / "t.csv").string();
     shimmy_json(generate({"--device", "cpu", "--cpu-moe", "--expert-trace", file}));
     const std::vector<std::string> plan{
-        "plan", tiny_moe().string(), "--trace", file, "--bandwidth", "60GB/s", "--ctx", "256", "--vram", "40MiB"};
+        "plan", tiny_moe().string(), "--trace", file,     "--bandwidth", "60GB/s", "--ctx",
+        "256",  "--reserve",         "0",       "--vram", "40MiB"};
     const ProcessResult result = shimmy(plan);
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_NE(result.out.find("<- what --vram leaves"), std::string::npos) << result.out;

@@ -108,7 +108,7 @@ TEST_P(ReferencePlacement, VerifyReadsThePlacementBackFromTheLoadedModel) {
     EXPECT_EQ(result.exit_code, 1);
 }
 
-const Case PHI{"phi-3.5-moe", 2, "Q2_K", 1};
+const Case PHI{"phi-3.5-moe", 2, "Q3_K_M", 1};
 const Case GPT_OSS{"gpt-oss-20b", 2, "MXFP4", 1};
 const Case DEEPSEEK{"deepseek-moe-16b", 3, "Q4_K_M", 2};  // the first layer is dense: two hold the experts of one
 

@@ -107,12 +107,12 @@ TEST(CacheReplay, LruHitsWhatWasPublished) {
 
 TEST(CacheReplay, OwnPolicyHitsAsOftenWithFewUploads) {
     // The first fill, a twenty-fifth of the look-ups, is the same for both.
-    for (const auto & [share, of_theirs] : {std::pair{0.10, 0.1}, std::pair{0.25, 0.3}, std::pair{1.0 / 3, 0.5}}) {
+    for (const auto & [share, of_theirs] : {std::pair{0.10, 0.2}, std::pair{0.25, 0.45}, std::pair{1.0 / 3, 0.6}}) {
         const auto bytes = static_cast<uint64_t>(share * static_cast<double>(public_trace().total_bytes()));
         const Replay lru = replay_cache(public_trace(), CacheKind::lru, bytes);
         const Replay own = replay_cache(public_trace(), CacheKind::shimmy, bytes);
         EXPECT_EQ(own.lookups, 128U * 48 * 6);
-        EXPECT_GT(own.hit_rate(), lru.hit_rate() - 0.03) << share;
+        EXPECT_GT(own.hit_rate(), lru.hit_rate() - 0.005) << share;
         EXPECT_LT(static_cast<double>(own.uploads), of_theirs * static_cast<double>(lru.uploads)) << share;
     }
     const Replay small = replay_cache(public_trace(), CacheKind::shimmy, 340 * MIB);

@@ -52,9 +52,15 @@ std::string with_alignment(auto value) {
 TEST(GgufParse, TakesVersionsTwoAndThree) {
     EXPECT_EQ(error_of(GgufBytes(0, 0, 2).bytes()), "");
     EXPECT_EQ(error_of(GgufBytes(0, 0, 3).bytes()), "");
-    EXPECT_EQ(error_of(GgufBytes(0, 0, 4).bytes()), "F: GGUF version 4 is not supported (versions 2 and 3 are)");
-    EXPECT_EQ(error_of(GgufBytes(0, 0, 0).bytes()), "F: GGUF version 0 is not supported (versions 2 and 3 are)");
-    EXPECT_EQ(error_of(GgufBytes(0, 0, 65539).bytes()), "F: GGUF version 65539 is not supported (versions 2 and 3 are)")
+    EXPECT_EQ(error_of(GgufBytes(0, 0, 4).bytes()),
+              "F: GGUF version 4 is not supported (versions 2 and 3 are): it is damaged, or newer than this program");
+    EXPECT_EQ(
+        error_of(GgufBytes(0, 0, 0).bytes()),
+        "F: GGUF version 0 is not supported (versions 2 and 3 are): convert the original model again, or take a newer "
+        "file of it");
+    EXPECT_EQ(
+        error_of(GgufBytes(0, 0, 65539).bytes()),
+        "F: GGUF version 65539 is not supported (versions 2 and 3 are): it is damaged, or newer than this program")
         << "the lower half is not 0: no swapped version";
 }
 

@@ -45,7 +45,7 @@ struct Model {
         norm->buffer = on_gpu;
         ggml_tensor * x = ggml_mul(c, ggml_new_tensor_2d(c, GGML_TYPE_F32, kColumns, 1), norm);
         ggml_tensor * experts = ggml_new_tensor_3d(c, GGML_TYPE_F32, kColumns, kRows, kExperts);
-        ggml_set_name(experts, "blk.0.ffn_down_exps.weight");
+        ggml_set_name(experts, "blk.321.ffn_down_exps.weight");
         ggml_backend_tensor_alloc(weights, experts, ggml_backend_buffer_get_base(weights));
         product = ggml_mul_mat_id(c, experts, ggml_reshape_3d(c, x, kColumns, 1, 1),
                                   ggml_new_tensor_2d(c, GGML_TYPE_I32, 2, 1));
