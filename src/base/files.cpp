@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -153,12 +154,22 @@ std::string sha256_file_hex(const fs::path & path, const ByteProgress & progress
 
 namespace {
 
+// A process that has ended, but whose end nobody has taken notice of, still has its number.
+bool is_zombie(long pid) {
+    std::ifstream file(fmt::format("/proc/{}/stat", pid));
+    const std::string stat{std::istreambuf_iterator<char>(file), {}};
+    const size_t name_end = stat.rfind(')');  // a name may hold anything
+    return name_end != std::string::npos && stat.compare(name_end, 3, ") Z") == 0;
+}
+
 // "m.gguf.1234.part" of a process that no longer runs.
 bool is_stale_part(const fs::path & path) {
     if (path.extension() != ".part") return false;
     const std::string pid_text = path.stem().extension().string();  // ".1234"
     const long pid = pid_text.size() > 1 ? std::strtol(pid_text.c_str() + 1, nullptr, 10) : 0;
-    return pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno != EPERM;
+    if (pid <= 0) return false;
+    const bool exists = ::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
+    return !exists || is_zombie(pid);
 }
 
 // What a kill left of earlier writers of this file.

@@ -180,6 +180,8 @@ TEST(PlacementOption, FromTheGlobals) {
     globals.n_cpu_moe = 7;
     EXPECT_EQ(placement_option(globals), engine::Placement::partial(7));
     globals.cpu_moe = true;
+    EXPECT_THROW((void)placement_option(globals), UsageError) << "both";
+    globals.n_cpu_moe.reset();
     EXPECT_EQ(placement_option(globals), engine::Placement::offload());
 }
 

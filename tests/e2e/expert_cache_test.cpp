@@ -170,7 +170,7 @@ TEST(ServeExpertCache, ProbabilitiesAreThoseWithoutACache) {
             divergence += std::exp(logarithm) * (logarithm - found[i].at(id)) / 40;
     }
     EXPECT_LT(divergence, 1e-4);
-    EXPECT_GT(divergence, -1e-9);
+    EXPECT_GT(divergence, -1e-6) << "but for what rounding takes";
 }
 
 TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {

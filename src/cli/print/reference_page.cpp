@@ -15,7 +15,7 @@ constexpr const char * HEAD = R"(<!-- Made by `shimmy reference > docs/CLI.md`. 
 All commands take the [options for all commands](#options-for-all-commands), before or after the command's name. Text goes to stdout,
 logs and progress to stderr. With `--json`, stdout holds one JSON document and nothing else; help stays text.
 
-`generate`, `chat`, `run` and `serve` also take llama.cpp's own options behind `--`, as `llama-server --help` lists them:
+`generate`, `chat`, `run` and `serve` also take llama.cpp's own options behind `--`, as `llama-server` lists them:
 `shimmy generate model.gguf "Hello" -- --dry-multiplier 0.8`. Those that shimmy sets itself, and those that would change nothing, are
 refused. These commands and `probe` understand llama.cpp's names for their own options, too (`-m`, `-c`, `-t`, `-ngl`, `-hf`, `-fa`, `-ctk`, `-ot`,
 `--temp`, `--n-predict`, …), and wherever a model is named, `hf.co/USER/NAME:QUANT` and the address of a model on the Hub.
