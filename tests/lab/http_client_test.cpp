@@ -59,7 +59,7 @@ TEST(HttpClientOf, AStreamHasTheTimesOfItsEvents) {
 }
 
 TEST(HttpClientOf, AWholeAnswersFirstTokenIsItsLast) {
-    const Json document{{"choices", {{{"text", "a"}}}}};
+    const Json document{{"choices", {{{"text", "a"}, {"finish_reason", "stop"}}}}};
     const LocalServer server([&](const auto &, httplib::Response & response) { answer_json(response, document); });
     HttpClient client(server.url());
     const HttpAnswer answer = client.post("/v1/completions", WHOLE);
