@@ -185,7 +185,7 @@ TEST(Plan, ArgumentsThroughAServer) {
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::no_stream, 0}, {"auto", "off"}),
               (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--no-stream",
                          "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device",
-                         "gpu", "--moe-backend", "off", "--json"}));
+                         "gpu", "--moe-backend", "off", "--placement", "gpu", "--json"}));
 }
 
 TEST(Plan, LoadRunsOfEveryRepeatAndNumberOfClients) {
@@ -223,7 +223,7 @@ TEST(Plan, ArgumentsOfARun) {
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, {}),
               (std::vector<std::string>{"generate", "--cold-run", "--model", "/models/tiny.gguf",
                                         "--prompt=-b starts like an option", "--max-tokens", "100", "--seed", "42",
-                                        "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--json"}));
+                                        "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--placement", "gpu", "--json"}));
     campaign.n_threads = 2;
     campaign.device = "Vulkan0";
     campaign.temperature = 0.7;
