@@ -13,7 +13,7 @@
 namespace moe {
 
 struct PolicyParams {
-    double half_life = 8;  // batches: on the traces at hand it hits more often than 32, with few uploads (bench/LOG.md)
+    double half_life = 8;  // batches (bench/LOG.md, entry 37)
     double price = 1;       // of an upload, in uses: how many later reads of the CPU's it must save
     int in_flight = 64;     // uploads that were asked for and have not ended, at most
 };
