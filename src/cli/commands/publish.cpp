@@ -74,7 +74,8 @@ publish::PlanOptions plan_options(const PublishArguments & options, const Campai
     plan.model = options.model;
     for (const std::string & type : options.quantizations)
         plan.quantizations.push_back(engine::canonical_quantization(type));
-    plan.layout = options.layout;
+    if (!options.layout.empty())
+        plan.layout = options.layout == "per-model" ? lab::CardLayout::per_model : lab::CardLayout::per_quant;
     plan.max_file_bytes = parse_bytes(options.max_file_size, "--max-file-size");
     if (plan.max_file_bytes == 0) fail_usage("--max-file-size: must be above 0");
     plan.rerun_command = source.rerun_command;
@@ -214,8 +215,8 @@ private:
             records.back()["changed"] = outcome.is_new;
             records.back()["sent_bytes"] = outcome.sent_bytes;
         }
-        Json summary = plan.summary;
-        summary["layout"] = lab::to_string(campaign_.campaign.layout);  // documents keep the campaign's own
+        lab::Summary summary = plan.summary;
+        summary.campaign.layout = campaign_.campaign.layout;  // documents keep the campaign's own
         report::write_documents(summary, source_.out_dir, source_.campaign_file, source_.rerun_command);
         if (json_) print(json_text(Json{{"published", true}, {"repositories", records}}) + "\n");
         if (!verified)

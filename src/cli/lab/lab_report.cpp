@@ -4,7 +4,6 @@
 #include "lab/campaign/campaign_plan.h"
 #include "lab/campaign/plan_file.h"
 #include "lab/measure/summary.h"
-#include "lab/measure/summary_json.h"
 #include "report/documents/documents.h"
 
 #include <fmt/format.h>
@@ -20,7 +19,7 @@ int run_lab_report(const LabCampaign & options, const Globals & globals) {
     lab::CampaignPlan plan = lab::read_plan(campaign.out_dir);
     lab::take_document_keys(plan, campaign);
     const lab::Summary summary = lab::summarize_campaign(plan);
-    const report::Documents documents = report::write_documents(lab::to_json(summary), campaign.out_dir, options.file,
+    const report::Documents documents = report::write_documents(summary, campaign.out_dir, options.file,
                                                                 lab::rerun_command(summary, options.command("run")));
     if (globals.json) {
         Json written = Json::array();

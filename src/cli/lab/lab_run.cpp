@@ -198,14 +198,13 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
                                                                : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
-    const Json document = lab::to_json(summary);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
-        report::write_documents(document, campaign.out_dir, options.campaign.file, rerun);
+        report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun);
     if (globals.json) {
-        fmt::print("{}\n", json_text(document));
+        fmt::print("{}\n", json_text(lab::to_json(summary)));
     } else {
-        fmt::print("{}\n{}", report::text_report(document, rerun), report::describe(documents, campaign.out_dir));
+        fmt::print("{}\n{}", report::text_report(summary, rerun), report::describe(documents, campaign.out_dir));
     }
     return summary.complete() ? 0 : EXIT_CODE_FAILED;
 }

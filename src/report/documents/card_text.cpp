@@ -1,9 +1,9 @@
 #include "report/documents/card_text.h"
 
-#include "base/error.h"
-#include "base/units.h"
+#include "base/json.h"
 #include "report/documents/licenses.h"
 #include "report/figures/pareto.h"
+#include "report/figures/selection.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -21,54 +21,37 @@ std::string yaml_text(const std::string & text) {
     return json_text(Json(text), -1);  // a JSON string is a YAML one
 }
 
-bool is_quantized_from(const Json & summary, const Json & variant) {
-    return file_name_of(variant) !=
-           fs::path(text_or(model_of(summary, variant["model"]), "path", "")).filename().string();
+bool is_quantized(const lab::Summary & summary, const lab::MeasuredFile & variant) {
+    return file_name_of(variant) != summary.model(variant.model).path.filename().string();
 }
 
 }  // namespace
 
-const Json & model_of(const Json & summary, const std::string & name) {
-    for (const Json & model : summary["models"]) {
-        if (model["name"] == name) return model;
-    }
-    fail("the summary has no model '{}'", name);
+std::string file_name_of(const lab::MeasuredFile & variant) {
+    return fs::path(variant.parts.empty() ? variant.file : variant.parts.front().file).filename().string();
 }
 
-const Json & variant_of(const Json & summary, const std::string & model, const std::string & quantization) {
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] == model && variant["quantization"] == quantization) return variant;
-    }
-    fail("the summary has no {} of '{}'", quantization, model);
-}
-
-std::string file_name_of(const Json & variant) {
-    const bool split = variant.contains("parts") && !variant["parts"].empty();
-    return fs::path(text_of(split ? variant["parts"].front() : variant, "file")).filename().string();
-}
-
-std::string front_matter(const Json & summary, const CardRepo & repo) {
-    const Json & model = model_of(summary, repo.model);
+std::string front_matter(const lab::Summary & summary, const CardRepo & repo) {
+    const lab::CampaignModel & model = summary.model(repo.model);
     std::string out = "---\n";
-    const std::string license = text_of(model, "license");
+    const std::string & license = model.license;
     out += fmt::format("license: {}\n", license);
     if (license == OTHER_LICENSE) {
-        const std::string link = license_file(model).empty() ? text_of(model, "license_link") : "LICENSE";
-        out += fmt::format("license_name: {}\nlicense_link: {}\n", yaml_text(text_of(model, "license_name")),
-                           yaml_text(link));
+        const std::string link = license_file(model).empty() ? model.license_link : "LICENSE";
+        out += fmt::format("license_name: {}\nlicense_link: {}\n", yaml_text(model.license_name), yaml_text(link));
     }
-    const std::string base_model = text_or(model, "base_model", "");
+    const std::string & base_model = model.base_model;
     if (!base_model.empty()) out += fmt::format("base_model: {}\nbase_model_relation: quantized\n", base_model);
     out += "pipeline_tag: text-generation\nlanguage:\n";
-    for (const Json & code : model["languages"])
-        out += code == "no" ? "- \"no\"\n" : fmt::format("- {}\n", code.get<std::string>());  // YAML takes no for false
-    const std::string creator = text_or(summary, "creator", "");
+    for (const std::string & code : lab::languages_of(summary, model.name))
+        out += code == "no" ? "- \"no\"\n" : fmt::format("- {}\n", code);  // YAML takes no for false
+    const std::string & creator = summary.campaign.creator;
     if (!creator.empty()) out += fmt::format("quantized_by: {}\n", yaml_text(creator));
     out += "tags:\n- gguf\n- moe\n- mixture-of-experts\n- cpu-moe\n- llama.cpp\n- shimmy\n";
     return out + "---\n";
 }
 
-std::string which_to_choose(const Json & summary, const Quality & quality, const std::string & model) {
+std::string which_to_choose(const lab::Summary & summary, const Quality & quality, const std::string & model) {
     struct Choice {
         std::string type;
         uint64_t bytes;
@@ -76,12 +59,10 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
         double same_top_percent;
     };
     std::vector<Choice> choices;
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] != model) continue;
-        const std::string type = variant["quantization"];
-        if (const Json * entry = quality.of(model, type))
-            choices.push_back({type, bytes_of(variant, "file_size_bytes"), number_of(*entry, "mean_kld"),
-                               number_of(*entry, "same_top_percent")});
+    for (const lab::MeasuredFile * variant : variants_of(summary, model)) {
+        if (const QualityFigures * entry = quality.of(model, variant->quantization))
+            choices.push_back(
+                {variant->quantization, variant->file_size_bytes, entry->mean_kld, entry->same_top_percent});
     }
     std::sort(choices.begin(), choices.end(), [](const Choice & a, const Choice & b) { return a.bytes < b.bytes; });
     const auto describe = [](const Choice & choice) {
@@ -103,14 +84,15 @@ std::string which_to_choose(const Json & summary, const Quality & quality, const
         "\nBy free VRAM, the file closest to the original among those that fit and decode at no less than half the "
         "speed of the fastest that fits:\n\n" +
         recommendation_table(summary, model, quality).markdown();
-    if (is_software(summary)) out += "\nThe speeds are a software device's: on a GPU the choice may differ.\n";
+    if (summary.conditions.device.software)
+        out += "\nThe speeds are a software device's: on a GPU the choice may differ.\n";
     return out +
            "\nWhere everything almost fits, `--n-cpu-moe N` keeps only the experts of the first N layers on the CPU: "
            "`shimmy plan FILE --vram SIZE` names N.\n";
 }
 
-std::string how_to_run(const Json & summary, const CardRepo & repo) {
-    const std::string file = file_name_of(variant_of(summary, repo.model, repo.quantizations.front()));
+std::string how_to_run(const lab::Summary & summary, const CardRepo & repo) {
+    const std::string file = file_name_of(summary.variant(repo.model, repo.quantizations.front()));
     std::string from_the_hub;
     if (!repo.id.empty()) {
         const std::string which = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
@@ -179,12 +161,11 @@ for await (const event of stream) process.stdout.write(event.choices[0]?.delta?.
                                       file, fs::path(file).stem().string());
 }
 
-std::string recipe(const Json & summary, const std::string & model) {
-    const std::string input = fs::path(text_or(model_of(summary, model), "path", "")).filename().string();
+std::string recipe(const lab::Summary & summary, const std::string & model) {
+    const std::string input = summary.model(model).path.filename().string();
     std::string types;
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] == model && is_quantized_from(summary, variant))
-            types += (types.empty() ? "" : ",") + text_of(variant, "quantization");
+    for (const lab::MeasuredFile * variant : variants_of(summary, model)) {
+        if (is_quantized(summary, *variant)) types += (types.empty() ? "" : ",") + variant->quantization;
     }
     if (types.empty())
         return fmt::format("{} is published as its makers quantized it: nothing was quantized again.\n",
@@ -192,26 +173,25 @@ std::string recipe(const Json & summary, const std::string & model) {
     return fmt::format(
         "Quantized with llama.cpp {}'s own quantizer, without an importance matrix, from {}:\n\n"
         "```bash\nshimmy quantize {} --types {}\n```\n",
-        text_of(summary, "llama_cpp_version"), markdown_code(input), input, types);
+        summary.conditions.llama_cpp_version, markdown_code(input), input, types);
 }
 
-std::string credits(const Json & summary, const CardRepo & repo) {
-    const Json & model = model_of(summary, repo.model);
-    const std::string base_model = text_or(model, "base_model", "");
+std::string credits(const lab::Summary & summary, const CardRepo & repo) {
+    const lab::CampaignModel & model = summary.model(repo.model);
+    const std::string & base_model = model.base_model;
     std::string out =
         base_model.empty()
-            ? fmt::format("- The model: {}.\n",
-                          markdown_code(fs::path(text_or(model, "path", repo.model)).filename().string()))
+            ? fmt::format("- The model: {}.\n", markdown_code(model.path.filename().string()))
             : fmt::format("- The model is [{0}](https://huggingface.co/{0}); its license applies.\n", base_model);
-    const std::string creator = text_or(summary, "creator", "");
+    const std::string & creator = summary.campaign.creator;
     if (!creator.empty()) out += fmt::format("- Quantized and measured by {}.\n", markdown_text(creator));
     return out +
            "- Quantization, inference and keeping experts on the CPU (`--cpu-moe`) are "
            "[llama.cpp](https://github.com/ggml-org/llama.cpp)'s work; shimmy measured them.\n";
 }
 
-std::string limits(const Json & summary, const std::string & model) {
-    const Json & settings = summary["settings"];
+std::string limits(const lab::Summary & summary, const std::string & model) {
+    const lab::Campaign & settings = summary.campaign;
     return fmt::format(
         "- Measured on one machine: {}; {}. Another one has other speeds; VRAM is about the same on the same backend.\n"
         "- Context {} tokens, answers of at most {} tokens, {} prompt(s), {} repeat(s). The model was trained for {} "
@@ -219,9 +199,8 @@ std::string limits(const Json & summary, const std::string & model) {
         "- VRAM is what llama.cpp allocates; the driver's own memory comes on top.\n"
         "- Experts on the CPU need free RAM of about their size, or every token reads from the disk.\n"
         "- What the original model gets wrong, these files get wrong too.\n",
-        markdown_text(device_line(summary)), markdown_text(host_line(summary)), number_of(settings, "n_ctx"),
-        number_of(settings, "max_tokens"), settings["prompts"].size(), number_of(settings, "repeats"),
-        number_of(model_of(summary, model), "n_ctx_train"));
+        markdown_text(device_line(summary.conditions)), markdown_text(host_line(summary.conditions)), settings.n_ctx,
+        settings.max_tokens, settings.prompts.size(), settings.repeats, summary.input(model).n_ctx_train);
 }
 
 }  // namespace shimmy::report

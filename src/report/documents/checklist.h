@@ -2,7 +2,6 @@
 // that closes it.
 #pragma once
 
-#include "base/json.h"
 #include "report/documents/html.h"
 #include "report/documents/publication.h"
 #include "report/figures/quality.h"
@@ -11,7 +10,7 @@
 
 namespace shimmy::report {
 
-std::string checklist(const Json & summary, const Quality & quality, const Publication & publication,
+std::string checklist(const lab::Summary & summary, const Quality & quality, const Publication & publication,
                       const Commands & commands);
 
 }  // namespace shimmy::report

@@ -1,6 +1,8 @@
 #include "report/documents/documents.h"
 
 #include "base/error.h"
+#include "base/json.h"
+#include "lab/measure/summary_json.h"
 #include "report/documents/card.h"
 #include "report/documents/checklist.h"
 #include "report/documents/html.h"
@@ -37,7 +39,8 @@ private:
     fs::path out_dir_;
 };
 
-void write_cards(const Json & summary, const Quality & quality, const std::string & rerun_command, Writer & writer) {
+void write_cards(const lab::Summary & summary, const Quality & quality, const std::string & rerun_command,
+                 Writer & writer) {
     for (const CardRepo & repo : card_repos(summary)) {
         const fs::path folder = fs::path("cards") / repo.name;
         const std::vector<std::string> obstacles = card_obstacles(summary, quality, repo, rerun_command);
@@ -52,7 +55,7 @@ void write_cards(const Json & summary, const Quality & quality, const std::strin
 
 }  // namespace
 
-Documents write_documents(const Json & summary, const fs::path & out_dir, const std::string & campaign_file,
+Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
                           const std::string & rerun_command) {
     const Quality quality(summary, out_dir);
     const Commands commands{rerun_command,
@@ -60,12 +63,12 @@ Documents write_documents(const Json & summary, const fs::path & out_dir, const 
                                         (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string()),
                             fmt::format("shimmy publish {} --repo USER/NAME", campaign_file)};
     Writer writer(out_dir);
-    writer.write("summary.json", json_text(summary) + "\n");
+    writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
     writer.write("report.md", markdown_report(summary, quality, commands));
     writer.write("report.html", html_report(summary, quality, commands));
     writer.write("checklist.md", checklist(summary, quality, Publication(summary, out_dir), commands));
-    if (summary["n_valid_runs"].get<size_t>() > 0) {
+    if (summary.has_figures()) {
         writer.write("whitepaper.md", whitepaper(summary, quality, commands));
     } else {
         writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);

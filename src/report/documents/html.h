@@ -1,7 +1,7 @@
 // report.html: one page with charts that needs no network.
 #pragma once
 
-#include "base/json.h"
+#include "lab/measure/summary.h"
 #include "report/figures/quality.h"
 
 #include <string>
@@ -14,6 +14,6 @@ struct Commands {
     std::string publish;  // puts the model on the Hub
 };
 
-std::string html_report(const Json & summary, const Quality & quality, const Commands & commands);
+std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands);
 
 }  // namespace shimmy::report

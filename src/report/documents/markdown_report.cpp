@@ -26,24 +26,22 @@ std::string list_of(const std::vector<Finding> & findings, bool name_models) {
 
 }  // namespace
 
-std::string environment_section(const Json & summary) {
-    const Json & settings = summary["settings"];
+std::string environment_section(const lab::Summary & summary) {
+    const lab::Campaign & settings = summary.campaign;
     std::string prompts;
-    for (const Json & prompt : settings["prompts"])
-        prompts += fmt::format("  - `{}`: {}\n", text_of(prompt, "id"), markdown_text(text_of(prompt, "text")));
+    for (const lab::Prompt & prompt : settings.prompts)
+        prompts += fmt::format("  - `{}`: {}\n", prompt.id, markdown_text(prompt.text));
     return fmt::format(
         "- Device: {}\n- Host: {}; {} threads\n- Program: shimmy {}, llama.cpp {}\n- Runs: {} valid, from {} to {}, "
         "each in a fresh process, the placements of one prompt in turn\n- Settings: context {}, at most {} tokens, "
         "temperature {}, seed {}, the model's chat template, repeats: {}\n- Prompts:\n{}",
-        markdown_text(device_line(summary)), markdown_text(host_line(summary)), number_of(summary, "n_threads"),
-        text_of(summary, "shimmy_version"), text_of(summary, "llama_cpp_version"), number_of(summary, "n_valid_runs"),
-        text_of(summary, "first_run_at"), text_of(summary, "last_run_at"), number_of(settings, "n_ctx"),
-        number_of(settings, "max_tokens"), number_of(settings, "temperature"), number_of(settings, "seed"),
-        number_of(settings, "repeats"), prompts);
+        markdown_text(device_line(summary.conditions)), markdown_text(host_line(summary.conditions)),
+        summary.conditions.n_threads, summary.conditions.shimmy_version, summary.conditions.llama_cpp_version,
+        summary.n_valid_runs, summary.conditions.first_run_at, summary.conditions.last_run_at, settings.n_ctx,
+        settings.max_tokens, settings.temperature, settings.seed, settings.repeats, prompts);
 }
 
-std::string definitions_section(const Json & summary) {
-    const Json & statistics = summary["statistics"];
+std::string definitions_section() {
     return fmt::format(
         "- VRAM: model, KV cache and compute buffers on the device, as llama.cpp accounts for them in the loaded "
         "context; of one cell the largest of its runs. The driver's own memory is not in it.\n"
@@ -61,10 +59,10 @@ std::string definitions_section(const Json & summary) {
         "- Two lines in a cell: the median, and minimum to maximum over prompts and repeats. `a ± b`: the mean and "
         "its interval, {}.\n"
         "- Outliers: {}.\n",
-        text_of(statistics, "interval"), text_of(statistics, "outlier_rule"));
+        lab::INTERVAL_RULE, lab::OUTLIER_RULE);
 }
 
-std::string results_section(const Json & summary, const std::string & model, int heading_level) {
+std::string results_section(const lab::Summary & summary, const std::string & model, int heading_level) {
     const std::string heading(static_cast<size_t>(heading_level), '#');
     std::string out = fmt::format("{} What offloading saves and costs\n\n", heading);
     out += table_or(comparison_table(summary, model), "No quantization of this model has all its runs yet.");
@@ -81,7 +79,7 @@ std::string results_section(const Json & summary, const std::string & model, int
 namespace {
 
 // What the quality costs: Pareto fronts, and what to take for how much VRAM.
-std::string cost_section(const Json & summary, const std::string & model, const Quality & quality) {
+std::string cost_section(const lab::Summary & summary, const std::string & model, const Quality & quality) {
     const Table table = pareto_table(summary, model, quality);
     if (table.rows.empty()) return "";
     std::string out =
@@ -90,29 +88,30 @@ std::string cost_section(const Json & summary, const std::string & model, const 
         table.markdown() +
         "\nWhich to take, the lowest mean KLD at no less than half the speed of the fastest that fits:\n\n";
     return out + recommendation_table(summary, model, quality).markdown() +
-           (is_software(summary) ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n" : "");
+           (summary.conditions.device.software
+                ? "\nThe speeds are a software device's: on a GPU the choice may differ.\n"
+                : "");
 }
 
 }  // namespace
 
-std::string quality_section(const Json & summary, const std::string & model, const Quality & quality) {
-    const Json * document = quality.document(model);
-    if (document == nullptr && is_synthetic(summary, model))
+std::string quality_section(const lab::Summary & summary, const std::string & model, const Quality & quality) {
+    const ModelQuality * measured = quality.of(model);
+    if (measured == nullptr && summary.model(model).is_synthetic())
         return "Weights are random: there is no quality to measure.\n";
-    if (document == nullptr) {
+    if (measured == nullptr) {
         return fmt::format("Not measured for {}. This command measures it:\n\n```\n{}\n```\n", model,
                            quality.command(model));
     }
     return fmt::format("Against {}, over {} chunks of {} tokens of {}.\n\n",
-                       markdown_code(fs::path(text_of((*document)["base"], "file")).filename().string()),
-                       number_of(*document, "n_chunks"), number_of(*document, "n_ctx"),
-                       markdown_code(fs::path(text_of((*document)["text"], "file")).filename().string())) +
+                       markdown_code(fs::path(measured->base_file).filename().string()), measured->n_chunks,
+                       measured->n_ctx, markdown_code(fs::path(measured->text_file).filename().string())) +
            quality_table(summary, model, quality).markdown() + cost_section(summary, model, quality) +
            offload_section(summary, model, quality);
 }
 
-std::string findings_section(const Json & summary, const Quality & quality) {
-    const bool several = summary["models"].size() > 1;
+std::string findings_section(const lab::Summary & summary, const Quality & quality) {
+    const bool several = summary.campaign.models.size() > 1;
     std::string out = list_of(find_findings(summary), several);
     if (out.empty()) out = "None yet: no quantization has all its runs.\n";
     const std::string anomalies = list_of(find_anomalies(summary, quality), several);
@@ -121,28 +120,26 @@ std::string findings_section(const Json & summary, const Quality & quality) {
     return out;
 }
 
-std::string missing_section(const Json & summary, const Commands & commands) {
+std::string missing_section(const lab::Summary & summary, const Commands & commands) {
     std::string out;
-    for (const Json & run : summary["missing"]) {
-        out += fmt::format("- {}: {}: {}\n", text_of(run, "run"), run.value("failed", false) ? "failed" : "missing",
-                           markdown_text(text_of(run, "reason")));
-    }
+    for (const lab::MissingRun & run : summary.missing)
+        out += fmt::format("- {}: {}: {}\n", run.what, run.failed ? "failed" : "missing", markdown_text(run.reason));
     if (out.empty()) return "";
     return fmt::format("{} run(s) give no figures, and what depends on them is left out; `{}` makes them:\n\n{}",
-                       summary["missing"].size(), commands.run, out);
+                       summary.missing.size(), commands.run, out);
 }
 
-std::string markdown_report(const Json & summary, const Quality & quality, const Commands & commands) {
-    std::string out = fmt::format("# Campaign {}\n\n", text_of(summary, "campaign"));
-    if (summary["n_valid_runs"].get<size_t>() > 0) {
+std::string markdown_report(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+    std::string out = fmt::format("# Campaign {}\n\n", summary.campaign.name);
+    if (summary.has_figures()) {
         out += "## Findings\n\n" + findings_section(summary, quality);
-        for (const Json & model : summary["models"]) {
-            const std::string name = model["name"];
+        for (const lab::CampaignModel & model : summary.campaign.models) {
+            const std::string & name = model.name;
             out += fmt::format("\n## {}\n\n", name) + results_section(summary, name, 3);
             out += "\n### Quality\n\n" + quality_section(summary, name, quality);
             out += "\n### Files measured\n\n" + table_or(file_table(summary, name), "None yet.");
         }
-        out += "\n## How the figures were measured\n\n" + environment_section(summary) + definitions_section(summary);
+        out += "\n## How the figures were measured\n\n" + environment_section(summary) + definitions_section();
         out += "- Every run is a file under `results/`, with its command line; `results.csv` has a line for each.\n";
     }
     const std::string missing = missing_section(summary, commands);

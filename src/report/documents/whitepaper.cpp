@@ -3,6 +3,7 @@
 #include "base/units.h"
 #include "report/documents/markdown_report.h"
 #include "report/figures/findings.h"
+#include "report/figures/selection.h"
 #include "report/figures/tables.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
@@ -18,33 +19,36 @@ namespace {
 
 constexpr std::array<uint64_t, 6> CARDS_GIB{8, 12, 16, 24, 48, 80};
 
-const Json * fastest_that_fits(const std::vector<const Json *> & cells, const std::string & quantization,
-                               uint64_t card_bytes) {
-    const Json * best = nullptr;
-    for (const Json * cell : cells) {
-        if ((*cell)["quantization"] != quantization || bytes_of(*cell, "vram_bytes") > card_bytes) continue;
-        const auto rate = [](const Json & c) { return number_of(c["decode_tps"], "median"); };
+const lab::Cell * fastest_that_fits(const std::vector<const lab::Cell *> & cells, const std::string & quantization,
+                                    uint64_t card_bytes) {
+    const lab::Cell * best = nullptr;
+    for (const lab::Cell * cell : cells) {
+        if (cell->quantization != quantization || cell->figures->vram_bytes > card_bytes) continue;
+        const auto rate = [](const lab::Cell & c) { return c.figures->decode_tps.median; };
         if (best == nullptr || rate(*cell) > rate(*best)) best = cell;
     }
     return best;
 }
 
-std::string models_table(const Json & summary) {
+std::string or_else(const std::string & text, const char * otherwise) {
+    return text.empty() ? otherwise : text;
+}
+
+std::string models_table(const lab::Summary & summary) {
     using Align = Table::Align;
     Table table;
     table.columns = {{"model", Align::left},        {"base model", Align::left}, {"license", Align::left},
                      {"architecture", Align::left}, {"layers", Align::right},    {"experts", Align::right}};
     bool synthetic = false;
-    for (const Json & model : summary["models"]) {
-        const std::string shape = text_or(model, "shape", "");
-        synthetic = synthetic || !shape.empty();
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const lab::InputInfo & info = summary.input(model.name);
+        synthetic = synthetic || model.is_synthetic();
         table.rows.push_back(
-            {text_of(model, "name"),
-             markdown_text(shape.empty() ? text_or(model, "base_model", "not named in the campaign")
-                                         : "synthetic, of the shape " + fs::path(shape).filename().string()),
-             markdown_text(text_or(model, "license", "not named in the campaign")),
-             markdown_text(text_or(model, "arch", "-")), fmt::format("{}", number_of(model, "n_layer")),
-             fmt::format("{}", number_of(model, "n_expert"))});
+            {model.name,
+             markdown_text(model.is_synthetic() ? "synthetic, of the shape " + fs::path(model.shape).filename().string()
+                                                : or_else(model.base_model, "not named in the campaign")),
+             markdown_text(or_else(model.license, "not named in the campaign")), markdown_text(or_else(info.arch, "-")),
+             fmt::format("{}", info.n_layer), fmt::format("{}", info.n_expert)});
     }
     return table.markdown() +
            (synthetic
@@ -53,30 +57,30 @@ std::string models_table(const Json & summary) {
                 : "");
 }
 
-std::string method_section(const Json & summary) {
+std::string method_section(const lab::Summary & summary) {
     std::string out =
         "Every figure is measured by the same program that users run. Each run is a process of its own, so that "
         "nothing of one run is left for the next; the repeats are the outermost loop, so that a slow drift of the "
         "machine touches every cell alike, and the placements the innermost, so that what is compared is measured back "
         "to back. Sampling is fixed by temperature and seed. Where a model cannot be held in a placement, the run is "
         "recorded as failed and stays out of the tables.\n\n";
-    if (summary["settings"]["prompts"].size() > 1) {
+    if (summary.campaign.prompts.size() > 1) {
         out +=
             "The prompts differ in what they ask for, so that one kind of text does not decide the figures: prompt "
             "length moves the time to first token, and what is written decides which experts are chosen.\n\n";
     }
-    return out + definitions_section(summary);
+    return out + definitions_section();
 }
 
-std::string limits_section(const Json & summary) {
+std::string limits_section(const lab::Summary & summary) {
     std::string out;
-    if (is_software(summary)) {
+    if (summary.conditions.device.software) {
         out +=
             "- The device is a software one: memory and placement are as on a GPU of this backend, speeds are not, and "
             "no conclusion about a GPU's speed can be drawn from them.\n";
     }
-    const double repeats = number_of(summary["settings"], "repeats");
-    if (repeats < 3.0)
+    const int repeats = summary.campaign.repeats;
+    if (repeats < 3)
         out +=
             fmt::format("- {} repeat(s): intervals over so few runs are wide, and slow drifts go unseen.\n", repeats);
     out += fmt::format(
@@ -86,13 +90,13 @@ std::string limits_section(const Json & summary) {
         "- Experts in RAM are read from the page cache: with less free RAM than they take, speed falls to that of the "
         "disk.\n"
         "- The prompts are few; other text chooses other experts.\n",
-        number_of(summary["settings"], "n_ctx"), number_of(summary["settings"], "max_tokens"));
+        summary.campaign.n_ctx, summary.campaign.max_tokens);
     return out;
 }
 
 }  // namespace
 
-std::string hardware_table(const Json & summary, const std::string & model) {
+std::string hardware_table(const lab::Summary & summary, const std::string & model) {
     using Align = Table::Align;
     const auto cells = cells_of(summary, model);
     Table table;
@@ -100,58 +104,57 @@ std::string hardware_table(const Json & summary, const std::string & model) {
     for (const uint64_t gib : CARDS_GIB)
         table.columns.push_back({fmt::format("{} GiB", gib), Align::left});
     std::vector<std::string> types;
-    for (const Json * cell : cells) {
-        const std::string type = (*cell)["quantization"];
+    for (const lab::Cell * cell : cells) {
+        const std::string & type = cell->quantization;
         if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
     }
     for (const std::string & type : types) {
         std::vector<std::string> line{type};
         for (const uint64_t gib : CARDS_GIB) {
-            const Json * cell = fastest_that_fits(cells, type, gib * GIB);
+            const lab::Cell * cell = fastest_that_fits(cells, type, gib * GIB);
             line.push_back(cell == nullptr ? "does not fit"
-                                           : fmt::format("{}\n{} tok/s", text_of(*cell, "placement"),
-                                                         figure(number_of((*cell)["decode_tps"], "median"))));
+                                           : fmt::format("{}\n{} tok/s", engine::to_string(cell->placement),
+                                                         figure(cell->figures->decode_tps.median)));
         }
         table.rows.push_back(std::move(line));
     }
     return table.rows.empty() ? "No cell of this model has figures yet.\n" : table.markdown();
 }
 
-std::string whitepaper(const Json & summary, const Quality & quality, const Commands & commands) {
-    std::string out =
-        fmt::format("# Experts on the CPU: measurements of campaign {}\n\n", text_of(summary, "campaign"));
-    const std::string creator = text_or(summary, "creator", "");
+std::string whitepaper(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+    std::string out = fmt::format("# Experts on the CPU: measurements of campaign {}\n\n", summary.campaign.name);
+    const std::string & creator = summary.campaign.creator;
     if (!creator.empty()) out += fmt::format("By {}. ", markdown_text(creator));
-    out += fmt::format("Measured with shimmy {} over llama.cpp {}.\n\n", text_of(summary, "shimmy_version"),
-                       text_of(summary, "llama_cpp_version"));
+    out += fmt::format("Measured with shimmy {} over llama.cpp {}.\n\n", summary.conditions.shimmy_version,
+                       summary.conditions.llama_cpp_version);
     out += "## What was found\n\n" + findings_section(summary, quality);
     out += "\n## Models\n\n" + models_table(summary);
     out += "\n## Environment\n\n" + environment_section(summary);
     out += "\n## Method\n\n" + method_section(summary);
     out += "\n## Results\n";
-    for (const Json & model : summary["models"]) {
-        const std::string name = model["name"];
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const std::string & name = model.name;
         out += fmt::format("\n### {}\n\n", name) + results_section(summary, name, 4);
     }
     out += "\n## Quality\n";
-    for (const Json & model : summary["models"]) {
-        const std::string name = model["name"];
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const std::string & name = model.name;
         out += fmt::format("\n### Quality of {}\n\n", name) + quality_section(summary, name, quality);
     }
     out +=
         "\n## Hardware guide\n\nPer card size the fastest measured placement of each quantization whose VRAM is below "
         "it. `shimmy plan --hardware` predicts placements that were not measured.\n";
-    for (const Json & model : summary["models"]) {
-        const std::string name = model["name"];
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const std::string & name = model.name;
         out += fmt::format("\n### Cards for {}\n\n", name) + hardware_table(summary, name);
     }
     out += "\n## Limits\n\n" + limits_section(summary);
     const std::string missing = missing_section(summary, commands);
     if (!missing.empty()) out += "\n## Missing\n\n" + missing;
     out += "\n## Files\n";
-    for (const Json & model : summary["models"]) {
-        const Table files = file_table(summary, model["name"]);
-        if (!files.rows.empty()) out += fmt::format("\n### Files of {}\n\n", text_of(model, "name")) + files.markdown();
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const Table files = file_table(summary, model.name);
+        if (!files.rows.empty()) out += fmt::format("\n### Files of {}\n\n", model.name) + files.markdown();
     }
     return out;
 }

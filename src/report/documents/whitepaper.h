@@ -1,7 +1,6 @@
 // whitepaper.md: environment, method, results, quality, hardware guide and limits of a campaign, as one document.
 #pragma once
 
-#include "base/json.h"
 #include "report/documents/html.h"
 #include "report/figures/quality.h"
 
@@ -9,9 +8,9 @@
 
 namespace shimmy::report {
 
-std::string whitepaper(const Json & summary, const Quality & quality, const Commands & commands);
+std::string whitepaper(const lab::Summary & summary, const Quality & quality, const Commands & commands);
 
 // What the measured cells need, against cards of usual sizes: the fastest measured cell of each quantization that fits.
-std::string hardware_table(const Json & summary, const std::string & model);
+std::string hardware_table(const lab::Summary & summary, const std::string & model);
 
 }  // namespace shimmy::report
