@@ -21,11 +21,12 @@ fs::path model_of(const Case & wanted) {
     return synthetic(wanted.shape, wanted.n_layers, wanted.quantization);
 }
 
-// One token is enough: memory is allocated for the whole context whatever is generated.
+// One token is enough: memory is allocated for the whole context whatever is generated. Without flash attention, since
+// llvmpipe (Mesa 22.3) faults, or computes what is no number, in llama.cpp's shader for groups of heads.
 Json generate(const fs::path & model, const std::vector<std::string> & placement) {
     std::vector<std::string> args{"generate",     "--model", model.string(),  "--prompt", "a",     "--raw",
                                   "--max-tokens", "1",       "--temperature", "0",        "--ctx", "256",
-                                  "--device",     "gpu",     "--no-warmup"};
+                                  "--device",     "gpu",     "--no-warmup",  "--flash-attn", "off"};
     args.insert(args.end(), placement.begin(), placement.end());
     return shimmy_json(args);
 }
@@ -108,7 +109,7 @@ TEST_P(ReferencePlacement, VerifyReadsThePlacementBackFromTheLoadedModel) {
     EXPECT_EQ(result.exit_code, 1);
 }
 
-const Case PHI{"phi-3.5-moe", 2, "Q3_K_M", 1};
+const Case PHI{"phi-3.5-moe", 2, "Q2_K", 1};
 const Case GPT_OSS{"gpt-oss-20b", 2, "MXFP4", 1};
 const Case DEEPSEEK{"deepseek-moe-16b", 3, "Q4_K_M", 2};  // the first layer is dense: two hold the experts of one
 

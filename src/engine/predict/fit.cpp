@@ -4,6 +4,7 @@
 #include "base/host/host.h"
 #include "base/process/interrupt.h"
 #include "base/units.h"
+#include "engine/load/companions.h"
 #include "engine/load/load_params.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"

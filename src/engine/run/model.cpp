@@ -4,6 +4,7 @@
 #include "base/last_words.h"
 #include "base/process/interrupt.h"
 #include "base/text.h"
+#include "engine/load/companions.h"
 #include "engine/load/load_params.h"
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"

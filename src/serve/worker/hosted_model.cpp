@@ -1,5 +1,6 @@
 #include "serve/worker/hosted_model.h"
 
+#include "engine/load/companions.h"
 #include "engine/load/log.h"
 #include "engine/predict/fit.h"
 #include "engine/predict/placement_plan.h"
