@@ -5,7 +5,6 @@
 #include "base/process/progress.h"
 #include "engine/make/split.h"
 #include "lab/campaign/hash_cache.h"
-#include "report/documents/card_text.h"
 
 #include <algorithm>
 #include <optional>
@@ -107,7 +106,7 @@ Package make_package(const PublicationPlan & plan, const PlannedRepository & rep
         models.insert(models.end(), parts.begin(), parts.end());
     }
     const report::Quality quality(summary, out_dir);
-    for (const auto & [name, content] : report::card_files(summary, quality, repository.card)) {
+    for (const auto & [name, content] : report::card_files(summary, quality, repository.card, plan.templates)) {
         write_file_atomic(dir / name, content);
         package.files.push_back(small_file(dir / name));
     }

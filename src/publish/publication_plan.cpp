@@ -151,6 +151,7 @@ void keep_distinct(std::vector<std::string> & lines) {
 PublicationPlan plan_publication(const lab::CampaignPlan & campaign, const PlanOptions & options) {
     PublicationPlan plan;
     plan.summary = lab::summarize_campaign(campaign);
+    plan.templates = options.templates;
     if (options.layout) plan.summary.campaign.layout = *options.layout;
     std::vector<report::CardRepo> repos = chosen_repos(plan.summary, options);
     if (repos.empty()) {

@@ -21,6 +21,7 @@ struct PlanOptions {
     std::optional<lab::CardLayout> layout;   // none: the campaign's
     uint64_t max_file_bytes = 0;             // larger files are split
     std::string rerun_command;               // makes the runs that are missing
+    report::Templates templates;             // of the cards
     bool quiet = false;
 };
 
@@ -40,6 +41,7 @@ struct PlannedRepository {
 
 struct PublicationPlan {
     lab::Summary summary;  // with the layout that was chosen
+    report::Templates templates;
     std::vector<PlannedRepository> repositories;
     // Each with what to do about it; if there is one, nothing may be published.
     std::vector<std::string> obstacles;

@@ -2,8 +2,8 @@
 // document that was renewed with a wrong one passes expected_test.cpp, and fails here.
 #include "given_campaign.h"
 
-#include "report/documents/whitepaper.h"
 #include "report/figures/findings.h"
+#include "report/figures/hardware.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 #include "report/figures/selection.h"
@@ -34,7 +34,7 @@ protected:
 };
 
 TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
-    const std::string table = hardware_table(summary_, "alpha");
+    const std::string table = hardware_table(summary_, "alpha").markdown();
     EXPECT_NE(table.find("| type | 8 GiB | 12 GiB | 16 GiB | 24 GiB | 48 GiB | 80 GiB |"), std::string::npos);
     const std::string at_8 = "offload<br>9.90 tok/s";  // 8 GiB to the byte
     const std::string at_48 = "baseline<br>49.5 tok/s";
@@ -45,7 +45,7 @@ TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
     EXPECT_NE(table.find(fmt::format("| Q2_K | offload<br>49.5 tok/s | {0} | {0} | {0} | {0} | {0} |", partial)),
               std::string::npos)
         << table;
-    EXPECT_NE(hardware_table(summary_, "beta").find("| MXFP4_MOE | does not fit | does not fit | offload"),
+    EXPECT_NE(hardware_table(summary_, "beta").markdown().find("| MXFP4_MOE | does not fit | does not fit | offload"),
               std::string::npos);
 }
 

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/print/publish_text.h"
+#include "cli/templates_option.h"
 #include "engine/predict/quantization.h"
 #include "lab/campaign/campaign.h"
 #include "lab/campaign/plan_file.h"
@@ -35,6 +36,7 @@ struct PublishArguments {
     std::string layout;
     std::string max_file_size = DEFAULT_MAX_FILE_SIZE;
     publish::PublishOptions publish;
+    std::string templates;  // folder
     bool dry_run = false;
     bool yes = false;
 };
@@ -79,6 +81,7 @@ publish::PlanOptions plan_options(const PublishArguments & options, const Campai
     plan.max_file_bytes = parse_bytes(options.max_file_size, "--max-file-size");
     if (plan.max_file_bytes == 0) fail_usage("--max-file-size: must be above 0");
     plan.rerun_command = source.rerun_command;
+    plan.templates = report::Templates(options.templates);
     plan.quiet = quiet;
     return plan;
 }
@@ -217,7 +220,7 @@ private:
         }
         lab::Summary summary = plan.summary;
         summary.campaign.layout = campaign_.campaign.layout;  // documents keep the campaign's own
-        report::write_documents(summary, source_.out_dir, source_.campaign_file, source_.rerun_command);
+        report::write_documents(summary, source_.out_dir, source_.campaign_file, source_.rerun_command, plan.templates);
         if (json_) print(json_text(Json{{"published", true}, {"repositories", records}}) + "\n");
         if (!verified)
             fmt::print(stderr, "shimmy: what the Hub shows is not what was published: see the checks in {}\n",
@@ -275,6 +278,7 @@ void add_publish(Commands & commands) {
                      "larger files are split into parts that llama.cpp loads as one model")
         ->type_name("SIZE")
         ->capture_default_str();
+    add_templates_option(*command, options->templates);
     command->add_flag("--dry-run", options->dry_run, "show what would be created and changed, and send nothing");
     command->add_flag("--yes,-y", options->yes, "do not ask for confirmation");
     command->footer(

@@ -5,6 +5,7 @@
 #include "base/process/subprocess.h"
 #include "base/units.h"
 #include "cli/lab/lab_commands.h"
+#include "cli/templates_option.h"
 #include "engine/load/placement.h"
 #include "lab/measure/summary_json.h"
 #include "lab/run/campaign_run.h"
@@ -26,6 +27,7 @@ namespace {
 
 struct RunArguments {
     LabCampaign campaign;
+    std::string templates;  // folder
     std::string only;
     bool retry_failed = false;
     bool dry_run = false;
@@ -173,6 +175,7 @@ void print_dry_run(const DryRun & dry, bool every_run) {
 }
 
 int run_lab(const RunArguments & options, const Globals & globals) {
+    const report::Templates templates(options.templates);  // a mistake in it is told before the runs
     refuse_placement_options(globals);
     const lab::Campaign campaign = options.campaign.read();
     lab::CampaignOptions run_options;
@@ -200,7 +203,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
-        report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun);
+        report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun, templates);
     if (globals.json) {
         fmt::print("{}\n", json_text(lab::to_json(summary)));
     } else {
@@ -217,6 +220,7 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         "run", "run a campaign: quantize, measure every combination, print the table",
         [options, &commands] { return run_lab(*options, commands.globals()); }, lab);
     add_campaign_options(*run, options->campaign);
+    add_templates_option(*run, options->templates);
     add_gpu_backend_option(*run, commands.globals());
     add_moe_backend_option(*run, commands.globals());
     add_moe_cache_option(*run, commands.globals());

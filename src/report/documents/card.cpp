@@ -1,17 +1,18 @@
 #include "report/documents/card.h"
 
+#include "base/json.h"
 #include "base/units.h"
 #include "report/charts/front_chart.h"
 #include "report/charts/svg_charts.h"
-#include "report/documents/card_text.h"
 #include "report/documents/licenses.h"
+#include "report/documents/values.h"
 #include "report/figures/pareto.h"
 #include "report/figures/selection.h"
-#include "report/figures/tables.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <regex>
@@ -21,6 +22,9 @@ namespace shimmy::report {
 namespace {
 
 constexpr size_t MAX_REPO_NAME = 96;  // the Hub's limit
+
+// Mean KL divergence, nats. Perplexity would not do: a coarse type's can be below the original's by chance.
+constexpr double NEARLY_LOSSLESS = 0.01;
 
 bool is_hub_id(const std::string & id) {
     static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
@@ -32,6 +36,22 @@ bool is_measured(const lab::Summary & summary, const std::string & model, const 
     const auto of_file = [&](const auto & entry) { return entry.model == model && entry.quantization == quantization; };
     return std::any_of(summary.rows.begin(), summary.rows.end(), of_file) &&
            std::none_of(summary.missing.begin(), summary.missing.end(), of_file);
+}
+
+// As it is published: of a model that is split for the Hub, the first part.
+fs::path file_name_of(const lab::MeasuredFile & variant) {
+    return fs::path(variant.parts.empty() ? variant.file : variant.parts.front().file).filename();
+}
+
+// The placement that takes the least VRAM; null if the quantization has none.
+const lab::Row * smallest_row(const lab::Summary & summary, const std::string & model,
+                              const std::string & quantization) {
+    const lab::Row * smallest = nullptr;
+    for (const lab::Row * row : rows_of(summary, model)) {
+        const bool smaller = smallest == nullptr || row->offload.vram_bytes < smallest->offload.vram_bytes;
+        if (row->quantization == quantization && smaller) smallest = row;
+    }
+    return smallest;
 }
 
 // All quantizations of the model, those of this repository in bold.
@@ -51,68 +71,75 @@ Table overview_table(const lab::Summary & summary, const Quality & quality, cons
         const bool here =
             std::find(repo.quantizations.begin(), repo.quantizations.end(), type) != repo.quantizations.end();
         const QualityFigures * entry = quality.of(repo.model, type);
-        const lab::Row * offload = nullptr;  // the one that takes the least VRAM
-        for (const lab::Row * row : rows_of(summary, repo.model)) {
-            const bool better = offload == nullptr || row->offload.vram_bytes < offload->offload.vram_bytes;
-            if (row->quantization == type && better) offload = row;
-        }
-        if (entry == nullptr || offload == nullptr) continue;
-        const std::string name = markdown_code(file_name_of(*variant));
+        const lab::Row * row = smallest_row(summary, repo.model, type);
+        if (entry == nullptr || row == nullptr) continue;
+        const std::string name = markdown_code(file_name_of(*variant).string());
         table.rows.push_back({here ? name : name + "\n(another repository)", here ? "**" + type + "**" : type,
                               format_bytes(variant->file_size_bytes), fmt::format("{:.2f}", entry->bits_per_weight),
-                              format_bytes(offload->baseline.vram_bytes), format_bytes(offload->offload.vram_bytes),
+                              format_bytes(row->baseline.vram_bytes), format_bytes(row->offload.vram_bytes),
                               plus_minus(entry->mean_kld, entry->mean_kld_error, 5),
                               fronts_of(summary, repo.model, quality, type)});
     }
     return table;
 }
 
-std::string quality_text(const lab::Summary & summary, const Quality & quality, const std::string & model) {
-    const ModelQuality & measured = *quality.of(model);
-    return fmt::format(
-               "Against the original weights, over {} chunks of {} tokens of {}. KLD is the Kullback-Leibler "
-               "divergence of the next token's distribution from the original's, in nats: 0 is the same model. ± is "
-               "one standard error.\n\n",
-               measured.n_chunks, measured.n_ctx, markdown_code(fs::path(measured.text_file).filename().string())) +
-           quality_table(summary, model, quality).markdown() +
-           "\nWhat that quality costs. Filled points, joined: the Pareto front, where nothing measured is as good in "
-           "both and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
-           "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
-           "![Divergence against decode rate](quality-speed.svg)\n\n" +
-           pareto_table(summary, model, quality).markdown() + offload_section(summary, model, quality);
+// The smallest file that is nearly the original, and the smallest of all if that is another.
+void choose_files(const lab::Summary & summary, const Quality & quality, const std::string & model, Json & card) {
+    std::vector<const lab::MeasuredFile *> files = variants_of(summary, model);
+    std::erase_if(files, [&](const lab::MeasuredFile * file) { return !quality.of(model, file->quantization); });
+    std::sort(files.begin(), files.end(), [](const lab::MeasuredFile * a, const lab::MeasuredFile * b) {
+        return a->file_size_bytes < b->file_size_bytes;
+    });
+    const auto lossless = std::find_if(files.begin(), files.end(), [&](const lab::MeasuredFile * file) {
+        return quality.of(model, file->quantization)->mean_kld <= NEARLY_LOSSLESS;
+    });
+    const auto described = [&](const lab::MeasuredFile * file) -> Json {
+        const QualityFigures & figures = *quality.of(model, file->quantization);
+        return {{"type", file->quantization},
+                {"mean_kld", fmt::format("{:.5f}", figures.mean_kld)},
+                {"same_top_percent", fmt::format("{:.1f}", figures.same_top_percent)}};
+    };
+    card["nearly_lossless_kld"] = fmt::format("{}", NEARLY_LOSSLESS);
+    card["nearly_lossless"] = lossless == files.end() ? Json() : described(*lossless);
+    card["smallest"] = files.empty() || lossless == files.begin() ? Json() : described(files.front());
 }
 
-std::string readme(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
-    const lab::CampaignModel & model = summary.model(repo.model);
-    const lab::InputInfo & info = summary.input(repo.model);
-    std::string out = front_matter(summary, repo);
-    out += fmt::format("\n# {}\n\n", repo.name);
-    out += fmt::format(
-        "GGUF files of {} for [llama.cpp](https://github.com/ggml-org/llama.cpp) and programs made from it. The "
-        "model is a mixture of experts ({} per layer in {} layers, architecture {}): with `--cpu-moe` its "
-        "experts stay in RAM, and the card needs memory for the rest only.\n",
-        markdown_text(model.base_model.empty() ? model.name : model.base_model), info.n_expert, info.n_layer,
-        markdown_code(info.arch.empty() ? "?" : info.arch));
-    if (summary.conditions.device.software) {
-        out += "\n> **Speeds below are of a software device (llvmpipe), not of a GPU.** Memory and quality are real.\n";
+Json card_values(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
+    const fs::path file = file_name_of(summary.variant(repo.model, repo.quantizations.front()));
+    const std::string selector = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
+    const fs::path input = summary.model(repo.model).path.filename();
+    std::vector<std::string> made;  // quantized from the input
+    for (const lab::MeasuredFile * variant : variants_of(summary, repo.model)) {
+        if (file_name_of(*variant) != input) made.push_back(variant->quantization);
     }
-    out += "\n## Files\n\n" + overview_table(summary, quality, repo).markdown() +
-           "\nBest for its: nothing measured is closer to the original at that cost (see Quality).\n";
-    out += "\n## Which one to choose\n\n" + which_to_choose(summary, quality, repo.model);
-    out += "\n## How to run\n\n" + how_to_run(summary, repo);
-    out += "\n## Memory and speed\n\n![VRAM by kind](vram.svg)\n\n![Decode rate against VRAM](speed.svg)\n\n" +
-           comparison_table(summary, repo.model).markdown() +
-           fmt::format(
-               "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats (n runs of each "
-               "placement). Measured with "
-               "llama.cpp {} on {}.\n",
-               summary.conditions.llama_cpp_version, markdown_text(device_line(summary.conditions)));
-    out += "\n## Quality\n\n" + quality_text(summary, quality, repo.model);
-    out += "\n## Recipe\n\n" + recipe(summary, repo.model);
-    out += "\n## Limits\n\n" + limits(summary, repo.model);
-    out += "\n## Credits\n\n" + credits(summary, repo);
-    out += "\n## Checksums\n\n" + file_table(summary, repo.model).markdown();
-    return out;
+    Json card{{"name", repo.name},
+              {"hub_model", repo.id.empty() ? "" : repo.id + selector},
+              {"file", file.string()},
+              {"served_name", file.stem().string()},
+              {"overview", markdown_or_nothing(overview_table(summary, quality, repo))},
+              {"quantized_from", input.string()},
+              {"quantized_types", fmt::format("{}", fmt::join(made, ","))}};
+    choose_files(summary, quality, repo.model, card);
+    return card;
+}
+
+// Values of the YAML at the card's head, as YAML.
+Json front_values(const lab::Summary & summary, const std::string & name) {
+    const auto yaml_text = [](const std::string & text) {  // a JSON string is a YAML one
+        return text.empty() ? "" : json_text(Json(text), -1);
+    };
+    const lab::CampaignModel & model = summary.model(name);
+    const bool other = model.license == OTHER_LICENSE;
+    const std::string link = license_file(model).empty() ? model.license_link : "LICENSE";
+    Json languages = Json::array();
+    for (const std::string & code : lab::languages_of(summary, name))
+        languages.push_back(code == "no" ? yaml_text(code) : code);  // YAML takes no for false
+    return {{"license", model.license},
+            {"license_name", other ? yaml_text(model.license_name) : ""},
+            {"license_link", other ? yaml_text(link) : ""},
+            {"base_model", model.base_model},
+            {"languages", languages},
+            {"creator", yaml_text(summary.campaign.creator)}};
 }
 
 }  // namespace
@@ -145,12 +172,18 @@ std::vector<std::string> card_obstacles(const lab::Summary & summary, const Qual
 }
 
 std::map<std::string, std::string> card_files(const lab::Summary & summary, const Quality & quality,
-                                              const CardRepo & repo) {
+                                              const CardRepo & repo, const Templates & templates) {
+    Json values = document_values(summary, quality, {});
+    values["card"] = card_values(summary, quality, repo);
+    values["front"] = front_values(summary, repo.model);
+    values["model"] = model_values(summary, quality, repo.model);
     const auto front = [&](Cost cost) { return front_svg(summary, repo.model, quality, cost); };
-    std::map<std::string, std::string> files{
-        {"README.md", readme(summary, quality, repo)}, {"vram.svg", vram_svg(summary, repo.model)},
-        {"speed.svg", speed_svg(summary, repo.model)}, {"quality.svg", front(Cost::file_size)},
-        {"quality-vram.svg", front(Cost::vram)},       {"quality-speed.svg", front(Cost::speed)}};
+    std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)},
+                                             {"vram.svg", vram_svg(summary, repo.model)},
+                                             {"speed.svg", speed_svg(summary, repo.model)},
+                                             {"quality.svg", front(Cost::file_size)},
+                                             {"quality-vram.svg", front(Cost::vram)},
+                                             {"quality-speed.svg", front(Cost::speed)}};
     const fs::path license = license_file(summary.model(repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);
     return files;

@@ -40,7 +40,7 @@ private:
 };
 
 void write_cards(const lab::Summary & summary, const Quality & quality, const std::string & rerun_command,
-                 Writer & writer) {
+                 const Templates & templates, Writer & writer) {
     for (const CardRepo & repo : card_repos(summary)) {
         const fs::path folder = fs::path("cards") / repo.name;
         const std::vector<std::string> obstacles = card_obstacles(summary, quality, repo, rerun_command);
@@ -48,7 +48,7 @@ void write_cards(const lab::Summary & summary, const Quality & quality, const st
             writer.refuse(folder / "README.md", fmt::format("{}", fmt::join(obstacles, "; ")));
             continue;
         }
-        for (const auto & [name, content] : card_files(summary, quality, repo))
+        for (const auto & [name, content] : card_files(summary, quality, repo, templates))
             writer.write(folder / name, content);
     }
 }
@@ -56,7 +56,7 @@ void write_cards(const lab::Summary & summary, const Quality & quality, const st
 }  // namespace
 
 Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
-                          const std::string & rerun_command) {
+                          const std::string & rerun_command, const Templates & templates) {
     const Quality quality(summary, out_dir);
     const Commands commands{rerun_command,
                             fmt::format("shimmy lab run {} --moe-backend on --out {}", campaign_file,
@@ -73,7 +73,7 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     } else {
         writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);
     }
-    write_cards(summary, quality, rerun_command, writer);
+    write_cards(summary, quality, rerun_command, templates, writer);
     return writer.documents;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "lab/measure/summary.h"
+#include "report/template/templates.h"
 
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ struct Documents {
 // cards/<repo>/README.md with its charts. `campaign_file` is what commands in the documents name, `rerun_command` the
 // one that makes the runs that are missing.
 Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
-                          const std::string & rerun_command);
+                          const std::string & rerun_command, const Templates & templates = {});
 
 // Where they lie and what was refused, for people.
 std::string describe(const Documents & documents, const fs::path & out_dir);

@@ -95,6 +95,18 @@ std::string cost_section(const lab::Summary & summary, const std::string & model
 
 }  // namespace
 
+namespace {
+
+std::string offload_section(const lab::Summary & summary, const std::string & model, const Quality & quality) {
+    const Table table = offload_table(summary, model, quality);
+    if (table.rows.empty()) return "";
+    return "\nThe same file with its experts on the CPU against everything on the device: below the bound is the rounding "
+           "of other kernels, above it a defect.\n\n" +
+           table.markdown();
+}
+
+}  // namespace
+
 std::string quality_section(const lab::Summary & summary, const std::string & model, const Quality & quality) {
     const ModelQuality * measured = quality.of(model);
     if (measured == nullptr && summary.model(model).is_synthetic())

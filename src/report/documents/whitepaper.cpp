@@ -1,34 +1,17 @@
 #include "report/documents/whitepaper.h"
 
-#include "base/units.h"
 #include "report/documents/markdown_report.h"
 #include "report/figures/findings.h"
-#include "report/figures/selection.h"
+#include "report/figures/hardware.h"
 #include "report/figures/tables.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 namespace shimmy::report {
 
 namespace {
-
-constexpr std::array<uint64_t, 6> CARDS_GIB{8, 12, 16, 24, 48, 80};
-
-const lab::Cell * fastest_that_fits(const std::vector<const lab::Cell *> & cells, const std::string & quantization,
-                                    uint64_t card_bytes) {
-    const lab::Cell * best = nullptr;
-    for (const lab::Cell * cell : cells) {
-        if (cell->quantization != quantization || cell->figures->vram_bytes > card_bytes) continue;
-        const auto rate = [](const lab::Cell & c) { return c.figures->decode_tps.median; };
-        if (best == nullptr || rate(*cell) > rate(*best)) best = cell;
-    }
-    return best;
-}
 
 std::string or_else(const std::string & text, const char * otherwise) {
     return text.empty() ? otherwise : text;
@@ -72,6 +55,11 @@ std::string method_section(const lab::Summary & summary) {
     return out + definitions_section();
 }
 
+std::string hardware_or_not(const lab::Summary & summary, const std::string & model) {
+    const Table table = hardware_table(summary, model);
+    return table.rows.empty() ? "No cell of this model has figures yet.\n" : table.markdown();
+}
+
 std::string limits_section(const lab::Summary & summary) {
     std::string out;
     if (summary.conditions.device.software) {
@@ -95,31 +83,6 @@ std::string limits_section(const lab::Summary & summary) {
 }
 
 }  // namespace
-
-std::string hardware_table(const lab::Summary & summary, const std::string & model) {
-    using Align = Table::Align;
-    const auto cells = cells_of(summary, model);
-    Table table;
-    table.columns = {{"type", Align::left}};
-    for (const uint64_t gib : CARDS_GIB)
-        table.columns.push_back({fmt::format("{} GiB", gib), Align::left});
-    std::vector<std::string> types;
-    for (const lab::Cell * cell : cells) {
-        const std::string & type = cell->quantization;
-        if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
-    }
-    for (const std::string & type : types) {
-        std::vector<std::string> line{type};
-        for (const uint64_t gib : CARDS_GIB) {
-            const lab::Cell * cell = fastest_that_fits(cells, type, gib * GIB);
-            line.push_back(cell == nullptr ? "does not fit"
-                                           : fmt::format("{}\n{} tok/s", engine::to_string(cell->placement),
-                                                         figure(cell->figures->decode_tps.median)));
-        }
-        table.rows.push_back(std::move(line));
-    }
-    return table.rows.empty() ? "No cell of this model has figures yet.\n" : table.markdown();
-}
 
 std::string whitepaper(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
     std::string out = fmt::format("# Experts on the CPU: measurements of campaign {}\n\n", summary.campaign.name);
@@ -146,7 +109,7 @@ std::string whitepaper(const lab::Summary & summary, const Quality & quality, co
         "it. `shimmy plan --hardware` predicts placements that were not measured.\n";
     for (const lab::CampaignModel & model : summary.campaign.models) {
         const std::string & name = model.name;
-        out += fmt::format("\n### Cards for {}\n\n", name) + hardware_table(summary, name);
+        out += fmt::format("\n### Cards for {}\n\n", name) + hardware_or_not(summary, name);
     }
     out += "\n## Limits\n\n" + limits_section(summary);
     const std::string missing = missing_section(summary, commands);

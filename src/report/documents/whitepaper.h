@@ -10,7 +10,4 @@ namespace shimmy::report {
 
 std::string whitepaper(const lab::Summary & summary, const Quality & quality, const Commands & commands);
 
-// What the measured cells need, against cards of usual sizes: the fastest measured cell of each quantization that fits.
-std::string hardware_table(const lab::Summary & summary, const std::string & model);
-
 }  // namespace shimmy::report

@@ -41,21 +41,6 @@ std::string csv_number(double value) {
     return json_text(Json(value), -1);  // as summary.json has it
 }
 
-Table offload_table(const lab::Summary & summary, const std::string & model, const Quality & quality) {
-    Table table;
-    table.columns = {{"type", Align::left}, {"mean KLD", Align::right},       {"bound", Align::right},
-                     {"max KLD"},           {"same top token", Align::right}, {"verdict", Align::left}};
-    for (const lab::MeasuredFile * variant : variants_of(summary, model)) {
-        const OffloadFigures * check = quality.offload_of(model, variant->quantization);
-        if (check == nullptr) continue;
-        table.rows.push_back({variant->quantization, plus_minus(check->mean_kld, check->mean_kld_error, 6),
-                              fmt::format("{:g}", check->mean_kld_bound), fmt::format("{:.4f}", check->max_kld),
-                              fmt::format("{:.2f}%", check->same_top_percent),
-                              check->within_bound ? "the same model" : "**defect**"});
-    }
-    return table;
-}
-
 }  // namespace
 
 Table comparison_table(const lab::Summary & summary, const std::string & model) {
@@ -172,12 +157,19 @@ Table quality_table(const lab::Summary & summary, const std::string & model, con
     return table;
 }
 
-std::string offload_section(const lab::Summary & summary, const std::string & model, const Quality & quality) {
-    const Table table = offload_table(summary, model, quality);
-    if (table.rows.empty()) return "";
-    return "\nThe same file with its experts on the CPU against everything on the device: below the bound is the rounding "
-           "of other kernels, above it a defect.\n\n" +
-           table.markdown();
+Table offload_table(const lab::Summary & summary, const std::string & model, const Quality & quality) {
+    Table table;
+    table.columns = {{"type", Align::left}, {"mean KLD", Align::right},       {"bound", Align::right},
+                     {"max KLD"},           {"same top token", Align::right}, {"verdict", Align::left}};
+    for (const lab::MeasuredFile * variant : variants_of(summary, model)) {
+        const OffloadFigures * check = quality.offload_of(model, variant->quantization);
+        if (check == nullptr) continue;
+        table.rows.push_back({variant->quantization, plus_minus(check->mean_kld, check->mean_kld_error, 6),
+                              fmt::format("{:g}", check->mean_kld_bound), fmt::format("{:.4f}", check->max_kld),
+                              fmt::format("{:.2f}%", check->same_top_percent),
+                              check->within_bound ? "the same model" : "**defect**"});
+    }
+    return table;
 }
 
 Table file_table(const lab::Summary & summary, const std::string & model) {

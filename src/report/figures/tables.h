@@ -20,9 +20,8 @@ Table load_table(const lab::Summary & summary, const std::string & model);
 // Perplexity and divergence from the base; only the quantizations that have figures.
 Table quality_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
-// Is a file the same model with its experts on the CPU? A table of the quantizations that were checked, under a
-// sentence; "" where none was.
-std::string offload_section(const lab::Summary & summary, const std::string & model, const Quality & quality);
+// Is a file the same model with its experts on the CPU? Only the quantizations that were checked.
+Table offload_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 Table file_table(const lab::Summary & summary, const std::string & model);
 
