@@ -50,7 +50,7 @@ TEST_F(TemplatesOf, ValuesConditionsAndLoops) {
 }
 
 TEST_F(TemplatesOf, AnIncludedTemplateSeesWhatCanBeNamedThere) {
-    write("part.md.jinja", "{% if entry.id == \"y\" %}\n\n{{ name }} {{ entry.id }} {{ word }}\n{% endif %}\n");
+    write("part.md.jinja", "{% if entry.id == \"y\" %}\n\n{{ name }} {{ entry.id }} {{ word }}\n\n{% endif %}\n");
     EXPECT_EQ(
         rendered("{% set word = \"so\" %}\n{% for entry in list %}\n{{ include(\"part.md.jinja\") }}.\n{% endfor %}\n"),
         ".\n\nalpha y so\n.\n");

@@ -176,7 +176,10 @@ std::map<std::string, std::string> card_files(const lab::Summary & summary, cons
     Json values = document_values(summary, quality, {});
     values["card"] = card_values(summary, quality, repo);
     values["front"] = front_values(summary, repo.model);
-    values["model"] = model_values(summary, quality, repo.model);
+    Json all_models = values["models"];
+    for (Json & model : all_models) {
+        if (model["name"] == repo.model) values["model"] = std::move(model);
+    }
     const auto front = [&](Cost cost) { return front_svg(summary, repo.model, quality, cost); };
     std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)},
                                              {"vram.svg", vram_svg(summary, repo.model)},

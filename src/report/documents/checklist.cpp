@@ -1,7 +1,6 @@
 #include "report/documents/checklist.h"
 
 #include "report/documents/licenses.h"
-#include "report/documents/publication.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 
@@ -13,20 +12,8 @@ namespace shimmy::report {
 
 namespace {
 
-constexpr size_t N_PROMPTS = 4;
-
-class List {
-public:
-    void heading(const std::string & text) { out += fmt::format("\n### {}\n\n", text); }
-
-    // `evidence`: which result files show it; `command`: what closes it.
-    void item(const std::string & what, bool done, const std::string & evidence, const std::string & command) {
-        out += done ? fmt::format("- [x] {}{}{}\n", what, evidence.empty() ? "" : " — ", evidence)
-                    : fmt::format("- [ ] {} — open: `{}`\n", what, command);
-    }
-
-    std::string out;
-};
+constexpr int N_PROMPTS = 4;
+constexpr size_t N_HASH_LETTERS = 12;  // enough to tell files and commits apart
 
 bool has_answered(const lab::Cell & cell, const std::string & prompt_id) {
     return std::any_of(cell.texts.begin(), cell.texts.end(),
@@ -44,98 +31,59 @@ bool is_answered(const lab::Summary & summary, const std::string & model, const 
     return found;
 }
 
-void add_set_up(const lab::Summary & summary, const lab::CampaignModel & model, const Commands & commands,
-                List & list) {
-    list.heading("Set-up");
-    for (const lab::MeasuredFile * variant : variants_of(summary, model.name)) {
-        const bool there = !variant->sha256.empty();
-        list.item(fmt::format("{}: the file is there and hashed", variant->quantization), there,
-                  there ? fmt::format("sha256 `{}…`", variant->sha256.substr(0, 12)) : "", commands.run);
-    }
-    if (model.is_synthetic()) return;  // never published
-    const std::string obstacle = license_obstacle(model);
-    list.item("license named, and it allows publishing", obstacle.empty(), markdown_text(model.license), obstacle);
+void add_set_up(const lab::Summary & summary, const lab::CampaignModel & model, Json & checks) {
+    checks["files"] = Json::array();
+    for (const lab::MeasuredFile * variant : variants_of(summary, model.name))
+        checks["files"].push_back(
+            {{"type", variant->quantization}, {"sha256", variant->sha256.substr(0, N_HASH_LETTERS)}});
+    checks["license_obstacle"] = license_obstacle(model);
+    const std::string & arch = summary.input(model.name).arch;
+    checks["architecture"] = arch;
+    checks["expected_architecture"] = model.expected_architecture;
+    checks["as_expected"] = arch == model.expected_architecture;
+    checks["path"] = model.path.empty() ? "MODEL.gguf" : model.path.string();
 }
 
-void add_architecture(const lab::CampaignModel & model, const lab::InputInfo & info, List & list) {
-    list.heading("Architecture");
-    const std::string & arch = info.arch;
-    const std::string & expected = model.expected_architecture;
-    const std::string path = model.path.empty() ? "MODEL.gguf" : model.path.string();
-    list.item("the architecture is the expected one", !expected.empty() && arch == expected, markdown_code(arch),
-              expected.empty() ? "add expected_architecture = \"" + arch + "\" to the model in the campaign"
-                               : "shimmy inspect " + path);
-    list.item("it has experts to offload", info.n_expert > 0,
-              fmt::format("{} experts, {} layers", info.n_expert, info.n_layer), "shimmy inspect " + path);
+void add_prompts(const lab::Summary & summary, const std::string & model, Json & checks) {
+    checks["prompts"] = Json::array();
+    for (const lab::Prompt & prompt : summary.campaign.prompts)
+        checks["prompts"].push_back({{"id", prompt.id}, {"answered", is_answered(summary, model, prompt.id)}});
+    checks["n_prompts_wanted"] = N_PROMPTS;
 }
 
-void add_prompts(const lab::Summary & summary, const std::string & name, const Commands & commands, List & list) {
-    list.heading("Prompts");
-    for (const lab::Prompt & prompt : summary.campaign.prompts) {
-        list.item(fmt::format("`{}` answered in every quantization and placement", prompt.id),
-                  is_answered(summary, name, prompt.id), fmt::format("`results/{}/*/*/*/{}-*.json`", name, prompt.id),
-                  commands.run);
-    }
-    list.item(fmt::format("{} prompts or more", N_PROMPTS), summary.campaign.prompts.size() >= N_PROMPTS,
-              fmt::format("{} prompts", summary.campaign.prompts.size()),
-              "add [[prompts]] to the campaign, or leave them all out for the five built-in ones");
-}
-
-void add_streaming(const lab::Summary & summary, const std::string & name, const Commands & commands, List & list) {
-    list.heading("Streaming");
-    size_t n_lines = 0;
+void add_streaming(const lab::Summary & summary, const std::string & model, Json & checks) {
+    bool streamed = false;
     bool same = true;
-    bool clean = true;
+    bool whole = true;
     for (const lab::StreamingComparison & line : summary.streaming) {
-        if (line.model != name) continue;
-        ++n_lines;
+        if (line.model != model) continue;
+        streamed = true;
         same = same && line.n_same_text == line.total_percent.n;
-        clean = clean && line.n_sse_defects == 0;
+        whole = whole && line.n_sse_defects == 0;
     }
-    const std::string command =
-        n_lines == 0 ? "add modes = [\"stream\", \"no-stream\"] to the campaign, then: " + commands.run : commands.run;
-    const std::string evidence = fmt::format("`results/{}/*/*/stream/`", name);
-    list.item("streamed answers are the text of answers sent whole", n_lines > 0 && same, evidence, command);
-    list.item("event streams are whole: every event parses, no token is split, `[DONE]` comes last",
-              n_lines > 0 && clean, evidence, command);
+    checks["streamed"] = streamed;
+    checks["same_streamed"] = streamed && same;
+    checks["whole_streams"] = streamed && whole;
 }
 
-void add_memory(const lab::Summary & summary, const std::string & name, const Commands & commands, List & list) {
-    list.heading("Memory");
-    const size_t n_expected = variants_of(summary, name).size() * (summary.campaign.placements.size() - 1);
-    const auto rows = rows_of(summary, name);
-    list.item("VRAM measured for baseline and offload of every quantization",
-              n_expected > 0 && rows.size() == n_expected, fmt::format("`results/{}/*/{{baseline,offload}}/`", name),
-              commands.run);
-    const bool saves = !rows.empty() && std::all_of(rows.begin(), rows.end(),
-                                                    [](const lab::Row * row) { return row->saved_bytes() > 0; });
-    list.item("offloading saves VRAM in every quantization", saves, "`summary.json`, rows", commands.run);
+void add_memory(const lab::Summary & summary, const std::string & model, Json & checks) {
+    const size_t n_expected = variants_of(summary, model).size() * (summary.campaign.placements.size() - 1);
+    const auto rows = rows_of(summary, model);
+    const auto saves = [](const lab::Row * row) { return row->saved_bytes() > 0; };
+    checks["vram_measured"] = n_expected > 0 && rows.size() == n_expected;
+    checks["vram_saved"] = !rows.empty() && std::all_of(rows.begin(), rows.end(), saves);
 }
 
-void add_quality(const lab::Summary & summary, const std::string & name, const Quality & quality,
-                 const Commands & commands, List & list) {
-    list.item("quality measured", quality.of(name) != nullptr, fmt::format("`quality/{}.json`", name),
-              quality.command(name));
-    const auto files = variants_of(summary, name);
-    const bool sound = !files.empty() && std::all_of(files.begin(), files.end(), [&](const lab::MeasuredFile * file) {
-        const OffloadFigures * offload = quality.offload_of(name, file->quantization);
+void add_soundness(const lab::Summary & summary, const Quality & quality, const std::string & model, Json & checks) {
+    const auto files = variants_of(summary, model);
+    const auto sound = [&](const lab::MeasuredFile * file) {
+        const OffloadFigures * offload = quality.offload_of(model, file->quantization);
         return offload != nullptr && offload->within_bound;
-    });
-    list.item("every file predicts the same with its experts on the CPU", sound,
-              fmt::format("`quality/{}.json`, offload", name),
-              "add check_offload = true under [quality] in the campaign, then: " + commands.run);
-}
-
-void add_summary(const lab::Summary & summary, const std::string & name, const Quality & quality,
-                 const Commands & commands, List & list) {
-    list.heading("Summary");
-    const bool complete = std::none_of(summary.missing.begin(), summary.missing.end(),
-                                       [&](const lab::MissingRun & run) { return run.model == name; });
-    list.item("every run of the model has figures", complete, "`summary.json`, missing", commands.run);
-    if (!summary.model(name).is_synthetic()) add_quality(summary, name, quality, commands, list);
-    const lab::DeviceFacts & device = summary.conditions.device;
-    list.item("figures are of a hardware device", summary.has_figures() && !device.software,
-              markdown_text(device.description), "run the campaign on a machine with a GPU");
+    };
+    const auto of_model = [&](const lab::MissingRun & run) { return run.model == model; };
+    checks["complete"] = std::none_of(summary.missing.begin(), summary.missing.end(), of_model);
+    checks["offload_sound"] = !files.empty() && std::all_of(files.begin(), files.end(), sound);
+    checks["device"] = markdown_text(summary.conditions.device.description);
 }
 
 // `user/name`, with the branch or pull request if it is not on main.
@@ -145,39 +93,30 @@ std::string place_of(const PublishedRepository & repository) {
     return revision.empty() || revision == "main" ? repo : fmt::format("{} at `{}`", repo, revision);
 }
 
-void add_publishing(const lab::CampaignModel & model, const Publication & publication, const Commands & commands,
-                    List & list) {
-    if (model.is_synthetic()) return;  // random weights
-    list.heading("Publishing");
-    const auto repositories = publication.of(model.name);
-    if (repositories.empty()) list.item("on the Hub", false, "", commands.publish);
-    for (const PublishedRepository * repository : repositories) {
-        list.item(place_of(*repository) + " is on the Hub", true,
-                  fmt::format("commit `{}`", repository->commit.substr(0, 12)), "");
+void add_publishing(const Publication & publication, const std::string & model, Json & checks) {
+    checks["repositories"] = Json::array();
+    for (const PublishedRepository * repository : publication.of(model)) {
+        Json seen = Json::array();
         for (const PublishedRepository::Check & check : repository->checks)
-            list.item(fmt::format("{}: {}", place_of(*repository), check.what), check.passed, "`publish.json`",
-                      commands.publish);
+            seen.push_back({{"what", check.what}, {"passed", check.passed}});
+        checks["repositories"].push_back({{"place", place_of(*repository)},
+                                          {"commit", repository->commit.substr(0, N_HASH_LETTERS)},
+                                          {"checks", seen}});
     }
 }
 
 }  // namespace
 
-std::string checklist(const lab::Summary & summary, const Quality & quality, const Publication & publication,
-                      const Commands & commands) {
-    std::string out = fmt::format("# Validation checklist of campaign {}\n", summary.campaign.name);
-    for (const lab::CampaignModel & model : summary.campaign.models) {
-        List list;
-        const std::string & name = model.name;
-        add_set_up(summary, model, commands, list);
-        add_architecture(model, summary.input(name), list);
-        add_prompts(summary, name, commands, list);
-        add_streaming(summary, name, commands, list);
-        add_memory(summary, name, commands, list);
-        add_summary(summary, name, quality, commands, list);
-        add_publishing(model, publication, commands, list);
-        out += fmt::format("\n## {}\n", name) + list.out;
-    }
-    return out;
+Json checklist_values(const lab::Summary & summary, const Quality & quality, const Publication & publication,
+                      const std::string & model) {
+    Json checks;
+    add_set_up(summary, summary.model(model), checks);
+    add_prompts(summary, model, checks);
+    add_streaming(summary, model, checks);
+    add_memory(summary, model, checks);
+    add_soundness(summary, quality, model, checks);
+    add_publishing(publication, model, checks);
+    return checks;
 }
 
 }  // namespace shimmy::report

@@ -6,9 +6,8 @@
 #include "report/documents/card.h"
 #include "report/documents/checklist.h"
 #include "report/documents/html.h"
-#include "report/documents/markdown_report.h"
 #include "report/documents/publication.h"
-#include "report/documents/whitepaper.h"
+#include "report/documents/values.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
 
@@ -65,11 +64,15 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     Writer writer(out_dir);
     writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
-    writer.write("report.md", markdown_report(summary, quality, commands));
+    Json values = document_values(summary, quality, commands);
+    const Publication publication(summary, out_dir);
+    for (Json & model : values["models"])
+        model["checks"] = checklist_values(summary, quality, publication, model["name"]);
+    writer.write("report.md", templates.render("report.md.jinja", values));
     writer.write("report.html", html_report(summary, quality, commands));
-    writer.write("checklist.md", checklist(summary, quality, Publication(summary, out_dir), commands));
+    writer.write("checklist.md", templates.render("checklist.md.jinja", values));
     if (summary.has_figures()) {
-        writer.write("whitepaper.md", whitepaper(summary, quality, commands));
+        writer.write("whitepaper.md", templates.render("whitepaper.md.jinja", values));
     } else {
         writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);
     }

@@ -64,14 +64,20 @@ std::string markdown_or_nothing(const Table & table) {
     return text;
 }
 
+namespace {
+
 Json model_values(const lab::Summary & summary, const Quality & quality, const std::string & name) {
     const lab::CampaignModel & model = summary.model(name);
     const lab::InputInfo & info = summary.input(name);
     return {{"name", name},
+            {"base_model", markdown_text(model.base_model)},
+            {"license", markdown_text(model.license)},
             {"title", markdown_text(model.base_model.empty() ? name : model.base_model)},
             {"file", file_code(model.path)},
             {"synthetic", model.is_synthetic()},
-            {"arch", markdown_code(info.arch.empty() ? "?" : info.arch)},
+            {"shape", markdown_text(fs::path(model.shape).filename().string())},
+            {"arch", markdown_text(info.arch)},
+            {"arch_code", info.arch.empty() ? "" : markdown_code(info.arch)},
             {"n_layer", info.n_layer},
             {"n_expert", info.n_expert},
             {"n_ctx_train", info.n_ctx_train},
@@ -90,8 +96,13 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
               {"files", markdown_or_nothing(file_table(summary, name))}}}};
 }
 
+}  // namespace
+
 Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
     const lab::Conditions & conditions = summary.conditions;
+    Json models = Json::array();
+    for (const lab::CampaignModel & model : summary.campaign.models)
+        models.push_back(model_values(summary, quality, model.name));
     return {{"campaign", campaign_values(summary.campaign)},
             {"shimmy_version", conditions.shimmy_version},
             {"llama_cpp_version", conditions.llama_cpp_version},
@@ -107,6 +118,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
             {"findings", findings_values(find_findings(summary))},
             {"anomalies", findings_values(find_anomalies(summary, quality))},
             {"missing", missing_values(summary.missing)},
+            {"models", models},
             {"commands", {{"run", commands.run}, {"publish", commands.publish}}}};
 }
 

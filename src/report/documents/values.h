@@ -17,12 +17,9 @@ struct Commands {
     std::string publish;  // puts the model on the Hub
 };
 
-// Of every document: the campaign, its conditions, what was found. Texts that people or programs wrote are made safe
-// for Markdown.
+// Of every document: the campaign, its conditions, its models with their tables, what was found. Texts that people or
+// programs wrote are made safe for Markdown.
 Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands);
-
-// One of the campaign's models, with its tables; a table without rows is "".
-Json model_values(const lab::Summary & summary, const Quality & quality, const std::string & model);
 
 // For a template, which has its own line break after it: "" without rows.
 std::string markdown_or_nothing(const Table & table);

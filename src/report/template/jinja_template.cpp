@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 
-#include "jinja/parser.h"
-#include "jinja/runtime.h"
+#include <jinja/parser.h>
+#include <jinja/runtime.h>
 
 #include <algorithm>
 #include <optional>
@@ -235,8 +235,9 @@ private:
     jinja::value include() {
         return jinja::mk_val<jinja::value_func>("include", [this](const jinja::func_args & args) -> jinja::value {
             try {
-                return jinja::mk_val<jinja::value_string>(
-                    render(args.get_pos(0)->as_string().str(), jinja::context(args.ctx)));
+                std::string text = render(args.get_pos(0)->as_string().str(), jinja::context(args.ctx));
+                if (text.ends_with('\n')) text.pop_back();  // the line that includes has its own
+                return jinja::mk_val<jinja::value_string>(text);
             } catch (const Error & error) {
                 if (!failure_) failure_ = error;
                 throw;
