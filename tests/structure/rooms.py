@@ -8,7 +8,7 @@ import collections, pathlib, re, sys
 
 # Lowest first, as in docs/ARCHITECTURE.md.
 ROOMS = """
-base base/process base/host
+base base/process base/host base/http
 gguf
 engine/load engine/replay engine/predict engine/run engine/make
 library
