@@ -8,7 +8,7 @@ command -v mkdocs >/dev/null || { echo "docs-site: mkdocs is missing: apt-get in
 pages=build/docs-site/pages
 rm -rf build/docs-site
 mkdir -p "$pages"
-git ls-files --cached --others --exclude-standard -- '*.md' docs bench LICENSE examples checks cmake shapes \
+git ls-files --cached --others --exclude-standard -- '*.md' docs bench LICENSE examples checks cmake shapes templates \
   | grep -v -e '^tests/' -e '^\.github/' \
   | while read -r file; do
       mkdir -p "$pages/$(dirname "$file")"
