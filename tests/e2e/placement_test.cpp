@@ -21,12 +21,11 @@ fs::path model_of(const Case & wanted) {
     return synthetic(wanted.shape, wanted.n_layers, wanted.quantization);
 }
 
-// One token is enough: memory is allocated for the whole context whatever is generated. Without flash attention, since
-// llvmpipe (Mesa 22.3) faults, or computes what is no number, in llama.cpp's shader for groups of heads.
+// One token is enough: memory is allocated for the whole context whatever is generated.
 Json generate(const fs::path & model, const std::vector<std::string> & placement) {
     std::vector<std::string> args{"generate",     "--model", model.string(),  "--prompt", "a",     "--raw",
                                   "--max-tokens", "1",       "--temperature", "0",        "--ctx", "256",
-                                  "--device",     "gpu",     "--no-warmup",  "--flash-attn", "off"};
+                                  "--device",     "gpu",     "--no-warmup"};
     args.insert(args.end(), placement.begin(), placement.end());
     return shimmy_json(args);
 }
@@ -66,9 +65,11 @@ TEST_P(Placement, OffloadSavesTheExpertsAndNothingElse) {
     SKIP_WITHOUT_GPU();
     const fs::path model = model_of(GetParam());
     const Json info = shimmy_json({"inspect", model.string()});
-    const Json baseline = generate(model, {"--placement", "gpu"});
-    const Json offload = generate(model, {"--cpu-moe"});
-    const Json partial = generate(model, {"--n-cpu-moe", std::to_string(GetParam().n_cpu_moe)});
+    // Without flash attention: llvmpipe (Mesa 22.3) faults, or computes what is no number, in llama.cpp's shader for
+    // groups of heads.
+    const Json baseline = generate(model, {"--flash-attn", "off", "--placement", "gpu"});
+    const Json offload = generate(model, {"--flash-attn", "off", "--cpu-moe"});
+    const Json partial = generate(model, {"--flash-attn", "off", "--n-cpu-moe", std::to_string(GetParam().n_cpu_moe)});
     EXPECT_EQ(baseline["placement"], "baseline");
     EXPECT_EQ(offload["placement"], "offload");
     for (const Json & run : {baseline, offload, partial}) {

@@ -5,6 +5,7 @@
 #include "base/process/subprocess.h"
 #include "base/units.h"
 #include "cli/lab/lab_commands.h"
+#include "cli/placement_options.h"
 #include "cli/templates_option.h"
 #include "engine/load/placement.h"
 #include "lab/measure/summary_json.h"

@@ -1,4 +1,4 @@
-#include "engine/load/companions.h"
+#include "engine/predict/companions.h"
 
 #include "base/error.h"
 #include "base/files.h"
