@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "engine/predict/disk_plan.h"
 #include "engine/predict/placement_plan.h"
 
 #include <optional>
@@ -40,6 +41,8 @@ struct Plan {
     engine::BandwidthRange vram;
 
     std::vector<engine::PlacementEstimate> placements;
+    std::optional<engine::DiskPlan> disk;    // none: the model fits in RAM
+    std::optional<double> disk_bytes_per_s;  // as --disk says
     std::vector<QuantizationNeed> quantizations;
 
     // What of the limit a model may take.
