@@ -307,8 +307,8 @@ void run(const Options & options) {
             n_layers, static_cast<double>(bench.total_bytes()) / (1 << 30), 1e3 * none.token_s, "share", "hits",
             "uploads", "cache, ms", "of both parts", "layers, ms", "to layers", "to cpu-moe");
     for (const double share : {0.02, 0.05, 0.10, 0.25, 1.0 / 3, 0.50, 0.66}) {
-        const Result cache =
-            bench.run(static_cast<uint64_t>(share * static_cast<double>(bench.total_bytes())), n_layers);
+        const auto cache_bytes = static_cast<uint64_t>(share * static_cast<double>(bench.total_bytes()));
+        const Result cache = bench.run(cache_bytes, n_layers);
         const auto on_gpu = static_cast<size_t>(share * static_cast<double>(n_layers));
         const Result layers = bench.run(0, n_layers - on_gpu);
         const double parts_s = bench.parts_s(cache_bytes, cpu_layer_s);

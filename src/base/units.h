@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,5 +20,8 @@ std::string format_count(uint64_t count);
 
 // "8GiB", "512 MiB", "8GB" (10^9), "1024" (bytes). Throws UsageError naming `what`.
 uint64_t parse_bytes(std::string_view text, std::string_view what);
+
+// Durations as Go and Ollama write them: "5m", "1h30m", "500ms", "-1s", "0". In milliseconds; nullopt for other text.
+std::optional<double> parse_duration_ms(std::string_view text);
 
 }  // namespace shimmy

@@ -67,7 +67,8 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
     add_batch_options(command, options.load);
     add_placement_options(command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(command, commands.globals());
-    add_llama_options(command, commands, options.llama, engine::LlamaUse::text);
+    add_llama_options(command, options.llama, engine::LlamaUse::text);
+    commands.take_llama_args(command);
 }
 
 void name_words(AnswerOptions & options, const std::string & command) {

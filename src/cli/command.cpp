@@ -18,7 +18,7 @@ Commands::Commands(CLI::App & app) : app_(app) {
 CLI::App * Commands::add_group(const std::string & name, const std::string & summary) {
     CLI::App * group = app_.add_subcommand(name, summary);
     group->fallthrough();
-    group->require_subcommand(1);
+    group->require_subcommand(0, 1);
     return group;
 }
 
@@ -39,7 +39,9 @@ int Commands::run() const {
             fail_usage("shimmy {} takes no options of llama.cpp (behind --)", command->get_name());
         return run();
     }
-    fail_usage("no command given (see shimmy --help)");
+    const std::vector<CLI::App *> groups = app_.get_subcommands();
+    if (groups.empty()) fail_usage("no command given (see shimmy --help)");
+    fail_usage("no command given (see shimmy {} --help)", groups.front()->get_name());
 }
 
 void add_all(Commands & commands) {

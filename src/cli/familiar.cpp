@@ -169,11 +169,17 @@ std::vector<std::string> respelled(const std::vector<std::string> & words, const
     return out;
 }
 
+std::string see_help(const std::vector<std::string> & words, const CommandRow & root) {
+    std::string command;
+    for (const std::string & name : command_of(words, root).path)
+        command += name + " ";
+    return fmt::format("see shimmy {}--help", command);
+}
+
 std::string unexpected_word(const std::string & word, const std::vector<std::string> & words, const CommandRow & root) {
     const CommandRow & command = command_of(words, root);
-    const std::string name = command.path.empty() ? "shimmy" : fmt::format("shimmy {}", fmt::join(command.path, " "));
     if (!word.starts_with("-"))
-        return command.commands.empty() ? fmt::format("{}: unexpected argument '{}' (see {} --help)", name, word, name)
+        return command.commands.empty() ? fmt::format("unexpected argument '{}' ({})", word, see_help(words, root))
                                         : unknown_command(word, command, root);
     std::vector<std::string> flags;
     for (const CommandRow * row : {&command, &root}) {
@@ -188,8 +194,8 @@ std::string unexpected_word(const std::string & word, const std::vector<std::str
     }
     const std::string near = nearest(flag, flags);
     if (hint.empty() && !near.empty()) hint = fmt::format("did you mean {}?", near);
-    return hint.empty() ? fmt::format("{}: unknown option {} (see {} --help)", name, flag, name)
-                        : fmt::format("{}: unknown option {}; {}", name, flag, hint);
+    return hint.empty() ? fmt::format("unknown option {} ({})", flag, see_help(words, root))
+                        : fmt::format("unknown option {}; {}", flag, hint);
 }
 
 }  // namespace shimmy::cli

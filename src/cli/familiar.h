@@ -13,6 +13,9 @@ namespace shimmy::cli {
 // no counterpart of, saying what to do.
 std::vector<std::string> respelled(const std::vector<std::string> & words, const CommandRow & root);
 
+// "see shimmy lab run --help": of the command that the words name.
+std::string see_help(const std::vector<std::string> & words, const CommandRow & root);
+
 // What to say about a word that was not expected: what it may have been meant to be.
 std::string unexpected_word(const std::string & word, const std::vector<std::string> & words, const CommandRow & root);
 

@@ -27,8 +27,7 @@ void add(CLI::App & command, LlamaOptions & options, const std::string & flag, c
 
 }  // namespace
 
-void add_llama_options(CLI::App & command, Commands & commands, LlamaOptions & options, engine::LlamaUse use) {
-    commands.take_llama_args(command);
+void add_llama_options(CLI::App & command, LlamaOptions & options, engine::LlamaUse use) {
     const std::vector<std::string> cache_types{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"};
     add(command, options, "--cache-type-k", "TYPE", "type of the KV cache's keys (default: f16)", cache_types);
     add(command, options, "--cache-type-v", "TYPE",

@@ -18,10 +18,8 @@ struct LlamaOptions {
 };
 
 // --cache-type-k and -v, --flash-attn, --load-mode, --override-tensor, --split-mode, --tensor-split, --lora; for a
-// server
-// --mmproj, --model-draft and --spec-type too. The command then takes llama.cpp's options behind "--". `options` must
-// live as long as it.
-void add_llama_options(CLI::App & command, Commands & commands, LlamaOptions & options, engine::LlamaUse use);
+// server --mmproj, --model-draft and --spec-type too. `options` must live as long as `command`.
+void add_llama_options(CLI::App & command, LlamaOptions & options, engine::LlamaUse use);
 
 // All of them, checked, for engine::LoadOptions. Throws UsageError.
 std::vector<std::string> llama_args(const LlamaOptions & options, const Globals & globals, engine::LlamaUse use);

@@ -118,7 +118,7 @@ int main(int argc, char ** argv) {
     } catch (const CLI::ParseError & error) {
         const bool asked_for_help = error.get_exit_code() == 0;
         if (asked_for_help) return app.exit(error);
-        return report(commands.globals(), fmt::format("{} (see shimmy --help)", readable(error.what())),
+        return report(commands.globals(), fmt::format("{} ({})", readable(error.what()), see_help(words, table)),
                       EXIT_CODE_USAGE);
     } catch (const shimmy::UsageError & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_USAGE);

@@ -1,10 +1,10 @@
 #include "publish/package.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/process/progress.h"
 #include "engine/make/split.h"
 #include "lab/campaign/hash_cache.h"
-#include "report/documents/card_text.h"
 
 #include <algorithm>
 #include <optional>
@@ -68,13 +68,12 @@ private:
 };
 
 // The card names the parts that are downloaded and their sums.
-void describe_parts(Json & summary, const std::string & model, const std::string & quantization,
+void describe_parts(lab::Summary & summary, const std::string & model, const std::string & quantization,
                     const std::vector<hub::NewFile> & parts) {
-    for (Json & variant : summary["variants"]) {
-        if (variant["model"] != model || variant["quantization"] != quantization) continue;
-        variant["parts"] = Json::array();
+    for (lab::MeasuredFile & variant : summary.variants) {
+        if (variant.model != model || variant.quantization != quantization) continue;
         for (const hub::NewFile & part : parts)
-            variant["parts"].push_back({{"file", part.path}, {"size_bytes", part.size_bytes}, {"sha256", part.sha256}});
+            variant.parts.push_back({part.path, part.size_bytes, part.sha256});
     }
 }
 
@@ -90,7 +89,7 @@ Package make_package(const PublicationPlan & plan, const PlannedRepository & rep
     ensure_writable_dir(dir);
     Package package;
     package.repo = repository.card.id;
-    Json summary = plan.summary;
+    lab::Summary summary = plan.summary;
     std::vector<hub::NewFile> models;
     Hashes hashes(out_dir, quiet);
     for (const PlannedModel & model : repository.models) {
@@ -107,7 +106,7 @@ Package make_package(const PublicationPlan & plan, const PlannedRepository & rep
         models.insert(models.end(), parts.begin(), parts.end());
     }
     const report::Quality quality(summary, out_dir);
-    for (const auto & [name, content] : report::card_files(summary, quality, repository.card)) {
+    for (const auto & [name, content] : report::card_files(summary, quality, repository.card, plan.templates)) {
         write_file_atomic(dir / name, content);
         package.files.push_back(small_file(dir / name));
     }

@@ -6,12 +6,8 @@
 #include "hub/api/api.h"
 #include "hub/api/model_files.h"
 #include "lab/campaign/hasher.h"
-#include "lab/measure/summary.h"
-#include "lab/measure/summary_json.h"
 #include "library/names.h"
-#include "report/documents/card_text.h"
 #include "report/documents/licenses.h"
-#include "report/text/text.h"
 
 #include <algorithm>
 #include <set>
@@ -24,21 +20,18 @@ constexpr size_t MAX_LISTED_RUNS = 3;
 constexpr const char * SUFFIX = "-GGUF";
 
 // A run that failed or is missing says that the campaign's figures are not whole.
-void add_missing_runs(const Json & summary, const std::string & rerun, std::vector<std::string> & obstacles) {
-    const Json & missing = summary["missing"];
+void add_missing_runs(const lab::Summary & summary, const std::string & rerun, std::vector<std::string> & obstacles) {
+    const std::vector<lab::MissingRun> & missing = summary.missing;
     if (missing.empty()) return;
     std::string first;
     for (size_t i = 0; i < std::min(missing.size(), MAX_LISTED_RUNS); ++i) {
-        first += fmt::format("{}{} ({})", i == 0 ? "" : "; ", missing[i]["run"].get<std::string>(),
-                             missing[i]["reason"].get<std::string>());
+        first += fmt::format("{}{} ({})", i == 0 ? "" : "; ", missing[i].what, missing[i].reason);
     }
-    const bool failed = std::any_of(missing.begin(), missing.end(), [](const Json & run) { return run["failed"]; });
-    obstacles.push_back(fmt::format("{} runs of the campaign failed or are missing: {}{}: {}{}", missing.size(), first,
-                                    missing.size() > MAX_LISTED_RUNS ? "; …" : "", rerun,
-                                    failed ? " --retry-failed" : ""));
+    obstacles.push_back(fmt::format("{} runs of the campaign failed or are missing: {}{}: {}", missing.size(), first,
+                                    missing.size() > MAX_LISTED_RUNS ? "; …" : "", lab::rerun_command(summary, rerun)));
 }
 
-std::vector<report::CardRepo> chosen_repos(const Json & summary, const PlanOptions & options) {
+std::vector<report::CardRepo> chosen_repos(const lab::Summary & summary, const PlanOptions & options) {
     std::vector<report::CardRepo> chosen;
     for (report::CardRepo repo : report::card_repos(summary)) {
         if (!options.model.empty() && repo.model != options.model) continue;
@@ -53,8 +46,8 @@ std::vector<report::CardRepo> chosen_repos(const Json & summary, const PlanOptio
 }
 
 // --repo USER/NAME: NAME itself for one repository of a model, "NAME-Q4_K_M-GGUF" for one per quantization.
-void name_repos(const Json & summary, const PlanOptions & options, std::vector<report::CardRepo> & repos) {
-    const bool per_model = report::text_of(summary, "layout") == "per-model";
+void name_repos(const lab::Summary & summary, const PlanOptions & options, std::vector<report::CardRepo> & repos) {
+    const bool per_model = summary.campaign.layout == lab::CardLayout::per_model;
     std::set<std::string> models;
     for (const report::CardRepo & repo : repos)
         models.insert(repo.model);
@@ -78,11 +71,11 @@ public:
         : campaign_(campaign), options_(options), hasher_(campaign.campaign, options.quiet) {}
 
     PlannedModel plan(const report::CardRepo & repo, const std::string & quantization, PublicationPlan & out) {
-        const Json & variant = report::variant_of(out.summary, repo.model, quantization);
+        const lab::MeasuredFile & variant = out.summary.variant(repo.model, quantization);
         PlannedModel model;
         model.quantization = quantization;
-        model.model_sha256 = report::text_or(variant, "model_sha256", "");
-        const fs::path first = find_file(report::text_of(variant, "file"));
+        model.model_sha256 = variant.sha256;
+        const fs::path first = find_file(variant.file);
         if (!fs::is_regular_file(first)) {
             out.obstacles.push_back(fmt::format("{}: is not there: {}", first.string(), options_.rerun_command));
             return model;
@@ -136,16 +129,15 @@ private:
 };
 
 void add_notes(const PublicationPlan & plan, std::vector<std::string> & notes) {
-    if (plan.summary["n_valid_runs"] != 0 && report::is_software(plan.summary))
+    if (plan.summary.conditions.device.software)
         notes.push_back("the speeds are of a software device, not of a GPU; the card says so");
     std::set<std::string> named;
     for (const PlannedRepository & repository : plan.repositories) {
-        const Json & model = report::model_of(plan.summary, repository.card.model);
-        const bool other = report::text_or(model, "license", "") == report::OTHER_LICENSE;
-        if (!other || !named.insert(repository.card.model).second) continue;
+        const lab::CampaignModel & model = plan.summary.model(repository.card.model);
+        if (model.license != report::OTHER_LICENSE || !named.insert(repository.card.model).second) continue;
         notes.push_back(fmt::format("shimmy cannot tell whether the license of {} ({}) allows publishing it: read {}",
-                                    repository.card.model, report::text_or(model, "license_name", "no name"),
-                                    report::text_or(model, "license_link", "it")));
+                                    repository.card.model, model.license_name.empty() ? "no name" : model.license_name,
+                                    model.license_link.empty() ? "it" : model.license_link));
     }
 }
 
@@ -158,8 +150,9 @@ void keep_distinct(std::vector<std::string> & lines) {
 
 PublicationPlan plan_publication(const lab::CampaignPlan & campaign, const PlanOptions & options) {
     PublicationPlan plan;
-    plan.summary = lab::to_json(lab::summarize_campaign(campaign));
-    if (!options.layout.empty()) plan.summary["layout"] = options.layout;
+    plan.summary = lab::summarize_campaign(campaign);
+    plan.templates = options.templates;
+    if (options.layout) plan.summary.campaign.layout = *options.layout;
     std::vector<report::CardRepo> repos = chosen_repos(plan.summary, options);
     if (repos.empty()) {
         fail_usage("nothing of the campaign is to be published: {}",

@@ -1,12 +1,13 @@
 // What of a campaign is to be published where, and what stands against it.
 #pragma once
 
-#include "base/json.h"
 #include "lab/campaign/campaign_plan.h"
+#include "lab/measure/summary.h"
 #include "report/documents/card.h"
 #include "report/figures/quality.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,10 @@ struct PlanOptions {
     std::string name;                        // of the repository; empty: from the campaign's model
     std::string model;                       // only this one of the campaign; empty: all
     std::vector<std::string> quantizations;  // only these; empty: all
-    std::string layout;                      // "per-quant", "per-model"; empty: the campaign's
+    std::optional<lab::CardLayout> layout;   // none: the campaign's
     uint64_t max_file_bytes = 0;             // larger files are split
     std::string rerun_command;               // makes the runs that are missing
+    report::Templates templates;             // of the cards
     bool quiet = false;
 };
 
@@ -38,7 +40,8 @@ struct PlannedRepository {
 };
 
 struct PublicationPlan {
-    Json summary;  // with the layout that was chosen
+    lab::Summary summary;  // with the layout that was chosen
+    report::Templates templates;
     std::vector<PlannedRepository> repositories;
     // Each with what to do about it; if there is one, nothing may be published.
     std::vector<std::string> obstacles;

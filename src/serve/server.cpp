@@ -67,19 +67,21 @@ private:
 };
 
 // Returns what is known of the first. Throws Interrupted when the server is to end.
-std::optional<Loaded> load_all(ModelPool & pool, const std::vector<ServedModel> & models) {
-    std::optional<Loaded> first;
+void load_those_wanted(ModelPool & pool, const std::vector<ServedModel> & models, Started & started) {
     for (const ServedModel & model : models) {
+        if (!model.loads_at_start) continue;
         try {
             const Lease lease = pool.use(model.name, [] { return Stop::no; });
-            if (!first) first = lease->loaded();
+            if (!started.model) {
+                started.model = model;
+                started.loaded = lease->loaded();
+            }
         } catch (const HttpError &) {
             check_interrupted();
             throw;
         }
         check_interrupted();
     }
-    return first;
 }
 
 void wait_until_idle(Fronts & fronts, milliseconds limit) {
@@ -125,7 +127,7 @@ private:
 void serve(const ServerOptions & options, const std::function<void(const Started & started)> & on_started) {
     require_safe(options.address, options);
     if (options.ollama_address) require_safe(*options.ollama_address, options);
-    ModelPool pool(options.models, options.model, options.max_loaded);
+    ModelPool pool(options.models, options.max_loaded);
     // Connections are taken at once: a port that is taken is known before minutes of loading, requests wait for their
     // model, and /health says what is going on.
     std::atomic<bool> ready = false;
@@ -137,16 +139,16 @@ void serve(const ServerOptions & options, const std::function<void(const Started
     add_page(fronts.main());
     started.address = fronts.main().start("--bind");
     if (fronts.ollama()) {
-        add_ollama_api(*fronts.ollama(), pool, options.model);
+        add_ollama_api(*fronts.ollama(), pool);
         started.ollama_address = fronts.ollama()->start("--ollama-bind");
     }
     try {
-        if (options.load_at_start) {
+        {
             const LoadStopper stopper(pool);
-            started.loaded = load_all(pool, options.models);
-        } else {
-            (void)ModelProcess::devices(options.model);  // a device that is not there is an error now, not later
+            load_those_wanted(pool, options.models, started);
         }
+        // A device that is not there is an error now, not later.
+        if (!started.model) (void)ModelProcess::devices(options.model);
         ready = true;
         on_started(started);
     } catch (...) {

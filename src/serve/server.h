@@ -16,12 +16,11 @@
 namespace shimmy::serve {
 
 struct ServerOptions {
-    ModelOptions model;
     std::vector<ServedModel> models;
+    ModelOptions model;  // those that most models have: devices are looked for as they say
     // Looks for models again (POST /api/models/discover); none: there is only `models`.
     std::function<std::vector<ServedModel>()> discover;
-    bool load_at_start = true;  // every model; otherwise each when it is first asked for
-    int max_loaded = 0;         // models at once; 0: as many as fit
+    int max_loaded = 0;  // models at once; 0: as many as fit
     Address address;
     std::optional<Address> ollama_address;     // of Ollama's API, which has paths of the same name
     std::string api_key;                       // empty: none is asked for
@@ -34,7 +33,9 @@ struct ServerOptions {
 struct Started {
     Address address;  // with the port that was chosen
     std::optional<Address> ollama_address;
-    std::optional<Loaded> loaded;  // the first model, if it was loaded at start
+    // Of the first model that was loaded at start, if any was.
+    std::optional<ServedModel> model;
+    std::optional<Loaded> loaded;
 };
 
 // Serves until SIGINT or SIGTERM; what is being answered then may be finished within the drain limit. Requests are

@@ -49,13 +49,12 @@ TEST_F(Familiar, WhatWasMeant) {
     EXPECT_EQ(about("ls", {"ls"}), "unknown command 'ls'; did you mean shimmy list?");
     EXPECT_EQ(about("xyzzy", {"xyzzy"}), "unknown command 'xyzzy' (see shimmy --help)");
     EXPECT_EQ(about("rum", {"lab", "rum"}), "unknown command 'rum'; did you mean shimmy lab run?");
-    EXPECT_EQ(about("--tread", {"serve", "--tread"}), "shimmy serve: unknown option --tread; did you mean --threads?");
-    EXPECT_EQ(about("--dry-runs", {"lab", "run", "--dry-runs"}),
-              "shimmy lab run: unknown option --dry-runs; did you mean --dry-run?");
+    EXPECT_EQ(about("--tread", {"serve", "--tread"}), "unknown option --tread; did you mean --threads?");
+    EXPECT_EQ(about("--dry-runs", {"lab", "run", "--dry-runs"}), "unknown option --dry-runs; did you mean --dry-run?");
     EXPECT_EQ(about("--grammar=x", {"generate", "--grammar=x"}),
-              "shimmy generate: unknown option --grammar; it is llama.cpp's own: put it behind --, as in -- --grammar");
-    EXPECT_EQ(about("--qqqqqq", {"list", "--qqqqqq"}), "shimmy list: unknown option --qqqqqq (see shimmy list --help)");
-    EXPECT_EQ(about("b", {"list", "b"}), "shimmy list: unexpected argument 'b' (see shimmy list --help)");
+              "unknown option --grammar; it is llama.cpp's own: put it behind --, as in -- --grammar");
+    EXPECT_EQ(about("--qqqqqq", {"list", "--qqqqqq"}), "unknown option --qqqqqq (see shimmy list --help)");
+    EXPECT_EQ(about("b", {"list", "b"}), "unexpected argument 'b' (see shimmy list --help)");
 }
 
 TEST(CanonicalModelName, WhatPeoplePaste) {

@@ -139,7 +139,10 @@ TEST_F(Chat, RunAnswersAPrompt) {
     words.erase(words.begin() + 2);
     EXPECT_EQ(piped(QUESTION, words).out, answer() + "\n");
     expect_failure({"run"}, 2, {"which model?"});
-    expect_failure({"run", tiny_moe().string(), "a", "--json"}, 2, {"a chat is no document", "shimmy generate --json"});
+    const ProcessResult no_document = shimmy({"run", tiny_moe().string(), "a", "--json"});
+    EXPECT_EQ(no_document.exit_code, 2);
+    EXPECT_EQ(Json::parse(no_document.out)["error"]["message"],
+              "a chat is no document: leave out --json (shimmy generate --json has one)");
 }
 
 TEST_F(Chat, WrongUseIsOneLine) {

@@ -65,9 +65,11 @@ TEST_P(Placement, OffloadSavesTheExpertsAndNothingElse) {
     SKIP_WITHOUT_GPU();
     const fs::path model = model_of(GetParam());
     const Json info = shimmy_json({"inspect", model.string()});
-    const Json baseline = generate(model, {"--placement", "gpu"});
-    const Json offload = generate(model, {"--cpu-moe"});
-    const Json partial = generate(model, {"--n-cpu-moe", std::to_string(GetParam().n_cpu_moe)});
+    // Without flash attention: llvmpipe (Mesa 22.3) faults, or computes what is no number, in llama.cpp's shader for
+    // groups of heads.
+    const Json baseline = generate(model, {"--flash-attn", "off", "--placement", "gpu"});
+    const Json offload = generate(model, {"--flash-attn", "off", "--cpu-moe"});
+    const Json partial = generate(model, {"--flash-attn", "off", "--n-cpu-moe", std::to_string(GetParam().n_cpu_moe)});
     EXPECT_EQ(baseline["placement"], "baseline");
     EXPECT_EQ(offload["placement"], "offload");
     for (const Json & run : {baseline, offload, partial}) {
@@ -108,7 +110,7 @@ TEST_P(ReferencePlacement, VerifyReadsThePlacementBackFromTheLoadedModel) {
     EXPECT_EQ(result.exit_code, 1);
 }
 
-const Case PHI{"phi-3.5-moe", 2, "Q3_K_M", 1};
+const Case PHI{"phi-3.5-moe", 2, "Q2_K", 1};
 const Case GPT_OSS{"gpt-oss-20b", 2, "MXFP4", 1};
 const Case DEEPSEEK{"deepseek-moe-16b", 3, "Q4_K_M", 2};  // the first layer is dense: two hold the experts of one
 

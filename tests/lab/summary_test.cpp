@@ -271,9 +271,9 @@ TEST_F(SummaryOf, WhatOneRunLacksItsCellLacks) {
     EXPECT_TRUE(summary().cells[1].cold);
     for (StoredResult & result : results_)
         result.document["expert_use"] = {{{"layer", 0}, {"expert", 0}, {"hits", 1}, {"bytes", 2}}};
-    EXPECT_EQ(summary().cells[0].expert_use[0]["hits"], 4);
+    EXPECT_EQ(summary().cells[0].expert_use->at(0).hits, 4U);
     results_[2].document["expert_use"] = nullptr;
-    EXPECT_TRUE(summary().cells[0].expert_use.is_null());
+    EXPECT_FALSE(summary().cells[0].expert_use);
 }
 
 // Without streaming there is nothing to compare a run with; a figure of one of the two that is none is left out.

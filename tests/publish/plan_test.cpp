@@ -82,9 +82,9 @@ TEST_F(PublicationPlanOf, ARepositoryPerFile) {
 }
 
 TEST_F(PublicationPlanOf, ARepositoryPerModel) {
-    options_.layout = "per-model";
+    options_.layout = lab::CardLayout::per_model;
     EXPECT_EQ(ids(), (Names{"ada/alpha-GGUF Q8_0 Q4_K_M Q2_K", "ada/beta-GGUF MXFP4_MOE"}));
-    EXPECT_EQ(plan().summary["layout"], "per-model");
+    EXPECT_EQ(plan().summary.campaign.layout, lab::CardLayout::per_model);
     options_.quantizations = {"Q2_K", "Q8_0"};
     EXPECT_EQ(ids(), (Names{"ada/alpha-GGUF Q8_0 Q2_K"}));
     options_.name = "mine";
@@ -149,7 +149,7 @@ TEST_F(PublicationPlanOf, ReasonsOfSeveralCardsAreNamedOnce) {
 TEST_F(PublicationPlanOf, AFileAmongSeveralSaysItsType) {
     write_model(2, dir_ / "out/models/alpha-small.gguf");
     EXPECT_EQ(plan().obstacles, Names{}) << "alone in its repository it need not";
-    options_.layout = "per-model";
+    options_.layout = lab::CardLayout::per_model;
     EXPECT_EQ(
         plan().obstacles,
         (Names{fmt::format("{}: the name does not say Q2_K, and a repository with several files is chosen from by it: "
@@ -205,7 +205,7 @@ TEST_F(PublicationPlanOf, SpeedsOfASoftwareDeviceAreNoted) {
 // --- the package
 
 TEST_F(PublicationPlanOf, APackageIsTheCardAndItsFiles) {
-    options_.layout = "per-model";
+    options_.layout = lab::CardLayout::per_model;
     const PublicationPlan whole = plan();
     const Package package = make_package(whole, whole.repositories[0], dir_ / "out", 1000, true, true);
     EXPECT_EQ(package.repo, "ada/alpha-GGUF");
@@ -226,7 +226,7 @@ TEST_F(PublicationPlanOf, APackageIsTheCardAndItsFiles) {
 TEST_F(PublicationPlanOf, TwoFilesOfOneNameAreNoPackage) {
     write_model(1, dir_ / "Q4_K_M/alpha-Q8_0-Q4_K_M.gguf");
     write_model(0, dir_ / "Q8_0/alpha-Q8_0-Q4_K_M.gguf");
-    options_.layout = "per-model";
+    options_.layout = lab::CardLayout::per_model;
     const PublicationPlan whole = plan();
     try {
         make_package(whole, whole.repositories[0], dir_ / "out", 1000, true, true);

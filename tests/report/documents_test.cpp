@@ -5,7 +5,6 @@
 #include "base/process/subprocess.h"
 #include "fabricated_document.h"
 #include "lab/measure/summary.h"
-#include "lab/measure/summary_json.h"
 #include "report/documents/text_report.h"
 #include "report/figures/findings.h"
 #include "report/figures/quality.h"
@@ -38,7 +37,7 @@ protected:
         campaign_.models[0].base_model = "maker/model";
     }
 
-    Json summary() {
+    lab::Summary summary() {
         lab::CampaignPlan plan;
         plan.campaign = campaign_;
         plan.inputs = {lab::InputInfo{"F16", false, 16, 4, 1024, "deepseek", languages_of_file_}};
@@ -59,11 +58,11 @@ protected:
             result.document["run"] = {{"started_at", "2026-01-01T00:00:00Z"}};
             plan.results.push_back(result);
         }
-        return lab::to_json(lab::summarize_campaign(plan));
+        return lab::summarize_campaign(plan);
     }
 
     std::vector<Finding> anomalies() {
-        const Json all = summary();
+        const lab::Summary all = summary();
         return find_anomalies(all, Quality(all, out()));
     }
 

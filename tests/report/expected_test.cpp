@@ -54,7 +54,7 @@ protected:
     }
 
     Documents write(const lab::CampaignPlan & plan) {
-        summary_ = lab::to_json(lab::summarize_campaign(plan));
+        summary_ = lab::summarize_campaign(plan);
         documents_ = write_documents(summary_, out(), "given.toml", RERUN);
         return documents_;
     }
@@ -63,7 +63,7 @@ protected:
     std::string text_of(const fs::path & file) const { return read_file(out() / file); }
     Json page() const {
         Json data = page_data(text_of("report.html"));
-        EXPECT_EQ(data["summary"], summary_);
+        EXPECT_EQ(data["summary"], lab::to_json(summary_));
         data.erase("summary");
         return data;
     }
@@ -74,7 +74,7 @@ protected:
     }
 
     TempDir dir_;
-    Json summary_;
+    lab::Summary summary_;
     Documents documents_;
 };
 
@@ -83,7 +83,7 @@ TEST_F(ExpectedDocuments, OfAWholeCampaign) {
     const lab::CampaignPlan plan = given_plan(dir_.path());
     write_inputs(plan);
     write(plan);
-    EXPECT_EQ(text_of("summary.json"), summary_.dump(2) + "\n");
+    EXPECT_EQ(text_of("summary.json"), lab::to_json(summary_).dump(2) + "\n");
     expect_as("whole/page.json", readable(rounded(page())) + "\n");
     expect_as("whole/screen.txt", screen());
     for (const char * file : {"results.csv", "report.md", "whitepaper.md", "checklist.md"})

@@ -2,11 +2,11 @@
 // document that was renewed with a wrong one passes expected_test.cpp, and fails here.
 #include "given_campaign.h"
 
-#include "lab/measure/summary_json.h"
-#include "report/documents/whitepaper.h"
 #include "report/figures/findings.h"
+#include "report/figures/hardware.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
+#include "report/figures/selection.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
 #include "temp_dir.h"
@@ -21,7 +21,7 @@ namespace {
 
 class GivenFiguresOf : public ::testing::Test {
 protected:
-    GivenFiguresOf() : plan_(given_plan(dir_.path())), summary_(lab::to_json(lab::summarize_campaign(plan_))) {
+    GivenFiguresOf() : plan_(given_plan(dir_.path())), summary_(lab::summarize_campaign(plan_)) {
         fs::create_directories(dir_ / "out/quality");
         write_file_atomic(dir_ / "out/quality/alpha.json", given_quality(plan_, "alpha").dump());
     }
@@ -30,11 +30,11 @@ protected:
 
     TempDir dir_;
     lab::CampaignPlan plan_;
-    Json summary_;
+    lab::Summary summary_;
 };
 
 TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
-    const std::string table = hardware_table(summary_, "alpha");
+    const std::string table = hardware_table(summary_, "alpha").markdown();
     EXPECT_NE(table.find("| type | 8 GiB | 12 GiB | 16 GiB | 24 GiB | 48 GiB | 80 GiB |"), std::string::npos);
     const std::string at_8 = "offload<br>9.90 tok/s";  // 8 GiB to the byte
     const std::string at_48 = "baseline<br>49.5 tok/s";
@@ -45,7 +45,7 @@ TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
     EXPECT_NE(table.find(fmt::format("| Q2_K | offload<br>49.5 tok/s | {0} | {0} | {0} | {0} | {0} |", partial)),
               std::string::npos)
         << table;
-    EXPECT_NE(hardware_table(summary_, "beta").find("| MXFP4_MOE | does not fit | does not fit | offload"),
+    EXPECT_NE(hardware_table(summary_, "beta").markdown().find("| MXFP4_MOE | does not fit | does not fit | offload"),
               std::string::npos);
 }
 
@@ -69,7 +69,7 @@ TEST_F(GivenFiguresOf, ParetoFrontsAndRecommendations) {
     const auto front = [&](Cost cost) {
         std::vector<std::string> names;
         for (const QualityPoint & point : quality_points(summary_, "alpha", quality(), cost)) {
-            if (point.on_front) names.push_back(point.quantization + " " + point.placement);
+            if (point.on_front) names.push_back(point.quantization + " " + point.placement_text());
         }
         return names;
     };
@@ -80,7 +80,7 @@ TEST_F(GivenFiguresOf, ParetoFrontsAndRecommendations) {
     const std::vector<Recommendation> lines = recommendations(summary_, "alpha", quality());
     ASSERT_EQ(lines.size(), 5U);
     EXPECT_EQ(lines[2].vram_bytes, 18 * 1073741824ULL);
-    EXPECT_EQ(lines[2].quantization + " " + lines[2].placement, "Q4_K_M n_cpu_moe=2");
+    EXPECT_EQ(lines[2].quantization + " " + engine::to_string(lines[2].placement), "Q4_K_M n_cpu_moe=2");
     EXPECT_DOUBLE_EQ(lines[2].mean_kld, 0.01);
     EXPECT_NEAR(lines[2].decode_tps, 59.4, 1e-9);
 }
@@ -95,9 +95,10 @@ TEST(Texts, FiguresHaveThreeDigits) {
 }
 
 TEST(Texts, SpreadsAreOnBothSides) {
-    EXPECT_EQ(mean_and_interval({{"mean", 20.0}, {"ci95_low", 17.0}, {"ci95_high", 23.0}}), "20.0 ± 3.00");
-    EXPECT_EQ(mean_and_interval({{"mean", 20.0}, {"ci95_low", nullptr}, {"ci95_high", nullptr}}), "20.0");
-    EXPECT_EQ(median_and_range({{"median", 5.0}, {"min", 1.0}, {"max", 12.0}}), "5.00\n1.00–12.0");
+    // Of 19, 20 and 21 the standard deviation is 1, and t of two degrees 4.3027: 4.3027 / sqrt(3) is 2.484.
+    EXPECT_EQ(mean_and_interval(lab::summarize({19.0, 20.0, 21.0})), "20.0 ± 2.48");
+    EXPECT_EQ(mean_and_interval(lab::summarize({20.0})), "20.0");
+    EXPECT_EQ(median_and_range(lab::summarize({12.0, 1.0, 5.0})), "5.00\n1.00–12.0");
     EXPECT_EQ(plus_minus(1.34567, 0.00701, 4), "1.3457 ± 0.0070");
 }
 
@@ -109,36 +110,23 @@ TEST(Texts, WhatSomeoneWroteIsShownAsItIs) {
     EXPECT_EQ(markdown_code("a`b\nc"), "`ab c`");
 }
 
-TEST(Texts, WhatIsNotThereIsAnError) {
-    const Json object{{"text", "a"}, {"number", 2}, {"null", nullptr}, {"negative", -5}};
-    EXPECT_EQ(text_of(object, "text"), "a");
-    EXPECT_EQ(number_of(object, "number"), 2.0);
-    EXPECT_EQ(bytes_of(object, "negative"), 0U);
-    EXPECT_EQ(text_or(object, "number", "other"), "other");
-    EXPECT_EQ(text_or(object, "text", "other"), "a");
-    for (const char * key : {"absent", "null"}) {
-        EXPECT_THROW(text_of(object, key), Error) << key;
-        EXPECT_THROW(number_of(object, key), Error) << key;
-        EXPECT_EQ(text_or(object, key, "other"), "other") << key;
-    }
-    EXPECT_THROW(text_of(object, "number"), Error);
-    EXPECT_THROW(number_of(object, "text"), Error);
-    EXPECT_THROW(text_of(Json(3), "text"), Error);
-}
-
 // Standard deviation over mean of the samples over their prompt's median.
 TEST(Texts, SpreadIsWithinAPrompt) {
+    constexpr auto TTFT = &lab::Sample::ttft_ms;
     const auto cell = [](const std::vector<std::pair<std::string, double>> & samples) {
-        Json list = Json::array();
-        for (const auto & [prompt, value] : samples)
-            list.push_back({{"prompt_id", prompt}, {"ttft_ms", value}});
-        return Json{{"samples", list}};
+        lab::Cell measured;
+        for (const auto & [prompt, value] : samples) {
+            measured.samples.emplace_back();
+            measured.samples.back().prompt_id = prompt;
+            measured.samples.back().ttft_ms = value;
+        }
+        return measured;
     };
-    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"b", 1000.0}}), "ttft_ms"), 0.0) << "no prompt was repeated";
-    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"a", 10.0}, {"b", 1000.0}}), "ttft_ms"), 0.0);
+    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"b", 1000.0}}), TTFT), 0.0) << "no prompt was repeated";
+    EXPECT_EQ(spread_of(cell({{"a", 10.0}, {"a", 10.0}, {"b", 1000.0}}), TTFT), 0.0);
     // 1 and 3 over 2: .5 and 1.5, deviation sqrt(.5), mean 1.
-    EXPECT_NEAR(spread_of(cell({{"a", 1.0}, {"a", 3.0}}), "ttft_ms"), std::sqrt(0.5), 1e-12);
-    EXPECT_EQ(spread_of(cell({{"a", 0.0}, {"a", 0.0}}), "ttft_ms"), 0.0);
+    EXPECT_NEAR(spread_of(cell({{"a", 1.0}, {"a", 3.0}}), TTFT), std::sqrt(0.5), 1e-12);
+    EXPECT_EQ(spread_of(cell({{"a", 0.0}, {"a", 0.0}}), TTFT), 0.0);
 }
 
 TEST(Tables, CellsOfSeveralLinesAndLetters) {

@@ -28,33 +28,32 @@ constexpr Figures FIGURES[]{{"F16", 1600, 0.0, 1700, 300, 40.0, 30.0},
 class Pareto : public ::testing::Test {
 protected:
     Pareto() {
+        summary_.campaign.models = {{"m", "/m.gguf", {}}};
         Json models = Json::array();
         for (const Figures & f : FIGURES) {
-            summary_["variants"].push_back({{"model", "m"},
-                                            {"quantization", f.type},
-                                            {"file", "/m.gguf"},
-                                            {"model_sha256", f.type},
-                                            {"file_size_bytes", f.file_bytes}});
-            add_cell(f.type, "baseline", f.baseline_vram, f.baseline_tps);
-            add_cell(f.type, "offload", f.offload_vram, f.offload_tps);
+            summary_.variants.push_back({"m", f.type, "/m.gguf", f.type, f.file_bytes, ""});
+            add_cell(f.type, engine::Placement::baseline(), f.baseline_vram, f.baseline_tps);
+            add_cell(f.type, engine::Placement::offload(), f.offload_vram, f.offload_tps);
             models.push_back({{"quant", f.type}, {"sha256", f.type}, {"mean_kld", f.kld}});
-            for (const char * figure : {"ppl", "ppl_error", "ppl_ratio", "mean_kld_error", "median_kld", "kld_p99",
-                                        "max_kld", "same_top_percent"})
+            for (const char * figure : {"bits_per_weight", "ppl", "ppl_error", "ppl_ratio", "mean_kld_error",
+                                        "median_kld", "kld_p99", "max_kld", "same_top_percent"})
                 models.back()[figure] = 1.0;
         }
         fs::create_directories(dir_ / "quality");
-        write_file_atomic(
-            dir_ / "quality/m.json",
-            Json{{"base", Json::object()}, {"text", Json::object()}, {"n_chunks", 1}, {"models", models}}.dump());
+        write_file_atomic(dir_ / "quality/m.json", Json{{"base", {{"file", "/m.gguf"}}},
+                                                        {"text", {{"file", "/t.txt"}}},
+                                                        {"n_chunks", 1},
+                                                        {"n_ctx", 512},
+                                                        {"models", models}}
+                                                       .dump());
     }
 
-    void add_cell(const std::string & type, const std::string & placement, uint64_t vram, double tps) {
-        summary_["cells"].push_back({{"model", "m"},
-                                     {"quantization", type},
-                                     {"placement", placement},
-                                     {"mode", "generate"},
-                                     {"vram_bytes", vram},
-                                     {"decode_tps", {{"median", tps}}}});
+    void add_cell(const std::string & type, engine::Placement placement, uint64_t vram, double tps) {
+        lab::Cell cell{{"m", type, placement}};
+        cell.figures.emplace();
+        cell.figures->vram_bytes = vram;
+        cell.figures->decode_tps = lab::summarize({tps});
+        summary_.cells.push_back(cell);
     }
 
     // "Q4 offload" and so on, sorted.
@@ -62,17 +61,14 @@ protected:
         std::vector<std::string> names;
         for (const QualityPoint & point : quality_points(summary_, "m", Quality(summary_, dir_.path()), cost)) {
             if (point.on_front)
-                names.push_back(point.quantization + (point.placement.empty() ? "" : " ") + point.placement);
+                names.push_back(point.quantization + (point.placement ? " " : "") + point.placement_text());
         }
         std::sort(names.begin(), names.end());
         return names;
     }
 
     TempDir dir_;
-    Json summary_{{"models", Json::array({{{"name", "m"}, {"path", "/m.gguf"}}})},
-                  {"settings", {{"modes", Json::array({"generate"})}, {"quality", nullptr}}},
-                  {"variants", Json::array()},
-                  {"cells", Json::array()}};
+    lab::Summary summary_;
 };
 
 using Names = std::vector<std::string>;

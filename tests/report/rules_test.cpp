@@ -1,7 +1,6 @@
 // Rules at their edges: what counts as the same, as near, as fast enough, as allowed.
 #include "base/error.h"
 #include "lab/given_campaign.h"
-#include "lab/measure/summary_json.h"
 #include "report/charts/gnuplot.h"
 #include "report/documents/card.h"
 #include "report/documents/html.h"
@@ -27,36 +26,31 @@ using Names = std::vector<std::string>;
 class FindingsOf : public ::testing::Test {
 protected:
     FindingsOf() {
+        summary_.campaign.models = {{"m", "/m.gguf", {}}};
         add("small", 100, 1000, 200, 10.0, 5.0);
         add("large", 200, 1000, 200, 10.0, 5.0);
     }
 
-    // `slowdown` and `saved_percent` as their definitions say.
-    void add(const std::string & type, uint64_t file_bytes, double baseline_bytes, double offload_bytes,
+    void add(const std::string & type, uint64_t file_bytes, uint64_t baseline_bytes, uint64_t offload_bytes,
              double baseline_tps, double offload_tps) {
-        summary_["variants"].push_back({{"model", "m"}, {"quantization", type}, {"file_size_bytes", file_bytes}});
-        for (const auto & [placement, vram, tps] :
-             {std::tuple{"baseline", baseline_bytes, baseline_tps}, {"offload", offload_bytes, offload_tps}})
-            summary_["cells"].push_back({{"model", "m"},
-                                         {"quantization", type},
-                                         {"placement", placement},
-                                         {"mode", "generate"},
-                                         {"vram_bytes", vram},
-                                         {"texts", Json::array()},
-                                         {"samples", Json::array()},
-                                         {"decode_tps", {{"median", tps}}}});
-        summary_["rows"].push_back({{"model", "m"},
-                                    {"quantization", type},
-                                    {"placement", "offload"},
-                                    {"file_size_bytes", file_bytes},
-                                    {"baseline", {{"vram_bytes", baseline_bytes}}},
-                                    {"offload", {{"vram_bytes", offload_bytes}}},
-                                    {"saved_percent", 100.0 * (baseline_bytes - offload_bytes) / baseline_bytes},
-                                    {"slowdown", baseline_tps / offload_tps}});
+        const auto figures = [](uint64_t vram_bytes, double decode_tps) {
+            lab::Figures all;
+            all.vram_bytes = vram_bytes;
+            all.decode_tps = lab::summarize({decode_tps});
+            return all;
+        };
+        const lab::CellKey baseline{"m", type, engine::Placement::baseline()};
+        const lab::CellKey offload{"m", type, engine::Placement::offload()};
+        summary_.variants.push_back({"m", type, "/m.gguf", "", file_bytes, ""});
+        summary_.cells.push_back({baseline, lab::Mode::generate, 1, {}, figures(baseline_bytes, baseline_tps)});
+        summary_.cells.push_back({offload, lab::Mode::generate, 1, {}, figures(offload_bytes, offload_tps)});
+        summary_.rows.push_back({offload, "", file_bytes, lab::Mode::generate, figures(baseline_bytes, baseline_tps),
+                                 figures(offload_bytes, offload_tps)});
     }
     void clear() {
-        for (const char * list : {"variants", "cells", "rows"})
-            summary_[list] = Json::array();
+        summary_.variants.clear();
+        summary_.cells.clear();
+        summary_.rows.clear();
     }
     std::string finding(size_t i) const { return find_findings(summary_).at(i).text; }
     Names anomalies() const {
@@ -67,13 +61,7 @@ protected:
         return texts;
     }
 
-    Json summary_{{"models", Json::array({{{"name", "m"}, {"path", "/m.gguf"}}})},
-                  {"settings", {{"modes", Json::array({"generate"})}, {"quality", nullptr}}},
-                  {"variants", Json::array()},
-                  {"cells", Json::array()},
-                  {"rows", Json::array()},
-                  {"streaming", Json::array()},
-                  {"load", Json::array()}};
+    lab::Summary summary_;
 };
 
 TEST_F(FindingsOf, FivePointsAreTheSame) {
@@ -131,21 +119,20 @@ TEST_F(FindingsOf, HalfTheSpeedIsEnough) {
 }
 
 TEST_F(FindingsOf, StreamingVerdicts) {
-    const auto verdict = [&](const Json & low, const Json & high) {
-        summary_["streaming"] = {{{"model", "m"},
-                                  {"quantization", "small"},
-                                  {"placement", "offload"},
-                                  {"n_pairs", 4},
-                                  {"sse", {{"n_defects", 0}}},
-                                  {"total_percent", {{"mean", 1.0}, {"ci95_low", low}, {"ci95_high", high}}}}};
+    // The interval of two pairs is 6.35 times their distance to either side.
+    const auto verdict = [&](const std::vector<double> & percents) {
+        lab::StreamingComparison streaming{{"m", "small", engine::Placement::offload()}};
+        streaming.total_percent = lab::summarize(percents);
+        summary_.streaming = {streaming};
         const auto found = find_findings(summary_);
         return found.back().text.starts_with("small offload: streaming ") ? found.back().text.substr(25, 20) : "";
     };
-    EXPECT_EQ(verdict(0.1, 2.0), "takes longer than no");
-    EXPECT_EQ(verdict(-2.0, -0.1), "takes less time than");
-    EXPECT_EQ(verdict(0.0, 2.0), "makes no difference ");
-    EXPECT_EQ(verdict(-2.0, 0.0), "makes no difference ");
-    EXPECT_EQ(verdict(nullptr, nullptr), "") << "one pair says nothing";
+    EXPECT_EQ(verdict({6.5, 7.5}), "takes longer than no");  // 0.65 to 13.35
+    EXPECT_EQ(verdict({5.5, 6.5}), "makes no difference ");  // -0.35 to 12.35
+    EXPECT_EQ(verdict({-7.5, -6.5}), "takes less time than");
+    EXPECT_EQ(verdict({-6.5, -5.5}), "makes no difference ");
+    EXPECT_EQ(verdict({0.0, 0.0}), "makes no difference ");  // from 0 to 0
+    EXPECT_EQ(verdict({7.0}), "") << "one pair says nothing";
 }
 
 TEST_F(FindingsOf, AnomaliesAtTheirEdges) {
@@ -160,10 +147,11 @@ TEST_F(FindingsOf, AnomaliesAtTheirEdges) {
                      "should see that on a GPU."}));
     clear();
     add("a", 1, 1000, 100, 10.0, 5.0);
-    Json & cell = summary_["cells"][0];
+    lab::Cell & cell = summary_.cells[0];
     const auto spread = [&](double most) {
-        cell["samples"] = {{{"prompt_id", "p"}, {"decode_tps", 1.0}, {"ttft_ms", 1.0}},
-                           {{"prompt_id", "p"}, {"decode_tps", most}, {"ttft_ms", 1.0}}};
+        cell.samples = std::vector<lab::Sample>(2);
+        cell.samples[0].decode_tps = 1.0;
+        cell.samples[1].decode_tps = most;
         return anomalies();
     };
     // 1 and r over their median (1 + r) / 2: deviation over mean is sqrt(2) (r - 1) / (r + 1), a tenth at r = 1.1522.
@@ -171,21 +159,13 @@ TEST_F(FindingsOf, AnomaliesAtTheirEdges) {
     EXPECT_EQ(spread(1.16),
               (Names{"a baseline (in process): the decode rate spreads by 10% (standard deviation over mean, above "
                      "10%)."}));
-    cell["samples"] = Json::array();
-    cell["texts"] = {{{"prompt_id", "p"}, {"text", "t"}, {"n_distinct", 1}}, {{"prompt_id", "q"}, {"text", "\n \t"}}};
+    cell.samples.clear();
+    cell.texts = {{"p", "t", 1}, {"q", "\n \t", 1}};
     EXPECT_EQ(anomalies(), (Names{"a baseline (in process): the answer to 'q' is empty."}));
-    summary_["load"] = {{{"model", "m"},
-                         {"quantization", "a"},
-                         {"placement", "offload"},
-                         {"n_clients", 3},
-                         {"n_failed_requests", 1},
-                         {"n_requests", 9}},
-                        {{"model", "m"},
-                         {"quantization", "a"},
-                         {"placement", "baseline"},
-                         {"n_clients", 3},
-                         {"n_failed_requests", 0},
-                         {"n_requests", 9}}};
+    lab::LoadFigures load{{"m", "a", engine::Placement::offload()}, 3};
+    load.n_requests = 9;
+    load.n_failed_requests = 1;
+    summary_.load = {load, {{"m", "a", engine::Placement::baseline()}, 3}};
     EXPECT_EQ(anomalies().back(), "a offload, 3 clients: 1 of 9 requests failed.");
     EXPECT_EQ(anomalies().size(), 2U);
 }
@@ -196,16 +176,17 @@ TEST(Licenses, WhichLetAModelBePublished) {
     const TempDir dir;
     const auto obstacle = [](const std::string & license, const std::string & name = "",
                              const std::string & link = "") {
-        Json model{{"license", license}};
-        if (!name.empty()) model["license_name"] = name;
-        if (!link.empty()) model["license_link"] = link;
+        lab::CampaignModel model{"m", "/m.gguf", {}};
+        model.license = license;
+        model.license_name = name;
+        model.license_link = link;
         return license_obstacle(model);
     };
     for (const char * license : {"mit", "apache-2.0", "cc-by-nc-sa-4.0", "gemma", "openrail++", "llama2"})
         EXPECT_EQ(obstacle(license), "") << license;
     for (const char * license : {"cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"})
         EXPECT_NE(obstacle(license).find("no derivatives"), std::string::npos) << license;
-    EXPECT_TRUE(license_obstacle({{"license", nullptr}}).starts_with("no license"));
+    EXPECT_TRUE(obstacle("").starts_with("no license"));
     EXPECT_TRUE(obstacle("unknown").starts_with("the license is 'unknown'"));
     EXPECT_TRUE(obstacle("MIT").starts_with("the Hub does not know the license 'MIT'"));
     EXPECT_NE(obstacle("other").find("needs license_name"), std::string::npos);
@@ -216,16 +197,19 @@ TEST(Licenses, WhichLetAModelBePublished) {
     EXPECT_EQ(obstacle("other", "own", file), "license_link: " + file + ": no such file");
     write_file_atomic(file, "text");
     EXPECT_EQ(obstacle("other", "own", file), "");
-    EXPECT_EQ(license_file({{"license_link", file}}), file);
-    EXPECT_EQ(license_file({{"license_link", "https://x"}}), "");
-    EXPECT_EQ(license_file({{"license", "mit"}}), "");
+    lab::CampaignModel model{"m", "/m.gguf", {}};
+    EXPECT_EQ(license_file(model), "");
+    model.license_link = "https://x";
+    EXPECT_EQ(license_file(model), "");
+    model.license_link = file;
+    EXPECT_EQ(license_file(model), file);
 }
 
 // --- cards
 
 class CardsOf : public ::testing::Test {
 protected:
-    CardsOf() : plan_(given_plan(dir_.path())), summary_(lab::to_json(lab::summarize_campaign(plan_))) {
+    CardsOf() : plan_(given_plan(dir_.path())), summary_(lab::summarize_campaign(plan_)) {
         fs::create_directories(dir_ / "out/quality");
         write_quality(given_quality(plan_, "alpha"));
     }
@@ -238,24 +222,24 @@ protected:
     }
     TempDir dir_;
     lab::CampaignPlan plan_;
-    Json summary_;
+    lab::Summary summary_;
 };
 
 TEST_F(CardsOf, EveryObstacleIsNamed) {
     EXPECT_EQ(obstacles(), Names{});
     EXPECT_EQ(obstacles(3).size(), 1U) << "beta has no quality";
-    Json & alpha = summary_["models"][0];
+    lab::CampaignModel & alpha = summary_.campaign.models[0];
     for (const char * id : {"maker", "a/b/c", "a b/c", "a/b--c", "a/b..c", "/b"}) {
-        alpha["base_model"] = id;
+        alpha.base_model = id;
         EXPECT_EQ(obstacles(),
                   (Names{fmt::format("base_model '{}' is not of the form USER/NAME, which the Hub refuses", id)}));
     }
-    alpha["base_model"] = nullptr;
+    alpha.base_model.clear();
     EXPECT_EQ(obstacles(), Names{});
-    alpha["license"] = "unknown";
+    alpha.license = "unknown";
     EXPECT_EQ(obstacles().size(), 1U);
-    alpha["license"] = "mit";
-    summary_["variants"][1]["model_sha256"] = nullptr;
+    alpha.license = "mit";
+    summary_.variants[1].sha256.clear();
     fs::remove(dir_ / "out/quality/alpha.json");
     const Names without = obstacles();
     EXPECT_EQ(without[1], "Q4_K_M has not all its runs: RERUN");
@@ -266,13 +250,10 @@ TEST_F(CardsOf, EveryObstacleIsNamed) {
 
 // A load run that failed is in no row, and without it a card has a hole.
 TEST_F(CardsOf, AMissingLoadRunIsAnObstacle) {
-    summary_["missing"].push_back({{"run", "alpha Q2_K offload load, 4 client(s), repeat 1"},
-                                   {"model", "alpha"},
-                                   {"quantization", "Q2_K"},
-                                   {"failed", true},
-                                   {"reason", "full"}});
+    summary_.missing.push_back(
+        {"alpha", "Q2_K", "alpha Q2_K offload load, 4 client(s), repeat 1", "", "full", /*failed=*/true});
     EXPECT_EQ(obstacles(), (Names{"Q2_K has not all its runs: RERUN"}));
-    summary_["missing"][0]["model"] = "beta";
+    summary_.missing[0].model = "beta";
     EXPECT_EQ(obstacles(), Names{});
 }
 
@@ -294,7 +275,7 @@ TEST_F(CardsOf, NamesOfRepositories) {
     EXPECT_EQ(repos[1].name, "alpha-Q4_K_M-GGUF");
     EXPECT_EQ(repos[1].id, "ada/alpha-Q4_K_M-GGUF");
     EXPECT_EQ(repos[1].quantizations, Names{"Q4_K_M"});
-    summary_["repo_owner"] = nullptr;
+    summary_.campaign.repo_owner.clear();
     EXPECT_EQ(card_repos(summary_)[1].id, "");
     const Quality quality(summary_, dir_ / "out");
     CardRepo repo = repos[0];
@@ -326,13 +307,18 @@ TEST_F(CardsOf, QualityThatIsNoneIsRefused) {
     Json odd = whole;
     odd["models"] = 3;
     EXPECT_NE(refused(odd), "");
-    for (const char * figure : {"ppl", "ppl_error", "ppl_ratio", "mean_kld", "mean_kld_error", "median_kld", "kld_p99",
-                                "max_kld", "same_top_percent"}) {
+    for (const char * figure : {"bits_per_weight", "ppl", "ppl_error", "ppl_ratio", "mean_kld", "mean_kld_error",
+                                "median_kld", "kld_p99", "max_kld", "same_top_percent"}) {
         Json without = whole;
         without["models"][1].erase(figure);
         EXPECT_NE(refused(without).find(fmt::format("lacks the figure '{}'", figure)), std::string::npos);
         without["models"][1][figure] = "x";
         EXPECT_NE(refused(without), "") << figure;
+    }
+    for (const char * figure : {"mean_kld", "mean_kld_error", "mean_kld_bound", "max_kld", "same_top_percent"}) {
+        Json without = whole;
+        without["offload"][1].erase(figure);
+        EXPECT_NE(refused(without).find(fmt::format("lacks the figure '{}'", figure)), std::string::npos);
     }
     Json other = whole;
     other["models"][2]["sha256"] = "other";
@@ -341,7 +327,7 @@ TEST_F(CardsOf, QualityThatIsNoneIsRefused) {
     const Quality quality(summary_, dir_ / "out");
     EXPECT_EQ(quality.of("alpha", "Q6_K"), nullptr);
     EXPECT_EQ(quality.of("beta", "MXFP4_MOE"), nullptr);
-    EXPECT_EQ((*quality.of("alpha", "Q2_K"))["mean_kld"], 0.2);
+    EXPECT_EQ(quality.of("alpha", "Q2_K")->mean_kld, 0.2);
     EXPECT_EQ(quality.offload_of("alpha", "Q6_K"), nullptr);
 }
 
@@ -349,7 +335,7 @@ TEST_F(CardsOf, PublicationsOfTheFilesThatWereMeasured) {
     write_file_atomic(dir_ / "out/publish.json", given_publication(plan_).dump());
     const Publication publication(summary_, dir_ / "out");
     ASSERT_EQ(publication.of("alpha").size(), 2U);
-    EXPECT_EQ((*publication.of("alpha")[1])["repo"], "ada/alpha-Q4_K_M-GGUF");
+    EXPECT_EQ(publication.of("alpha")[1]->repo, "ada/alpha-Q4_K_M-GGUF");
     EXPECT_TRUE(publication.of("beta").empty());
     for (const char * damaged : {"{", "{}", R"({"repositories": [{}]})"}) {
         write_file_atomic(dir_ / "out/publish.json", damaged);
@@ -360,14 +346,14 @@ TEST_F(CardsOf, PublicationsOfTheFilesThatWereMeasured) {
 }
 
 TEST_F(CardsOf, LinesOfTheCsv) {
-    summary_["cells"][0]["samples"][0]["file"] = "a,\"b\"\nc";
-    summary_["cells"][0]["samples"][0]["decode_tps"] = nullptr;
-    summary_["cells"][0]["samples"][0]["outlier_in"] = {"ttft_ms", "load_ms"};
+    lab::Sample & sample = summary_.cells[0].samples[0];
+    sample.file = "a,\"b\"\nc";
+    sample.outlier_in = {"ttft_ms", "load_ms"};
     const std::string csv = results_csv(summary_);
     const size_t begin = csv.find("\r\n") + 2;
     EXPECT_EQ(
         csv.substr(begin, csv.find("alpha", begin + 1) - begin),
-        "alpha,Q8_0,baseline,generate,a,1,100.0,100.0,,200.0,1000.0,47244640256,2483027968,ttft_ms load_ms,NVIDIA_Test* "
+        "alpha,Q8_0,baseline,generate,a,1,100.0,100.0,50.0,200.0,1000.0,47244640256,2483027968,ttft_ms load_ms,NVIDIA_Test* "
         "80GB,false,\"a,\"\"b\"\"\nc\"\r\n");
 }
 
@@ -377,8 +363,9 @@ TEST(Charts, UnitsAndNames) {
     EXPECT_STREQ(unit_of(1073741824.0).name, "GiB");
     EXPECT_STREQ(unit_of(1073741823.0).name, "MiB");
     EXPECT_EQ(unit_of(1073741823.0).bytes, 1048576.0);
-    EXPECT_EQ(short_placement("n_cpu_moe=12"), "N=12");
-    EXPECT_EQ(short_placement("offload"), "offload");
+    EXPECT_EQ(short_placement(engine::Placement::partial(12)), "N=12");
+    EXPECT_EQ(short_placement(engine::Placement::offload()), "offload");
+    EXPECT_EQ(short_placement(engine::Placement::baseline()), "baseline");
 }
 
 TEST(Charts, GnuplotsReasonIsTold) {

@@ -8,7 +8,7 @@ import collections, pathlib, re, sys
 
 # Lowest first, as in docs/ARCHITECTURE.md.
 ROOMS = """
-base base/process base/host
+base base/process base/host base/http
 gguf
 engine/load engine/replay engine/predict engine/run engine/make
 library
@@ -16,9 +16,9 @@ hub/http hub/api hub/download hub/upload
 quality check
 serve/http serve/bounds serve/wire serve/worker serve/pool serve/api serve
 lab/campaign lab/measure lab/http lab/run
-report/text report/figures report/charts report/documents
+report/template report/text report/figures report/charts report/documents
 publish
-cli cli/print cli/chat cli/commands cli/lab
+cli cli/print cli/chat cli/serve cli/commands cli/lab
 """.split()
 MOST_FILES = 26
 FROM_THE_PLUGIN = ["experts/policy.h"]  # moe/policy.cmake

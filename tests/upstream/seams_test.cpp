@@ -8,6 +8,8 @@
 #include "ggml-backend-impl.h"
 #include "ggml-cpp.h"
 #include "gguf.h"
+#include "jinja/parser.h"
+#include "jinja/runtime.h"
 #include "llama-cpp.h"
 #include "llama-ext.h"
 
@@ -213,6 +215,68 @@ TEST(Upstream, ImatrixPrintsHowManyChunksAndACommaAfterEach) {
 TEST(Upstream, DeviceInterfaceIsTheOneThatTheModelledCardFillsIn) {
     EXPECT_EQ(GGML_BACKEND_API_VERSION, 2)
         << "ggml's backend interface changed: look at every member that engine/load/modelled_device.cpp and moe/src fill in";
+}
+
+std::string rendered(const std::string & source, jinja::context context) {
+    const jinja::lexer_result tokens = jinja::lexer().tokenize(source);
+    const jinja::program program = jinja::parse_from_tokens(tokens);
+    context.src = std::make_shared<std::string>(tokens.source);
+    return jinja::runtime::gather_string_parts(jinja::runtime(context).execute(program))->as_string().str();
+}
+
+// An object that refuses to lack something, as those of the templates do.
+struct Refusing : jinja::value_object_t {
+    using jinja::value_object_t::at;
+    jinja::value & at(const jinja::value & key, jinja::value & /*otherwise*/) override {
+        throw std::runtime_error("lacks " + key->as_string().str());
+    }
+};
+
+TEST(Upstream, JinjaRendersWithoutEmptyLinesForBlocks) {
+    jinja::context context;
+    context.set_val("n", jinja::mk_val<jinja::value_int>(3));
+    context.set_val("call", jinja::mk_val<jinja::value_func>("call", [](const jinja::func_args & args) -> jinja::value {
+                        return args.ctx.get_val(args.get_pos(0)->as_string().str());
+                    }));
+    EXPECT_EQ(rendered("a\n  {% if n %}\nb {{ n }}\n{% endif %}\n\nc\n", context), "a\nb 3\n\nc")
+        << "llama.cpp's Jinja treats line breaks otherwise: every document of a campaign looks different";
+    EXPECT_EQ(rendered("{% set m = 4 %}{{ call(\"m\") }}", context), "4")
+        << "a function does not see the names at the place of its call any more: include() in templates";
+    EXPECT_EQ(rendered("{{ gone }}", context), "")
+        << "an unknown name is no longer empty: report/template looks for them";
+}
+
+TEST(Upstream, JinjaTellsTheLineOfAnErrorAndItsReason) {
+    jinja::context context;
+    context.set_val("object", std::make_shared<Refusing>());
+    try {
+        rendered("a\n{{ object.part }}\n", context);
+        FAIL() << "the object's own at() is not asked any more: a misspelt member would be empty in documents";
+    } catch (const std::exception & error) {
+        const std::string said = error.what();
+        EXPECT_NE(said.find(" at line 2, "), std::string::npos) << said;
+        EXPECT_TRUE(said.ends_with("\nError: lacks part")) << "the line of a template's error is not told: " << said;
+    }
+}
+
+TEST(Upstream, JinjaShowsItsTreeToAVisitor) {
+    const jinja::program program =
+        jinja::parse_from_tokens(jinja::lexer().tokenize("{% for a in list %}{{ a.b | upper }}{% endfor %}"));
+    jinja::context context;
+    std::vector<std::string> found;
+    context.visitor = [&](bool, const jinja::statement * node, const std::vector<jinja::visitor_pair> & children) {
+        if (const auto * name = dynamic_cast<const jinja::identifier *>(node)) found.push_back(name->val);
+        for (const auto & [label, statements] : children) {
+            found.push_back(label);
+            for (const jinja::statement * statement : statements)
+                statement->visit(context);
+        }
+    };
+    for (const jinja::statement_ptr & statement : program.body)
+        statement->visit(context);
+    EXPECT_EQ(found, (std::vector<std::string>{"loopvar", "a", "iterable", "list", "body", "operand", "object", "a",
+                                               "property", "b", "filter", "upper", "default_block"}))
+        << "the parts of a template have other names: report/template would miss or invent unknown names";
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 //
 // Every expert has a use that decays: each batch that reads it adds one, and half of the sum is forgotten in every
 // half-life. A miss takes a free slot at once; otherwise it replaces the least used resident only if its own use is
-// higher by the price of an upload. Least recently used, which uploads every miss, hits no more and uploads several
-// times as much (docs/OFFLOADING.md has both, on a public trace).
+// higher by the price of an upload. Least recently used, which uploads every miss, hits about as
+// often and uploads several times as much (docs/OFFLOADING.md has both, on a public trace).
 #pragma once
 
 #include <cstddef>

@@ -118,8 +118,10 @@ std::optional<std::string> Terminal::read_line(const char * prompt) {
     } else if (std::string plain; std::getline(std::cin, plain)) {
         line = plain + "\n";
     }
-    if (interrupted() && editor_ != nullptr) {  // at the prompt, it takes back what was typed
+    if (interrupted() && editor_ != nullptr) {
         clear_interrupt();
+        // It came before the line was begun (a second Ctrl-C for the answer before), or else took back what was typed.
+        if (line && line->ends_with('\n')) return line;
         std::clearerr(stdin);
         el_reset(editor_->line);
         write("\n");

@@ -13,6 +13,7 @@
 #include "engine/make/quantize.h"
 #include "engine/predict/fit.h"
 #include "engine/predict/quantization.h"
+#include "engine/predict/shortage.h"
 #include "engine/predict/stand_in.h"
 #include "gguf/file_type.h"
 #include "hub/api/model_files.h"
@@ -161,7 +162,7 @@ void set_limits(const PlanArguments & options, const engine::Device & device, Pl
         plan.vram_limit_bytes = free_bytes;
         plan.vram_limit_source = fmt::format("free on {} now", device.name);
     }
-    plan.vram_reserve_bytes = options.reserve.empty() ? default_vram_reserve(plan.vram_limit_bytes.value_or(0))
+    plan.vram_reserve_bytes = options.reserve.empty() ? engine::margin_bytes(plan.vram_limit_bytes.value_or(0))
                                                       : parse_bytes(options.reserve, "--reserve");
     plan.ram_limit_bytes = options.ram.empty() ? host().ram_bytes : parse_bytes(options.ram, "--ram");
     plan.ram_limit_source = options.ram.empty() ? "of this machine" : "--ram";

@@ -6,6 +6,7 @@
 #include "cli/print/plan_document.h"
 #include "engine/load/placement.h"
 #include "engine/predict/placement_plan.h"
+#include "engine/predict/shortage.h"
 #include "engine/predict/stand_in.h"
 #include "report/text/table.h"
 
@@ -61,7 +62,7 @@ uint64_t ram_limit(const HardwareOptions & options) {
 }
 
 const engine::PlacementEstimate * best_on(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
-    const uint64_t reserve = options.vram_reserve_bytes.value_or(default_vram_reserve(card_bytes));
+    const uint64_t reserve = options.vram_reserve_bytes.value_or(engine::margin_bytes(card_bytes));
     return engine::best_fit(line.placements, card_bytes - std::min(card_bytes, reserve), ram_limit(options));
 }
 

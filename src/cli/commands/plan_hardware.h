@@ -19,7 +19,7 @@ struct HardwareOptions {
     bool exact = false;
     std::string device_name;
     std::vector<std::string> shapes{"phi-3.5-moe", "gpt-oss-20b", "deepseek-moe-16b"};
-    std::optional<uint64_t> vram_reserve_bytes = {};  // of every card; none: as default_vram_reserve() has it
+    std::optional<uint64_t> vram_reserve_bytes = {};  // of every card; none: engine::margin_bytes()
     uint64_t ram_limit_bytes = 0;                     // 0: the guide says what RAM is needed and limits nothing
 };
 

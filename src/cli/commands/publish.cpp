@@ -5,13 +5,9 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/print/publish_text.h"
+#include "cli/templates_option.h"
 #include "engine/predict/quantization.h"
-#include "lab/campaign/campaign.h"
-#include "lab/campaign/plan_file.h"
-#include "lab/measure/summary.h"
-#include "publish/publisher.h"
-#include "publish/record.h"
-#include "report/documents/documents.h"
+#include "publish/publishing.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -35,33 +31,12 @@ struct PublishArguments {
     std::string layout;
     std::string max_file_size = DEFAULT_MAX_FILE_SIZE;
     publish::PublishOptions publish;
+    std::string templates;  // folder
     bool dry_run = false;
     bool yes = false;
 };
 
-struct CampaignFolder {
-    fs::path out_dir;
-    std::string campaign_file;
-    std::string rerun_command;
-};
-
-// A campaign's file, or the folder with its results.
-CampaignFolder find_source(const PublishArguments & options) {
-    std::error_code ignored;
-    if (fs::is_directory(options.campaign, ignored)) {
-        if (!options.out_dir.empty())
-            fail_usage("{} is a folder with results already: leave out --out", options.campaign);
-        const lab::CampaignPlan plan = lab::read_plan(options.campaign);
-        const std::string file = plan.campaign.file.string();
-        return {options.campaign, file, fmt::format("shimmy lab run {} --out {}", file, options.campaign)};
-    }
-    const lab::Campaign campaign = lab::read_campaign(options.campaign);
-    const std::string out = options.out_dir.empty() ? "" : " --out " + options.out_dir;
-    return {options.out_dir.empty() ? campaign.out_dir : fs::path(options.out_dir), options.campaign,
-            "shimmy lab run " + options.campaign + out};
-}
-
-publish::PlanOptions plan_options(const PublishArguments & options, const CampaignFolder & source,
+publish::PlanOptions plan_options(const PublishArguments & options, const std::string & rerun_command,
                                   const lab::Campaign & campaign, bool quiet) {
     publish::PlanOptions plan;
     const size_t slash = options.repo.find('/');
@@ -74,10 +49,12 @@ publish::PlanOptions plan_options(const PublishArguments & options, const Campai
     plan.model = options.model;
     for (const std::string & type : options.quantizations)
         plan.quantizations.push_back(engine::canonical_quantization(type));
-    plan.layout = options.layout;
+    if (!options.layout.empty())
+        plan.layout = options.layout == "per-model" ? lab::CardLayout::per_model : lab::CardLayout::per_quant;
     plan.max_file_bytes = parse_bytes(options.max_file_size, "--max-file-size");
     if (plan.max_file_bytes == 0) fail_usage("--max-file-size: must be above 0");
-    plan.rerun_command = source.rerun_command;
+    plan.rerun_command = rerun_command;
+    plan.templates = report::Templates(options.templates);
     plan.quiet = quiet;
     return plan;
 }
@@ -104,134 +81,64 @@ bool confirmed(const std::string & question) {
     return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-// Once a run, and before anything is read or written: a token that cannot write is no use.
-std::optional<hub::Account> check_token(const hub::Api & api, const PublishArguments & options,
-                                        const std::string & owner) {
-    if (api.environment().token.empty()) {
-        if (options.dry_run) return std::nullopt;
-        fail(
-            "no token: set HF_TOKEN to one that may write (made on the Hub under Settings, Access Tokens), or log in "
-            "with hf auth login");
-    }
-    hub::Account account = hub::who_am_i(api);
-    if (account.role == "read") fail("the token of {} can only read: make one that may write", account.name);
-    const bool own = account.name == owner || std::find(account.organizations.begin(), account.organizations.end(),
-                                                        owner) != account.organizations.end();
-    if (!own && !options.publish.create_pr) {
-        fail(
-            "the token is {}'s, who is not in '{}': publish under {}, or add --create-pr to a repository that is there",
-            account.name, owner, account.name);
-    }
-    return account;
+int refuse(const std::vector<std::string> & obstacles, bool json) {
+    if (json) fmt::print("{}\n", json_text(Json{{"published", false}, {"obstacles", obstacles}}));
+    for (const std::string & obstacle : obstacles)
+        fmt::print(stderr, "shimmy: not fit to be published: {}\n", obstacle);
+    return EXIT_CODE_FAILED;
 }
 
-// The plan in the folder, with what the campaign's file says now about licenses, owner and the like. A file that has
-// gone, or has become another campaign's, says nothing.
-lab::CampaignPlan read_campaign_plan(const CampaignFolder & source) {
-    lab::CampaignPlan plan = lab::read_plan(source.out_dir);
-    std::error_code ignored;
-    if (!fs::is_regular_file(source.campaign_file, ignored)) return plan;
-    const lab::Campaign now = lab::read_campaign(source.campaign_file);
-    if (now.name == plan.campaign.name) lab::take_document_keys(plan, now);
-    return plan;
+// What would be done. False if the person who was asked does not want it.
+bool agreed(const publish::Proposals & proposals, const PublishArguments & options, bool json) {
+    const std::string text = proposal_text(proposals, options.publish);
+    const bool asks = !proposals.is_empty() && !options.yes;
+    if (!json) fmt::print("{}", text);
+    if (json && asks) fmt::print(stderr, "{}", text);
+    return !asks || confirmed("Publish this?");
 }
 
-class Publishing {
-public:
-    Publishing(const PublishArguments & options, const Globals & globals)
-        : options_(options),
-          json_(globals.json),
-          source_(find_source(options)),
-          campaign_(read_campaign_plan(source_)),
-          plan_options_(plan_options(options, source_, campaign_.campaign, globals.json)),
-          reporter_(globals.json),
-          api_(hub::read_environment(), [this](const std::string & line) { reporter_.note(line); }) {}
-
-    int run() {
-        const auto account = check_token(api_, options_, plan_options_.owner);
-        const publish::PublicationPlan plan = publish::plan_publication(campaign_, plan_options_);
-        if (!plan.obstacles.empty()) return refuse(plan);
-        std::vector<Proposal> proposals;
-        for (const publish::PlannedRepository & repository : plan.repositories)
-            proposals.push_back(propose(plan, repository));
-        const std::string text =
-            proposal_text(proposals, plan.notes, api_.environment().endpoint, account, options_.publish);
-        if (options_.dry_run) {
-            if (json_) {
-                print(json_text(proposal_document(proposals, plan.notes, api_.environment().endpoint, account)) + "\n");
-            } else {
-                print(text +
-                      "Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is "
-                      "created.\n");
-            }
-            return 0;
-        }
-        const bool nothing = std::all_of(proposals.begin(), proposals.end(),
-                                         [](const Proposal & proposal) { return proposal.difference.is_empty(); });
-        const bool asks = !nothing && !options_.yes;
-        if (!json_) print(text);
-        if (json_ && asks) fmt::print(stderr, "{}", text);
-        if (asks && !confirmed("Publish this?")) {
-            print(json_ ? json_text(Json{{"published", false}, {"obstacles", {"the answer was no"}}}) + "\n"
-                        : "Nothing was published.\n");
-            return EXIT_CODE_FAILED;
-        }
-        return publish_all(plan, proposals);
+int show_dry_run(const publish::Proposals & proposals, const PublishArguments & options, bool json) {
+    if (json) {
+        fmt::print("{}\n", json_text(proposal_document(proposals)));
+    } else {
+        fmt::print(
+            "{}Dry run: nothing was sent. All cards are complete; the Hub checks them before anything is created.\n",
+            proposal_text(proposals, options.publish));
     }
+    return 0;
+}
 
-private:
-    static void print(const std::string & text) { fmt::print("{}", text); }
-
-    int refuse(const publish::PublicationPlan & plan) const {
-        if (json_) print(json_text(Json{{"published", false}, {"obstacles", plan.obstacles}}) + "\n");
-        for (const std::string & obstacle : plan.obstacles)
-            fmt::print(stderr, "shimmy: not fit to be published: {}\n", obstacle);
+int run_publish(const PublishArguments & options, const Globals & globals) {
+    const publish::CampaignSource source = publish::find_campaign(options.campaign, options.out_dir);
+    const lab::CampaignPlan campaign = publish::read_campaign_plan(source);
+    const publish::PlanOptions plan = plan_options(options, source.rerun_command, campaign.campaign, globals.json);
+    publish::Publishing publishing(source, campaign, plan, options.publish);
+    const publish::Proposals proposals = publishing.propose(options.dry_run);
+    if (!proposals.plan.obstacles.empty()) return refuse(proposals.plan.obstacles, globals.json);
+    if (options.dry_run) return show_dry_run(proposals, options, globals.json);
+    if (!agreed(proposals, options, globals.json)) {
+        fmt::print("{}\n", globals.json ? json_text(Json{{"published", false}, {"obstacles", {"the answer was no"}}})
+                                        : "Nothing was published.");
         return EXIT_CODE_FAILED;
     }
-
-    Proposal propose(const publish::PublicationPlan & plan, const publish::PlannedRepository & repository) {
-        Proposal proposal;
-        proposal.repository = repository;
-        proposal.package = publish::make_package(plan, repository, source_.out_dir, plan_options_.max_file_bytes,
-                                                 /*split=*/!options_.dry_run, json_);
-        proposal.difference = publish::compare(api_, proposal.package, options_.publish);
-        return proposal;
+    const auto published =
+        publishing.publish(proposals, [&](const publish::Proposal & proposal, const publish::Outcome & outcome) {
+            if (!globals.json) fmt::print("{}", outcome_text(proposal, outcome, proposals.endpoint));
+        });
+    Json records = Json::array();
+    bool verified = true;
+    for (const auto & [record, outcome] : published) {
+        records.push_back(record);
+        records.back()["changed"] = outcome.is_new;
+        records.back()["sent_bytes"] = outcome.sent_bytes;
+        verified = verified && outcome.verified();
     }
-
-    int publish_all(const publish::PublicationPlan & plan, const std::vector<Proposal> & proposals) {
-        Json records = Json::array();
-        bool verified = true;
-        for (const Proposal & proposal : proposals) {
-            const publish::Outcome outcome =
-                publish::publish_package(api_, proposal.package, proposal.difference, options_.publish,
-                                         source_.out_dir / "publish" / ".uploads", reporter_);
-            const Json record =
-                publish::record_of(proposal.repository, proposal.package, outcome, api_.environment().endpoint);
-            publish::write_record(source_.out_dir, record);
-            verified = verified && outcome.verified();
-            if (!json_) print(outcome_text(proposal, outcome, api_.environment().endpoint));
-            records.push_back(record);
-            records.back()["changed"] = outcome.is_new;
-            records.back()["sent_bytes"] = outcome.sent_bytes;
-        }
-        Json summary = plan.summary;
-        summary["layout"] = lab::to_string(campaign_.campaign.layout);  // documents keep the campaign's own
-        report::write_documents(summary, source_.out_dir, source_.campaign_file, source_.rerun_command);
-        if (json_) print(json_text(Json{{"published", true}, {"repositories", records}}) + "\n");
-        if (!verified)
-            fmt::print(stderr, "shimmy: what the Hub shows is not what was published: see the checks in {}\n",
-                       (source_.out_dir / "publish.json").string());
-        return verified ? 0 : EXIT_CODE_FAILED;
-    }
-
-    const PublishArguments & options_;
-    bool json_;
-    CampaignFolder source_;
-    lab::CampaignPlan campaign_;
-    publish::PlanOptions plan_options_;
-    publish::Reporter reporter_;
-    hub::Api api_;
-};
+    if (globals.json) fmt::print("{}\n", json_text(Json{{"published", true}, {"repositories", records}}));
+    if (!verified)
+        fmt::print(stderr, "shimmy: what the Hub shows is not what was published: see the checks in {}\n",
+                   (source.out_dir / "publish.json").string());
+    return verified ? 0 : EXIT_CODE_FAILED;
+}
 
 }  // namespace
 
@@ -240,7 +147,7 @@ void add_publish(Commands & commands) {
     CLI::App * command =
         commands.add("publish", "upload a campaign's models and cards to the Hugging Face Hub and verify them",
                      [options, &commands] {
-                         return hub::checking_answers([&] { return Publishing(*options, commands.globals()).run(); });
+                         return hub::checking_answers([&] { return run_publish(*options, commands.globals()); });
                      });
     command->add_option("campaign", options->campaign, "campaign file, or the folder with its results")
         ->type_name("CAMPAIGN.toml|DIR")
@@ -274,6 +181,7 @@ void add_publish(Commands & commands) {
                      "larger files are split into parts that llama.cpp loads as one model")
         ->type_name("SIZE")
         ->capture_default_str();
+    add_templates_option(*command, options->templates);
     command->add_flag("--dry-run", options->dry_run, "show what would be created and changed, and send nothing");
     command->add_flag("--yes,-y", options->yes, "do not ask for confirmation");
     command->footer(

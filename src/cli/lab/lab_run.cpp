@@ -5,6 +5,8 @@
 #include "base/process/subprocess.h"
 #include "base/units.h"
 #include "cli/lab/lab_commands.h"
+#include "cli/placement_options.h"
+#include "cli/templates_option.h"
 #include "engine/load/placement.h"
 #include "lab/measure/summary_json.h"
 #include "lab/run/campaign_run.h"
@@ -26,6 +28,7 @@ namespace {
 
 struct RunArguments {
     LabCampaign campaign;
+    std::string templates;  // folder
     std::string only;
     bool retry_failed = false;
     bool dry_run = false;
@@ -173,6 +176,7 @@ void print_dry_run(const DryRun & dry, bool every_run) {
 }
 
 int run_lab(const RunArguments & options, const Globals & globals) {
+    const report::Templates templates(options.templates);  // a mistake in it is told before the runs
     refuse_placement_options(globals);
     const lab::Campaign campaign = options.campaign.read();
     lab::CampaignOptions run_options;
@@ -198,14 +202,13 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
                                                                : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
-    const Json document = lab::to_json(summary);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
-        report::write_documents(document, campaign.out_dir, options.campaign.file, rerun);
+        report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun, templates);
     if (globals.json) {
-        fmt::print("{}\n", json_text(document));
+        fmt::print("{}\n", json_text(lab::to_json(summary)));
     } else {
-        fmt::print("{}\n{}", report::text_report(document, rerun), report::describe(documents, campaign.out_dir));
+        fmt::print("{}\n{}", report::text_report(summary, rerun), report::describe(documents, campaign.out_dir));
     }
     return summary.complete() ? 0 : EXIT_CODE_FAILED;
 }
@@ -218,6 +221,7 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         "run", "run a campaign: quantize, measure every combination, print the table",
         [options, &commands] { return run_lab(*options, commands.globals()); }, lab);
     add_campaign_options(*run, options->campaign);
+    add_templates_option(*run, options->templates);
     add_gpu_backend_option(*run, commands.globals());
     add_moe_backend_option(*run, commands.globals());
     add_moe_cache_option(*run, commands.globals());

@@ -125,10 +125,6 @@ std::string method_note(bool exact, const std::string & device_name) {
            "driver's own memory (some hundred MiB) comes on top";
 }
 
-uint64_t default_vram_reserve(uint64_t card_bytes) {
-    return std::max<uint64_t>(512 * MIB, card_bytes / 20);
-}
-
 uint64_t Plan::usable_vram_bytes() const {
     const uint64_t limit = vram_limit_bytes.value_or(0);
     return limit - std::min(limit, vram_reserve_bytes);

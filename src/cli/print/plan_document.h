@@ -53,9 +53,6 @@ struct Plan {
     std::string why() const;  // of best(), or of there being none
 };
 
-// 512 MiB, or 5% of a larger card: what CUDA's context and a small display take.
-uint64_t default_vram_reserve(uint64_t card_bytes);
-
 Json to_json(const Plan & plan);
 std::string to_text(const Plan & plan);
 

@@ -24,7 +24,7 @@ std::string split_line(const publish::PlannedModel & model) {
                        model.part_bytes.size());
 }
 
-std::string head_line(const Proposal & proposal, const publish::PublishOptions & options) {
+std::string head_line(const publish::Proposal & proposal, const publish::PublishOptions & options) {
     const publish::Difference & difference = proposal.difference;
     const std::string new_branch =
         difference.creates_branch ? fmt::format("; the branch {} would be made from main", options.revision) : "";
@@ -51,12 +51,11 @@ Json files_json(const std::vector<hub::NewFile> & files) {
 
 }  // namespace
 
-std::string proposal_text(const std::vector<Proposal> & proposals, const std::vector<std::string> & notes,
-                          const std::string & endpoint, const std::optional<hub::Account> & account,
-                          const publish::PublishOptions & options) {
-    std::string out = fmt::format("To {} as {}:\n", endpoint, account ? account->name : "nobody (no token)");
+std::string proposal_text(const publish::Proposals & proposals, const publish::PublishOptions & options) {
+    std::string out = fmt::format("To {} as {}:\n", proposals.endpoint,
+                                  proposals.account ? proposals.account->name : "nobody (no token)");
     uint64_t bytes = 0;
-    for (const Proposal & proposal : proposals) {
+    for (const publish::Proposal & proposal : proposals.repositories) {
         const publish::Difference & difference = proposal.difference;
         out += head_line(proposal, options);
         for (const hub::NewFile & file : difference.added)
@@ -72,15 +71,14 @@ std::string proposal_text(const std::vector<Proposal> & proposals, const std::ve
         if (!difference.is_empty()) bytes += difference.bytes();
     }
     out += fmt::format("{} to send at most.\n", format_bytes(bytes));
-    for (const std::string & note : notes)
+    for (const std::string & note : proposals.plan.notes)
         out += fmt::format("Note: {}\n", note);
     return out;
 }
 
-Json proposal_document(const std::vector<Proposal> & proposals, const std::vector<std::string> & notes,
-                       const std::string & endpoint, const std::optional<hub::Account> & account) {
+Json proposal_document(const publish::Proposals & proposals) {
     Json repositories = Json::array();
-    for (const Proposal & proposal : proposals) {
+    for (const publish::Proposal & proposal : proposals.repositories) {
         const publish::Difference & difference = proposal.difference;
         Json split = Json::array();
         for (const publish::PlannedModel & model : proposal.package.to_be_split)
@@ -100,13 +98,14 @@ Json proposal_document(const std::vector<Proposal> & proposals, const std::vecto
                                 {"open_pull_request", pull_request ? Json(pull_request->revision) : Json(nullptr)}});
     }
     return {{"dry_run", true},
-            {"endpoint", endpoint},
-            {"account", account ? Json(account->name) : Json(nullptr)},
+            {"endpoint", proposals.endpoint},
+            {"account", proposals.account ? Json(proposals.account->name) : Json(nullptr)},
             {"repositories", repositories},
-            {"notes", notes}};
+            {"notes", proposals.plan.notes}};
 }
 
-std::string outcome_text(const Proposal & proposal, const publish::Outcome & outcome, const std::string & endpoint) {
+std::string outcome_text(const publish::Proposal & proposal, const publish::Outcome & outcome,
+                         const std::string & endpoint) {
     std::string out;
     for (const std::string & warning : outcome.warnings)
         out += fmt::format("The Hub about the card of {}: {}\n", proposal.package.repo, warning);

@@ -18,7 +18,7 @@ std::optional<Placement> find_placement(const std::string & text) {
     if (!text.starts_with(PARTIAL_PREFIX) && !text.starts_with(PARTIAL_PREFIX_TEXT)) return std::nullopt;
     int n_layers = -1;
     const char * end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + PARTIAL_PREFIX.size(), end, n_layers);
+    const auto parsed = std::from_chars(text.data() + text.find('=') + 1, end, n_layers);
     if (parsed.ec != std::errc() || parsed.ptr != end || n_layers <= 0) return std::nullopt;
     return Placement::partial(n_layers);
 }

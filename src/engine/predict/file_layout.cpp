@@ -1,6 +1,7 @@
 #include "engine/predict/file_layout.h"
 
 #include "base/error.h"
+#include "base/units.h"
 #include "engine/predict/tensor_types.h"
 
 #include "ggml-cpp.h"
@@ -40,7 +41,8 @@ HollowFile::HollowFile(const FileLayout & layout) : fd_(::memfd_create("shimmy-p
     if (!written) {
         const int error = errno;
         if (fd_ >= 0) ::close(fd_);
-        fail("a model's header cannot be held in memory: {}", std::strerror(error));
+        fail("an empty stand-in for the model ({} long) cannot be made in memory: {}", format_bytes(layout.total_bytes),
+             std::strerror(error));
     }
     path_ = fmt::format("/proc/self/fd/{}", fd_);
 }

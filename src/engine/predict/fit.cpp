@@ -5,6 +5,7 @@
 #include "base/process/interrupt.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
+#include "engine/predict/companions.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
 #include "gguf/problems.h"

@@ -17,7 +17,7 @@ bool is_mapped(const std::string & buffer_type) {
            buffer_type.find("Mapped") != std::string::npos;
 }
 
-constexpr double MARGIN = 0.05;
+constexpr uint64_t MARGIN_DIVISOR = 20;
 constexpr uint64_t LEAST_MARGIN_BYTES = 512 * MIB;
 
 }  // namespace
@@ -44,15 +44,15 @@ std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_b
     return found;
 }
 
-uint64_t margin_bytes(const Device & device) {
-    return std::max(LEAST_MARGIN_BYTES, static_cast<uint64_t>(MARGIN * static_cast<double>(device.memory_total_bytes)));
+uint64_t margin_bytes(uint64_t card_bytes) {
+    return std::max(LEAST_MARGIN_BYTES, card_bytes / MARGIN_DIVISOR);
 }
 
 std::vector<Device> usable(std::vector<Device> devices, uint64_t limit_bytes, bool with_margin) {
     for (Device & device : devices) {
         if (!device.is_gpu()) continue;
         uint64_t & free_bytes = device.memory_free_bytes;
-        if (with_margin) free_bytes -= std::min(free_bytes, margin_bytes(device));
+        if (with_margin) free_bytes -= std::min(free_bytes, margin_bytes(device.memory_total_bytes));
         if (limit_bytes > 0) free_bytes = std::min(free_bytes, limit_bytes);
     }
     return devices;

@@ -27,8 +27,9 @@ std::optional<Shortage> vram_shortage(const MemoryUse & use, const std::vector<D
 std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_bytes);
 
 // What llama.cpp does not account for, the driver and other programs take some of a GPU's memory while a model runs:
-// this much of its total is not given away by a placement that nobody asked for. libggml-moe leaves as much.
-uint64_t margin_bytes(const Device & device);
+// this much of a card is not given away by a plan, nor by a placement that nobody asked for. libggml-moe leaves as much.
+// 512 MiB, or 5% of a larger card.
+uint64_t margin_bytes(uint64_t card_bytes);
 
 // The same devices with the memory that may be used as their free memory: at most `limit_bytes` of each GPU (0: no
 // limit), and where `with_margin`, less margin_bytes().

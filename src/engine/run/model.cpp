@@ -7,6 +7,7 @@
 #include "engine/load/load_params.h"
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
+#include "engine/predict/companions.h"
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
@@ -153,7 +154,7 @@ struct Model::Impl {
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(const std::vector<llama_token> & tokens);
-    void extend(llama_token token);  // what is held, by one
+    void extend(llama_token token);           // what is held, by one
     bool can_go_back_to(llama_pos position);  // then what is held ends there
     void require_numbers();
     // The answer to `tokens`. Where `starts_afresh`, nothing that is held is used. `shown`: special tokens that are

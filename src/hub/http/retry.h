@@ -1,13 +1,24 @@
 // Requests that are tried again: a busy server, a connection that broke.
 #pragma once
 
-#include "hub/http/http.h"
+#include "base/http/http.h"
 
 #include <chrono>
 #include <functional>
 #include <string>
 
 namespace shimmy::hub {
+
+using http::ByteRange;
+using http::display_url;
+using http::encoded_name;
+using http::encoded_path;
+using http::FileSlice;
+using http::Redirects;
+using http::Request;
+using http::Response;
+using http::send;
+using http::TransportError;
 
 // Told about every wait, in a line for people.
 using Note = std::function<void(const std::string & line)>;

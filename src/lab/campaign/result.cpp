@@ -27,7 +27,7 @@ struct Field {
     const char * pointer;
     Kind kind;
 };
-constexpr std::array<Field, 14> REQUIRED{{
+constexpr std::array<Field, 17> REQUIRED{{
     {"/shimmy_version", Kind::text},
     {"/llama_cpp_version", Kind::text},
     {"/model/size_bytes", Kind::whole},
@@ -37,6 +37,9 @@ constexpr std::array<Field, 14> REQUIRED{{
     {"/device/backend", Kind::text},
     {"/device/kind", Kind::text},
     {"/host/cpu", Kind::text},
+    {"/host/os", Kind::text},
+    {"/host/n_cores", Kind::whole},
+    {"/host/ram_bytes", Kind::whole},
     {"/n_threads", Kind::whole},
     {"/load_ms", Kind::ms},
     {"/peak_rss_bytes", Kind::whole},
@@ -70,7 +73,9 @@ constexpr std::array<Field, 13> REQUIRED_OF_LOAD{{
     {"/load/n_sse_defects", Kind::whole},
 }};
 // These may be missing or null.
-constexpr std::array<Field, 12> OPTIONAL{{
+constexpr std::array<Field, 14> OPTIONAL{{
+    {"/device/software", Kind::flag},
+    {"/host/name", Kind::text},
     {"/decode_tps", Kind::rate},
     {"/token_ms", Kind::times},
     {"/cold/prefill_tps", Kind::rate},

@@ -1,10 +1,9 @@
 #include "lab/http/http_client.h"
 
 #include "base/error.h"
+#include "base/http/http.h"
 
-#include <curl/curl.h>
-
-#include <mutex>
+#include <chrono>
 
 namespace shimmy::lab {
 
@@ -13,47 +12,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t MAX_ANSWER_BYTES = 64 << 20;
-constexpr long SILENCE_S = 600;  // without a byte: a model of this size answers, or hangs
+constexpr std::chrono::seconds SILENCE{600};  // without a byte: a model of this size answers, or hangs
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-// An answer while it arrives.
-struct Transfer {
-    HttpAnswer & answer;
-    bool stream = false;
-    Clock::time_point start;
-    const std::function<bool()> & stop;
-    std::string body;  // of an answer that is not streamed, and of an error
-    CURL * curl = nullptr;
-    size_t n_bytes = 0;
-};
-
-size_t on_bytes(char * bytes, size_t /*one*/, size_t n, void * user_data) {
-    Transfer & transfer = *static_cast<Transfer *>(user_data);
-    transfer.n_bytes += n;
-    if (transfer.n_bytes > MAX_ANSWER_BYTES) return 0;
-    long status = 0;
-    curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &status);
-    if (transfer.stream && status == 200) {
-        transfer.answer.events.feed({bytes, n}, ms_since(transfer.start));
-    } else {
-        transfer.body.append(bytes, n);
-    }
-    return n;
-}
-
-size_t append(char * bytes, size_t /*one*/, size_t n, void * body) {
-    static_cast<std::string *>(body)->append(bytes, n);
-    return n;
-}
-
-int on_progress(void * user_data, curl_off_t /*down_total*/, curl_off_t /*down*/, curl_off_t /*up_total*/,
-                curl_off_t /*up*/) {
-    Transfer & transfer = *static_cast<Transfer *>(user_data);
-    transfer.answer.stopped = transfer.stop && transfer.stop();
-    return transfer.answer.stopped ? 1 : 0;
 }
 
 std::string error_of(const std::string & body, long status) {
@@ -63,9 +25,8 @@ std::string error_of(const std::string & body, long status) {
     return fmt::format("HTTP {}{}", status, told ? ": " + json.at(message).get<std::string>() : "");
 }
 
-void take_whole(Transfer & transfer) {
-    HttpAnswer & answer = transfer.answer;
-    answer.document = parse_json(transfer.body);
+void take_whole(HttpAnswer & answer, const std::string & body) {
+    answer.document = parse_json(body);
     const Json::json_pointer choice("/choices/0");
     if (!answer.document.is_object() || !answer.document.contains(choice)) {
         answer.error = "the answer has no choice";
@@ -87,75 +48,47 @@ void take_stream(HttpAnswer & answer) {
 
 }  // namespace
 
-struct HttpClient::Handle {
-    CURL * curl = nullptr;
-    curl_slist * headers = nullptr;
-};
-
-HttpClient::HttpClient(std::string base_url) : base_url_(std::move(base_url)), handle_(std::make_unique<Handle>()) {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-    handle_->curl = curl_easy_init();
-    if (handle_->curl == nullptr) fail("libcurl could not be set up");
-    handle_->headers = curl_slist_append(nullptr, "Content-Type: application/json");
-}
-
-HttpClient::~HttpClient() {
-    curl_slist_free_all(handle_->headers);
-    curl_easy_cleanup(handle_->curl);
-}
-
-HttpAnswer HttpClient::post(const std::string & path, const Json & body, const std::function<bool()> & stop) {
+HttpAnswer HttpClient::post(const std::string & path, const Json & body, const std::function<bool()> & stop) const {
     HttpAnswer answer;
-    CURL * curl = handle_->curl;
-    const std::string url = base_url_ + path;
-    const std::string request = json_text(body, -1);
-    Transfer transfer{answer, body.value("stream", false), Clock::now(), stop, "", curl};
-    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");  // loopback: whatever the environment says
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, handle_->headers);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.c_str());
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
-    const CURLcode rc = curl_easy_perform(curl);
-    answer.total_ms = ms_since(transfer.start);
-    long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    if (answer.stopped) return answer;
-    if (rc != CURLE_OK) {
-        answer.error = curl_easy_strerror(rc);
-    } else if (status != 200) {
-        answer.error = error_of(transfer.body, status);
+    const bool stream = body.value("stream", false);
+    http::Request request{.method = "POST", .url = base_url_ + path};
+    request.headers = {"Content-Type: application/json"};
+    request.body = json_text(body, -1);
+    request.stop = stop;
+    request.direct = true;
+    request.patience = SILENCE;
+    const Clock::time_point start = Clock::now();
+    if (stream) {
+        request.on_body = [&, n_bytes = size_t{0}](std::string_view bytes) mutable {
+            n_bytes += bytes.size();
+            if (n_bytes > MAX_ANSWER_BYTES) fail("the answer is larger than any that it could be");
+            answer.events.feed(bytes, ms_since(start));
+        };
+    }
+    http::Response response;
+    try {
+        response = http::send(request);
+    } catch (const Interrupted &) {
+        if (!stop) throw;
+        response.stopped = true;  // whoever stops clients looks for that
+    } catch (const Error & error) {
+        answer.error = error.what();
+    }
+    answer.total_ms = ms_since(start);
+    answer.stopped = response.stopped;
+    if (answer.stopped || !answer.error.empty()) return answer;
+    if (response.status != 200) {
+        answer.error = error_of(response.body, response.status);
     } else {
-        transfer.stream ? take_stream(answer) : take_whole(transfer);
+        stream ? take_stream(answer) : take_whole(answer, response.body);
     }
     return answer;
 }
 
-Json HttpClient::get(const std::string & path) {
-    CURL * curl = handle_->curl;
-    const std::string url = base_url_ + path;
-    std::string body;
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    const CURLcode rc = curl_easy_perform(curl);
-    long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_reset(curl);
-    if (rc != CURLE_OK) fail("{}: {}", url, curl_easy_strerror(rc));
-    if (status != 200) fail("{}: {}", url, error_of(body, status));
-    return parse_json(body);
+Json HttpClient::get(const std::string & path) const {
+    const http::Response response = http::send({.url = base_url_ + path, .direct = true});
+    if (response.status != 200) fail("{}: {}", response.url, error_of(response.body, response.status));
+    return parse_json(response.body);
 }
 
 }  // namespace shimmy::lab

@@ -1,12 +1,10 @@
-// A client of OpenAI's API over libcurl that measures what a client sees.
+// A client of OpenAI's API that measures what a client sees.
 #pragma once
 
 #include "base/json.h"
 #include "lab/http/sse.h"
 
-#include <chrono>
 #include <functional>
-#include <memory>
 #include <string>
 
 namespace shimmy::lab {
@@ -20,25 +18,20 @@ struct HttpAnswer {
     Json document;     // not streamed
 };
 
-// One connection, kept alive between requests. Not thread-safe: one per thread.
+// One connection per thread, kept alive between requests.
 class HttpClient {
 public:
     // `base_url`: "http://127.0.0.1:1234"
-    explicit HttpClient(std::string base_url);
-    ~HttpClient();
-    HttpClient(const HttpClient &) = delete;
-    HttpClient & operator=(const HttpClient &) = delete;
+    explicit HttpClient(std::string base_url) : base_url_(std::move(base_url)) {}
 
     // POSTs `body` and reads the answer, as events if body["stream"] is true. `stop`, asked now and then, ends it.
-    HttpAnswer post(const std::string & path, const Json & body, const std::function<bool()> & stop = {});
+    HttpAnswer post(const std::string & path, const Json & body, const std::function<bool()> & stop = {}) const;
 
     // GETs a JSON document. Throws Error.
-    Json get(const std::string & path);
+    Json get(const std::string & path) const;
 
 private:
-    struct Handle;
     std::string base_url_;
-    std::unique_ptr<Handle> handle_;
 };
 
 }  // namespace shimmy::lab

@@ -32,7 +32,8 @@ Sample sample_of(const CampaignPlan & plan, size_t run) {
     sample.repeat = plan.runs[run].repeat;
     for (const SampleFigure & figure : SAMPLE_FIGURES)
         sample.*figure.value = document.at(figure.name);
-    sample.token_ms = document.value("token_ms", Json::array());
+    const Json times = document.value("token_ms", Json());
+    if (times.is_array()) sample.token_ms = times.get<std::vector<double>>();
     return sample;
 }
 
@@ -122,20 +123,20 @@ std::vector<AnswerText> answer_texts(const Campaign & campaign, const std::vecto
     return result;
 }
 
-Json summed_expert_use(const std::vector<const Json *> & documents) {
+std::optional<std::vector<engine::ExpertUse>> summed_expert_use(const std::vector<const Json *> & documents) {
     std::map<std::pair<int, int>, std::pair<uint64_t, uint64_t>> sums;
     for (const Json * document : documents) {
         const Json use = document->value("expert_use", Json());
-        if (!use.is_array()) return nullptr;
+        if (!use.is_array()) return std::nullopt;
         for (const Json & entry : use) {
             auto & [hits, bytes] = sums[{entry.at("layer"), entry.at("expert")}];
             hits += entry.at("hits").get<uint64_t>();
             bytes += entry.at("bytes").get<uint64_t>();
         }
     }
-    Json result = Json::array();
+    std::vector<engine::ExpertUse> result;
     for (const auto & [key, sum] : sums)
-        result.push_back({{"layer", key.first}, {"expert", key.second}, {"hits", sum.first}, {"bytes", sum.second}});
+        result.push_back({key.first, key.second, sum.first, sum.second});
     return result;
 }
 
@@ -150,7 +151,6 @@ void fill(Cell & cell, const CampaignPlan & plan, const std::vector<size_t> & ru
         take_memory(figures, result.document);
         if (result.document.at("cold").value("same_text", false)) ++cell.n_same_text_cold_warm;
     }
-    cell.expert_use = nullptr;
     if (cell.samples.empty()) return;
     summarize_samples(cell, figures);
     cell.figures = figures;
@@ -160,6 +160,15 @@ void fill(Cell & cell, const CampaignPlan & plan, const std::vector<size_t> & ru
 }
 
 }  // namespace
+
+std::string CellKey::name() const {
+    return fmt::format("{} {}", quantization, engine::to_string(placement));
+}
+
+CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement) {
+    const Variant & file = plan.variants.at(variant);
+    return {file.model, file.quantization, placement};
+}
 
 std::string missing_figure(const Json & document) {
     if (document.contains("load")) return "";
@@ -178,9 +187,7 @@ std::vector<Cell> make_cells(const CampaignPlan & plan) {
                     const Run & run = plan.runs[i];
                     if (run.variant == variant && run.placement == placement && run.mode == mode) runs.push_back(i);
                 }
-                Cell cell;
-                cell.variant = variant;
-                cell.placement = placement;
+                Cell cell{key_of(plan, variant, placement)};
                 cell.mode = mode;
                 cell.n_runs = runs.size();
                 fill(cell, plan, runs);

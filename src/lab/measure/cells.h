@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/load/placement.h"
+#include "engine/run/expert_use.h"
 #include "lab/campaign/campaign_plan.h"
 #include "lab/measure/statistics.h"
 
@@ -10,6 +11,16 @@
 #include <vector>
 
 namespace shimmy::lab {
+
+// What was measured: a model in one quantization and placement.
+struct CellKey {
+    std::string model;
+    std::string quantization;
+    engine::Placement placement;
+
+    bool operator==(const CellKey &) const = default;
+    std::string name() const;  // in a sentence: "Q4_K_M offload"
+};
 
 // One placement of one variant, over all its runs.
 struct Figures {
@@ -42,7 +53,7 @@ struct Sample {
     double decode_tps = 0.0;
     double total_ms = 0.0;
     double load_ms = 0.0;
-    Json token_ms;                        // [ms since the request, …]
+    std::vector<double> token_ms;         // since the request
     std::vector<std::string> outlier_in;  // names of the figures in which it is an outlier
 };
 
@@ -50,19 +61,19 @@ struct AnswerText {
     std::string prompt_id;
     std::string text;       // of the first repeat
     size_t n_distinct = 0;  // different texts among the repeats
+
+    bool is_blank() const { return text.find_first_not_of(" \n\t") == std::string::npos; }
 };
 
-struct Cell {
-    size_t variant = 0;
-    engine::Placement placement;
+struct Cell : CellKey {
     Mode mode = Mode::generate;
-    size_t n_runs = 0;               // planned
-    std::vector<Sample> samples;     // of the valid runs
-    std::optional<Figures> figures;  // if there are samples
-    std::optional<ColdFigures> cold;
+    size_t n_runs = 0;                    // planned
+    std::vector<Sample> samples = {};     // of the valid runs
+    std::optional<Figures> figures = {};  // if there are samples
+    std::optional<ColdFigures> cold = {};
     size_t n_same_text_cold_warm = 0;
-    std::vector<AnswerText> texts;
-    Json expert_use;  // [{layer, expert, hits, bytes}] over the runs, or null
+    std::vector<AnswerText> texts = {};
+    std::optional<std::vector<engine::ExpertUse>> expert_use = {};  // over the runs, if all of them have counted it
 
     bool complete() const { return samples.size() == n_runs; }
 };
@@ -75,6 +86,8 @@ inline constexpr const char * INTERVAL_RULE =
 
 // Why a valid result gives no sample of its cell; empty if it does.
 std::string missing_figure(const Json & document);
+
+CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement);
 
 // Cells of every mode but load, in the campaign's order.
 std::vector<Cell> make_cells(const CampaignPlan & plan);

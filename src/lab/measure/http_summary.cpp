@@ -33,9 +33,7 @@ bool add_percent(std::vector<double> & samples, const Json & stream, const Json 
 }
 
 StreamingComparison compare(const CampaignPlan & plan, size_t variant, engine::Placement placement) {
-    StreamingComparison comparison;
-    comparison.variant = variant;
-    comparison.placement = placement;
+    StreamingComparison comparison{key_of(plan, variant, placement)};
     std::vector<double> total_percent;
     std::vector<double> decode_percent;
     for (size_t i = 0; i < plan.runs.size(); ++i) {
@@ -69,9 +67,7 @@ Percentiles percentiles(const std::vector<const Json *> & loads, const char * fi
 }
 
 LoadFigures figures_of(const CampaignPlan & plan, size_t variant, engine::Placement placement, int n_clients) {
-    LoadFigures figures;
-    figures.variant = variant;
-    figures.placement = placement;
+    LoadFigures figures{key_of(plan, variant, placement)};
     figures.n_clients = n_clients;
     std::vector<const Json *> loads;
     std::vector<double> total_tps;

@@ -1,8 +1,8 @@
 // What the runs through a server come down to: streaming against not streaming, and many clients at once.
 #pragma once
 
-#include "engine/load/placement.h"
 #include "lab/campaign/campaign_plan.h"
+#include "lab/measure/cells.h"
 #include "lab/measure/statistics.h"
 
 #include <string>
@@ -11,15 +11,14 @@
 namespace shimmy::lab {
 
 // Runs with and without streaming that differ in nothing else, pair by pair of the same prompt and repeat.
-struct StreamingComparison {
-    size_t variant = 0;
-    engine::Placement placement;
-    size_t n_same_text = 0;     // pairs whose texts are equal
-    Statistics total_percent;   // by how much streaming takes longer (negative: shorter), in percent; n is the pairs
-    Statistics decode_percent;  // by how much its decode rate is higher, in percent
-    size_t n_stream_runs = 0;   // valid ones, whose events were checked
+struct StreamingComparison : CellKey {
+    size_t n_same_text = 0;  // pairs whose texts are equal
+    // By how many percent streaming takes longer (negative: shorter), and its decode rate is higher; n is the pairs.
+    Statistics total_percent = {};
+    Statistics decode_percent = {};
+    size_t n_stream_runs = 0;  // valid ones, whose events were checked
     size_t n_sse_defects = 0;
-    std::string first_sse_defect;
+    std::string first_sse_defect = {};
 };
 
 // Percentiles, over the repeats the median of each.
@@ -29,15 +28,13 @@ struct Percentiles {
     double p99 = 0.0;
 };
 
-struct LoadFigures {
-    size_t variant = 0;
-    engine::Placement placement;
+struct LoadFigures : CellKey {
     int n_clients = 0;
     size_t n_runs = 0;
     uint64_t vram_bytes = 0;
-    Statistics total_tps;
-    Percentiles ttft_ms;
-    Percentiles gap_ms;  // between two events of one answer
+    Statistics total_tps = {};
+    Percentiles ttft_ms = {};
+    Percentiles gap_ms = {};  // between two events of one answer
     uint64_t n_requests = 0;
     uint64_t n_failed_requests = 0;
     uint64_t n_sse_defects = 0;

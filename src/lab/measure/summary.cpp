@@ -1,6 +1,7 @@
 #include "lab/measure/summary.h"
 
 #include "base/error.h"
+#include "lab/campaign/languages.h"
 
 #include <algorithm>
 #include <array>
@@ -50,8 +51,11 @@ Conditions conditions_of(const Json & document) {
     Conditions conditions;
     conditions.shimmy_version = document["shimmy_version"];
     conditions.llama_cpp_version = document["llama_cpp_version"];
-    conditions.device = document["device"];
-    conditions.host = document["host"];
+    const Json & device = document.at("device");
+    conditions.device = {device.at("name"), device.at("description"), device.at("backend"), device.at("kind"),
+                         device.value("software", false)};
+    const Json & host = document.at("host");
+    conditions.host = {host.value("name", ""), host.at("cpu"), host.at("os"), host.at("n_cores"), host.at("ram_bytes")};
     conditions.n_threads = document["n_threads"];
     conditions.first_run_at = conditions.last_run_at = started_at(document);
     return conditions;
@@ -63,30 +67,30 @@ void extend(Conditions & conditions, const Json & document) {
     conditions.last_run_at = std::max(conditions.last_run_at, at);
 }
 
-Mode row_mode(const Campaign & campaign) {
-    const auto & modes = campaign.modes;
-    return std::find(modes.begin(), modes.end(), Mode::generate) != modes.end() ? Mode::generate : modes.front();
-}
-
-const Cell * find_complete(const std::vector<Cell> & cells, size_t variant, engine::Placement placement, Mode mode) {
+const Cell * find_complete(const std::vector<Cell> & cells, const CellKey & key, Mode mode) {
     for (const Cell & cell : cells) {
-        const bool wanted = cell.variant == variant && cell.placement == placement && cell.mode == mode;
-        if (wanted && cell.complete() && cell.figures) return &cell;
+        if (cell == key && cell.mode == mode && cell.complete() && cell.figures) return &cell;
     }
     return nullptr;
 }
 
 std::vector<Row> make_rows(const Summary & summary) {
     std::vector<Row> rows;
-    const Mode mode = row_mode(summary.campaign);
-    for (size_t i = 0; i < summary.variants.size(); ++i) {
-        const Cell * baseline = find_complete(summary.cells, i, engine::Placement::baseline(), mode);
+    const Mode mode = summary.table_mode();
+    for (const MeasuredFile & file : summary.variants) {
+        const auto find = [&](engine::Placement placement) {
+            return find_complete(summary.cells, {file.model, file.quantization, placement}, mode);
+        };
+        const Cell * baseline = find(engine::Placement::baseline());
         for (const engine::Placement placement : summary.campaign.placements) {
-            const Cell * offload = find_complete(summary.cells, i, placement, mode);
+            const Cell * offload = find(placement);
             if (!placement.offloads() || baseline == nullptr || offload == nullptr) continue;
-            const MeasuredFile & file = summary.variants[i];
-            rows.push_back({file.model, file.quantization, file.sha256, file.file_size_bytes, placement, mode,
-                            *baseline->figures, *offload->figures});
+            rows.push_back({{file.model, file.quantization, placement},
+                            file.sha256,
+                            file.file_size_bytes,
+                            mode,
+                            *baseline->figures,
+                            *offload->figures});
         }
     }
     return rows;
@@ -104,6 +108,14 @@ std::vector<MeasuredFile> measured_files(const CampaignPlan & plan) {
             files.at(plan.runs[i].variant).file_size_bytes = plan.results[i].document["model"]["size_bytes"];
     }
     return files;
+}
+
+size_t index_of(const Campaign & campaign, const std::string & model) {
+    const auto & models = campaign.models;
+    const auto found = std::find_if(models.begin(), models.end(),
+                                    [&](const CampaignModel & candidate) { return candidate.name == model; });
+    if (found == models.end()) fail("the campaign has no model '{}'", model);
+    return static_cast<size_t>(found - models.begin());
 }
 
 // Conditions, and the runs without which something is missing.
@@ -145,6 +157,32 @@ double Row::saved_percent() const {
 
 double Row::slowdown() const {
     return baseline.decode_tps.median / offload.decode_tps.median;
+}
+
+const CampaignModel & Summary::model(const std::string & name) const {
+    return campaign.models.at(index_of(campaign, name));
+}
+
+const InputInfo & Summary::input(const std::string & model) const {
+    return inputs.at(index_of(campaign, model));
+}
+
+const MeasuredFile & Summary::variant(const std::string & model, const std::string & quantization) const {
+    for (const MeasuredFile & file : variants) {
+        if (file.model == model && file.quantization == quantization) return file;
+    }
+    fail("the campaign has no {} of '{}'", quantization, model);
+}
+
+Mode Summary::table_mode() const {
+    const auto & modes = campaign.modes;
+    const bool generates = modes.empty() || std::find(modes.begin(), modes.end(), Mode::generate) != modes.end();
+    return generates ? Mode::generate : modes.front();
+}
+
+std::vector<std::string> languages_of(const Summary & summary, const std::string & model) {
+    const std::vector<std::string> & given = summary.model(model).languages;
+    return given.empty() ? card_languages(summary.input(model).languages) : given;
 }
 
 std::string rerun_command(const Summary & summary, const std::string & command) {

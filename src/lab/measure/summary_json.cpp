@@ -1,7 +1,7 @@
 #include "lab/measure/summary_json.h"
 
 #include "engine/load/placement.h"
-#include "lab/campaign/languages.h"
+#include "engine/run/describe.h"
 
 namespace shimmy::lab {
 
@@ -46,18 +46,21 @@ Json to_json(const Figures & figures) {
             {"total_ms", to_json(figures.total_ms)}};
 }
 
+Json key_json(const CellKey & key) {
+    return {{"model", key.model}, {"quantization", key.quantization}, {"placement", engine::to_string(key.placement)}};
+}
+
 Json to_json(const Row & row) {
-    return {{"model", row.model},
-            {"quantization", row.quantization},
-            {"placement", engine::to_string(row.placement)},
-            {"mode", to_string(row.mode)},
-            {"model_sha256", row.model_sha256},
-            {"file_size_bytes", row.file_size_bytes},
-            {"baseline", to_json(row.baseline)},
-            {"offload", to_json(row.offload)},
-            {"saved_bytes", row.saved_bytes()},
-            {"saved_percent", row.saved_percent()},
-            {"slowdown", row.slowdown()}};
+    Json json = key_json(row);
+    json.update({{"mode", to_string(row.mode)},
+                 {"model_sha256", row.model_sha256},
+                 {"file_size_bytes", row.file_size_bytes},
+                 {"baseline", to_json(row.baseline)},
+                 {"offload", to_json(row.offload)},
+                 {"saved_bytes", row.saved_bytes()},
+                 {"saved_percent", row.saved_percent()},
+                 {"slowdown", row.slowdown()}});
+    return json;
 }
 
 Json to_json(const Sample & sample) {
@@ -73,14 +76,8 @@ Json to_json(const Sample & sample) {
             {"outlier_in", sample.outlier_in}};
 }
 
-// What names a cell.
-Json key_of(const Summary & summary, size_t variant, engine::Placement placement) {
-    const MeasuredFile & file = summary.variants.at(variant);
-    return {{"model", file.model}, {"quantization", file.quantization}, {"placement", engine::to_string(placement)}};
-}
-
-Json to_json(const Summary & summary, const Cell & cell) {
-    Json json = key_of(summary, cell.variant, cell.placement);
+Json to_json(const Cell & cell) {
+    Json json = key_json(cell);
     json["mode"] = to_string(cell.mode);
     json["n_runs"] = cell.n_runs;
     json["n_valid"] = cell.samples.size();
@@ -96,7 +93,7 @@ Json to_json(const Summary & summary, const Cell & cell) {
     json["texts"] = Json::array();
     for (const AnswerText & text : cell.texts)
         json["texts"].push_back({{"prompt_id", text.prompt_id}, {"text", text.text}, {"n_distinct", text.n_distinct}});
-    json["expert_use"] = cell.expert_use;
+    json["expert_use"] = engine::expert_use_json(cell.expert_use);
     json["samples"] = Json::array();
     for (const Sample & sample : cell.samples)
         json["samples"].push_back(to_json(sample));
@@ -109,8 +106,8 @@ Json percent_json(const Statistics & s) {
     return {{"mean", all["mean"]}, {"ci95_low", all["ci95_low"]}, {"ci95_high", all["ci95_high"]}};
 }
 
-Json to_json(const Summary & summary, const StreamingComparison & comparison) {
-    Json json = key_of(summary, comparison.variant, comparison.placement);
+Json to_json(const StreamingComparison & comparison) {
+    Json json = key_json(comparison);
     json["n_pairs"] = comparison.total_percent.n;
     json["n_same_text"] = comparison.n_same_text;
     json["total_percent"] = percent_json(comparison.total_percent);
@@ -125,8 +122,8 @@ Json to_json(const Percentiles & percentiles) {
     return {{"p50", percentiles.p50}, {"p90", percentiles.p90}, {"p99", percentiles.p99}};
 }
 
-Json to_json(const Summary & summary, const LoadFigures & load) {
-    Json json = key_of(summary, load.variant, load.placement);
+Json to_json(const LoadFigures & load) {
+    Json json = key_json(load);
     json.update({{"n_clients", load.n_clients},
                  {"n_runs", load.n_runs},
                  {"vram_bytes", load.vram_bytes},
@@ -180,7 +177,7 @@ Json models_json(const Summary & summary) {
                           {"license", text_or_null(model.license)},
                           {"license_name", text_or_null(model.license_name)},
                           {"license_link", text_or_null(model.license_link)},
-                          {"languages", model.languages.empty() ? card_languages(info.languages) : model.languages},
+                          {"languages", languages_of(summary, model.name)},
                           {"expected_architecture", text_or_null(model.expected_architecture)},
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},
@@ -203,11 +200,32 @@ Json variants_json(const Summary & summary) {
     return variants;
 }
 
+Json to_json(const MissingRun & run) {
+    return {{"run", run.what},  {"model", run.model},   {"quantization", run.quantization},
+            {"file", run.file}, {"failed", run.failed}, {"reason", run.reason}};
+}
+
+Json to_json(const DeviceFacts & device) {
+    return {{"name", device.name},
+            {"description", device.description},
+            {"backend", device.backend},
+            {"kind", device.kind},
+            {"software", device.software}};
+}
+
+Json to_json(const Host & host) {
+    return {{"name", host.name},
+            {"cpu", host.cpu},
+            {"os", host.os},
+            {"n_cores", host.n_cores},
+            {"ram_bytes", host.ram_bytes}};
+}
+
 template <typename T>
-Json list_json(const Summary & summary, const std::vector<T> & items) {
+Json list_json(const std::vector<T> & items) {
     Json list = Json::array();
     for (const T & item : items)
-        list.push_back(to_json(summary, item));
+        list.push_back(to_json(item));
     return list;
 }
 
@@ -216,28 +234,16 @@ Json list_json(const Summary & summary, const std::vector<T> & items) {
 Json to_json(const Summary & summary) {
     const Conditions & conditions = summary.conditions;
     const Campaign & campaign = summary.campaign;
-    Json rows = Json::array();
-    for (const Row & row : summary.rows)
-        rows.push_back(to_json(row));
-    Json missing = Json::array();
-    for (const MissingRun & run : summary.missing) {
-        missing.push_back({{"run", run.what},
-                           {"model", run.model},
-                           {"quantization", run.quantization},
-                           {"file", run.file},
-                           {"failed", run.failed},
-                           {"reason", run.reason}});
-    }
     Json document{{"campaign", campaign.name},
                   {"out_dir", campaign.out_dir.string()},
                   {"creator", text_or_null(campaign.creator)},
                   {"repo_owner", text_or_null(campaign.repo_owner)},
                   {"layout", to_string(campaign.layout)}};
-    if (summary.n_valid_runs > 0) {
+    if (summary.has_figures()) {
         document["shimmy_version"] = conditions.shimmy_version;
         document["llama_cpp_version"] = conditions.llama_cpp_version;
-        document["device"] = conditions.device;
-        document["host"] = conditions.host;
+        document["device"] = to_json(conditions.device);
+        document["host"] = to_json(conditions.host);
         document["n_threads"] = conditions.n_threads;
         document["first_run_at"] = conditions.first_run_at;
         document["last_run_at"] = conditions.last_run_at;
@@ -247,11 +253,11 @@ Json to_json(const Summary & summary) {
     document["models"] = models_json(summary);
     document["variants"] = variants_json(summary);
     document["n_valid_runs"] = summary.n_valid_runs;
-    document["rows"] = rows;
-    document["cells"] = list_json(summary, summary.cells);
-    document["streaming"] = list_json(summary, summary.streaming);
-    document["load"] = list_json(summary, summary.load);
-    document["missing"] = missing;
+    document["rows"] = list_json(summary.rows);
+    document["cells"] = list_json(summary.cells);
+    document["streaming"] = list_json(summary.streaming);
+    document["load"] = list_json(summary.load);
+    document["missing"] = list_json(summary.missing);
     return document;
 }
 

@@ -42,7 +42,7 @@ struct DivergenceAxis {
 };
 
 double error_of(const Quality & quality, const std::string & model, const std::string & quantization) {
-    return number_of(*quality.of(model, quantization), "mean_kld_error");
+    return quality.of(model, quantization)->mean_kld_error;
 }
 
 std::string axis_of(Cost cost, const Unit & unit) {
@@ -52,7 +52,7 @@ std::string axis_of(Cost cost, const Unit & unit) {
 
 // Points of one placement, as gnuplot's data: those on the front are drawn filled, the others hollow.
 struct Group {
-    std::string placement;
+    std::optional<engine::Placement> placement;
     std::string on_front;
     std::string others;
 };
@@ -72,7 +72,7 @@ void add_points(const std::string & name, const std::string & points, int symbol
 
 }  // namespace
 
-std::string front_svg(const Json & summary, const std::string & model, const Quality & quality, Cost cost) {
+std::string front_svg(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost) {
     std::vector<QualityPoint> points = quality_points(summary, model, quality, cost);
     std::sort(points.begin(), points.end(),
               [](const QualityPoint & a, const QualityPoint & b) { return a.value < b.value; });
@@ -96,7 +96,7 @@ std::string front_svg(const Json & summary, const std::string & model, const Qua
     for (size_t i = 0; i < groups.size(); ++i) {
         const auto & [placement, on_front, others] = groups[i];
         const auto & [filled, hollow] = SYMBOLS[i % SYMBOLS.size()];
-        const std::string title = short_placement(placement);
+        const std::string title = placement ? short_placement(*placement) : "";
         const char * color = COLORS[i % COLORS.size()];
         add_points(fmt::format("front{}", i), on_front, filled, title, color, data, plots);
         add_points(fmt::format("other{}", i), others, hollow, on_front.empty() ? title : "", color, data, plots);
@@ -106,7 +106,7 @@ std::string front_svg(const Json & summary, const std::string & model, const Qua
                     "set ylabel \"mean KL divergence from the original\"\n"
                     "set key outside top center horizontal\nplot {}\n",
                     data, axis.script(), axis_of(cost, unit),
-                    cost == Cost::speed && is_software(summary) ? " (software device)" : "", plots));
+                    cost == Cost::speed && summary.conditions.device.software ? " (software device)" : "", plots));
 }
 
 }  // namespace shimmy::report

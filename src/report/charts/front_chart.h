@@ -1,7 +1,6 @@
 // The chart of a Pareto front: divergence from the original against a cost.
 #pragma once
 
-#include "base/json.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 
@@ -11,6 +10,6 @@ namespace shimmy::report {
 
 // A whole SVG file: mean KL divergence, logarithmic, with the Pareto front joined and filled. Throws Error with
 // gnuplot's reason, or that it is not installed.
-std::string front_svg(const Json & summary, const std::string & model, const Quality & quality, Cost cost);
+std::string front_svg(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost);
 
 }  // namespace shimmy::report

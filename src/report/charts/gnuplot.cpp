@@ -4,7 +4,6 @@
 #include "base/files.h"
 #include "base/process/subprocess.h"
 #include "base/units.h"
-#include "report/text/text.h"
 
 #include <unistd.h>
 
@@ -48,15 +47,15 @@ Unit unit_of(double most_bytes) {
     return most_bytes >= GIB ? Unit{static_cast<double>(GIB), "GiB"} : Unit{static_cast<double>(MIB), "MiB"};
 }
 
-Unit unit_of(const std::vector<const Json *> & cells) {
+Unit unit_of(const std::vector<const lab::Cell *> & cells) {
     double most = 0.0;
-    for (const Json * cell : cells)
-        most = std::max(most, number_of(*cell, "vram_bytes"));
+    for (const lab::Cell * cell : cells)
+        most = std::max(most, static_cast<double>(cell->figures->vram_bytes));
     return unit_of(most);
 }
 
-std::string short_placement(const std::string & placement) {
-    return placement.starts_with("n_cpu_moe=") ? "N=" + placement.substr(10) : placement;
+std::string short_placement(engine::Placement placement) {
+    return placement.n_cpu_moe > 0 ? fmt::format("N={}", placement.n_cpu_moe) : engine::to_string(placement);
 }
 
 }  // namespace shimmy::report

@@ -1,7 +1,7 @@
 // What the charts of model cards share: gnuplot, colours, units.
 #pragma once
 
-#include "base/json.h"
+#include "lab/measure/summary.h"
 
 #include <array>
 #include <string>
@@ -19,10 +19,12 @@ inline constexpr std::array COLORS{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "
 struct Unit {
     double bytes;
     const char * name;
+
+    double of(uint64_t n_bytes) const { return static_cast<double>(n_bytes) / bytes; }
 };
 Unit unit_of(double most_bytes);
-Unit unit_of(const std::vector<const Json *> & cells);  // of their VRAM
+Unit unit_of(const std::vector<const lab::Cell *> & cells);  // of their VRAM
 
-std::string short_placement(const std::string & placement);  // "N=12" for "n_cpu_moe=12"
+std::string short_placement(engine::Placement placement);  // "N=12" for "n_cpu_moe=12"
 
 }  // namespace shimmy::report

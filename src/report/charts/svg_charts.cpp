@@ -1,22 +1,20 @@
 #include "report/charts/svg_charts.h"
 
 #include "report/charts/gnuplot.h"
-#include "report/text/text.h"
+#include "report/figures/selection.h"
 
 #include <fmt/format.h>
 
 namespace shimmy::report {
 
-std::string vram_svg(const Json & summary, const std::string & model) {
+std::string vram_svg(const lab::Summary & summary, const std::string & model) {
     const auto cells = cells_of(summary, model);
     const Unit unit = unit_of(cells);
     std::string data;
-    for (const Json * cell : cells) {
-        const Json & vram = (*cell)["vram"];
-        data +=
-            fmt::format("\"{}\\n{}\" {:.4f} {:.4f} {:.4f}\n", text_of(*cell, "quantization"),
-                        short_placement(text_of(*cell, "placement")), number_of(vram, "model_bytes") / unit.bytes,
-                        number_of(vram, "context_bytes") / unit.bytes, number_of(vram, "compute_bytes") / unit.bytes);
+    for (const lab::Cell * cell : cells) {
+        data += fmt::format("\"{}\\n{}\" {:.4f} {:.4f} {:.4f}\n", cell->quantization, short_placement(cell->placement),
+                            unit.of(cell->figures->model_bytes), unit.of(cell->figures->context_bytes),
+                            unit.of(cell->figures->compute_bytes));
     }
     return gnuplot(fmt::format(
         "$data << EOD\n{}EOD\nset style data histograms\nset style histogram rowstacked\n"
@@ -28,20 +26,19 @@ std::string vram_svg(const Json & summary, const std::string & model) {
         data, unit.name));
 }
 
-std::string speed_svg(const Json & summary, const std::string & model) {
+std::string speed_svg(const lab::Summary & summary, const std::string & model) {
     const auto cells = cells_of(summary, model);
     const Unit unit = unit_of(cells);
     std::string blocks;
     std::string plots;
-    const Json & placements = summary["settings"]["placements"];
+    const std::vector<engine::Placement> & placements = summary.campaign.placements;
     for (size_t i = 0; i < placements.size(); ++i) {
         std::string data;
-        for (const Json * cell : cells) {
-            if ((*cell)["placement"] != placements[i]) continue;
-            const Json & rate = (*cell)["decode_tps"];
-            data += fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} \"{}\"\n", number_of(*cell, "vram_bytes") / unit.bytes,
-                                number_of(rate, "median"), number_of(rate, "min"), number_of(rate, "max"),
-                                text_of(*cell, "quantization"));
+        for (const lab::Cell * cell : cells) {
+            if (cell->placement != placements[i]) continue;
+            const lab::Statistics & rate = cell->figures->decode_tps;
+            data += fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} \"{}\"\n", unit.of(cell->figures->vram_bytes), rate.median,
+                                rate.min, rate.max, cell->quantization);
         }
         if (data.empty()) continue;
         blocks += fmt::format("$data{} << EOD\n{}EOD\n", i, data);
@@ -55,7 +52,7 @@ std::string speed_svg(const Json & summary, const std::string & model) {
         fmt::format("{}set xrange [0:*]\nset yrange [0:*]\nset offsets graph 0, graph 0.08, graph 0.05, 0\n"
                     "set xlabel \"VRAM, {}\"\n"
                     "set ylabel \"decode, tokens/s{}\"\nset key outside top center horizontal\nplot {}\n",
-                    blocks, unit.name, is_software(summary) ? " (software device)" : "", plots));
+                    blocks, unit.name, summary.conditions.device.software ? " (software device)" : "", plots));
 }
 
 }  // namespace shimmy::report

@@ -1,16 +1,18 @@
 #include "report/documents/card.h"
 
+#include "base/json.h"
 #include "base/units.h"
 #include "report/charts/front_chart.h"
 #include "report/charts/svg_charts.h"
-#include "report/documents/card_text.h"
 #include "report/documents/licenses.h"
+#include "report/documents/values.h"
 #include "report/figures/pareto.h"
-#include "report/figures/tables.h"
+#include "report/figures/selection.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <regex>
@@ -21,23 +23,39 @@ namespace {
 
 constexpr size_t MAX_REPO_NAME = 96;  // the Hub's limit
 
+// Mean KL divergence, nats. Perplexity would not do: a coarse type's can be below the original's by chance.
+constexpr double NEARLY_LOSSLESS = 0.01;
+
 bool is_hub_id(const std::string & id) {
     static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
     return std::regex_match(id, form) && id.find("..") == std::string::npos && id.find("--") == std::string::npos;
 }
 
 // Every run of the file, load runs too.
-bool is_measured(const Json & summary, const std::string & model, const std::string & quantization) {
-    const auto of_file = [&](const Json & entry) {
-        return entry["model"] == model && entry["quantization"] == quantization;
-    };
-    const Json & rows = summary["rows"];
-    const Json & missing = summary["missing"];
-    return std::any_of(rows.begin(), rows.end(), of_file) && std::none_of(missing.begin(), missing.end(), of_file);
+bool is_measured(const lab::Summary & summary, const std::string & model, const std::string & quantization) {
+    const auto of_file = [&](const auto & entry) { return entry.model == model && entry.quantization == quantization; };
+    return std::any_of(summary.rows.begin(), summary.rows.end(), of_file) &&
+           std::none_of(summary.missing.begin(), summary.missing.end(), of_file);
+}
+
+// As it is published: of a model that is split for the Hub, the first part.
+fs::path file_name_of(const lab::MeasuredFile & variant) {
+    return fs::path(variant.parts.empty() ? variant.file : variant.parts.front().file).filename();
+}
+
+// The placement that takes the least VRAM; null if the quantization has none.
+const lab::Row * smallest_row(const lab::Summary & summary, const std::string & model,
+                              const std::string & quantization) {
+    const lab::Row * smallest = nullptr;
+    for (const lab::Row * row : rows_of(summary, model)) {
+        const bool smaller = smallest == nullptr || row->offload.vram_bytes < smallest->offload.vram_bytes;
+        if (row->quantization == quantization && smaller) smallest = row;
+    }
+    return smallest;
 }
 
 // All quantizations of the model, those of this repository in bold.
-Table overview_table(const Json & summary, const Quality & quality, const CardRepo & repo) {
+Table overview_table(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
     using Align = Table::Align;
     Table table;
     table.columns = {{"file", Align::left},
@@ -48,100 +66,103 @@ Table overview_table(const Json & summary, const Quality & quality, const CardRe
                      {"VRAM\nexperts on CPU", Align::right},
                      {"mean KLD", Align::right},
                      {"best for its", Align::left}};
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] != repo.model) continue;
-        const std::string type = variant["quantization"];
+    for (const lab::MeasuredFile * variant : variants_of(summary, repo.model)) {
+        const std::string & type = variant->quantization;
         const bool here =
             std::find(repo.quantizations.begin(), repo.quantizations.end(), type) != repo.quantizations.end();
-        const Json * entry = quality.of(repo.model, type);
-        const Json * offload = nullptr;
-        for (const Json * row : rows_of(summary, repo.model)) {
-            const bool better = offload == nullptr || bytes_of((*row)["offload"], "vram_bytes") <
-                                                          bytes_of((*offload)["offload"], "vram_bytes");
-            if ((*row)["quantization"] == type && better) offload = row;
-        }
-        if (entry == nullptr || offload == nullptr) continue;
-        const std::string name = markdown_code(file_name_of(variant));
+        const QualityFigures * entry = quality.of(repo.model, type);
+        const lab::Row * row = smallest_row(summary, repo.model, type);
+        if (entry == nullptr || row == nullptr) continue;
+        const std::string name = markdown_code(file_name_of(*variant).string());
         table.rows.push_back({here ? name : name + "\n(another repository)", here ? "**" + type + "**" : type,
-                              size(variant, "file_size_bytes"),
-                              fmt::format("{:.2f}", number_of(*entry, "bits_per_weight")),
-                              size((*offload)["baseline"], "vram_bytes"), size((*offload)["offload"], "vram_bytes"),
-                              plus_minus(number_of(*entry, "mean_kld"), number_of(*entry, "mean_kld_error"), 5),
+                              format_bytes(variant->file_size_bytes), fmt::format("{:.2f}", entry->bits_per_weight),
+                              format_bytes(row->baseline.vram_bytes), format_bytes(row->offload.vram_bytes),
+                              plus_minus(entry->mean_kld, entry->mean_kld_error, 5),
                               fronts_of(summary, repo.model, quality, type)});
     }
     return table;
 }
 
-std::string quality_text(const Json & summary, const Quality & quality, const std::string & model) {
-    const Json & document = *quality.document(model);
-    return fmt::format(
-               "Against the original weights, over {} chunks of {} tokens of {}. KLD is the Kullback-Leibler "
-               "divergence of the next token's distribution from the original's, in nats: 0 is the same model. ± is "
-               "one standard error.\n\n",
-               number_of(document, "n_chunks"), number_of(document, "n_ctx"),
-               markdown_code(fs::path(text_of(document["text"], "file")).filename().string())) +
-           quality_table(summary, model, quality).markdown() +
-           "\nWhat that quality costs. Filled points, joined: the Pareto front, where nothing measured is as good in "
-           "both and better in one. The vertical axis is logarithmic; the original is drawn at its foot, at 0.\n\n"
-           "![Divergence against file size](quality.svg)\n\n![Divergence against VRAM](quality-vram.svg)\n\n"
-           "![Divergence against decode rate](quality-speed.svg)\n\n" +
-           pareto_table(summary, model, quality).markdown() + offload_section(summary, model, quality);
+// The smallest file that is nearly the original, and the smallest of all if that is another.
+void choose_files(const lab::Summary & summary, const Quality & quality, const std::string & model, Json & card) {
+    std::vector<const lab::MeasuredFile *> files = variants_of(summary, model);
+    std::erase_if(files, [&](const lab::MeasuredFile * file) { return !quality.of(model, file->quantization); });
+    std::sort(files.begin(), files.end(), [](const lab::MeasuredFile * a, const lab::MeasuredFile * b) {
+        return a->file_size_bytes < b->file_size_bytes;
+    });
+    const auto lossless = std::find_if(files.begin(), files.end(), [&](const lab::MeasuredFile * file) {
+        return quality.of(model, file->quantization)->mean_kld <= NEARLY_LOSSLESS;
+    });
+    const auto described = [&](const lab::MeasuredFile * file) -> Json {
+        const QualityFigures & figures = *quality.of(model, file->quantization);
+        return {{"type", file->quantization},
+                {"mean_kld", fmt::format("{:.5f}", figures.mean_kld)},
+                {"same_top_percent", fmt::format("{:.1f}", figures.same_top_percent)}};
+    };
+    card["nearly_lossless_kld"] = fmt::format("{}", NEARLY_LOSSLESS);
+    card["nearly_lossless"] = lossless == files.end() ? Json() : described(*lossless);
+    card["smallest"] = files.empty() || lossless == files.begin() ? Json() : described(files.front());
 }
 
-std::string readme(const Json & summary, const Quality & quality, const CardRepo & repo) {
-    const Json & model = model_of(summary, repo.model);
-    std::string out = front_matter(summary, repo);
-    out += fmt::format("\n# {}\n\n", repo.name);
-    out += fmt::format(
-        "GGUF files of {} for [llama.cpp](https://github.com/ggml-org/llama.cpp) and programs made from it. The "
-        "model is a mixture of experts ({} per layer in {} layers, architecture {}): with `--cpu-moe` its "
-        "experts stay in RAM, and the card needs memory for the rest only.\n",
-        markdown_text(text_or(model, "base_model", repo.model)), number_of(model, "n_expert"),
-        number_of(model, "n_layer"), markdown_code(text_or(model, "arch", "?")));
-    if (is_software(summary)) {
-        out += "\n> **Speeds below are of a software device (llvmpipe), not of a GPU.** Memory and quality are real.\n";
+Json card_values(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
+    const fs::path file = file_name_of(summary.variant(repo.model, repo.quantizations.front()));
+    const std::string selector = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
+    const fs::path input = summary.model(repo.model).path.filename();
+    std::vector<std::string> made;  // quantized from the input
+    for (const lab::MeasuredFile * variant : variants_of(summary, repo.model)) {
+        if (file_name_of(*variant) != input) made.push_back(variant->quantization);
     }
-    out += "\n## Files\n\n" + overview_table(summary, quality, repo).markdown() +
-           "\nBest for its: nothing measured is closer to the original at that cost (see Quality).\n";
-    out += "\n## Which one to choose\n\n" + which_to_choose(summary, quality, repo.model);
-    out += "\n## How to run\n\n" + how_to_run(summary, repo);
-    out += "\n## Memory and speed\n\n![VRAM by kind](vram.svg)\n\n![Decode rate against VRAM](speed.svg)\n\n" +
-           comparison_table(summary, repo.model).markdown() +
-           fmt::format(
-               "\nTwo lines in a cell: the median, and minimum to maximum over prompts and repeats (n runs of each "
-               "placement). Measured with "
-               "llama.cpp {} on {}.\n",
-               text_of(summary, "llama_cpp_version"), markdown_text(device_line(summary)));
-    out += "\n## Quality\n\n" + quality_text(summary, quality, repo.model);
-    out += "\n## Recipe\n\n" + recipe(summary, repo.model);
-    out += "\n## Limits\n\n" + limits(summary, repo.model);
-    out += "\n## Credits\n\n" + credits(summary, repo);
-    out += "\n## Checksums\n\n" + file_table(summary, repo.model).markdown();
-    return out;
+    Json card{{"name", repo.name},
+              {"hub_model", repo.id.empty() ? "" : repo.id + selector},
+              {"file", file.string()},
+              {"served_name", file.stem().string()},
+              {"overview", markdown_or_nothing(overview_table(summary, quality, repo))},
+              {"quantized_from", input.string()},
+              {"quantized_types", fmt::format("{}", fmt::join(made, ","))}};
+    choose_files(summary, quality, repo.model, card);
+    return card;
+}
+
+// Values of the YAML at the card's head, as YAML.
+Json front_values(const lab::Summary & summary, const std::string & name) {
+    const auto yaml_text = [](const std::string & text) {  // a JSON string is a YAML one
+        return text.empty() ? "" : json_text(Json(text), -1);
+    };
+    const lab::CampaignModel & model = summary.model(name);
+    const bool other = model.license == OTHER_LICENSE;
+    const std::string link = license_file(model).empty() ? model.license_link : "LICENSE";
+    Json languages = Json::array();
+    for (const std::string & code : lab::languages_of(summary, name))
+        languages.push_back(code == "no" ? yaml_text(code) : code);  // YAML takes no for false
+    return {{"license", model.license},
+            {"license_name", other ? yaml_text(model.license_name) : ""},
+            {"license_link", other ? yaml_text(link) : ""},
+            {"base_model", model.base_model},
+            {"languages", languages},
+            {"creator", yaml_text(summary.campaign.creator)}};
 }
 
 }  // namespace
 
-std::vector<std::string> card_obstacles(const Json & summary, const Quality & quality, const CardRepo & repo,
+std::vector<std::string> card_obstacles(const lab::Summary & summary, const Quality & quality, const CardRepo & repo,
                                         const std::string & rerun_command) {
     std::vector<std::string> obstacles;
-    const Json & model = model_of(summary, repo.model);
+    const lab::CampaignModel & model = summary.model(repo.model);
     const std::string license = license_obstacle(model);
     if (!license.empty()) obstacles.push_back(license);
-    const std::string base_model = text_or(model, "base_model", "");
+    const std::string & base_model = model.base_model;
     if (!base_model.empty() && !is_hub_id(base_model))
         obstacles.push_back(
             fmt::format("base_model '{}' is not of the form USER/NAME, which the Hub refuses", base_model));
     if (repo.name.size() > MAX_REPO_NAME)
         obstacles.push_back("the repository's name is longer than the Hub's 96 letters");
-    for (const Json & variant : summary["variants"]) {
-        if (variant["model"] != repo.model) continue;
-        const std::string type = variant["quantization"];
-        const bool hashed = variant["model_sha256"].is_string() && variant["file_size_bytes"].is_number();
+    for (const lab::MeasuredFile * variant : variants_of(summary, repo.model)) {
+        const std::string & type = variant->quantization;
+        const bool hashed = !variant->sha256.empty() && variant->file_size_bytes > 0;
         if (!hashed || !is_measured(summary, repo.model, type))
             obstacles.push_back(fmt::format("{} has not all its runs: {}", type, rerun_command));
-        const Json * offload = quality.offload_of(repo.model, type);
-        if (offload != nullptr && !offload->value("within_bound", false))
+        const OffloadFigures * offload = quality.offload_of(repo.model, type);
+        if (offload != nullptr && !offload->within_bound)
             obstacles.push_back(
                 fmt::format("{} computes wrongly with its experts on the CPU, or without: see report.md", type));
         if (quality.of(repo.model, type) == nullptr)
@@ -150,13 +171,23 @@ std::vector<std::string> card_obstacles(const Json & summary, const Quality & qu
     return obstacles;
 }
 
-std::map<std::string, std::string> card_files(const Json & summary, const Quality & quality, const CardRepo & repo) {
+std::map<std::string, std::string> card_files(const lab::Summary & summary, const Quality & quality,
+                                              const CardRepo & repo, const Templates & templates) {
+    Json values = document_values(summary, quality, {});
+    values["card"] = card_values(summary, quality, repo);
+    values["front"] = front_values(summary, repo.model);
+    Json all_models = values["models"];
+    for (Json & model : all_models) {
+        if (model["name"] == repo.model) values["model"] = std::move(model);
+    }
     const auto front = [&](Cost cost) { return front_svg(summary, repo.model, quality, cost); };
-    std::map<std::string, std::string> files{
-        {"README.md", readme(summary, quality, repo)}, {"vram.svg", vram_svg(summary, repo.model)},
-        {"speed.svg", speed_svg(summary, repo.model)}, {"quality.svg", front(Cost::file_size)},
-        {"quality-vram.svg", front(Cost::vram)},       {"quality-speed.svg", front(Cost::speed)}};
-    const fs::path license = license_file(model_of(summary, repo.model));
+    std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)},
+                                             {"vram.svg", vram_svg(summary, repo.model)},
+                                             {"speed.svg", speed_svg(summary, repo.model)},
+                                             {"quality.svg", front(Cost::file_size)},
+                                             {"quality-vram.svg", front(Cost::vram)},
+                                             {"quality-speed.svg", front(Cost::speed)}};
+    const fs::path license = license_file(summary.model(repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);
     return files;
 }

@@ -1,8 +1,6 @@
 // The repositories that a campaign's files go into, each with a model card: one per quantization, or one per model.
 #pragma once
 
-#include "base/json.h"
-
 #include <string>
 #include <vector>
 
@@ -20,6 +18,6 @@ struct CardRepo {
 std::string repo_name(const std::string & model, const std::string & quantization);
 
 // By the summary's `layout`. Synthetic models have no card: their weights are random.
-std::vector<CardRepo> card_repos(const Json & summary);
+std::vector<CardRepo> card_repos(const lab::Summary & summary);
 
 }  // namespace shimmy::report

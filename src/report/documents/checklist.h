@@ -1,9 +1,7 @@
-// checklist.md: what must be seen before a model is published, ticked by result files or left open with the command
-// that closes it.
+// What must be seen before a model is published, as result files show it; checklist.md ticks it.
 #pragma once
 
 #include "base/json.h"
-#include "report/documents/html.h"
 #include "report/documents/publication.h"
 #include "report/figures/quality.h"
 
@@ -11,7 +9,8 @@
 
 namespace shimmy::report {
 
-std::string checklist(const Json & summary, const Quality & quality, const Publication & publication,
-                      const Commands & commands);
+// A model's `checks` in templates.
+Json checklist_values(const lab::Summary & summary, const Quality & quality, const Publication & publication,
+                      const std::string & model);
 
 }  // namespace shimmy::report

@@ -1,12 +1,13 @@
 #include "report/documents/documents.h"
 
 #include "base/error.h"
+#include "base/json.h"
+#include "lab/measure/summary_json.h"
 #include "report/documents/card.h"
 #include "report/documents/checklist.h"
 #include "report/documents/html.h"
-#include "report/documents/markdown_report.h"
 #include "report/documents/publication.h"
-#include "report/documents/whitepaper.h"
+#include "report/documents/values.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
 
@@ -37,7 +38,8 @@ private:
     fs::path out_dir_;
 };
 
-void write_cards(const Json & summary, const Quality & quality, const std::string & rerun_command, Writer & writer) {
+void write_cards(const lab::Summary & summary, const Quality & quality, const std::string & rerun_command,
+                 const Templates & templates, Writer & writer) {
     for (const CardRepo & repo : card_repos(summary)) {
         const fs::path folder = fs::path("cards") / repo.name;
         const std::vector<std::string> obstacles = card_obstacles(summary, quality, repo, rerun_command);
@@ -45,32 +47,36 @@ void write_cards(const Json & summary, const Quality & quality, const std::strin
             writer.refuse(folder / "README.md", fmt::format("{}", fmt::join(obstacles, "; ")));
             continue;
         }
-        for (const auto & [name, content] : card_files(summary, quality, repo))
+        for (const auto & [name, content] : card_files(summary, quality, repo, templates))
             writer.write(folder / name, content);
     }
 }
 
 }  // namespace
 
-Documents write_documents(const Json & summary, const fs::path & out_dir, const std::string & campaign_file,
-                          const std::string & rerun_command) {
+Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
+                          const std::string & rerun_command, const Templates & templates) {
     const Quality quality(summary, out_dir);
     const Commands commands{rerun_command,
                             fmt::format("shimmy lab run {} --moe-backend on --out {}", campaign_file,
                                         (out_dir.parent_path() / (out_dir.filename().string() + "-experts")).string()),
                             fmt::format("shimmy publish {} --repo USER/NAME", campaign_file)};
     Writer writer(out_dir);
-    writer.write("summary.json", json_text(summary) + "\n");
+    writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
-    writer.write("report.md", markdown_report(summary, quality, commands));
+    Json values = document_values(summary, quality, commands);
+    const Publication publication(summary, out_dir);
+    for (Json & model : values["models"])
+        model["checks"] = checklist_values(summary, quality, publication, model["name"]);
+    writer.write("report.md", templates.render("report.md.jinja", values));
     writer.write("report.html", html_report(summary, quality, commands));
-    writer.write("checklist.md", checklist(summary, quality, Publication(summary, out_dir), commands));
-    if (summary["n_valid_runs"].get<size_t>() > 0) {
-        writer.write("whitepaper.md", whitepaper(summary, quality, commands));
+    writer.write("checklist.md", templates.render("checklist.md.jinja", values));
+    if (summary.has_figures()) {
+        writer.write("whitepaper.md", templates.render("whitepaper.md.jinja", values));
     } else {
         writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);
     }
-    write_cards(summary, quality, rerun_command, writer);
+    write_cards(summary, quality, rerun_command, templates, writer);
     return writer.documents;
 }
 

@@ -3,7 +3,8 @@
 #pragma once
 
 #include "base/files.h"
-#include "base/json.h"
+#include "lab/measure/summary.h"
+#include "report/template/templates.h"
 
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ struct Documents {
 // Under `out_dir`: summary.json, results.csv, report.md, report.html, whitepaper.md, checklist.md,
 // cards/<repo>/README.md with its charts. `campaign_file` is what commands in the documents name, `rerun_command` the
 // one that makes the runs that are missing.
-Documents write_documents(const Json & summary, const fs::path & out_dir, const std::string & campaign_file,
-                          const std::string & rerun_command);
+Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
+                          const std::string & rerun_command, const Templates & templates = {});
 
 // Where they lie and what was refused, for people.
 std::string describe(const Documents & documents, const fs::path & out_dir);

@@ -1,9 +1,10 @@
 #include "report/documents/html.h"
 
+#include "base/json.h"
+#include "lab/measure/summary_json.h"
 #include "report/documents/assets.h"
 #include "report/figures/findings.h"
 #include "report/figures/pareto.h"
-#include "report/text/text.h"
 
 #include <map>
 
@@ -59,30 +60,30 @@ std::string fill_in(std::string_view page, const std::map<std::string_view, std:
 
 }  // namespace
 
-std::string html_report(const Json & summary, const Quality & quality, const Commands & commands) {
+std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
     Json quality_documents = Json::object();
     Json quality_commands = Json::object();
     Json pareto = Json::object();
     Json recommended = Json::object();
-    for (const Json & model : summary["models"]) {
-        const std::string name = model["name"];
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const std::string & name = model.name;
         quality_commands[name] = quality.command(name);
         pareto[name] = pareto_json(summary, name, quality);
         recommended[name] = Json::array();
         for (const Recommendation & line : recommendations(summary, name, quality))
             recommended[name].push_back(sentence(line));
-        if (const Json * document = quality.document(name)) quality_documents[name] = *document;
+        if (const ModelQuality * measured = quality.of(name)) quality_documents[name] = measured->document;
     }
     const Json data{
-        {"summary", summary},
-        {"table_mode", table_mode(summary)},
+        {"summary", lab::to_json(summary)},
+        {"table_mode", lab::to_string(summary.table_mode())},
         {"findings", findings_json(find_findings(summary))},
         {"anomalies", findings_json(find_anomalies(summary, quality))},
         {"quality", quality_documents},
         {"pareto", pareto},
         {"recommendations", recommended},
         {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
-    const std::string title = escaped("Campaign " + text_of(summary, "campaign"));
+    const std::string title = escaped("Campaign " + summary.campaign.name);
     const std::string licenses =
         escaped(std::string(assets::echarts_notice()) + "\n" + std::string(assets::echarts_license()) + "\n" +
                 std::string(assets::echarts_d3_license()));

@@ -1,7 +1,5 @@
 #include "report/documents/licenses.h"
 
-#include "report/text/text.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -94,20 +92,20 @@ bool holds(const List & list, const std::string & id) {
 
 }  // namespace
 
-fs::path license_file(const Json & model) {
-    const std::string link = text_or(model, "license_link", "");
+fs::path license_file(const lab::CampaignModel & model) {
+    const std::string & link = model.license_link;
     return link.find("://") == std::string::npos ? fs::path(link) : fs::path();
 }
 
-std::string license_obstacle(const Json & model) {
-    const std::string id = text_or(model, "license", "");
+std::string license_obstacle(const lab::CampaignModel & model) {
+    const std::string & id = model.license;
     if (id.empty()) return "no license: add license = \"…\" to the model in the campaign";
     if (holds(NO_DERIVATIVES, id))
         return fmt::format("the license {} allows no derivatives, and a quantized model is one: do not publish it", id);
     if (id == "unknown")
         return "the license is 'unknown', which allows nothing: ask its makers, then set license in the campaign";
     if (id == OTHER_LICENSE) {
-        const bool named = !text_or(model, "license_name", "").empty() && !text_or(model, "license_link", "").empty();
+        const bool named = !model.license_name.empty() && !model.license_link.empty();
         if (!named)
             return "the license 'other' needs license_name = \"…\" and license_link = \"…\" (a URL, or a file with its "
                    "text) in the campaign";

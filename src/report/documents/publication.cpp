@@ -1,6 +1,7 @@
 #include "report/documents/publication.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <algorithm>
 
@@ -9,11 +10,19 @@ namespace shimmy::report {
 namespace {
 
 // The hash that the summary has for this model file.
-bool is_measured(const Json & summary, const Json & repository, const Json & measured) {
-    return std::any_of(summary["variants"].begin(), summary["variants"].end(), [&](const Json & variant) {
-        return variant["model"] == repository.at("model") && variant["quantization"] == measured.at("quantization") &&
-               variant["model_sha256"] == measured.at("model_sha256");
+bool is_measured(const lab::Summary & summary, const Json & repository, const Json & measured) {
+    return std::any_of(summary.variants.begin(), summary.variants.end(), [&](const lab::MeasuredFile & variant) {
+        return repository.at("model") == variant.model && measured.at("quantization") == variant.quantization &&
+               measured.at("model_sha256") == variant.sha256;
     });
+}
+
+PublishedRepository read_repository(const Json & json) {
+    PublishedRepository repository{
+        json.at("repo"), json.at("model"), json.value("revision", ""), json.at("commit"), {}};
+    for (const Json & check : json.at("checks"))
+        repository.checks.push_back({check.at("what"), check.value("passed", false)});
+    return repository;
 }
 
 }  // namespace
@@ -22,7 +31,7 @@ fs::path publication_file(const fs::path & out_dir) {
     return out_dir / "publish.json";
 }
 
-Publication::Publication(const Json & summary, const fs::path & out_dir) {
+Publication::Publication(const lab::Summary & summary, const fs::path & out_dir) {
     const fs::path file = publication_file(out_dir);
     if (!fs::exists(file)) return;
     try {
@@ -32,7 +41,7 @@ Publication::Publication(const Json & summary, const fs::path & out_dir) {
             const bool current = std::all_of(measured.begin(), measured.end(), [&](const Json & entry) {
                 return is_measured(summary, repository, entry);
             });
-            if (current) repositories_.push_back(repository);
+            if (current) repositories_.push_back(read_repository(repository));
         }
     } catch (const Json::exception & error) {
         fail("{}: is damaged ({}): remove it and publish again, which sends nothing that is there", file.string(),
@@ -40,10 +49,10 @@ Publication::Publication(const Json & summary, const fs::path & out_dir) {
     }
 }
 
-std::vector<const Json *> Publication::of(const std::string & model) const {
-    std::vector<const Json *> found;
-    for (const Json & repository : repositories_) {
-        if (repository["model"] == model) found.push_back(&repository);
+std::vector<const PublishedRepository *> Publication::of(const std::string & model) const {
+    std::vector<const PublishedRepository *> found;
+    for (const PublishedRepository & repository : repositories_) {
+        if (repository.model == model) found.push_back(&repository);
     }
     return found;
 }

@@ -1,7 +1,6 @@
 // What the figures of a campaign say, computed from them, and what in them asks for a second look.
 #pragma once
 
-#include "base/json.h"
 #include "report/figures/quality.h"
 
 #include <string>
@@ -16,10 +15,10 @@ struct Finding {
 
 // Is the reduction the same for every quantization; which quantization and placement to take for how much VRAM; how the
 // slowdown changes with the quantization; what streaming costs.
-std::vector<Finding> find_findings(const Json & summary);
+std::vector<Finding> find_findings(const lab::Summary & summary);
 
 // VRAM of 0 or equal in both placements, output empty, spread above 10%, a baseline slower than offload, answers that
 // differ between repeats, broken event streams, failed requests; offloading that changes what a model predicts.
-std::vector<Finding> find_anomalies(const Json & summary, const Quality & quality);
+std::vector<Finding> find_anomalies(const lab::Summary & summary, const Quality & quality);
 
 }  // namespace shimmy::report

@@ -5,6 +5,7 @@
 #include "report/figures/quality.h"
 #include "report/text/table.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,40 +17,43 @@ const char * to_string(Cost cost);  // "file size", "VRAM", "decode rate"
 // A quantization; of VRAM and speed, in a placement. Of quantizations that have quality figures and runs.
 struct QualityPoint {
     std::string quantization;
-    std::string placement;  // empty: of file_size
+    std::optional<engine::Placement> placement;  // none: of file_size
     double mean_kld = 0.0;
     double value = 0.0;     // bytes, or tokens/s
     bool on_front = false;  // Pareto: no other point is as good in both and better in one
+
+    std::string placement_text() const { return placement ? engine::to_string(*placement) : ""; }
 };
 
-std::vector<QualityPoint> quality_points(const Json & summary, const std::string & model, const Quality & quality,
-                                         Cost cost);
+std::vector<QualityPoint> quality_points(const lab::Summary & summary, const std::string & model,
+                                         const Quality & quality, Cost cost);
 
 // Of a quantization, in any placement: "file size, VRAM"; empty: on no front.
-std::string fronts_of(const Json & summary, const std::string & model, const Quality & quality,
+std::string fronts_of(const lab::Summary & summary, const std::string & model, const Quality & quality,
                       const std::string & quantization);
 
 struct Recommendation {
     uint64_t vram_bytes = 0;  // from so much on
     std::string quantization;
-    std::string placement;
+    engine::Placement placement;
     double mean_kld = 0.0;
     double decode_tps = 0.0;
 };
 
 // For growing VRAM, where it changes: the cell with the lowest mean KL divergence among those that fit and decode at
 // least at half of the rate of the fastest that fits.
-std::vector<Recommendation> recommendations(const Json & summary, const std::string & model, const Quality & quality);
+std::vector<Recommendation> recommendations(const lab::Summary & summary, const std::string & model,
+                                            const Quality & quality);
 
 // "from 1.20 GiB of VRAM: Q4_K_M offload, mean KLD 0.00101, 37.2 tokens/s"
 std::string sentence(const Recommendation & recommendation);
 // The same as a table, with the option that gives the placement.
-Table recommendation_table(const Json & summary, const std::string & model, const Quality & quality);
+Table recommendation_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 // A line per cell: its figures, and on which fronts it lies.
-Table pareto_table(const Json & summary, const std::string & model, const Quality & quality);
+Table pareto_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 // {"<cost>": [points]}, for charts.
-Json pareto_json(const Json & summary, const std::string & model, const Quality & quality);
+Json pareto_json(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 }  // namespace shimmy::report

@@ -4,6 +4,8 @@ namespace shimmy::serve {
 
 Json status_document(const ModelStatus & status) {
     Json document{{"name", status.model.name},
+                  {"aliases", status.model.aliases},
+                  {"pinned", status.model.is_pinned},
                   {"state", to_string(status.state)},
                   {"error", status.error.empty() ? Json(nullptr) : Json(status.error)},
                   {"n_requests", status.n_requests},

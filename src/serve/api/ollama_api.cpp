@@ -44,8 +44,8 @@ bool wants_thinking(const Json & request) {
     return think == true || think.is_string();
 }
 
-const std::string & chat_template_of(const gguf::ModelInfo & info, const ModelOptions & options) {
-    return options.chat_template.empty() ? info.chat_template : options.chat_template;
+const std::string & chat_template_of(const ServedModel & model, const gguf::ModelInfo & info) {
+    return model.options.chat_template.empty() ? info.chat_template : model.options.chat_template;
 }
 
 // Whether a template has models think that can: by a switch, or by the marks around what they think.
@@ -56,8 +56,8 @@ bool has_thinking(const std::string & chat_template) {
 }
 
 // As Ollama: whoever asks for thoughts is told where there are none.
-void require_thinking(const ServedModel & model, const ModelOptions & options) {
-    if (!has_thinking(chat_template_of(gguf::read_model_info(model.path), options)))
+void require_thinking(const ServedModel & model) {
+    if (!has_thinking(chat_template_of(model, gguf::read_model_info(model.path))))
         throw HttpError(400, fmt::format("{} does not support thinking", model.name));
 }
 
@@ -221,8 +221,8 @@ void unload_if_idle(ModelPool & pool, const std::string & name) {
     }
 }
 
-Handler complete(ModelPool & pool, const ModelOptions & options, bool chat) {
-    return [&pool, &options, chat](const Request & request) -> Answer {
+Handler complete(ModelPool & pool, bool chat) {
+    return [&pool, chat](const Request & request) -> Answer {
         const Clock::time_point asked = Clock::now();
         const Json document = parse_object(request.body);
         require_supported(document, Dialect::ollama);
@@ -233,7 +233,7 @@ Handler complete(ModelPool & pool, const ModelOptions & options, bool chat) {
         Lease lease = pool.use(string_of(document, "model", ""), request.should_stop);
         const Clock::time_point loaded = Clock::now();
         if (keep_alive && !is_zero(keep_alive)) pool.set_keep_alive(lease.name(), keep_alive->time);
-        if (wants_thinking(document)) require_thinking(pool.status(lease.name()).model, options);
+        if (wants_thinking(document)) require_thinking(pool.status(lease.name()).model);
         Json body = chat ? openai_chat(document) : openai_generate(document, lease->loaded().has_chat_template);
         auto completion =
             std::make_shared<Completion>(std::move(lease), request.path, std::move(body), request.should_stop);
@@ -306,12 +306,12 @@ Json capabilities_of(const std::string & chat_template, const ModelOptions & opt
     return capabilities;
 }
 
-Json show(const ModelPool & pool, const ModelOptions & options, const Json & request) {
+Json show(const ModelPool & pool, const Json & request) {
     std::string name = string_of(request, "model", "");
     if (name.empty()) name = string_of(request, "name", "");
     const ServedModel model = pool.status(name).model;
     const gguf::ModelInfo info = gguf::read_model_info(model.path);
-    const std::string chat_template = chat_template_of(info, options);
+    const std::string chat_template = chat_template_of(model, info);
     return {{"modelfile", "FROM " + model.name},
             {"parameters", ""},
             {"template", chat_template},
@@ -324,7 +324,7 @@ Json show(const ModelPool & pool, const ModelOptions & options, const Json & req
               {info.arch + ".block_count", info.n_layers},
               {info.arch + ".expert_count", info.n_expert},
               {info.arch + ".expert_used_count", info.n_expert_used}}},
-            {"capabilities", capabilities_of(chat_template, options)},
+            {"capabilities", capabilities_of(chat_template, model.options)},
             {"modified_at", modified_at(model)}};
 }
 
@@ -365,7 +365,7 @@ Handler embedding(ModelPool & pool) {
 
 }  // namespace
 
-void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & options) {
+void add_ollama_api(HttpFront & front, ModelPool & pool) {
     add_openai_api(front, pool);  // as Ollama has them on its address
     front.set_error_format("/v1/", [](const HttpError & error) { return error_document(Shape::openai, error); });
     front.set_error_format("/", [](const HttpError & error) { return error_document(Shape::ollama, error); });
@@ -374,13 +374,12 @@ void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & op
     front.get("/api/version", [](const Request &) { return json_answer({{"version", OLLAMA_VERSION}}); });
     front.get("/api/tags", [&pool](const Request &) { return json_answer(tags(pool)); });
     front.get("/api/ps", [&pool](const Request &) { return json_answer(running(pool)); });
-    front.post("/api/show", [&pool, &options](const Request & request) {
-        return json_answer(show(pool, options, parse_object(request.body)));
-    });
+    front.post("/api/show",
+               [&pool](const Request & request) { return json_answer(show(pool, parse_object(request.body))); });
     front.post("/api/embed", embeddings(pool));
     front.post("/api/embeddings", embedding(pool));
-    front.post("/api/chat", complete(pool, options, /*chat=*/true));
-    front.post("/api/generate", complete(pool, options, /*chat=*/false));
+    front.post("/api/chat", complete(pool, /*chat=*/true));
+    front.post("/api/generate", complete(pool, /*chat=*/false));
 }
 
 }  // namespace shimmy::serve

@@ -6,7 +6,6 @@
 
 namespace shimmy::serve {
 
-// `options`: how models are loaded. They must outlive `front`.
-void add_ollama_api(HttpFront & front, ModelPool & pool, const ModelOptions & options);
+void add_ollama_api(HttpFront & front, ModelPool & pool);
 
 }  // namespace shimmy::serve

@@ -56,8 +56,7 @@ Lease::~Lease() {
     if (release_) release_();
 }
 
-ModelPool::ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded)
-    : options_(options), max_loaded_(static_cast<size_t>(max_loaded)) {
+ModelPool::ModelPool(std::vector<ServedModel> models, int max_loaded) : max_loaded_(static_cast<size_t>(max_loaded)) {
     replace(std::move(models));
     unloader_ = std::thread([this] { unload_expired(); });
 }
@@ -82,10 +81,21 @@ size_t ModelPool::replace(std::vector<ServedModel> models) {
             continue;
         }
         entries_.push_back(std::make_unique<Entry>());
+        entries_.back()->keep_alive = model.options.keep_alive;
         entries_.back()->model = std::move(model);
         ++n_new;
     }
     return n_new;
+}
+
+// Null if there is none.
+const ModelPool::Entry * ModelPool::named(const std::string & name) const {
+    for (const auto & entry : entries_) {
+        const std::vector<std::string> & aliases = entry->model.aliases;
+        if (entry->model.name == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end())
+            return entry.get();
+    }
+    return nullptr;
 }
 
 const ModelPool::Entry & ModelPool::find(const std::string & name) const {
@@ -107,9 +117,7 @@ const ModelPool::Entry & ModelPool::find(const std::string & name) const {
     constexpr std::string_view LATEST = ":latest";
     const std::string bare = wanted.ends_with(LATEST) ? wanted.substr(0, wanted.size() - LATEST.size()) : wanted;
     for (const std::string & spelling : {wanted, wanted + ":latest", bare}) {
-        for (const auto & entry : entries_) {
-            if (entry->model.name == spelling) return *entry;
-        }
+        if (const Entry * entry = named(spelling); entry != nullptr) return *entry;
     }
     for (const auto & entry : entries_)
         names.push_back(entry->model.name);
@@ -125,7 +133,7 @@ ModelPool::Entry & ModelPool::find(const std::string & name) {
 
 Lease ModelPool::lease(Entry & entry, Clock::time_point asked) {
     ++entry.n_leases;
-    return Lease(entry.process, entry.model.name, asked, options_.verbosity > 0, [this, &entry] {
+    return Lease(entry.process, entry.model.name, asked, entry.model.options.verbosity > 0, [this, &entry] {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
         entry.last_used = Clock::now();
@@ -231,7 +239,7 @@ std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::
     while (mapped_bytes() > ram_bytes && n_loaded() > 0) {
         if (!unload_least_recently_used(lock)) break;
     }
-    ModelOptions options = options_;
+    ModelOptions options = entry.model.options;
     options.load.path = entry.model.path.string();
     // An offloading placement is asked of models that have experts; the others have none to keep on the CPU.
     if (!entry.model.has_experts && !options.load.placement.is_automatic)
@@ -250,20 +258,20 @@ std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::
     }
 }
 
-// Waits for one to become idle where all are in use. False if none is loaded.
-// Of those that nobody uses, if there are any: `idle`. Null if there is none.
+// Of those that may go, with `idle` of those that nobody uses. Null if there is none.
 ModelPool::Entry * ModelPool::least_recently_used(bool idle) const {
     Entry * oldest = nullptr;
     for (const auto & entry : entries_) {
-        if (entry->state != ModelState::ready || (idle && entry->n_leases > 0)) continue;
+        if (entry->state != ModelState::ready || entry->model.is_pinned || (idle && entry->n_leases > 0)) continue;
         if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
     }
     return oldest;
 }
 
+// Waits for one to become idle where all are in use. False if none is loaded that may go.
 bool ModelPool::unload_least_recently_used(std::unique_lock<std::mutex> & lock) {
     Entry * waits_for = nullptr;
-    while (n_loaded() > 0) {
+    while (least_recently_used(/*idle=*/false) != nullptr) {
         Entry * oldest = least_recently_used(/*idle=*/true);
         if (oldest == nullptr) {
             if (waits_for == nullptr) waits_for = least_recently_used(/*idle=*/false);

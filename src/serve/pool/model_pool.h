@@ -1,7 +1,7 @@
 // The models that requests can name, and those of them that are loaded. A model is loaded when it is first asked for;
 // where memory is short, the least recently used goes, and where all are in use, it gets no new requests until it has
-// gone: a model that is asked for without a pause keeps no other one out. One whose process died is loaded again when
-// it is next asked for.
+// gone: a model that is asked for without a pause keeps no other one out. Pinned ones stay. One whose process died is
+// loaded again when it is next asked for.
 #pragma once
 
 #include "serve/http/request.h"
@@ -66,7 +66,7 @@ private:
 
 class ModelPool {
 public:
-    ModelPool(std::vector<ServedModel> models, const ModelOptions & options, int max_loaded);
+    ModelPool(std::vector<ServedModel> models, int max_loaded);
     ~ModelPool();
     ModelPool(const ModelPool &) = delete;
     ModelPool & operator=(const ModelPool &) = delete;
@@ -74,9 +74,9 @@ public:
     // What is being loaded is given up; what waits for it gets an error.
     void stop() { stopping_ = true; }
 
-    // The model of this name, in any spelling that normalizes to it; empty: the only one there is, or the one that was
-    // used last. Loads it where needed, which may take minutes. Throws HttpError 404 that lists near names, 400 where
-    // an empty name is ambiguous, 503 where it cannot be loaded; ClientGone and 503 as `should_stop` says.
+    // The model of this name or alias, in any spelling that normalizes to it; empty: the only one there is, or the one
+    // that was used last. Loads it where needed, which may take minutes. Throws HttpError 404 that lists near names,
+    // 400 where an empty name is ambiguous, 503 where it cannot be loaded; ClientGone and 503 as `should_stop` says.
     Lease use(const std::string & name, const StopCheck & should_stop);
 
     // Those that are loaded, which this does not count as a use.
@@ -111,6 +111,7 @@ private:
 
     Entry & find(const std::string & name);
     const Entry & find(const std::string & name) const;
+    const Entry * named(const std::string & name) const;
     Lease lease(Entry & entry, Lease::Clock::time_point asked);  // with the lock held
     void notice_deaths() const;                                  // with the lock held
     void require_hope(const Entry & entry) const;
@@ -124,7 +125,6 @@ private:
     std::optional<std::chrono::milliseconds> left(const Entry & entry) const;
     void unload_expired();
 
-    ModelOptions options_;
     size_t max_loaded_;  // 0: as many as fit
     mutable std::mutex mutex_;
     std::condition_variable changed_;

@@ -8,11 +8,33 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 namespace shimmy::serve {
+
+// Modules that a model's process loads, as in the command line's options.
+struct Backends {
+    std::string gpu = "auto";
+    std::string moe = "auto";
+    std::string moe_cache = "auto";  // as in GGML_MOE_CACHE
+    std::string rpc_servers;
+};
+
+// How a model is loaded, and for how long.
+struct ModelOptions {
+    engine::LoadOptions load;  // without a path; n_ctx is that of one request
+    Backends backends;
+    bool embeddings = false;    // for /v1/embeddings
+    std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
+    std::string chat_template;  // Jinja; empty: the model's own
+    std::string expert_trace;   // file for the router's choices, or empty
+    int verbosity = 0;          // of llama.cpp's log, as in engine/load/log.h
+    std::chrono::seconds stall_limit{30};                 // a process without progress for so long is ended
+    std::optional<std::chrono::milliseconds> keep_alive;  // after its last use; nullopt: for ever
+};
 
 // A model that requests may name.
 struct ServedModel {
@@ -24,26 +46,10 @@ struct ServedModel {
     uint64_t size_bytes = 0;
     uint64_t n_params = 0;
     bool has_experts = false;
-};
-
-// Modules that a model's process loads, as in the command line's options.
-struct Backends {
-    std::string gpu = "auto";
-    std::string moe = "auto";
-    std::string moe_cache = "auto";  // as in GGML_MOE_CACHE
-    std::string rpc_servers;
-};
-
-// How every model is loaded.
-struct ModelOptions {
-    engine::LoadOptions load;  // without a path; n_ctx is that of one request
-    Backends backends;
-    bool embeddings = false;    // for /v1/embeddings
-    std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
-    std::string chat_template;  // Jinja; empty: the model's own
-    std::string expert_trace;   // file for the router's choices, or empty
-    int verbosity = 0;          // of llama.cpp's log, as in engine/load/log.h
-    std::chrono::seconds stall_limit{30};  // a process without progress for so long is ended
+    ModelOptions options;
+    std::vector<std::string> aliases;  // other names that requests may use, normalized as `name` is
+    bool loads_at_start = false;       // otherwise when it is first asked for
+    bool is_pinned = false;            // not unloaded to make room for another
 };
 
 // Where the experts of one layer lie.

@@ -1,6 +1,7 @@
 #include "serve/worker/hosted_model.h"
 
 #include "engine/load/log.h"
+#include "engine/predict/companions.h"
 #include "engine/predict/fit.h"
 #include "engine/predict/placement_plan.h"
 #include "gguf/expert_tensors.h"

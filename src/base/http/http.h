@@ -1,4 +1,4 @@
-// HTTP requests to the Hub and its storage, through libcurl. Certificates are verified.
+// HTTP requests, through libcurl: to the Hub and its storage, and to our own server. Certificates are verified.
 #pragma once
 
 #include "base/digest.h"
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace shimmy::hub {
+namespace shimmy::http {
 
 struct ByteRange {
     uint64_t first = 0;
@@ -46,7 +46,9 @@ struct Request {
     std::optional<FileSlice> file = {};                  // in place of `body`
     std::function<void(std::string_view)> on_body = {};  // gets the body of a 2xx in place of Response::body
     std::function<void(uint64_t n_bytes)> on_sent = {};  // bytes of the body sent so far; on the calling thread
+    std::function<bool()> stop = {};                     // asked now and then; true ends the transfer
     Redirects redirects = Redirects::follow;
+    bool direct = false;                // without the proxy that the environment may name: for loopback
     std::chrono::seconds patience{60};  // without a byte in either direction
     // On a connection of its own: libcurl sends a request again by itself if one that it kept is closed without an
     // answer, which would do twice what must be done once.
@@ -58,6 +60,7 @@ struct Response {
     std::string url;                             // that answered, after redirects
     std::map<std::string, std::string> headers;  // of the last answer; names in lower case
     std::string body;
+    bool stopped = false;  // by Request::stop: the rest is what had come by then
 
     bool ok() const { return status >= 200 && status < 300; }
     std::string header(const std::string & lower_case_name) const;  // "" if there is none
@@ -82,4 +85,4 @@ std::string display_url(const std::string & url);
 std::string encoded_path(const std::string & path);
 std::string encoded_name(const std::string & name);
 
-}  // namespace shimmy::hub
+}  // namespace shimmy::http

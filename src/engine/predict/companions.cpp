@@ -1,4 +1,5 @@
-// What is loaded beside a model, and the memory it takes.
+#include "engine/predict/companions.h"
+
 #include "base/error.h"
 #include "base/files.h"
 #include "engine/load/load_params.h"

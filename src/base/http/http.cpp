@@ -1,4 +1,4 @@
-#include "hub/http/http.h"
+#include "base/http/http.h"
 
 #include "base/process/interrupt.h"
 #include "base/text.h"
@@ -16,7 +16,7 @@
 #include <exception>
 #include <memory>
 
-namespace shimmy::hub {
+namespace shimmy::http {
 
 namespace {
 
@@ -135,10 +135,12 @@ int on_seek(void * user_data, curl_off_t offset, int origin) {
 
 int on_progress(void * user_data, curl_off_t, curl_off_t, curl_off_t, curl_off_t n_sent) {
     Transfer & transfer = *static_cast<Transfer *>(user_data);
+    const Request & request = transfer.request;
     if (interrupted()) return 1;
-    if (!transfer.request.on_sent) return 0;
     try {
-        transfer.request.on_sent(static_cast<uint64_t>(n_sent));
+        if (request.on_sent) request.on_sent(static_cast<uint64_t>(n_sent));
+        transfer.response.stopped = request.stop && request.stop();
+        if (transfer.response.stopped) return 1;
     } catch (...) {
         transfer.error = std::current_exception();
         return 1;
@@ -221,6 +223,7 @@ Response exchange(const Request & request, const std::string & url, const std::s
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &transfer);
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
+    if (request.direct) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, request.only_once ? 1L : 0L);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -236,6 +239,7 @@ Response exchange(const Request & request, const std::string & url, const std::s
     }
     set_body(transfer);
     const CURLcode code = curl_easy_perform(handle);
+    if (transfer.response.stopped) return std::move(transfer.response);
     check_interrupted();
     if (transfer.error) std::rethrow_exception(transfer.error);
     if (transfer.too_much && request.range) fail("{}: the server does not support byte ranges", display_url(url));
@@ -325,4 +329,4 @@ std::string encoded_name(const std::string & name) {
     return encoded(name, "-._~");
 }
 
-}  // namespace shimmy::hub
+}  // namespace shimmy::http

@@ -5,22 +5,20 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
-#include "cli/llama_options.h"
-#include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/serve/models_file.h"
+#include "cli/serve/served_models.h"
 #include "engine/load/device.h"
-#include "engine/load/load_options.h"
 #include "engine/load/version.h"
 #include "engine/run/describe.h"
 #include "gguf/model_info.h"
-#include "library/catalog.h"
-#include "library/names.h"
 #include "serve/http/access.h"
 #include "serve/http/log.h"
 #include "serve/server.h"
 #include "serve/worker/worker.h"
 
 #include <unistd.h>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -29,7 +27,6 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr uint32_t MAX_PARALLEL = 1024;
 constexpr const char * ANY_FREE_PORT = "auto";
 
 struct ServeArguments {
@@ -43,14 +40,9 @@ struct ServeArguments {
     bool insecure = false;
     std::vector<std::string> allowed_origins;
     int drain_s = 15;
-    int stall_s = 30;
     int max_loaded = 0;
-    bool embeddings = false;
-    std::string pooling;
-    std::string chat_template_file;
-    engine::LoadOptions load;
-    LlamaOptions llama;
-    std::string expert_trace;
+    std::string models_file;
+    ModelArguments model;
 };
 
 // The first line of the file.
@@ -82,44 +74,34 @@ serve::Address bind_address(const ServeArguments & options) {
     return text.empty() ? serve::Address{} : serve::parse_address(text);
 }
 
-serve::ServedModel named_model(const std::string & name_or_path, const Globals & globals) {
-    const fs::path path = model_file(name_or_path, globals);
-    const gguf::ModelInfo info = gguf::read_model_info(path);
-    return {library::normalized_name(library::name_stem(path)),
-            path,
-            "argument",
-            info.arch,
-            info.quantization,
-            info.size_bytes,
-            info.n_params,
-            info.cpu_moe_applies()};
-}
-
-// Every model of this machine that generates text; with `embeddings` also those that do nothing else.
-std::vector<serve::ServedModel> discovered_models(const std::string & model_dirs, bool embeddings) {
+std::vector<serve::ServedModel> models_of(const ServeArguments & options, const serve::ModelOptions & model,
+                                          const Globals & globals) {
     std::vector<serve::ServedModel> models;
-    const library::Catalog catalog =
-        library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
-    for (const library::CatalogModel & model : catalog.models) {
-        const bool wanted = library::is_llm(model.type) || (embeddings && model.type == library::ModelType::embedding);
-        if (!wanted) continue;
-        models.push_back({model.name, model.path, model.source, model.arch, model.quantization, model.size_bytes,
-                          model.n_params, model.n_expert > 0});
-    }
+    for (const std::string & name : options.models)
+        models.push_back(named_model(name, model, globals));
+    if (options.models_file.empty()) return models;
+    for (serve::ServedModel & one : models_of_file(options.models_file, options.model, globals))
+        models.push_back(std::move(one));
     return models;
 }
 
 void set_models(serve::ServerOptions & server, const ServeArguments & options, const Globals & globals) {
-    if (options.models.empty()) {
-        server.discover = [model_dirs = globals.model_dirs, embeddings = options.embeddings] {
-            return discovered_models(model_dirs, embeddings);
+    if (options.models.empty() && options.models_file.empty()) {
+        server.discover = [model = server.model, model_dirs = globals.model_dirs] {
+            return discovered_models(model, model_dirs);
         };
         server.models = server.discover();
-        server.load_at_start = false;
-        return;
+    } else {
+        server.models = models_of(options, server.model, globals);
     }
-    for (const std::string & name : options.models)
-        server.models.push_back(named_model(name, globals));
+    if (server.models.size() == 1) return;
+    if (!options.model.expert_trace.empty())
+        fail_usage("--expert-trace: needs one --model, since a file holds the trace of one");
+    if (server.max_loaded == 1) return;
+    // A cache takes what is free, which the next model would need.
+    for (serve::ServedModel & model : server.models) {
+        if (model.options.backends.moe_cache == "auto") model.options.backends.moe_cache = "off";
+    }
 }
 
 Json model_document(const serve::ServedModel & model) {
@@ -147,7 +129,7 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
                   {"models", names}};
     if (!started.loaded) return document;
     const serve::Loaded & loaded = *started.loaded;
-    document["model"] = model_document(server.models.front());
+    document["model"] = model_document(*started.model);
     document["device"] = engine::device_json(loaded.device);
     document["n_threads"] = loaded.n_threads;
     document["n_ctx"] = loaded.n_ctx;
@@ -161,46 +143,30 @@ Json started_document(const serve::ServerOptions & server, const serve::Started 
 void print_started(const serve::ServerOptions & server, const serve::Started & started) {
     serve::log("http://{}", started.address.text());
     if (started.ollama_address) serve::log("http://{} (Ollama's API)", started.ollama_address->text());
-    if (!started.loaded) {
-        serve::log("{} model(s), each loaded when it is first asked for (shimmy list shows them)",
-                   server.models.size());
-        return;
-    }
+    const auto n_later = std::count_if(server.models.begin(), server.models.end(),
+                                       [](const serve::ServedModel & model) { return !model.loads_at_start; });
+    if (n_later > 0 || server.models.empty())
+        serve::log("{} model(s), each loaded when it is first asked for (GET /v1/models lists them)", n_later);
+    if (!started.loaded) return;
     const serve::Loaded & loaded = *started.loaded;
     serve::log("{} ({}, {} of VRAM; {} request(s) at once, {} tokens of context each)",
-               server.models.front().path.filename().string(), loaded.device.name,
+               started.model->path.filename().string(), loaded.device.name,
                format_bytes(loaded.memory.vram().total_bytes()), loaded.n_parallel, loaded.n_ctx);
     if (loaded.device.software) serve::log("{} is a software device: its speed is not a GPU's", loaded.device.name);
 }
 
 int run_serve(const ServeArguments & options, const Globals & globals) {
     serve::ServerOptions server;
-    server.model.load = options.load;
-    server.model.load.placement = placement_option(globals, DefaultPlacement::automatic);
-    server.model.load.vram_limit_bytes = vram_option(globals);
-    server.model.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::server);
-    server.model.load.serves = true;
-    server.model.embeddings = options.embeddings;
-    server.model.pooling = options.pooling;
-    if (!options.chat_template_file.empty()) server.model.chat_template = read_file(options.chat_template_file);
-    server.model.verbosity = globals.verbosity;
+    server.model = model_options(options.model, globals);
     server.address = bind_address(options);
     if (!options.ollama_bind.empty()) server.ollama_address = serve::parse_address(options.ollama_bind);
     server.api_key = api_key(options);
     for (const std::string & origin : options.allowed_origins)
         server.allowed_origins.push_back(serve::parse_origin(origin));
     server.drain_limit = std::chrono::seconds(options.drain_s);
-    server.model.stall_limit = std::chrono::seconds(options.stall_s);
-    server.model.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers};
     server.insecure = options.insecure;
     server.max_loaded = options.max_loaded;
     set_models(server, options, globals);
-    if (!options.expert_trace.empty() && options.models.size() != 1)
-        fail_usage("--expert-trace: needs one --model, since a file holds the trace of one");
-    server.model.expert_trace = options.expert_trace;
-    // A cache takes what is free, which the next model would need.
-    if (globals.moe_cache == "auto" && server.models.size() > 1 && server.max_loaded != 1)
-        server.model.backends.moe_cache = "off";
     serve::serve(server, [&](const serve::Started & started) {
         if (globals.json) {
             fmt::print("{}\n", json_text(started_document(server, started), -1));
@@ -210,30 +176,6 @@ int run_serve(const ServeArguments & options, const Globals & globals) {
         }
     });
     return 0;
-}
-
-// How models are loaded, beside what every command that loads one takes.
-void add_model_options(CLI::App & command, ServeArguments & options) {
-    auto * embeddings =
-        command.add_flag("--embeddings", options.embeddings,
-                         "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
-    command
-        .add_option("--pooling", options.pooling,
-                    "how token embeddings are combined (default: the model's own, else mean)")
-        ->type_name("mean|cls|last|none")
-        ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
-        ->needs(embeddings);
-    command
-        .add_option(
-            "--expert-trace", options.expert_trace,
-            "write which experts every token chooses, as CSV for `shimmy plan --trace`; begins anew whenever the "
-            "model is loaded (needs libggml-moe)")
-        ->type_name("FILE");
-    command
-        .add_option("--chat-template-file", options.chat_template_file,
-                    "chat template (Jinja) to use instead of the model's")
-        ->type_name("FILE");
-    add_batch_options(command, options.load);
 }
 
 }  // namespace
@@ -254,6 +196,11 @@ void add_serve(Commands & commands) {
                      "None: every model that `shimmy list` shows, each loaded when it is first asked for")
         ->type_name("FILE|NAME")
         ->allow_extra_args(false);
+    command
+        ->add_option("--models-file", options->models_file,
+                     "TOML file of models with settings of their own, each loaded when it is first asked for unless it "
+                     "is pinned (docs/howto/serve.md)")
+        ->type_name("FILE");
     command
         ->add_option("--bind", options->bind,
                      fmt::format("HOST:PORT to listen on (default: {}); port 0: any free one; auto: the first free one "
@@ -279,11 +226,6 @@ void add_serve(Commands & commands) {
         ->type_name("ORIGIN")
         ->allow_extra_args(false);
     command
-        ->add_option("--parallel", options->load.n_parallel, "concurrent requests per model, each with its own context")
-        ->type_name("N")
-        ->check(CLI::Range(1U, MAX_PARALLEL))
-        ->capture_default_str();
-    command
         ->add_option("--max-loaded", options->max_loaded,
                      "models to keep loaded (0: as many as fit); the least recently used goes first")
         ->type_name("N")
@@ -295,19 +237,9 @@ void add_serve(Commands & commands) {
         ->type_name("N")
         ->check(CLI::Range(0, 86400))
         ->capture_default_str();
-    command
-        ->add_option("--stall-seconds", options->stall_s, "restart a model's process after this long without progress")
-        ->type_name("N")
-        ->check(CLI::Range(1, 86400))
-        ->capture_default_str();
-    add_model_options(*command, *options);
-    add_load_options(*command, options->load);
-    command->get_option("--ctx")->description(
-        "context size of each request in tokens; 0: 4096, or the model's own if that is less");
+    add_model_options(*command, options->model, commands.globals());
     add_model_dirs_option(*command, commands.globals());
-    add_placement_options(*command, commands.globals(), DefaultPlacement::automatic);
-    add_backend_options(*command, commands.globals());
-    add_llama_options(*command, commands, options->llama, engine::LlamaUse::server);
+    commands.take_llama_args(*command);
     command->footer(
         "docs/API.md lists every path, with examples. Ctrl-C or SIGTERM ends the server. An address that other "
         "machines can reach needs a key, or `--insecure`. Without `--bind`, `SHIMMY_BIND_ADDRESS` is used. With "

@@ -1,0 +1,130 @@
+#include "cli/serve/served_models.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/units.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
+#include "gguf/model_info.h"
+#include "library/catalog.h"
+#include "library/names.h"
+
+namespace shimmy::cli {
+
+namespace {
+
+constexpr uint32_t MAX_PARALLEL = 1024;
+
+// nullopt: for ever.
+std::optional<std::chrono::milliseconds> keep_alive_option(const std::string & text) {
+    if (text.empty()) return std::nullopt;
+    const std::optional<double> ms = parse_duration_ms(text);
+    if (!ms) fail_usage("--keep-alive: '{}' is no duration (write 10m, 1h30m or 90s; -1s: for ever)", text);
+    if (*ms < 0.0) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<int64_t>(*ms));
+}
+
+}  // namespace
+
+void add_model_options(CLI::App & command, ModelArguments & arguments, Globals & globals) {
+    command
+        .add_option("--parallel", arguments.load.n_parallel, "concurrent requests per model, each with its own context")
+        ->type_name("N")
+        ->check(CLI::Range(1U, MAX_PARALLEL))
+        ->capture_default_str();
+    command
+        .add_option("--keep-alive", arguments.keep_alive,
+                    "unload a model that nobody has used for so long (default: never); requests of Ollama's API may "
+                    "say something else")
+        ->type_name("10m|1h|…");
+    command
+        .add_option("--stall-seconds", arguments.stall_s, "restart a model's process after this long without progress")
+        ->type_name("N")
+        ->check(CLI::Range(1, 86400))
+        ->capture_default_str();
+    auto * embeddings =
+        command.add_flag("--embeddings", arguments.embeddings,
+                         "answer /v1/embeddings; a text must fit the batch (--batch), which is computed in one piece");
+    command
+        .add_option("--pooling", arguments.pooling,
+                    "how token embeddings are combined (default: the model's own, else mean)")
+        ->type_name("mean|cls|last|none")
+        ->check(CLI::IsMember({"mean", "cls", "last", "none"}))
+        ->needs(embeddings);
+    command
+        .add_option(
+            "--expert-trace", arguments.expert_trace,
+            "write which experts every token chooses, as CSV for `shimmy plan --trace`; begins anew whenever the "
+            "model is loaded (needs libggml-moe)")
+        ->type_name("FILE");
+    command
+        .add_option("--chat-template-file", arguments.chat_template_file,
+                    "chat template (Jinja) to use instead of the model's")
+        ->type_name("FILE");
+    add_batch_options(command, arguments.load);
+    add_load_options(command, arguments.load);
+    command.get_option("--ctx")->description(
+        "context size of each request in tokens; 0: 4096, or the model's own if that is less");
+    add_placement_options(command, globals, DefaultPlacement::automatic);
+    add_backend_options(command, globals);
+    add_llama_options(command, arguments.llama, engine::LlamaUse::server);
+}
+
+serve::ModelOptions model_options(const ModelArguments & arguments, const Globals & globals) {
+    serve::ModelOptions options;
+    options.load = arguments.load;
+    options.load.placement = placement_option(globals, DefaultPlacement::automatic);
+    options.load.vram_limit_bytes = vram_option(globals);
+    options.load.llama_args = llama_args(arguments.llama, globals, engine::LlamaUse::server);
+    options.load.serves = true;
+    options.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers};
+    options.embeddings = arguments.embeddings;
+    options.pooling = arguments.pooling;
+    if (!arguments.chat_template_file.empty()) options.chat_template = read_file(arguments.chat_template_file);
+    options.expert_trace = arguments.expert_trace;
+    options.verbosity = globals.verbosity;
+    options.stall_limit = std::chrono::seconds(arguments.stall_s);
+    options.keep_alive = keep_alive_option(arguments.keep_alive);
+    return options;
+}
+
+serve::ServedModel named_model(const std::string & name_or_path, const serve::ModelOptions & options,
+                               const Globals & globals) {
+    serve::ServedModel model;
+    model.path = model_file(name_or_path, globals);
+    model.name = library::normalized_name(library::name_stem(model.path));
+    model.source = "argument";
+    const gguf::ModelInfo info = gguf::read_model_info(model.path);
+    model.arch = info.arch;
+    model.quantization = info.quantization;
+    model.size_bytes = info.size_bytes;
+    model.n_params = info.n_params;
+    model.has_experts = info.cpu_moe_applies();
+    model.options = options;
+    model.loads_at_start = true;
+    return model;
+}
+
+std::vector<serve::ServedModel> discovered_models(const serve::ModelOptions & options, const std::string & model_dirs) {
+    std::vector<serve::ServedModel> models;
+    const library::Catalog catalog =
+        library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
+    for (const library::CatalogModel & found : catalog.models) {
+        const bool wanted =
+            library::is_llm(found.type) || (options.embeddings && found.type == library::ModelType::embedding);
+        if (!wanted) continue;
+        serve::ServedModel & model = models.emplace_back();
+        model.name = found.name;
+        model.path = found.path;
+        model.source = found.source;
+        model.arch = found.arch;
+        model.quantization = found.quantization;
+        model.size_bytes = found.size_bytes;
+        model.n_params = found.n_params;
+        model.has_experts = found.n_expert > 0;
+        model.options = options;
+    }
+    return models;
+}
+
+}  // namespace shimmy::cli

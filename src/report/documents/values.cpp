@@ -1,0 +1,125 @@
+#include "report/documents/values.h"
+
+#include "report/figures/findings.h"
+#include "report/figures/hardware.h"
+#include "report/figures/pareto.h"
+#include "report/figures/tables.h"
+#include "report/text/text.h"
+
+#include <fmt/format.h>
+
+namespace shimmy::report {
+
+namespace {
+
+std::string file_code(const fs::path & path) {
+    return markdown_code(path.filename().string());
+}
+
+Json quality_values(const ModelQuality * quality) {
+    if (quality == nullptr) return nullptr;
+    return {{"base_file", file_code(quality->base_file)},
+            {"text_file", file_code(quality->text_file)},
+            {"n_chunks", quality->n_chunks},
+            {"n_ctx", quality->n_ctx}};
+}
+
+Json findings_values(const std::vector<Finding> & findings) {
+    Json list = Json::array();
+    for (const Finding & finding : findings)
+        list.push_back({{"model", finding.model}, {"text", markdown_text(finding.text)}});
+    return list;
+}
+
+Json campaign_values(const lab::Campaign & campaign) {
+    Json prompts = Json::array();
+    for (const lab::Prompt & prompt : campaign.prompts)
+        prompts.push_back({{"id", prompt.id}, {"text", markdown_text(prompt.text)}});
+    return {{"name", campaign.name},
+            {"creator", markdown_text(campaign.creator)},
+            {"prompts", prompts},
+            {"repeats", campaign.repeats},
+            {"n_ctx", campaign.n_ctx},
+            {"max_tokens", campaign.max_tokens},
+            {"temperature", fmt::format("{}", campaign.temperature)},
+            {"seed", campaign.seed}};
+}
+
+Json missing_values(const std::vector<lab::MissingRun> & missing) {
+    Json runs = Json::array();
+    for (const lab::MissingRun & run : missing)
+        runs.push_back({{"run", run.what},
+                        {"model", run.model},
+                        {"state", run.failed ? "failed" : "missing"},
+                        {"reason", markdown_text(run.reason)}});
+    return runs;
+}
+
+}  // namespace
+
+std::string markdown_or_nothing(const Table & table) {
+    if (table.rows.empty()) return "";
+    std::string text = table.markdown();
+    text.pop_back();  // its line break
+    return text;
+}
+
+namespace {
+
+Json model_values(const lab::Summary & summary, const Quality & quality, const std::string & name) {
+    const lab::CampaignModel & model = summary.model(name);
+    const lab::InputInfo & info = summary.input(name);
+    return {{"name", name},
+            {"base_model", markdown_text(model.base_model)},
+            {"license", markdown_text(model.license)},
+            {"title", markdown_text(model.base_model.empty() ? name : model.base_model)},
+            {"file", file_code(model.path)},
+            {"synthetic", model.is_synthetic()},
+            {"shape", markdown_text(fs::path(model.shape).filename().string())},
+            {"arch", markdown_text(info.arch)},
+            {"arch_code", info.arch.empty() ? "" : markdown_code(info.arch)},
+            {"n_layer", info.n_layer},
+            {"n_expert", info.n_expert},
+            {"n_ctx_train", info.n_ctx_train},
+            {"quality", quality_values(quality.of(name))},
+            {"quality_command", quality.command(name)},
+            {"tables",
+             {{"comparison", markdown_or_nothing(comparison_table(summary, name))},
+              {"cells", markdown_or_nothing(cell_table(summary, name))},
+              {"streaming", markdown_or_nothing(streaming_table(summary, name))},
+              {"load", markdown_or_nothing(load_table(summary, name))},
+              {"quality", markdown_or_nothing(quality_table(summary, name, quality))},
+              {"offload", markdown_or_nothing(offload_table(summary, name, quality))},
+              {"pareto", markdown_or_nothing(pareto_table(summary, name, quality))},
+              {"recommendations", markdown_or_nothing(recommendation_table(summary, name, quality))},
+              {"cards", markdown_or_nothing(hardware_table(summary, name))},
+              {"files", markdown_or_nothing(file_table(summary, name))}}}};
+}
+
+}  // namespace
+
+Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+    const lab::Conditions & conditions = summary.conditions;
+    Json models = Json::array();
+    for (const lab::CampaignModel & model : summary.campaign.models)
+        models.push_back(model_values(summary, quality, model.name));
+    return {{"campaign", campaign_values(summary.campaign)},
+            {"shimmy_version", conditions.shimmy_version},
+            {"llama_cpp_version", conditions.llama_cpp_version},
+            {"device", markdown_text(device_line(conditions))},
+            {"software", conditions.device.software},
+            {"host", markdown_text(host_line(conditions))},
+            {"n_threads", conditions.n_threads},
+            {"n_valid_runs", summary.n_valid_runs},
+            {"first_run_at", conditions.first_run_at},
+            {"last_run_at", conditions.last_run_at},
+            {"interval_rule", lab::INTERVAL_RULE},
+            {"outlier_rule", lab::OUTLIER_RULE},
+            {"findings", findings_values(find_findings(summary))},
+            {"anomalies", findings_values(find_anomalies(summary, quality))},
+            {"missing", missing_values(summary.missing)},
+            {"models", models},
+            {"commands", {{"run", commands.run}, {"publish", commands.publish}}}};
+}
+
+}  // namespace shimmy::report
