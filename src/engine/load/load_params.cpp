@@ -106,7 +106,8 @@ void LoadParams::set_common() {
     common_.n_ubatch = static_cast<int32_t>(options_.n_ubatch);
     common_.n_parallel = static_cast<int32_t>(options_.n_parallel);
     // llama.cpp's warm-up computes every expert: the whole file would be read.
-    common_.warmup = options_.warm_up && !is_larger_than_ram_;
+    const bool has_experts_in_ram = !device_.is_gpu() || options_.placement.offloads();
+    common_.warmup = options_.warm_up && !(is_larger_than_ram_ && has_experts_in_ram);
     common_.no_perf = !options_.serves;
     if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
     common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;
