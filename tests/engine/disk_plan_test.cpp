@@ -1,5 +1,5 @@
 // What a model that is larger than RAM reads from disk, against figures worked out by hand.
-#include "engine/predict/disk_plan.h"
+#include "engine/predict/placement_plan.h"
 
 #include "base/units.h"
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/json.h"
-#include "engine/predict/disk_plan.h"
 #include "engine/predict/placement_plan.h"
 
 #include <optional>
