@@ -5,6 +5,11 @@
 //     int8_gmacs        int8 multiply-accumulates per second with the widest dot-product instruction but AMX, 10^9
 //     int8_instruction  which one that was
 // Both are the best of several passes: a limit is what the machine reaches undisturbed.
+//
+//   machine-limits --disk FILE    how fast FILE is read where it is not in memory (disk_limits.h); two and a half
+//   minutes
+#include "disk_limits.h"
+
 #include <cpuid.h>
 #include <immintrin.h>
 
@@ -129,9 +134,10 @@ double int8_gmacs(int n_threads, const Int8Dots & dots) {
 }  // namespace
 
 int main(int argc, char ** argv) {
+    if (argc == 3 && std::string(argv[1]) == "--disk") return disk_limits(argv[2]);
     const int n_threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
     if (n_threads < 1) {
-        std::fprintf(stderr, "usage: machine-limits [threads]\n");
+        std::fprintf(stderr, "usage: machine-limits [threads] | --disk FILE\n");
         return 2;
     }
     if (!__builtin_cpu_supports("avx2")) {

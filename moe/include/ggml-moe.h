@@ -14,6 +14,7 @@
  *     "ggml_moe_experts_of"          ggml_moe_expert_stats_of_t
  *     "ggml_moe_expert_stats_reset"  ggml_moe_expert_stats_reset_t
  *     "ggml_moe_cache_stats"         ggml_moe_cache_stats_t
+ *     "ggml_moe_disk_stats"          ggml_moe_disk_stats_t
  *     "ggml_moe_memory"              ggml_moe_memory_t
  *     "ggml_moe_trace"               ggml_moe_trace_t
  */
@@ -71,6 +72,21 @@ struct ggml_moe_cache_stats {
 /* Fills `out` and returns one line that says what the cache does, or why there is none ("off: …"). The text stays
  * valid. Thread-safe. */
 typedef const char * (*ggml_moe_cache_stats_t)(struct ggml_moe_cache_stats * out);
+
+/* Experts of a model that does not fit in RAM (GGML_MOE_RAM), since the counters were reset. */
+struct ggml_moe_disk_stats {
+    uint64_t lookups;        /* one per distinct expert, matrix and batch */
+    uint64_t hits;           /* those that were in RAM */
+    uint64_t read_bytes;     /* asked of the disk */
+    uint64_t failures;       /* experts that could not be read */
+    uint64_t ram_bytes;      /* of RAM for experts, at most; 0: none are read from disk; not reset */
+    uint64_t resident_bytes; /* of these, in use; not reset */
+    uint64_t expert_bytes;   /* all experts of the model; not reset */
+};
+
+/* Fills `out` and returns one line that says what is read from disk, or why nothing is ("off: …"). The text stays
+ * valid. Thread-safe. */
+typedef const char * (*ggml_moe_disk_stats_t)(struct ggml_moe_disk_stats * out);
 
 /* Memory of this library, in bytes. Its weights in host memory are the program's mapping or buffers, which the program
  * counts. */

@@ -63,7 +63,7 @@ public:
     // Adds a tensor, and what it is computed from, to the graph before all that is added later.
     void expand(ggml_tensor * t) { ggml_build_forward_expand(graph_, t); }
     // Computes `out` and returns it. Bytes after it in memory are checked; `canary_ok` tells.
-    std::vector<float> compute(ggml_tensor * out, int repeats = 1);
+    std::vector<float> compute(ggml_tensor * out, int repeats = 1, ggml_status expected = GGML_STATUS_SUCCESS);
     // Memory that is not needed any more is used again, as in llama.cpp; there is no canary then.
     void reuse_memory() { reuse_memory_ = true; }
     std::vector<float> read(const ggml_tensor * t) const;

@@ -1,6 +1,7 @@
 #include "cli/llama_options.h"
 
 #include "cli/model_name.h"
+#include "engine/load/device.h"
 
 namespace shimmy::cli {
 
@@ -32,8 +33,14 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
     add(command, options, "--cache-type-v", "TYPE",
         "type of its values; a quantized one needs flash attention (default: f16)", cache_types);
     add(command, options, "--flash-attn", "on|off|auto", "flash attention (default: auto)", {"on", "off", "auto"});
-    add(command, options, "--load-mode", "MODE", "how the file is read (default: auto)",
-        {"auto", "none", "mmap", "mlock", "mmap+mlock", "dio"});
+    command
+        .add_option(
+            "--load-mode", options.load_mode,
+            "how weights reach RAM: auto (mapped; experts read from disk as needed if the model is larger than "
+            "RAM), direct (so in any case), mmap, mlock, mmap+mlock, none or dio as in llama.cpp (default: auto)")
+        ->type_name("MODE")
+        ->check(CLI::IsMember({"auto", "direct", "mmap", "none", "mlock", "mmap+mlock", "dio"}))
+        ->group(GROUP_MODEL);
     add(command, options, "--override-tensor", "PATTERN=DEVICE,…",
         "where tensors go whose names match the regular expression, before --placement decides");
     add(command, options, "--split-mode", "MODE", "how the model is split over several GPUs (default: layer)",
@@ -62,6 +69,10 @@ std::vector<std::string> llama_args(const LlamaOptions & options, const Globals 
     std::vector<std::string> args = options.args;
     args.insert(args.end(), globals.llama_args.begin(), globals.llama_args.end());
     engine::check_llama_args(args, use);
+    if (const std::string & mode = options.load_mode; !mode.empty() && mode != "auto") {
+        engine::set_expert_ram(mode == "direct" ? "on" : "off");
+        args.insert(args.begin(), {"--load-mode", mode == "direct" ? "mmap" : mode});
+    }
     const auto add_file = [&](const char * flag, const std::string & name) {
         if (!name.empty()) args.insert(args.end(), {flag, model_file(name, globals).string()});
     };

@@ -12,6 +12,7 @@ namespace shimmy::cli {
 
 struct LlamaOptions {
     std::vector<std::string> args;  // as llama.cpp takes them
+    std::string load_mode;          // llama.cpp's modes and "direct"
     std::string model_draft;        // FILE|NAME, and so on
     std::string mmproj;
 };

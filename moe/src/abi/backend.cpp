@@ -11,6 +11,7 @@
 #include "device/cache.h"
 #include "device/pins.h"
 #include "device/streaming.h"
+#include "disk/store.h"
 #include "experts/table.h"
 #include "experts/trace.h"
 #include "ggml/log.h"
@@ -31,6 +32,7 @@ ggml_backend_reg_t registry();
 
 void forget(ggml_backend_buffer_t b) {
     moe::caches_forget(b);
+    moe::ExpertStore::instance().forget(b);
     moe::forget_buffer(b);
     moe::unpin(b);
 }
@@ -240,15 +242,27 @@ ggml_backend_buffer_t device_buffer_from_ptr(ggml_backend_dev_t, void * ptr, siz
     auto * m = new (std::nothrow) Mapped{ptr};
     if (m == nullptr) return nullptr;
     mapped_bytes += size;
-    return ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
+    ggml_backend_buffer_t b = ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
+    try {
+        moe::ExpertStore::instance().mapped(b, ptr, size);
+    } catch (const std::exception &) {  // read through the mapping, as ever
+    }
+    return b;
 }
 
 bool is_ours(ggml_backend_buffer_t b) {
     return ggml_backend_buffer_get_type(b) == buffer_type();
 }
 
+// The expert weights of a product, or of the product that an addition follows.
+const ggml_tensor * weights_of(const ggml_tensor * op) {
+    return op->op == GGML_OP_ADD_ID ? op->src[0]->src[0] : op->src[0];
+}
+
 bool device_supports_op(ggml_backend_dev_t, const ggml_tensor * op) {
-    const bool ours = moe::supports_op(op) && !may_be_probe(op) && !moe::is_for_gpu(op);
+    // What is still on disk reaches a GPU no sooner than us.
+    const bool is_for_gpu = moe::is_for_gpu(op) && !moe::ExpertStore::instance().reads(weights_of(op));
+    const bool ours = moe::supports_op(op) && !may_be_probe(op) && !is_for_gpu;
     if (ours) {
         ggml_backend_dev_t gpu = moe::note_gpu(op);
         if (gpu != nullptr && is_ours(op->src[0]->buffer)) moe::pin(op->src[0]->buffer, gpu);
@@ -288,6 +302,12 @@ const char * isa_name() {
 void counters_reset() {
     moe::stats_reset();
     moe::cache_stats_reset();
+    moe::ExpertStore::instance().reset_stats();
+}
+
+const char * disk_stats(ggml_moe_disk_stats * out) {
+    moe::ExpertStore::instance().stats(out);
+    return moe::ExpertStore::instance().text();
 }
 
 void memory(ggml_moe_memory * out, const void * dev) {
@@ -311,6 +331,7 @@ void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_moe_experts_of") == 0) return reinterpret_cast<void *>(&moe::stats_read_of);
     if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&counters_reset);
     if (std::strcmp(name, "ggml_moe_cache_stats") == 0) return reinterpret_cast<void *>(&moe::cache_stats);
+    if (std::strcmp(name, "ggml_moe_disk_stats") == 0) return reinterpret_cast<void *>(&disk_stats);
     if (std::strcmp(name, "ggml_moe_trace") == 0) return reinterpret_cast<void *>(&moe::trace_to);
     if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&memory);
     return nullptr;

@@ -49,9 +49,20 @@ struct Span {
     int32_t first, n;
 };  // slots of one pass
 
+// The weights of a group's expert.
+const uint8_t * weights_of_group(const Job & job, const Weights & w, int group) {
+    if (w.arrivals != nullptr) return w.arrivals[group]->data + w.first_byte;
+    return w.data + size_t(job.routing.expert[group]) * w.expert_stride;
+}
+
+void wait_for(const Weights & w, int group) {
+    if (w.arrivals != nullptr && !w.arrivals[group]->here.load(std::memory_order_acquire)) w.wait(*w.arrivals[group]);
+}
+
 // Product of one weight tile with the slots of a span: acc[n][tile_rows].
-void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, int tile, Span s, Thread & t,
-                  float * acc, const uint8_t * next) {
+void tile_product(const Job & job, const Phase & p, const Mat & m, int group, int tile, Span s, Thread & t, float * acc,
+                  const uint8_t * next) {
+    const int expert = job.routing.expert[group];
     const Acts & act = p.acts[m.acts];
     const int row0 = tile * job.table->tile_rows;
     for (int i = 0; i < s.n; ++i) {
@@ -60,7 +71,7 @@ void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, i
         t.x[i] = act.rows + size_t(row) * size_t(act.layout.bytes);
     }
     TileArgs a;
-    a.w = m.w.data + size_t(expert) * m.w.expert_stride + size_t(row0) * m.w.row_stride;
+    a.w = weights_of_group(job, m.w, group) + size_t(row0) * m.w.row_stride;
     a.stride = m.w.row_stride;
     a.rows = m.w.rows - row0 < job.table->tile_rows ? m.w.rows - row0 : job.table->tile_rows;
     a.n = s.n;
@@ -82,8 +93,8 @@ void tile_product(const Job & job, const Phase & p, const Mat & m, int expert, i
     }
 }
 
-const uint8_t * tile_start(const Job & job, const Mat & m, int expert, int tile) {
-    return m.w.data + size_t(expert) * m.w.expert_stride + size_t(tile) * size_t(job.table->tile_rows) * m.w.row_stride;
+const uint8_t * tile_start(const Job & job, const Mat & m, int group, int tile) {
+    return weights_of_group(job, m.w, group) + size_t(tile) * size_t(job.table->tile_rows) * m.w.row_stride;
 }
 
 // One tile of one matrix for one group.
@@ -97,7 +108,8 @@ UpItem up_item_at(const Job & job, const Phase & p, int64_t i) {
         i -= int64_t(tiles_of(job, p.mats[m].w)) * job.routing.groups;
     }
     const int tiles = tiles_of(job, p.mats[m].w);
-    return {m, static_cast<int>(i / tiles), static_cast<int>(i % tiles)};
+    const int group = static_cast<int>(i / tiles);
+    return {m, job.order != nullptr ? job.order[group] : group, static_cast<int>(i % tiles)};
 }
 
 struct Ones {
@@ -132,12 +144,14 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     const Mat & m = p.mats[it.mat];
     const int tr = job.table->tile_rows, row0 = it.tile * tr;
     const int rows = m.w.rows - row0 < tr ? m.w.rows - row0 : tr;
-    const int e = r.expert[it.group], end = r.begin[it.group + 1];
-    for (int32_t s0 = r.begin[it.group]; s0 < end; s0 += kMaxChunk) {
+    const int g = it.group, end = r.begin[g + 1];
+    const bool gated = p.glu && p.activation.factor == Activation::UP;
+    wait_for(m.w, g);
+    if (gated) wait_for(p.mats[1].w, g);
+    for (int32_t s0 = r.begin[g]; s0 < end; s0 += kMaxChunk) {
         const Span s{s0, end - s0 < kMaxChunk ? end - s0 : kMaxChunk};
-        const bool gated = p.glu && p.activation.factor == Activation::UP;
-        tile_product(job, p, m, e, it.tile, s, t, t.acc0, gated ? tile_start(job, p.mats[1], e, it.tile) : next);
-        if (gated) tile_product(job, p, p.mats[1], e, it.tile, s, t, t.acc1, next);
+        tile_product(job, p, m, g, it.tile, s, t, t.acc0, gated ? tile_start(job, p.mats[1], g, it.tile) : next);
+        if (gated) tile_product(job, p, p.mats[1], g, it.tile, s, t, t.acc1, next);
         for (int i = 0; i < s.n; ++i) {
             float * acc = t.acc0 + size_t(i) * size_t(tr);
             char * out = (p.glu ? p.glu_out : m.out).at(r.slot[s.first + i]) + size_t(row0) * sizeof(float);
@@ -171,7 +185,7 @@ void up_phase(const Job & job, const Phase & p, std::atomic<int64_t> & counter, 
         const uint8_t * ahead = nullptr;
         if (next >= 0) {
             const UpItem n = up_item_at(job, p, next);
-            ahead = tile_start(job, p.mats[n.mat], job.routing.expert[n.group], n.tile);
+            ahead = tile_start(job, p.mats[n.mat], n.group, n.tile);
         }
         run_up_item(job, p, up_item_at(job, p, i), t, ahead);
     }
@@ -188,12 +202,13 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
         std::memset(m.out.at(tok) + size_t(row0) * sizeof(float), 0, size_t(rows) * sizeof(float));
     }
     for (int g = 0; g < r.groups; ++g) {
-        const uint8_t * next = g + 1 < r.groups ? tile_start(job, m, r.expert[g + 1], tile)
-                               : next_tile >= 0 ? tile_start(job, m, r.expert[0], next_tile)
+        const uint8_t * next = g + 1 < r.groups ? tile_start(job, m, g + 1, tile)
+                               : next_tile >= 0 ? tile_start(job, m, 0, next_tile)
                                                 : nullptr;
+        wait_for(m.w, g);
         for (int32_t s0 = r.begin[g]; s0 < r.begin[g + 1]; s0 += kMaxChunk) {
             const Span s{s0, r.begin[g + 1] - s0 < kMaxChunk ? r.begin[g + 1] - s0 : kMaxChunk};
-            tile_product(job, job.down, m, r.expert[g], tile, s, t, t.acc0, next);
+            tile_product(job, job.down, m, g, tile, s, t, t.acc0, next);
             for (int i = 0; i < s.n; ++i) {
                 const int32_t slot = r.slot[s.first + i];
                 float * out = reinterpret_cast<float *>(m.out.at(slot / r.used)) + row0;

@@ -36,11 +36,21 @@ struct Rows {
     }
 };
 
+// One expert's weights that are read from disk.
+struct Arrival {
+    const uint8_t * data = nullptr;
+    std::atomic<bool> here{false};
+};
+
 // A weight matrix, or one per expert.
 struct Weights {
     const uint8_t * data = nullptr;
-    size_t row_stride = 0;     // bytes
-    size_t expert_stride = 0;  // bytes
+    // If not null, by group: where the weights of its expert are, or will be; `data` holds none then.
+    const Arrival * const * arrivals = nullptr;
+    size_t first_byte = 0;                    // of an expert's weights, that these begin with
+    void (*wait)(const Arrival &) = nullptr;  // returns when it is here
+    size_t row_stride = 0;                    // bytes
+    size_t expert_stride = 0;                 // bytes
     int32_t rows = 0;
     const TypeKernel * kernel = nullptr;
     const float * scale = nullptr;  // of each expert's products, or null
@@ -99,6 +109,7 @@ struct Phase {
 struct Job {
     const KernelTable * table = nullptr;
     Routing routing;
+    const int32_t * order = nullptr;  // of the groups, in which products begin; null: as they are
     Phase up;
     bool has_down = false;
     Phase down;                           // one matrix

@@ -88,7 +88,11 @@ double measure_macs() {
     p.k = k;
     p.in = rows_of(x, k);
     p.n_mats = p.n_acts = 1;
-    p.mats[0].w = {weights.data(), row_bytes, 0, rows, &job.table->types[type], nullptr, 0};
+    Weights & w = p.mats[0].w;
+    w.data = weights.data();
+    w.row_stride = row_bytes;
+    w.rows = rows;
+    w.kernel = &job.table->types[type];
     p.mats[0].out = rows_of(out, rows);
     p.acts[0].kernel = p.mats[0].w.kernel;
     p.acts[0].layout = act_layout(p.acts[0].kernel->act, k);

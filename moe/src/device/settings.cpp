@@ -1,11 +1,10 @@
 #include "settings.h"
 
-#include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <mutex>
 
 #include "ggml/log.h"
+#include "ggml/size.h"
 
 namespace moe {
 
@@ -25,21 +24,9 @@ bool parse_cache_setting(const std::string & text, CacheSetting & setting) {
         setting = {most.kind == CacheSetting::Off ? CacheSetting::Off : CacheSetting::Auto, most.bytes};
         return true;
     }
-    if (text.empty() || text[0] < '0' || text[0] > '9') return false;
-    char * end = nullptr;
-    double bytes = std::strtod(text.c_str(), &end);
-    const std::string unit = end;
-    if (unit == "K" || unit == "KiB") {
-        bytes *= 1024.0;
-    } else if (unit == "M" || unit == "MiB") {
-        bytes *= 1024.0 * 1024;
-    } else if (unit == "G" || unit == "GiB") {
-        bytes *= 1024.0 * 1024 * 1024;
-    } else if (!unit.empty() && unit != "B") {
-        return false;
-    }
-    if (!(bytes < static_cast<double>(std::numeric_limits<int64_t>::max()))) return false;
-    setting = {bytes >= 1 ? CacheSetting::Size : CacheSetting::Off, static_cast<size_t>(bytes)};
+    size_t bytes = 0;
+    if (!parse_size(text, bytes)) return false;
+    setting = {bytes > 0 ? CacheSetting::Size : CacheSetting::Off, bytes};
     return true;
 }
 

@@ -102,6 +102,7 @@ void route_all(Context & c, int32_t rows) {
 }
 
 void route(Context & c, const ggml_tensor * mm) {
+    c.job.order = nullptr;
     if (mm->op == GGML_OP_MUL_MAT_ID) {
         route_experts(c, mm->src[2], static_cast<int32_t>(mm->src[0]->ne[2]));
         c.job.tokens = mm->src[2]->ne[1];
@@ -145,6 +146,17 @@ void run_job(Context & c) {
     job.thread_scratch_bytes = job_thread_scratch_bytes(*c.table);
     job.thread_scratch = c.threads.array<uint8_t>(job.thread_scratch_bytes * size_t(n));
     job_run(c.team, job, n);
+}
+
+// ---- weights on disk ----
+
+// Of a model that does not fit in RAM.
+void want(Context & c, const Product & p, Mat & mat) {
+    if (p.mm->op == GGML_OP_MUL_MAT_ID) {
+        c.fetch.add(p.mm->src[0], mat.w);
+    } else {
+        ExpertStore::instance().hold(p.mm->src[0]);
+    }
 }
 
 // ---- experts in VRAM ----
@@ -213,6 +225,7 @@ const float * compute_refused(Context & c, const Ffn & f, const ExpertCache::Run
     job.has_down = true;
     job.sum = false;
     job.slot_weight = nullptr;
+    job.order = nullptr;
     job.meanwhile = nullptr;
     begin_phase(job.up, f.gate.mm, f.gate.mm->src[1]);
     job.up.in = rows(const_cast<float *>(run.x), n_embd, job.tokens);
@@ -308,12 +321,20 @@ int run_ffn(Context & c, const Ffn & f) {
         job.meanwhile = [](void * cache) { static_cast<ExpertCache *>(cache)->launch(); };
         job.meanwhile_ctx = &c.cache;
     }
+    const bool is_on_disk = ExpertStore::instance().is_on();
+    if (is_on_disk) {
+        want(c, f.gate, job.up.mats[0]);
+        if (f.up.mm != nullptr) want(c, f.up, job.up.mats[1]);
+        if (job.has_down) want(c, f.down, job.down.mats[0]);
+        c.fetch.go(job);
+    }
     run_job(c);
     job.meanwhile = nullptr;
     if (may_cache) {
         if (c.cache.has_hits()) add_hits(c, f);
         c.cache.end();
     }
+    if (is_on_disk) c.fetch.end();
     return f.last;
 }
 
@@ -325,6 +346,8 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
     record(c, first.mm);
     begin_phase(job.up, first.mm, first.mm->src[1]);
     add_product(c, job.up, first, c.acts);
+    const bool is_on_disk = ExpertStore::instance().is_on();
+    if (is_on_disk) want(c, first, job.up.mats[0]);
     i = first.last;
     Product p;
     while (first.mm->op == GGML_OP_MUL_MAT && job.up.n_mats < kMaxMats && match_product(n, n.next(i), p) &&
@@ -333,9 +356,12 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
         const bool known = job.up.acts[0].kernel->act == f || (job.up.n_acts > 1 && job.up.acts[1].kernel->act == f);
         if (!known && job.up.n_acts > 1) break;
         add_product(c, job.up, p, c.acts);
+        if (is_on_disk) want(c, p, job.up.mats[job.up.n_mats - 1]);
         i = p.last;
     }
+    if (is_on_disk) c.fetch.go(job);
     run_job(c);
+    if (is_on_disk) c.fetch.end();
     return i;
 }
 

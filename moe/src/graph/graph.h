@@ -5,6 +5,7 @@
 #include "cpu/job.h"
 #include "cpu/team.h"
 #include "device/cache.h"
+#include "disk/store.h"
 #include "experts/trace.h"
 
 #include "ggml.h"
@@ -20,6 +21,7 @@ struct Context {
     Buffer attention, partials;
     ExpertCache cache;
     Trace trace;
+    Fetch fetch;
     Buffer refused, refused_mid;  // rows that a GPU did not compute
 };
 

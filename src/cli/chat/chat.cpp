@@ -243,6 +243,8 @@ void Chat::show_experts(const std::string & /*argument*/) {
     if (in_ram > 0) terminal_.note(fmt::format("experts in RAM: {}", format_bytes(in_ram)));
     const std::string cache = expert_cache_text(model_);
     if (!cache.empty()) terminal_.note(cache);
+    const std::string disk = expert_disk_text();
+    if (!disk.empty()) terminal_.note(disk);
     if (auto use = engine::expert_use()) terminal_.note(use_text(std::move(*use)));
 }
 

@@ -39,6 +39,7 @@ int converse(ChatArguments options, const Globals & globals, bool once) {
         fail("{}: the model has no chat template, so it holds no conversation (shimmy generate continues a text)",
              options.load.path);
     print_placement(model.placement());
+    print_load_mode();
     engine::reset_expert_use();  // the warm-up chose experts too
     Conversation conversation(model);
     conversation.settings = {options.sampling, options.max_tokens, /*thinks=*/true};

@@ -49,6 +49,7 @@ std::vector<Checked> check_model(const engine::LoadOptions & load, const std::ve
                                  const check::Grader & grader, bool quiet) {
     engine::Model model(load);
     print_placement(model.placement());
+    print_load_mode();
     Progress progress(load.path, quiet);
     std::vector<Checked> checked;
     for (const check::Task & task : tasks) {

@@ -70,6 +70,8 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
                vram_text(model), format_bytes(peak_rss_bytes()));
     const std::string cache = expert_cache_text(model);
     if (!cache.empty()) fmt::print(stderr, "{}\n", cache);
+    const std::string disk = expert_disk_text();
+    if (!disk.empty()) fmt::print(stderr, "{}\n", disk);
     if (model.device().software)
         fmt::print(stderr, "{} is a software device: its speed is not a GPU's\n", model.device().name);
 }
@@ -121,6 +123,7 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     const std::vector<engine::Device> devices_before = engine::devices();
     engine::Model model(options.load);
     print_placement(model.placement());
+    print_load_mode();
     warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);

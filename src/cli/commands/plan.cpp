@@ -41,6 +41,7 @@ struct PlanArguments {
     std::string vram;
     std::string reserve;
     std::string ram;
+    std::string disk;
     std::string ram_bandwidth;
     std::string vram_bandwidth;
     std::string link_bandwidth;
@@ -196,6 +197,17 @@ void plan_quantizations(const Source & source, const engine::LoadOptions & load,
         [](const QuantizationNeed & a, const QuantizationNeed & b) { return a.disk_bytes < b.disk_bytes; });
 }
 
+// All experts on the CPU. Where no card is known, the other weights are in RAM, too.
+void plan_from_disk(const PlanArguments & options, const engine::LoadOptions & load, Plan & plan) {
+    if (!options.disk.empty()) plan.disk_bytes_per_s = bandwidth_option(options.disk, "--disk").low;
+    if (!plan.info.cpu_moe_applies()) return;
+    const engine::PlacementEstimate & offload = plan.placements.back();
+    const uint64_t in_ram = plan.vram_limit_bytes ? offload.host.model_bytes : plan.info.tensor_bytes;
+    plan.disk = engine::plan_disk(offload, engine::token_bytes(gguf::GgufFile(load.path), offload.n_cpu_moe),
+                                  plan.info.expert_bytes, in_ram - std::min(in_ram, plan.info.expert_bytes),
+                                  plan.ram_limit_bytes, plan.disk_bytes_per_s.value_or(0.0));
+}
+
 Plan make_plan(const PlanArguments & options, const engine::Device & device) {
     const Source source = find_source(options);
     const std::string quantization =
@@ -217,6 +229,7 @@ Plan make_plan(const PlanArguments & options, const engine::Device & device) {
     if (!plan.exact) load.device = engine::MODELLED_CUDA;
     plan.n_ctx = static_cast<int>(engine::context_size(load, static_cast<uint32_t>(plan.info.n_ctx_train)));
     plan.placements = engine::estimate_placements(load, plan.ram, plan.vram);
+    plan_from_disk(options, load, plan);
     plan_quantizations(source, load, plan);
     return plan;
 }
@@ -311,6 +324,10 @@ void add_plan(Commands & commands) {
                      "VRAM to keep free for the driver and a display (default: 512 MiB, or 5% of a larger card)")
         ->type_name("SIZE");
     command->add_option("--ram", options->ram, "RAM (default: this machine's)")->type_name("SIZE");
+    command
+        ->add_option("--disk", options->disk,
+                     "rate of the disk, as 3GB/s, for the decode rate of a model that is larger than RAM")
+        ->type_name("RATE");
     command
         ->add_option("--bandwidth", options->ram_bandwidth, "read bandwidth of the RAM, as 60GB/s (default: measured)")
         ->type_name("RATE");

@@ -32,6 +32,7 @@ int probe(ProbeArguments options, const Globals & globals) {
     load_backends(globals, options.load.device);
     const engine::Model model(options.load);
     print_placement(model.placement());
+    print_load_mode();
     const engine::MemoryUse memory = model.memory();
     if (globals.json) {
         const Json document{{"name", options.name},

@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "engine/run/expert_cache.h"
+#include "engine/run/expert_disk.h"
 
 #include <fmt/format.h>
 
@@ -38,6 +39,20 @@ std::string expert_cache_text(const engine::Model & model) {
                        cache->slots, cache->experts, format_bytes(cache->bytes), cache->hits, cache->lookups,
                        rate ? fmt::format("{:.0f}%", 100.0 * *rate) : "-", cache->uploads,
                        format_bytes(cache->uploaded_bytes));
+}
+
+std::string expert_disk_text() {
+    const auto disk = engine::expert_disk();
+    if (!disk || !disk->is_on()) return "";
+    const auto rate = disk->hit_rate();
+    return fmt::format("experts on disk: {} of {} stay in RAM, {} of look-ups were hits, {} read",
+                       format_bytes(disk->ram_bytes), format_bytes(disk->expert_bytes),
+                       rate ? fmt::format("{:.0f}%", 100.0 * *rate) : "-", format_bytes(disk->read_bytes));
+}
+
+void print_load_mode() {
+    const auto disk = engine::expert_disk();
+    if (disk && disk->is_on()) fmt::print(stderr, "{} (--load-mode mmap: all of them mapped)\n", disk->state);
 }
 
 }  // namespace shimmy::cli

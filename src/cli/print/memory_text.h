@@ -16,4 +16,10 @@ std::string vram_text(const engine::Model & model);
 // What libggml-moe keeps in VRAM and how often it was used; empty where it could keep nothing.
 std::string expert_cache_text(const engine::Model & model);
 
+// What libggml-moe reads from disk and how often it was in RAM; empty where it reads nothing.
+std::string expert_disk_text();
+
+// That it does so, on stderr.
+void print_load_mode();
+
 }  // namespace shimmy::cli

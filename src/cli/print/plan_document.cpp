@@ -78,6 +78,33 @@ report::Table quantization_table(const Plan & plan) {
     return table;
 }
 
+Json disk_json(const Plan & plan) {
+    if (!plan.disk) return nullptr;
+    const engine::DiskPlan & disk = *plan.disk;
+    const auto rate = [&](double engine::RateRange::*end) {
+        return disk.decode ? Json((*disk.decode).*end) : Json(nullptr);
+    };
+    return {{"expert_ram_bytes", disk.expert_ram_bytes},
+            {"expert_bytes", disk.expert_bytes},
+            {"token_bytes_low", disk.token_bytes_low},
+            {"token_bytes_high", disk.token_bytes_high},
+            {"disk_bytes_per_s", plan.disk_bytes_per_s ? Json(*plan.disk_bytes_per_s) : Json(nullptr)},
+            {"decode_tps_low", rate(&engine::RateRange::low_tps)},
+            {"decode_tps_high", rate(&engine::RateRange::high_tps)}};
+}
+
+std::string disk_text(const Plan & plan) {
+    const engine::DiskPlan & disk = *plan.disk;
+    std::string text = fmt::format(
+        "larger than RAM: with offload, {} of {} of experts stay in RAM, and a token reads {} (uneven routing) to {} "
+        "(even) from disk",
+        format_bytes(disk.expert_ram_bytes), format_bytes(disk.expert_bytes), format_bytes(disk.token_bytes_low),
+        format_bytes(disk.token_bytes_high));
+    if (!disk.decode) return text + " (--disk 3GB/s adds a decode rate)\n";
+    return text + fmt::format(": {} tokens/s at {:.1f} GB/s (predicted)\n", rate_text(*disk.decode),
+                              *plan.disk_bytes_per_s / 1e9);
+}
+
 std::string excess(uint64_t needed, uint64_t limit, const char * what) {
     return fmt::format("{} of {}, {} too much", format_bytes(needed), what, format_bytes(needed - limit));
 }
@@ -158,6 +185,7 @@ Json to_json(const Plan & plan) {
             {"ram_bandwidth", to_json(plan.ram)},
             {"vram_bandwidth", to_json(plan.vram)},
             {"placements", placements},
+            {"disk", disk_json(plan)},
             {"best", best == nullptr ? Json(nullptr) : placement_json(plan, *best)},
             {"why", plan.why()},
             {"quantizations", quantizations}};
@@ -182,6 +210,7 @@ std::string to_text(const Plan & plan) {
     const engine::PlacementEstimate * best = plan.best();
     out += best == nullptr ? plan.why() + "\n"
                            : fmt::format("best: {}: {}\n", engine::to_string(best->placement), plan.why());
+    if (plan.disk) out += disk_text(plan);
     if (!plan.info.cpu_moe_applies()) out += "the model has no experts: there is nothing to offload\n";
     if (plan.quantizations.size() > 1) out += "\n" + quantization_table(plan).text();
     return out;

@@ -40,6 +40,8 @@ struct Plan {
     engine::BandwidthRange vram;
 
     std::vector<engine::PlacementEstimate> placements;
+    std::optional<engine::DiskPlan> disk;    // none: the model fits in RAM
+    std::optional<double> disk_bytes_per_s;  // as --disk says
     std::vector<QuantizationNeed> quantizations;
 
     // What of the limit a model may take.

@@ -5,6 +5,7 @@
 #include "engine/load/version.h"
 #include "engine/run/describe.h"
 #include "engine/run/expert_cache.h"
+#include "engine/run/expert_disk.h"
 
 namespace shimmy::cli {
 
@@ -72,6 +73,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"memory", engine::memory_json(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
         {"peak_rss_bytes", peak_rss_bytes()},
         {"expert_cache", engine::to_json(engine::expert_cache())},
+        {"expert_disk", engine::to_json(engine::expert_disk())},
         {"expert_use", engine::expert_use_json(engine::expert_use())},
     };
     if (settings.cold) document["cold"] = cold_document(*settings.cold, result);

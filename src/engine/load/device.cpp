@@ -197,6 +197,10 @@ void set_expert_cache(const std::string & setting) {
     setenv("GGML_MOE_CACHE", setting.c_str(), 1);
 }
 
+void set_expert_ram(const std::string & setting) {
+    setenv("GGML_MOE_RAM", setting.c_str(), 1);
+}
+
 void keep_batches_in_moe_backend() {
     setenv("GGML_MOE_GPU_MIN_BATCH", "0", 1);
 }

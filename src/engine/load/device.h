@@ -42,6 +42,10 @@ std::string expert_cache_setting();
 // What libggml-moe does for the models that are loaded from now on (GGML_MOE_CACHE, moe/README.md).
 void set_expert_cache(const std::string & setting);
 
+// RAM for experts that are read from disk: "auto" (if the model does not fit), "on" or "off", for the models that are
+// loaded from now on, in processes that this one starts as well (GGML_MOE_RAM, moe/README.md).
+void set_expert_ram(const std::string & setting);
+
 // libggml-moe leaves no batch to a GPU beside it: what checks its kernels feeds them large ones.
 void keep_batches_in_moe_backend();
 

@@ -70,6 +70,7 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
         const gguf::GgufFile file(options.path);
         looks_ahead_ = gguf::looks_ahead(file);
         can_be_mapped_ = gguf::can_be_mapped(file);
+        is_larger_than_ram_ = !no_alloc && file.size_bytes() > available_ram_bytes();
     }
     const Placement placement = options.placement;
     if (placement == Placement::offload() || placement.n_cpu_moe >= MAX_LAYERS) {
@@ -104,7 +105,9 @@ void LoadParams::set_common() {
     common_.n_batch = static_cast<int32_t>(options_.n_batch);
     common_.n_ubatch = static_cast<int32_t>(options_.n_ubatch);
     common_.n_parallel = static_cast<int32_t>(options_.n_parallel);
-    common_.warmup = options_.warm_up;
+    // llama.cpp's warm-up computes every expert: the whole file would be read.
+    const bool has_experts_in_ram = !device_.is_gpu() || options_.placement.offloads();
+    common_.warmup = options_.warm_up && !(is_larger_than_ram_ && has_experts_in_ram);
     common_.no_perf = !options_.serves;
     if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
     common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;

@@ -52,6 +52,7 @@ private:
     bool no_alloc_;
     bool looks_ahead_ = false;  // the whole context is one batch
     bool can_be_mapped_ = true;
+    bool is_larger_than_ram_ = false;
     Device device_;
     int n_threads_;
     std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only

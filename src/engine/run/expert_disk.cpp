@@ -1,0 +1,42 @@
+#include "engine/run/expert_disk.h"
+
+#include "engine/load/moe_plugin.h"
+
+#include "ggml-moe.h"
+
+namespace shimmy::engine {
+
+std::optional<double> ExpertDisk::hit_rate() const {
+    if (lookups == 0) return std::nullopt;
+    return static_cast<double>(hits) / static_cast<double>(lookups);
+}
+
+std::optional<ExpertDisk> expert_disk() {
+    const auto read = moe_function<ggml_moe_disk_stats_t>("ggml_moe_disk_stats");
+    if (read == nullptr) return std::nullopt;
+    ggml_moe_disk_stats stats{};
+    ExpertDisk disk;
+    disk.state = read(&stats);
+    disk.ram_bytes = stats.ram_bytes;
+    disk.resident_bytes = stats.resident_bytes;
+    disk.expert_bytes = stats.expert_bytes;
+    disk.lookups = stats.lookups;
+    disk.hits = stats.hits;
+    disk.read_bytes = stats.read_bytes;
+    disk.failures = stats.failures;
+    return disk;
+}
+
+Json to_json(const std::optional<ExpertDisk> & disk) {
+    if (!disk) return nullptr;
+    return {{"state", disk->state},
+            {"ram_bytes", disk->ram_bytes},
+            {"resident_bytes", disk->resident_bytes},
+            {"expert_bytes", disk->expert_bytes},
+            {"lookups", disk->lookups},
+            {"hits", disk->hits},
+            {"read_bytes", disk->read_bytes},
+            {"failures", disk->failures}};
+}
+
+}  // namespace shimmy::engine
