@@ -2,7 +2,8 @@
 // GPU that is modelled (it takes as long as a card with this bandwidth and link would, and computes nothing). So hit
 // rates, uploads and the overlap of both sides are real; the card is not.
 //
-// usage: moe-offload TRACE.csv [--layers N] [--vram GB/s] [--link GB/s] [--launch us] [--repeats N] [--json]
+// usage: moe-offload TRACE.csv [--layers N] [--vram GB/s] [--link GB/s] [--launch us] [--repeats N] [--threads N]
+// [--json]
 #include "base/error.h"
 #include "base/json.h"
 #include "engine/replay/compare.h"
@@ -20,6 +21,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 extern "C" ggml_backend_reg_t ggml_backend_init(void);
@@ -35,6 +37,8 @@ struct Options {
     int layers = 12;  // of the trace: all would not fit in many machines
     double vram_bytes_per_s = 360e9, link_bytes_per_s = 22e9, launch_s = 30e-6;  // a GeForce RTX 3060 on PCIe 4.0 x16
     int repeats = 3;
+    // The modelled GPU waits on a core of its own, which a real one would not take.
+    int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1);
     bool json = false;
 };
 
@@ -214,6 +218,9 @@ private:
         moe_test::ModelGpu gpu(card);
         setenv("GGML_MOE_CACHE", cache_bytes == 0 ? "off" : std::to_string(cache_bytes).c_str(), 1);
         ggml_backend_t backend = ggml_backend_dev_init(ggml_backend_reg_dev_get(ggml_backend_init(), 0), nullptr);
+        const auto set_n_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
+            ggml_backend_reg_get_proc_address(ggml_backend_init(), "ggml_backend_set_n_threads"));
+        set_n_threads(backend, options_.threads);
         for (size_t l = 0; l < layers_.size(); ++l)
             moe::expert_tensor(experts_->down(static_cast<int>(l)))->gpu = gpu.device();
         const auto reset = reinterpret_cast<ggml_moe_expert_stats_reset_t>(
@@ -278,6 +285,8 @@ Options parse(int argc, char ** argv) {
             options.launch_s = value() * 1e-6;
         } else if (name == "--repeats") {
             options.repeats = static_cast<int>(value());
+        } else if (name == "--threads") {
+            options.threads = static_cast<int>(value());
         } else if (name == "--json") {
             options.json = true;
         } else if (name.starts_with("--") || !options.trace.empty()) {
@@ -286,10 +295,10 @@ Options parse(int argc, char ** argv) {
             options.trace = name;
         }
     }
-    if (options.trace.empty() || options.layers < 1 || options.repeats < 1)
+    if (options.trace.empty() || options.layers < 1 || options.repeats < 1 || options.threads < 1)
         shimmy::fail(
             "usage: moe-offload TRACE.csv [--layers N] [--vram GB/s] [--link GB/s] [--launch us] [--repeats N] "
-            "[--json]");
+            "[--threads N] [--json]");
     return options;
 }
 
@@ -302,10 +311,10 @@ void run(const Options & options) {
     Json rows = Json::array();
     if (!options.json)
         fmt::print(
-            "{} layers, {:.2f} GiB of experts; all on the CPU: {:.2f} ms per token\n\n{:>6} {:>7} {:>8} {:>10} {:>14} "
+            "{} layers, {:.2f} GiB of experts, {} threads; all on the CPU: {:.2f} ms per token\n\n{:>6} {:>7} {:>8} {:>10} {:>14} "
             "{:>10} {:>9} {:>10}\n",
-            n_layers, static_cast<double>(bench.total_bytes()) / (1 << 30), 1e3 * none.token_s, "share", "hits",
-            "uploads", "cache, ms", "of both parts", "layers, ms", "to layers", "to cpu-moe");
+            n_layers, static_cast<double>(bench.total_bytes()) / (1 << 30), options.threads, 1e3 * none.token_s,
+            "share", "hits", "uploads", "cache, ms", "of both parts", "layers, ms", "to layers", "to cpu-moe");
     for (const double share : {0.02, 0.05, 0.10, 0.25, 1.0 / 3, 0.50, 0.66}) {
         const auto cache_bytes = static_cast<uint64_t>(share * static_cast<double>(bench.total_bytes()));
         const Result cache = bench.run(cache_bytes, n_layers);
