@@ -86,7 +86,6 @@ void Reader::run() {
         lock.unlock();
         const int error = part.file->read(part.from, part.to, part.memory);
         if (error != 0) part.reading->error.store(error, std::memory_order_relaxed);
-        bytes_read_.fetch_add(part.to - part.from, std::memory_order_relaxed);
         if (part.reading->parts_left.fetch_sub(1, std::memory_order_acq_rel) == 1) arrive(*part.reading);
         lock.lock();
     }

@@ -41,8 +41,6 @@ public:
     // Returns when it is here.
     static void wait(const Arrival & arrival);
 
-    uint64_t bytes_read() const { return bytes_read_; }
-
 private:
     struct Part {
         Reading * reading;
@@ -57,7 +55,6 @@ private:
     std::condition_variable wake_;
     std::deque<Part> waiting_;
     std::vector<std::thread> threads_;
-    std::atomic<uint64_t> bytes_read_{0};
     bool stop_ = false;
 };
 

@@ -4,10 +4,10 @@
 // Weights that llama.cpp maps are otherwise read by page faults, in small pieces, one after another, and what stays in
 // RAM is what was read last. Models that fit are left as they are.
 //
-// One store for the process; contexts compute with it through a Fetch each.
+// One store for the process; contexts compute with it through a Fetch each (fetch.h).
 #pragma once
 
-#include <deque>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -125,48 +125,6 @@ private:
     ggml_moe_disk_stats stats_{};
     std::unordered_set<std::string> texts_;
     const char * text_ = "off: nothing is mapped";
-};
-
-// What one call of one context reads. Calls come one after another.
-class Fetch {
-public:
-    Fetch() = default;
-    ~Fetch();
-    Fetch(const Fetch &) = delete;
-    Fetch & operator=(const Fetch &) = delete;
-
-    // The experts of this product that the routing will name; `weights`, whose data points into the mapping, learns
-    // where they are. What cannot be kept is read through the mapping.
-    void add(const ggml_tensor * tensor, Weights & weights);
-    // Asks for all that is missing at once, and for the next layer's if this one needs most. Sets the order in which
-    // groups are computed: what is there first.
-    void go(Job & job);
-    // Nothing is needed any more. Throws std::runtime_error if something could not be read.
-    void end();
-
-private:
-    static constexpr double kMost = 0.5;  // of a layer's experts: a prompt
-
-    struct Want {
-        std::shared_ptr<ExpertStore::Tensor> tensor;
-        Weights * weights = nullptr;
-        const uint8_t * mapping = nullptr;
-        std::ptrdiff_t first = 0;               // byte of an expert's weights that this product begins with
-        std::vector<const Arrival *> arrivals;  // by group
-    };
-    using Pins = std::vector<std::pair<std::shared_ptr<ExpertStore::Tensor>, int32_t>>;
-
-    static Reader::Order order_of(ExpertStore::Tensor & t, ExpertStore::Piece & p);
-    void want_piece(Want & w, int32_t group, int32_t expert, std::vector<Reader::Order> & orders);
-    void order_groups(Job & job, size_t n_first);
-    void ask_for_next(int32_t layer, std::vector<Reader::Order> & orders);
-    static void unpin(Pins & pins);
-
-    std::vector<Want> wants_;
-    size_t n_wants_ = 0;
-    Pins pins_, next_;
-    std::vector<int32_t> order_, counts_;
-    std::deque<Arrival> through_mapping_;
 };
 
 }  // namespace moe

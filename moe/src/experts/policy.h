@@ -14,8 +14,8 @@ namespace moe {
 
 struct PolicyParams {
     double half_life = 8;  // batches (bench/LOG.md, entry 37)
-    double price = 1;       // of an upload, in uses: how many later reads of the CPU's it must save
-    int in_flight = 64;     // uploads that were asked for and have not ended, at most
+    double price = 1;      // of an upload, in uses: how many later reads of the CPU's it must save
+    int in_flight = 64;    // uploads that were asked for and have not ended, at most
 };
 
 // The slots of one class of equal experts; several layers share them. An expert is an index, 0..experts-1, over all

@@ -368,6 +368,7 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
 }  // namespace
 
 bool graph_compute(Context & c, ggml_cgraph * graph) {
+    c.fetch.abandon();  // of a graph that failed
     const Nodes n(graph);
     for (int i = n.next(-1); i < n.count(); i = n.next(i)) {
         Product p;

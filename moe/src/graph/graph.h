@@ -5,7 +5,7 @@
 #include "cpu/job.h"
 #include "cpu/team.h"
 #include "device/cache.h"
-#include "disk/store.h"
+#include "disk/fetch.h"
 #include "experts/trace.h"
 
 #include "ggml.h"

@@ -85,23 +85,28 @@ std::vector<serve::ServedModel> models_of(const ServeArguments & options, const 
     return models;
 }
 
+// Where several may be loaded: a cache takes what is free, which the next model would need.
+void turn_automatic_caches_off(std::vector<serve::ServedModel> & models) {
+    if (models.size() == 1) return;
+    for (serve::ServedModel & model : models) {
+        if (model.options.backends.moe_cache == "auto") model.options.backends.moe_cache = "off";
+    }
+}
+
 void set_models(serve::ServerOptions & server, const ServeArguments & options, const Globals & globals) {
     if (options.models.empty() && options.models_file.empty()) {
-        server.discover = [model = server.model, model_dirs = globals.model_dirs] {
-            return discovered_models(model, model_dirs);
+        server.discover = [model = server.model, model_dirs = globals.model_dirs, max_loaded = server.max_loaded] {
+            std::vector<serve::ServedModel> models = discovered_models(model, model_dirs);
+            if (max_loaded != 1) turn_automatic_caches_off(models);
+            return models;
         };
         server.models = server.discover();
     } else {
         server.models = models_of(options, server.model, globals);
+        if (server.max_loaded != 1) turn_automatic_caches_off(server.models);
     }
-    if (server.models.size() == 1) return;
-    if (!options.model.expert_trace.empty())
+    if (!options.model.expert_trace.empty() && server.models.size() != 1)
         fail_usage("--expert-trace: needs one --model, since a file holds the trace of one");
-    if (server.max_loaded == 1) return;
-    // A cache takes what is free, which the next model would need.
-    for (serve::ServedModel & model : server.models) {
-        if (model.options.backends.moe_cache == "auto") model.options.backends.moe_cache = "off";
-    }
 }
 
 Json model_document(const serve::ServedModel & model) {

@@ -13,7 +13,7 @@
 
 namespace shimmy::cli {
 
-// Options about one model, on the command line for all of them; those that other commands take as well are in Globals.
+// Options about one model, on the command line for all of them; placement and backends are in Globals.
 struct ModelArguments {
     engine::LoadOptions load;
     LlamaOptions llama;

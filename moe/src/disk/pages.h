@@ -1,0 +1,34 @@
+// Ranges of memory in whole pages, as the kernel takes them.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "model_file.h"
+
+namespace moe {
+
+// Whole pages inside, or around, a range.
+struct Pages {
+    uintptr_t begin, end;
+    static Pages inside(const void * first, size_t bytes) {
+        const auto a = reinterpret_cast<uintptr_t>(first);
+        return {(a + ModelFile::kPage - 1) / ModelFile::kPage * ModelFile::kPage,
+                (a + bytes) / ModelFile::kPage * ModelFile::kPage};
+    }
+    static Pages around(const void * first, size_t bytes) {
+        const auto a = reinterpret_cast<uintptr_t>(first);
+        return {a / ModelFile::kPage * ModelFile::kPage,
+                (a + bytes + ModelFile::kPage - 1) / ModelFile::kPage * ModelFile::kPage};
+    }
+    void * data() const { return reinterpret_cast<void *>(begin); }
+    size_t bytes() const { return end > begin ? end - begin : 0; }
+};
+
+inline void advise(Pages pages, int advice) {
+    if (pages.bytes() > 0) madvise(pages.data(), pages.bytes(), advice);
+}
+
+}  // namespace moe
