@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "allocations.h"
 #include "cpu/tensor.h"
 #include "ggml-backend-impl.h"
 #include "graph/graph.h"
@@ -281,6 +282,22 @@ TEST(Buffers, GrowAndStay) {
     }
     EXPECT_THROW(b.need(size_t(1) << 60), std::bad_alloc);
     EXPECT_EQ(b.need(1), p) << "what was there is kept";
+}
+
+// A token of decoding is a graph like the one before.
+TEST(Graph, AllocatesNothingOnceItHasRun) {
+    for (const int threads : {1, 2}) {
+        Graph g(true, threads);
+        const SmallFfn ffn(g, {0, 1, 2, 3}, true, true);
+        ggml_set_name(ffn.glu->src[0]->src[0], "blk.0.ffn_gate_exps.weight");
+        ggml_set_name(ffn.glu->src[1]->src[0], "blk.0.ffn_up_exps.weight");
+        ggml_set_name(ffn.down->src[0], "blk.0.ffn_down_exps.weight");
+        g.compute(ffn.out);
+        const size_t before = moe_test::allocations();
+        EXPECT_EQ(ggml_backend_graph_compute(g.backend(), g.graph()), GGML_STATUS_SUCCESS);
+        EXPECT_EQ(moe_test::allocations() - before, 0u) << threads;
+        EXPECT_GT(before, 0u) << "they are counted";
+    }
 }
 
 TEST(GraphStatus, AnUnknownOperationFails) {

@@ -112,7 +112,7 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     if (!options.text.empty()) options.prompt = options.text;
     const std::string prompt = prompt_text(options);
     complete_load(options, globals);
-    const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
+    const gguf::ModelInfo info = gguf::read_model_info(options.load.open_file());
 
     const bool moe_backend = load_backends(globals, options.load.device);
     if (!options.expert_trace.empty() && !moe_backend)

@@ -203,9 +203,9 @@ void plan_from_disk(const PlanArguments & options, const engine::LoadOptions & l
     if (!plan.info.cpu_moe_applies()) return;
     const engine::PlacementEstimate & offload = plan.placements.back();
     const uint64_t in_ram = plan.vram_limit_bytes ? offload.host.model_bytes : plan.info.tensor_bytes;
-    plan.disk = engine::plan_disk(offload, engine::token_bytes(gguf::GgufFile(load.path), offload.n_cpu_moe),
-                                  plan.info.expert_bytes, in_ram - std::min(in_ram, plan.info.expert_bytes),
-                                  plan.ram_limit_bytes, plan.disk_bytes_per_s.value_or(0.0));
+    plan.disk = engine::plan_disk(offload, engine::token_bytes(*load.file, offload.n_cpu_moe), plan.info.expert_bytes,
+                                  in_ram - std::min(in_ram, plan.info.expert_bytes), plan.ram_limit_bytes,
+                                  plan.disk_bytes_per_s.value_or(0.0));
 }
 
 Plan make_plan(const PlanArguments & options, const engine::Device & device) {
@@ -217,7 +217,6 @@ Plan make_plan(const PlanArguments & options, const engine::Device & device) {
     Plan plan;
     set_limits(options, device, plan);
     plan.source = source.text;
-    plan.info = gguf::read_model_info(model->path());
     plan.quantization = model->quantization();
     const bool as_is = !source.file.empty() && plan.quantization == source.file_quantization;
     plan.disk_bytes = as_is ? source.file_bytes : model->size_bytes();
@@ -226,6 +225,7 @@ Plan make_plan(const PlanArguments & options, const engine::Device & device) {
     engine::LoadOptions load = options.load;
     load.path = model->path().string();
     load.name = source.text;
+    plan.info = gguf::read_model_info(load.open_file());
     if (!plan.exact) load.device = engine::MODELLED_CUDA;
     plan.n_ctx = static_cast<int>(engine::context_size(load, static_cast<uint32_t>(plan.info.n_ctx_train)));
     plan.placements = engine::estimate_placements(load, plan.ram, plan.vram);

@@ -28,7 +28,7 @@ int probe(ProbeArguments options, const Globals & globals) {
     options.load.path = model_file(options.name, globals).string();
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
-    const gguf::ModelInfo info = gguf::read_model_info(options.load.path);
+    const gguf::ModelInfo info = gguf::read_model_info(options.load.open_file());
     load_backends(globals, options.load.device);
     const engine::Model model(options.load);
     print_placement(model.placement());

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "engine/load/placement.h"
+#include "gguf/gguf_file.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,10 +20,10 @@ struct LoadOptions {
     std::string name;  // what messages call it; empty: the path
     Placement placement;
     uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
-    std::string device;       // as find_device takes it
-    int n_threads = 0;        // 0: one per physical core
-    uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
-    uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
+    std::string device;             // as find_device takes it
+    int n_threads = 0;              // 0: one per physical core
+    uint32_t n_ctx = 0;             // tokens of context; 0: 4096, or what the model was trained for if that is less
+    uint32_t n_parallel = 1;        // sequences at once, each with a context of its own
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
@@ -30,7 +32,18 @@ struct LoadOptions {
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding
 
+    // The file at `path`, open. Copies of these options share it: a command reads the header of a model once. Null:
+    // not opened yet.
+    std::shared_ptr<const gguf::GgufFile> file;
+
     const std::string & shown_name() const { return name.empty() ? path : name; }
+
+    // The file at `path`: opens it, unless it is open. Throws Error as GgufFile does.
+    const gguf::GgufFile & open_file();
 };
+
+// Tokens of context, of all sequences, that a load with these options gets of a model that was trained for so many.
+// Throws UsageError for more than that.
+uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
 
 }  // namespace shimmy::engine

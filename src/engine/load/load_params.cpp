@@ -23,7 +23,6 @@ namespace shimmy::engine {
 
 namespace {
 
-constexpr uint32_t DEFAULT_N_CTX = 4096;
 constexpr int MAX_LAYERS = 512;  // LLAMA_MAX_LAYERS
 
 // Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
@@ -67,7 +66,7 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
       n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
       devices_(pick_devices(options.device, device_)) {
     if (!options.path.empty()) {
-        const gguf::GgufFile file(options.path);
+        const gguf::GgufFile & file = options_.open_file();
         looks_ahead_ = gguf::looks_ahead(file);
         can_be_mapped_ = gguf::can_be_mapped(file);
         is_larger_than_ram_ = !no_alloc && file.size_bytes() > available_ram_bytes();
@@ -127,13 +126,8 @@ llama_model_params LoadParams::model_params() const {
 }
 
 llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
-    if (options_.n_ctx > n_ctx_trained) {
-        fail_usage("{}: a context of {} tokens was asked for, but the model was trained for {} (--ctx {} at most)",
-                   options_.shown_name(), options_.n_ctx, n_ctx_trained, n_ctx_trained);
-    }
     llama_context_params params = common_context_params_to_llama(common_);
-    const uint32_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : std::min(DEFAULT_N_CTX, n_ctx_trained);
-    params.n_ctx = n_ctx * options_.n_parallel;
+    params.n_ctx = context_size(options_, n_ctx_trained);
     params.n_seq_max = options_.n_parallel;
     params.n_batch = std::min(options_.n_batch, params.n_ctx);
     params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);

@@ -82,27 +82,23 @@ void set_log_verbosity(int verbosity) {
     llama_log_set(on_log, nullptr);
 }
 
-struct LogCapture::Lines {
-    std::vector<std::string> lines;
-};
-
-LogCapture::LogCapture() : lines_(std::make_unique<Lines>()) {
+LogCapture::LogCapture() {
     llama_log_set(on_log, nullptr);
     ggml_set_abort_callback(on_abort);
     ++n_captures;
     const std::lock_guard lock(captured().mutex);
-    captured().open.push_back(&lines_->lines);
+    captured().open.push_back(&lines_);
 }
 
 LogCapture::~LogCapture() {
     --n_captures;
     const std::lock_guard lock(captured().mutex);
-    std::erase(captured().open, &lines_->lines);
+    std::erase(captured().open, &lines_);
 }
 
 std::string LogCapture::reason(const std::string & fallback) const {
     const std::lock_guard lock(captured().mutex);
-    for (const std::string & line : lines_->lines) {
+    for (const std::string & line : lines_) {
         const std::string text = without_prefixes(line);
         const bool says_something =
             std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0; });

@@ -1,8 +1,8 @@
 // llama.cpp's log: silent by default, and kept so that an error can say why.
 #pragma once
 
-#include <memory>
 #include <string>
+#include <vector>
 
 namespace shimmy::engine {
 
@@ -23,8 +23,7 @@ public:
     std::string reason(const std::string & fallback) const;
 
 private:
-    struct Lines;
-    std::unique_ptr<Lines> lines_;
+    std::vector<std::string> lines_;  // nothing is allocated before something is logged
 };
 
 }  // namespace shimmy::engine

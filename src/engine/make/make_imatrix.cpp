@@ -88,12 +88,13 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
     require_readable_file(options.text);
     {
         // llama-imatrix would say it in its own way, or not at all.
-        const gguf::GgufFile file(options.load.path);
+        LoadOptions load = options.load;
+        const gguf::GgufFile & file = load.open_file();
         gguf::require_usable(file);
         if (gguf::model_type(file) == gguf::ModelType::embedding)
             fail("{}: is an embedding model: an importance matrix is made from a model that writes text",
                  options.load.path);
-        (void)context_size(options.load, static_cast<uint32_t>(gguf::read_model_info(file).n_ctx_train));
+        (void)context_size(load, static_cast<uint32_t>(gguf::read_model_info(file).n_ctx_train));
     }
     ensure_writable_dir(fs::absolute(options.output).parent_path());
     PartFile part(options.output);

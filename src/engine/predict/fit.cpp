@@ -34,10 +34,6 @@ MemoryUse companion_memory(const LoadOptions & options) {
     return use;
 }
 
-uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained) {
-    return LoadParams(options, /*no_alloc=*/true).context_params(n_ctx_trained).n_ctx;
-}
-
 namespace {
 
 std::vector<Device> usable_devices(const LoadOptions & options) {
@@ -126,8 +122,9 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     }
 }
 
-PlacementChoice require_loadable(const LoadOptions & options) {
-    const gguf::GgufFile file(options.path);
+PlacementChoice require_loadable(const LoadOptions & wanted) {
+    LoadOptions options = wanted;
+    const gguf::GgufFile & file = options.open_file();
     gguf::require_usable(file);
     const gguf::ModelInfo info = gguf::read_model_info(file);
     const bool has_experts = info.n_expert_tensors > 0;
@@ -135,7 +132,7 @@ PlacementChoice require_loadable(const LoadOptions & options) {
         fail("{}: the model has no expert tensors (architecture {}), so --cpu-moe has nothing to keep on the CPU",
              options.shown_name(), info.arch);
     }
-    LoadParams(options, /*no_alloc=*/true).context_params(static_cast<uint32_t>(info.n_ctx_train));
+    (void)context_size(options, static_cast<uint32_t>(info.n_ctx_train));
     const bool chosen = options.placement.is_automatic;
     const PlacementChoice choice = chosen ? choose(options, info) : PlacementChoice{options.placement, ""};
     const LoadOptions placed = with_placement(options, choice.placement);

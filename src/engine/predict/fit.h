@@ -11,9 +11,6 @@ namespace shimmy::engine {
 // What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
 MemoryUse estimate_memory(const LoadOptions & options);
 
-// Tokens of context that a load with these options gets.
-uint32_t context_size(const LoadOptions & options, uint32_t n_ctx_trained);
-
 // Less of it would fit, or with less else in memory.
 class DoesNotFit : public Error {
 public:

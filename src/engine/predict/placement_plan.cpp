@@ -18,7 +18,7 @@ namespace {
 class Estimator {
 public:
     Estimator(const LoadOptions & load, const BandwidthRange & ram, const BandwidthRange & vram)
-        : load_(load), ram_(ram), vram_(vram), file_(load.path), info_(gguf::read_model_info(file_)) {}
+        : load_(load), ram_(ram), vram_(vram), info_(gguf::read_model_info(load_.open_file())) {}
 
     int n_layers() const { return static_cast<int>(info_.n_layers); }
     bool has_experts() const { return info_.cpu_moe_applies(); }
@@ -32,7 +32,7 @@ public:
         const MemoryUse use = estimate_memory(load_);
         estimate.vram = use.vram();
         estimate.host = use.host();
-        estimate.decode = decode_rate(token_bytes(file_, n_cpu_moe),
+        estimate.decode = decode_rate(token_bytes(*load_.file, n_cpu_moe),
                                       estimate.vram.context_bytes + estimate.host.context_bytes, ram_, vram_);
         return estimate;
     }
@@ -41,7 +41,6 @@ private:
     LoadOptions load_;
     BandwidthRange ram_;
     BandwidthRange vram_;
-    gguf::GgufFile file_;
     gguf::ModelInfo info_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/last_words.h"
+#include "base/no_allocation.h"
 #include "base/process/interrupt.h"
 #include "base/text.h"
 #include "engine/load/load_params.h"
@@ -36,6 +37,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
 constexpr size_t MAX_REASON_CHARS = 300;
+constexpr size_t LONG_TOKEN_BYTES = 256;        // of its text; longer ones are rare
+constexpr size_t RESERVED_BYTES_PER_TOKEN = 8;  // of an answer's text: twice what most vocabularies have on average
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -66,19 +69,21 @@ common_sampler_ptr make_sampler(const llama_model * model, common_params_samplin
     return sampler;
 }
 
-std::string token_text(const llama_vocab * vocab, llama_token token, bool special) {
-    std::string text(32, '\0');
-    int n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, special);
+// Lies in `buffer`, which grows to the longest.
+std::string_view token_text(const llama_vocab * vocab, llama_token token, bool special, std::string & buffer) {
+    const auto write = [&] {
+        return llama_token_to_piece(vocab, token, buffer.data(), static_cast<int>(buffer.size()), 0, special);
+    };
+    int n = write();
     if (n < 0) {
-        text.resize(static_cast<size_t>(-n));
-        n = llama_token_to_piece(vocab, token, text.data(), static_cast<int>(text.size()), 0, special);
+        buffer.resize(static_cast<size_t>(-n));
+        n = write();
     }
-    text.resize(static_cast<size_t>(std::max(0, n)));
-    return text;
+    return std::string_view(buffer).substr(0, static_cast<size_t>(std::max(0, n)));
 }
 
-void require_text_model(const LoadOptions & options) {
-    const gguf::GgufFile file(options.path);
+void require_text_model(LoadOptions & options) {
+    const gguf::GgufFile & file = options.open_file();
     if (gguf::model_type(file) != gguf::ModelType::embedding) return;
     fail("{}: is an embedding model ({}), which writes no text: serve it with shimmy serve --embeddings",
          options.shown_name(), printable(file.metadata().find_string("general.architecture").value_or("")));
@@ -216,6 +221,7 @@ bool Model::Impl::can_go_back_to(llama_pos position) {
 void Model::Impl::extend(llama_token token) {
     if (has_memory()) {
         decode(&token, 1);
+        const NoAllocation promise;
         held.push_back(token);
     } else {
         held.push_back(token);
@@ -266,12 +272,12 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     impl_->name = wanted.shown_name();
     const Subject subject(impl_->name);
     const EndsWithinASecond soon;
-    require_text_model(wanted);
-    impl_->placement = require_loadable(wanted);
     LoadOptions options = wanted;
+    require_text_model(options);
+    impl_->placement = require_loadable(options);
     options.placement = impl_->placement.placement;
-    impl_->companions = companion_memory(options);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
+    if (has_companions(impl_->params->common())) impl_->companions = companion_memory(options);
     const auto start = Clock::now();
     impl_->model = impl_->params->load_model();
     if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
@@ -421,13 +427,31 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
     require_numbers();
     result.prefill_ms = ms_since(prefill_start);
 
-    Utf8Stream utf8;
-    const auto emit = [&](const std::string & text) {
-        result.text += text;
-        return text.empty() || !on_text || on_text(text);
-    };
     const size_t n_ctx = llama_n_ctx(context.get());
     const int limit = max_tokens > 0 ? max_tokens : std::numeric_limits<int>::max();
+    const size_t n_most = std::min(static_cast<size_t>(limit), n_ctx - std::min(n_ctx, tokens.size()) + 1);
+    result.token_ms.reserve(n_most);
+    result.text.reserve(n_most * RESERVED_BYTES_PER_TOKEN);
+    held.reserve(tokens.size() + n_most);  // so that each token finds its place
+    std::string buffer(LONG_TOKEN_BYTES, '\0');
+    Utf8Stream utf8;
+    const auto whole_text = [&](llama_token token) {
+        const std::string_view piece = token_text(vocab(), token, shown.contains(token), buffer);
+        const NoAllocation promise;
+        return utf8.push(piece);
+    };
+    const auto hand_out = [&](std::string_view text) {
+        {
+            const NoAllocation promise;
+            result.text += text;
+        }
+        return text.empty() || !on_text || on_text(text);
+    };
+    const auto count = [&] {
+        const NoAllocation promise;
+        result.token_ms.push_back(ms_since(start));
+        ++result.n_output_tokens;
+    };
     result.stop_reason = StopReason::max_tokens;
     while (result.n_output_tokens < limit) {
         const llama_token token = common_sampler_sample(sampler.get(), context.get(), -1);
@@ -436,9 +460,8 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
             result.stop_reason = StopReason::end_of_text;
             break;
         }
-        const bool go_on = emit(utf8.push(token_text(vocab(), token, shown.contains(token))));
-        result.token_ms.push_back(ms_since(start));
-        ++result.n_output_tokens;
+        const bool go_on = hand_out(whole_text(token));
+        count();
         if (!go_on || interrupted()) {
             result.stop_reason = StopReason::stopped;
             break;
@@ -456,7 +479,7 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
             break;
         }
     }
-    emit(utf8.finish());
+    hand_out(utf8.finish());
     result.total_ms = ms_since(start);
     result.ttft_ms = result.token_ms.empty() ? result.total_ms : result.token_ms.front();
     result.decode_ms = result.token_ms.empty() ? 0.0 : result.token_ms.back() - result.token_ms.front();

@@ -37,24 +37,24 @@ Sequence match_sequence(std::string_view text) {
 
 }  // namespace
 
-std::string Utf8Stream::push(std::string_view bytes) {
+std::string_view Utf8Stream::push(std::string_view bytes) {
     held_ += bytes;
-    std::string out;
+    whole_.clear();
     std::string_view rest = held_;
     while (!rest.empty()) {
         const Sequence sequence = match_sequence(rest);
         if (sequence.match == Match::cut) break;
-        out += sequence.match == Match::whole ? rest.substr(0, sequence.n_bytes) : REPLACEMENT;
+        whole_ += sequence.match == Match::whole ? rest.substr(0, sequence.n_bytes) : REPLACEMENT;
         rest.remove_prefix(sequence.n_bytes);
     }
-    held_ = std::string(rest);
-    return out;
+    held_.erase(0, held_.size() - rest.size());
+    return whole_;
 }
 
-std::string Utf8Stream::finish() {
+std::string_view Utf8Stream::finish() {
     const bool cut = !held_.empty();
     held_.clear();
-    return cut ? std::string(REPLACEMENT) : "";
+    return cut ? REPLACEMENT : "";
 }
 
 }  // namespace shimmy::engine
