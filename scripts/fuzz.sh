@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [sse]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf load toml result http request schema sse
+[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -21,7 +21,7 @@ base=(src/base/{digest,files,json,last_words,text,units}.cpp src/base/process/in
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
   src/lab/campaign/{campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/predict/quantization.cpp)
-loader=(src/engine/load/{device,load_params,log,memory,modelled_device,moe_plugin,placement,routing_recorder,rpc}.cpp
+loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,moe_plugin,placement,routing_recorder,rpc}.cpp
   src/engine/predict/{fit,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp)
 
 # Seeds are those of tests/fuzz/corpus/TARGET; what is found beyond them stays in build/fuzz/TARGET.
@@ -60,6 +60,10 @@ for target in "$@"; do
       src/serve/worker/{begun_answer,responses,tool_choice}.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
     schema) run schema "${bounds[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
       -max_len=2048 -close_fd_mask=3 -dict=tests/fuzz/schema.dict -- "${llama_libraries[@]}" ;;
+    template) run template "${bounds[@]}" "${base[@]}" src/serve/worker/{chat,tool_choice}.cpp \
+      "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
+      "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
+      -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

@@ -1,5 +1,6 @@
 // Experts that are read from disk, through the program: the same text, what is said and what is counted.
 #include "program.h"
+#include "server_process.h"
 
 #include <gtest/gtest.h>
 
@@ -70,6 +71,23 @@ TEST(LoadMode, PlanSaysWhatATokenReads) {
     const ProcessResult text = shimmy(with({"--ram", "3GiB"}));
     EXPECT_NE(text.out.find("larger than RAM: with offload, "), std::string::npos) << text.out;
     EXPECT_NE(text.out.find("(--disk 3GB/s adds a decode rate)"), std::string::npos) << text.out;
+}
+
+TEST(ServeLoadMode, WhatWasReadIsShown) {
+    const auto read_bytes = [](const ServerProcess & server) {
+        EXPECT_EQ(server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 8}}).status, 200);
+        return server.curl("/v1/moe").json()["models"][0]["expert_disk"]["read_bytes"].get<uint64_t>();
+    };
+    const ServerProcess mapped({"--model", tiny_moe().string()});
+    EXPECT_EQ(read_bytes(mapped), 0U);
+    const ServerProcess direct({"--model", tiny_moe().string(), "--load-mode", "direct"});
+    const uint64_t bytes = read_bytes(direct);
+    EXPECT_GT(bytes, 0U);
+    EXPECT_LE(bytes, EXPERT_BYTES);
+    const std::string metrics = direct.curl("/metrics").body;
+    EXPECT_NE(metrics.find(fmt::format("shimmy_expert_disk_read_bytes_total{{model=\"tiny-moe-f16\"}} {}\n", bytes)),
+              std::string::npos)
+        << metrics;
 }
 
 }  // namespace

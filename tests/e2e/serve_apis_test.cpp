@@ -225,6 +225,18 @@ TEST_F(ServeApis, OllamasClientsFindWhatTheyLookAtFirst) {
     EXPECT_TRUE(server_.post(ollama("/v1/chat/completions"), Json::object()).json()["error"]["message"].is_string());
 }
 
+TEST_F(ServeApis, OllamasModelsAreNotChanged) {
+    EXPECT_EQ(server_.post(ollama("/api/pull"), {{"model", "tiny-moe-f16"}}).json()["status"], "success");
+    const HttpReply other = server_.post(ollama("/api/pull"), {{"model", "llama3"}});
+    EXPECT_EQ(other.status, 501);
+    EXPECT_NE(other.body.find("shimmy pull"), std::string::npos) << other.body;
+    EXPECT_EQ(server_.post(ollama("/api/pull"), Json::object()).status, 400);
+    for (const char * path : {"/api/push", "/api/create", "/api/copy"})
+        EXPECT_EQ(server_.post(ollama(path), {{"model", "tiny-moe-f16"}}).status, 501) << path;
+    EXPECT_EQ(server_.post(ollama("/api/delete"), {{"model", "tiny-moe-f16"}}, {"-X", "DELETE"}).status, 501);
+    EXPECT_EQ(server_.curl(ollama("/api/tags")).json()["models"].size(), 1U) << "it is still there";
+}
+
 TEST_F(ServeApis, OllamasNullIsAsIfItWereNotThere) {
     const Json messages = Json::array({{{"role", "user"}, {"content", HELLO}}});
     Json request{{"model", "tiny-moe-f16"},

@@ -155,11 +155,13 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_EQ(again.experts[0].layer, 4);
     EXPECT_EQ(again.experts[0].host_bytes, 9U);
 
-    wire::ExpertsNow experts{{{4, 1, 7, 70, true}, {4, 2, 0, 0, false}}, engine::ExpertCache(), loaded.memory};
+    wire::ExpertsNow experts{
+        {{4, 1, 7, 70, true}, {4, 2, 0, 0, false}}, engine::ExpertCache(), engine::ExpertDisk(), loaded.memory};
     experts.cache->state = "1 of 2 experts in VRAM";
     experts.cache->slots = 1;
     experts.cache->hits = 3;
     experts.cache->lookups = 4;
+    experts.disk->read_bytes = 5;
     const wire::ExpertsNow now = wire::experts_from(Json::parse(wire::to_json(experts).dump()));
     ASSERT_EQ(now.use.size(), 2U);
     EXPECT_EQ(now.use[0].expert, 1);
@@ -168,9 +170,12 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_FALSE(now.use[1].in_vram);
     EXPECT_EQ(now.cache->state, experts.cache->state);
     EXPECT_EQ(now.cache->hit_rate(), 0.75);
+    EXPECT_EQ(now.disk->read_bytes, 5U);
     EXPECT_EQ(now.memory.host().expert_cache_bytes, 4U);
     experts.cache.reset();
+    experts.disk.reset();
     EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).cache);
+    EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).disk);
 
     wire::Ask ask;
     ask.route = "/v1/chat/completions";

@@ -39,4 +39,18 @@ Json to_json(const std::optional<ExpertDisk> & disk) {
             {"failures", disk->failures}};
 }
 
+std::optional<ExpertDisk> expert_disk_from(const Json & document) {
+    if (document.is_null()) return std::nullopt;
+    ExpertDisk disk;
+    document.at("state").get_to(disk.state);
+    document.at("ram_bytes").get_to(disk.ram_bytes);
+    document.at("resident_bytes").get_to(disk.resident_bytes);
+    document.at("expert_bytes").get_to(disk.expert_bytes);
+    document.at("lookups").get_to(disk.lookups);
+    document.at("hits").get_to(disk.hits);
+    document.at("read_bytes").get_to(disk.read_bytes);
+    document.at("failures").get_to(disk.failures);
+    return disk;
+}
+
 }  // namespace shimmy::engine

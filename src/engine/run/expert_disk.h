@@ -29,5 +29,6 @@ std::optional<ExpertDisk> expert_disk();
 
 // The members above; null for nullopt.
 Json to_json(const std::optional<ExpertDisk> & disk);
+std::optional<ExpertDisk> expert_disk_from(const Json & document);
 
 }  // namespace shimmy::engine

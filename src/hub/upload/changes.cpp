@@ -1,6 +1,6 @@
 #include "hub/upload/changes.h"
 
-#include <openssl/evp.h>
+#include "base/base64.h"
 
 #include <algorithm>
 #include <fstream>
@@ -14,15 +14,6 @@ constexpr size_t SAMPLE_BYTES = 512;
 constexpr size_t MAX_PREUPLOAD_FILES = 100;  // the official JavaScript client's
 constexpr uint64_t MAX_COMMIT_FILE_BYTES =
     10 << 20;  // of a file in a commit: the Hub takes larger ones as large files only
-
-std::string base64(const std::string & bytes) {
-    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const auto * in = reinterpret_cast<const unsigned char *>(bytes.data());
-    auto * encoded = reinterpret_cast<unsigned char *>(out.data());
-    const int n = EVP_EncodeBlock(encoded, in, static_cast<int>(bytes.size()));
-    out.resize(static_cast<size_t>(n));
-    return out;
-}
 
 std::string sample_of(const fs::path & file) {
     std::ifstream stream(file, std::ios::binary);

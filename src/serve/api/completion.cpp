@@ -1,5 +1,6 @@
 #include "serve/api/completion.h"
 
+#include "serve/bounds/media.h"
 #include "serve/bounds/request_bounds.h"
 
 namespace shimmy::serve {
@@ -13,6 +14,7 @@ const char * route_of(const Json & body) {
 Json & streamed(Json & body) {
     require_bounded(body);
     if (body.contains("messages")) require_messages(body);
+    require_media(body);
     body["stream"] = true;
     body["stream_options"] = {{"include_usage", true}};
     return body;

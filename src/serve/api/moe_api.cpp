@@ -42,7 +42,7 @@ std::string ask(const Lease & model, const char * route, const Request & request
 // As it was loaded where the model's process ends meanwhile.
 wire::ExpertsNow experts_now(const Lease & model, const Request & request) {
     const std::string document = ask(model, wire::EXPERTS, request);
-    if (document.empty()) return {{}, std::nullopt, model->loaded().memory};
+    if (document.empty()) return {{}, std::nullopt, std::nullopt, model->loaded().memory};
     return wire::experts_from(Json::parse(document));
 }
 
@@ -95,6 +95,7 @@ Json moe_document(const Lease & model, double bandwidth, const Request & request
             {"ram_bandwidth_bytes_per_s", bandwidth > 0.0 ? Json(bandwidth) : Json(nullptr)},
             {"decode_ceiling_tps", ceiling},
             {"expert_cache", engine::to_json(experts.cache)},
+            {"expert_disk", engine::to_json(experts.disk)},
             {"layers", layers_document(model, experts)}};
 }
 
@@ -122,7 +123,11 @@ void add_expert_metrics(Metrics & metrics, const std::string & label, const wire
         metrics.add("shimmy_expert_hits_total", labels, std::to_string(one.hits));
         metrics.add("shimmy_expert_read_bytes_total", labels, std::to_string(one.bytes));
     }
-    if (!experts.cache) return;
+}
+
+// Where libggml-moe keeps experts, and how often they were there.
+void add_store_metrics(Metrics & metrics, const std::string & label, const wire::ExpertsNow & experts) {
+    if (!experts.cache || !experts.disk) return;
     const auto add = [&](const char * name, const char * type, const char * help, uint64_t value) {
         metrics.describe(name, type, help);
         metrics.add(name, label, std::to_string(value));
@@ -136,6 +141,15 @@ void add_expert_metrics(Metrics & metrics, const std::string & label, const wire
     add("shimmy_expert_cache_uploads_total", "counter", "Experts copied into VRAM", cache.uploads);
     add("shimmy_expert_cache_uploaded_bytes_total", "counter", "Bytes of experts copied into VRAM",
         cache.uploaded_bytes);
+    const engine::ExpertDisk & disk = *experts.disk;
+    add("shimmy_expert_disk_ram_bytes", "gauge", "RAM for experts of a model that is larger; 0: it is not",
+        disk.ram_bytes);
+    add("shimmy_expert_disk_resident_bytes", "gauge", "Of this, in use", disk.resident_bytes);
+    add("shimmy_expert_disk_lookups_total", "counter", "Experts that were needed, once per matrix and batch",
+        disk.lookups);
+    add("shimmy_expert_disk_hits_total", "counter", "Of these, those that were in RAM", disk.hits);
+    add("shimmy_expert_disk_read_bytes_total", "counter", "Bytes of experts read from disk", disk.read_bytes);
+    add("shimmy_expert_disk_failures_total", "counter", "Experts that could not be read", disk.failures);
 }
 
 std::string metrics_text(ModelPool & pool, const Request & request) {
@@ -154,6 +168,7 @@ std::string metrics_text(ModelPool & pool, const Request & request) {
         const wire::ExpertsNow experts = experts_now(model, request);
         add_memory_metrics(metrics, label, experts.memory);
         add_expert_metrics(metrics, label, experts);
+        add_store_metrics(metrics, label, experts);
     }
     metrics.describe("shimmy_peak_rss_bytes", "gauge", "The most RAM this process has held at once");
     metrics.add("shimmy_peak_rss_bytes", "", std::to_string(peak_rss_bytes()));

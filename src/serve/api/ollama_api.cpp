@@ -298,11 +298,18 @@ Json running(const ModelPool & pool) {
     return {{"models", models}};
 }
 
+bool has_projector(const ModelOptions & options) {
+    const std::vector<std::string> & args = options.load.llama_args;
+    return std::any_of(args.begin(), args.end(),
+                       [](const std::string & arg) { return arg == "--mmproj" || arg == "-mm"; });
+}
+
 Json capabilities_of(const std::string & chat_template, const ModelOptions & options) {
     Json capabilities = Json::array({"completion"});
     if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
     if (has_thinking(chat_template)) capabilities.push_back("thinking");
     if (options.embeddings) capabilities.push_back("embedding");
+    if (has_projector(options)) capabilities.push_back("vision");
     return capabilities;
 }
 
@@ -363,6 +370,30 @@ Handler embedding(ModelPool & pool) {
     };
 }
 
+// Many clients pull a model before they use it. One that is here is there already.
+Answer pull(const ModelPool & pool, const Request & request) {
+    const Json document = parse_object(request.body);
+    const std::string name = string_of(document, "model", string_of(document, "name", ""));
+    if (name.empty()) throw HttpError(400, "\"model\" is missing");
+    try {
+        (void)pool.status(name);
+    } catch (const HttpError &) {
+        throw HttpError(501, fmt::format("there is no model '{}', and models are not pulled over this address: run "
+                                         "`shimmy pull hf:USER/NAME:QUANT` where the server runs",
+                                         name));
+    }
+    return json_answer({{"status", "success"}});  // also a stream: of one line
+}
+
+Handler not_here(const char * what) {
+    return [what](const Request &) -> Answer {
+        throw HttpError(501,
+                        fmt::format("models are not {} over this address: the server serves files, and leaves them "
+                                    "as they are",
+                                    what));
+    };
+}
+
 }  // namespace
 
 void add_ollama_api(HttpFront & front, ModelPool & pool) {
@@ -378,6 +409,12 @@ void add_ollama_api(HttpFront & front, ModelPool & pool) {
                [&pool](const Request & request) { return json_answer(show(pool, parse_object(request.body))); });
     front.post("/api/embed", embeddings(pool));
     front.post("/api/embeddings", embedding(pool));
+    front.post("/api/pull", [&pool](const Request & request) { return pull(pool, request); });
+    front.post("/api/push", not_here("pushed"));
+    front.post("/api/create", not_here("created"));
+    front.post("/api/copy", not_here("copied"));
+    front.del("/api/delete", not_here("deleted"));
+    front.post("/api/blobs/:digest", not_here("created"));
     front.post("/api/chat", complete(pool, /*chat=*/true));
     front.post("/api/generate", complete(pool, /*chat=*/false));
 }

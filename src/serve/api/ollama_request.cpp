@@ -56,14 +56,29 @@ void set_thinking(Json & body, const Json & request) {
     }
 }
 
+// A text with the pictures of "images", each in base64, as OpenAI has it.
+Json content_of(const Json & text, const Json & holder) {
+    const Json images = holder.value("images", Json());
+    if (images.is_null() || images.empty()) return text;
+    if (!images.is_array()) throw HttpError(400, "\"images\" must be an array");
+    Json parts = Json::array();
+    if (text.is_string() && text != "") parts.push_back({{"type", "text"}, {"text", text}});
+    for (const Json & image : images) {
+        if (!image.is_string()) throw HttpError(400, "\"images\" must hold base64");
+        const std::string data = image.get<std::string>();
+        const std::string url = data.starts_with("data:") ? data : "data:image/png;base64," + data;  // llama.cpp looks
+        parts.push_back({{"type", "image_url"}, {"image_url", {{"url", url}}}});
+    }
+    return parts;
+}
+
 // Messages in OpenAI's form. There, a tool call's arguments are JSON text, and its
 // answer names it by an id; some templates want nine letters and digits.
 class Messages {
 public:
     Json converted(Json message) {
         if (!message.is_object()) throw HttpError(400, "a message must be an object");
-        if (!message.value("images", Json()).empty())
-            throw HttpError(400, "images are not supported: the models here read text");
+        message["content"] = content_of(message.value("content", Json()), message);
         message.erase("images");
         message.erase("thinking");
         if (string_of(message, "role", "") == "tool") name_call(message);
@@ -121,15 +136,14 @@ Json openai_chat(const Json & request) {
 Json openai_generate(const Json & request, bool has_chat_template) {
     const std::string prompt = string_of(request, "prompt", "");
     const std::string system = string_of(request, "system", "");
-    if (!request.value("images", Json()).empty())
-        throw HttpError(400, "images are not supported: the models here read text");
     Json body;
     if (bool_of(request, "raw", false) || !has_chat_template) {
+        if (!request.value("images", Json()).empty()) throw HttpError(400, "\"images\" need a chat template");
         body["prompt"] = prompt;
     } else {
         body["messages"] = Json::array();
         if (!system.empty()) body["messages"].push_back({{"role", "system"}, {"content", system}});
-        body["messages"].push_back({{"role", "user"}, {"content", prompt}});
+        body["messages"].push_back({{"role", "user"}, {"content", content_of(prompt, request)}});
         set_thinking(body, request);
     }
     set_options(body, request);

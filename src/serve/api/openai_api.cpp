@@ -1,6 +1,7 @@
 #include "serve/api/openai_api.h"
 
 #include "serve/api/model_answer.h"
+#include "serve/bounds/media.h"
 #include "serve/bounds/members.h"
 #include "serve/bounds/request_bounds.h"
 
@@ -28,6 +29,7 @@ Asked read_request(const std::string & text, const Route & route) {
     if (route.dialect == Dialect::chat) require_messages(body);
     if (route.dialect == Dialect::messages) require_anthropic_messages(body);
     require_supported(body, route.dialect);
+    require_media(body);
     return {string_of(body, "model", ""), bool_of(body, "timings", false)};
 }
 

@@ -352,6 +352,17 @@ void HttpFront::post(const std::string & path, const Handler & handler) {
     }
 }
 
+void HttpFront::del(const std::string & path, const Handler & handler) {
+    for (const std::string & one : with_parts(path)) {
+        impl_->server.Delete(
+            one, [impl = impl_.get(), handler](const httplib::Request & original, httplib::Response & response,
+                                               const httplib::ContentReader & reader) {
+                const std::shared_ptr<OwnedRequest> request = impl->own(original);
+                if (impl->read_body(original, reader, *request, response)) impl->respond(handler, request, response);
+            });
+    }
+}
+
 void HttpFront::websocket(const std::string & path, const WebSocketHandler & handler) {
     impl_->server.WebSocket(path, [this, handler](const httplib::Request &, httplib::ws::WebSocket & socket) {
         const Running running(impl_->n_running);

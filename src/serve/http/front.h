@@ -42,6 +42,7 @@ public:
     // have slashes ("hf.co/user/model"). A handler may throw.
     void get(const std::string & path, const Handler & handler, Needs needs = Needs::key);
     void post(const std::string & path, const Handler & handler);
+    void del(const std::string & path, const Handler & handler);
     void websocket(const std::string & path, const WebSocketHandler & handler);
 
     // For paths that begin with `prefix`. Default: {"error": …} in OpenAI's shape.

@@ -1,5 +1,6 @@
 #include "serve/pool/model_process.h"
 
+#include "base/json.h"
 #include "base/process/spawn.h"
 #include "base/process/subprocess.h"
 #include "engine/predict/fit.h"
@@ -41,10 +42,6 @@ std::string exit_text(int exit_code) {
                            : fmt::format("ended by SIG{}", name);
 }
 
-std::string to_text(const Json & document) {
-    return document.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 [[noreturn]] void throw_load_error(const Json & error) {
     const std::string type = error.value("type", "");
     const std::string message = error.value("message", "");
@@ -68,13 +65,13 @@ ModelProcess::ModelProcess(std::string name, std::chrono::seconds stall_limit)
 
 ModelProcess::ModelProcess(std::string name, const ModelOptions & options, const std::function<bool()> & should_stop)
     : ModelProcess(std::move(name), options.stall_limit) {
-    loaded_ = wire::loaded_from(Json::parse(ask(wire::LOAD, to_text(wire::to_json(name_, options)), should_stop)));
+    loaded_ = wire::loaded_from(Json::parse(ask(wire::LOAD, json_text(wire::to_json(name_, options), -1), should_stop)));
 }
 
 std::vector<engine::Device> ModelProcess::devices(const ModelOptions & options) {
     const ModelProcess process("devices", options.stall_limit);
     return wire::devices_from(
-        Json::parse(process.ask(wire::DEVICES, to_text(wire::to_json("", options)), [] { return false; })));
+        Json::parse(process.ask(wire::DEVICES, json_text(wire::to_json("", options), -1), [] { return false; })));
 }
 
 ModelProcess::~ModelProcess() {
@@ -111,7 +108,7 @@ wire::Socket ModelProcess::open(const wire::Ask & ask, std::string_view body) co
     auto [ours, theirs] = wire::socket_pair();
     const bool sent = wire::send_socket(control_, theirs);
     theirs.close();  // so that ours closes with the process
-    if (!sent || !wire::send_frame(ours, wire::Kind::ask, to_text(wire::to_json(ask))) ||
+    if (!sent || !wire::send_frame(ours, wire::Kind::ask, json_text(wire::to_json(ask), -1)) ||
         !wire::send_frame(ours, wire::Kind::body, body))
         throw ProcessEnded(fmt::format("{}: its process {}", name_, how_it_ended()));
     return std::move(ours);

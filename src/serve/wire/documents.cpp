@@ -224,7 +224,10 @@ Json to_json(const ExpertsNow & experts) {
     Json use = Json::array();
     for (const engine::ExpertUse & one : experts.use)
         use.push_back({one.layer, one.expert, one.hits, one.bytes, one.in_vram});
-    return {{"use", use}, {"cache", engine::to_json(experts.cache)}, {"memory", to_json(experts.memory)}};
+    return {{"use", use},
+            {"cache", engine::to_json(experts.cache)},
+            {"disk", engine::to_json(experts.disk)},
+            {"memory", to_json(experts.memory)}};
 }
 
 ExpertsNow experts_from(const Json & document) {
@@ -234,6 +237,7 @@ ExpertsNow experts_from(const Json & document) {
                                entry.at(3).get<uint64_t>(), entry.at(4).get<bool>()});
     }
     experts.cache = engine::expert_cache_from(document.at("cache"));
+    experts.disk = engine::expert_disk_from(document.at("disk"));
     experts.memory = memory_from(document.at("memory"));
     return experts;
 }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "engine/run/expert_cache.h"
+#include "engine/run/expert_disk.h"
 #include "engine/run/expert_use.h"
 #include "serve/wire/model.h"
 
@@ -51,6 +52,7 @@ std::vector<engine::Device> devices_from(const Json & document);
 struct ExpertsNow {
     std::vector<engine::ExpertUse> use;        // empty where libggml-moe computes none of them
     std::optional<engine::ExpertCache> cache;  // nullopt without libggml-moe
+    std::optional<engine::ExpertDisk> disk;    // the same
     engine::MemoryUse memory;
 };
 

@@ -68,8 +68,8 @@ bool continues_answer(const json & request) {
     return ends_with_answer(request) || request.contains("continue_final_message");
 }
 
-void require_template_with_tools(const HostedModel & model) {
-    const auto caps = common_chat_templates_get_caps(model.meta().chat_params.tmpls.get());
+void require_template_with_tools(const server_chat_params & chat) {
+    const auto caps = common_chat_templates_get_caps(chat.tmpls.get());
     if (!caps.at("supports_tools") && !caps.at("supports_tool_calls"))
         throw std::invalid_argument(
             "\"tools\" are not supported: the chat template of this model has no place for them (--chat-template-file "
@@ -121,14 +121,13 @@ void hide_billing(json & system) {
 
 }  // namespace
 
-json chat_parameters(const HostedModel & model, json request) {
+json chat_parameters(const server_chat_params & chat, json request, std::vector<raw_buffer> & files) {
     request = with_tool_choice(std::move(request));
     make_schemas_enforceable(request);
     const std::string choice = json_value(request, "tool_choice", std::string("auto"));
-    if (has_tools(request) && choice != "none") require_template_with_tools(model);
+    if (has_tools(request) && choice != "none") require_template_with_tools(chat);
     const bool forces_call = has_tools(request) && choice == "required" && !continues_answer(request);
-    std::vector<raw_buffer> files;  // the models here read text
-    json parameters = oaicompat_chat_params_parse(request, model.meta().chat_params, files);
+    json parameters = oaicompat_chat_params_parse(request, chat, files);
     if (forces_call) force_call(parameters);
     return parameters;
 }

@@ -2,16 +2,17 @@
 // asked for: tools that must be called, patterns of schemas, answers that the client began.
 #pragma once
 
-#include "serve/worker/hosted_model.h"
-
 #include "server-common.h"
 
 #include <string>
+#include <vector>
 
 namespace shimmy::serve::worker {
 
-// Throws std::invalid_argument, or what llama.cpp throws, for what the model's chat template cannot do.
-json chat_parameters(const HostedModel & model, json request);
+// `chat`: the model's chat template and how it is used. Throws std::invalid_argument, or what llama.cpp throws, for
+// what the template cannot do. The pictures and sounds of the request are added to `files`, in the order of their marks
+// in the prompt.
+json chat_parameters(const server_chat_params & chat, json request, std::vector<raw_buffer> & files);
 
 // A request in Anthropic's form in OpenAI's.
 json chat_from_anthropic(json request);

@@ -22,8 +22,9 @@ namespace {
 // For prompts whose slot went to another conversation. llama.cpp's default is 8 GiB of RAM.
 constexpr int32_t PROMPT_CACHE_MIB = 256;
 
-// A text's embedding is computed in one piece.
-ModelOptions with_batches(ModelOptions options) {
+// With the file open, whose header is then read once. A text's embedding is computed in one piece.
+ModelOptions opened_with_batches(ModelOptions options) {
+    options.load.open_file();
     if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
     return options;
 }
@@ -46,7 +47,7 @@ enum llama_pooling_type pooling_type(const std::string & wanted, const gguf::Ggu
 }
 
 common_params make_params(const std::string & name, const ModelOptions & options, const engine::LoadParams & load) {
-    const gguf::GgufFile file(options.load.path);
+    const gguf::GgufFile & file = *options.load.file;
     const gguf::ModelInfo info = gguf::read_model_info(file);
     const llama_context_params context = load.context_params(static_cast<uint32_t>(info.n_ctx_train));
     common_params params = load.common();
@@ -65,13 +66,13 @@ common_params make_params(const std::string & name, const ModelOptions & options
 }
 
 // Weights that lie in RAM: all of them where the CPU computes, else the experts that the placement left there.
-uint64_t host_bytes_per_token(const std::string & path, bool on_gpu,
+uint64_t host_bytes_per_token(const gguf::GgufFile & file, bool on_gpu,
                               const std::vector<engine::TensorPlacement> & tensors) {
     int n_cpu_moe = 0;
     for (const engine::TensorPlacement & tensor : tensors) {
         if (tensor.host && tensor.is_expert) n_cpu_moe = std::max(n_cpu_moe, gguf::layer_of(tensor.name) + 1);
     }
-    const engine::TokenBytes bytes = engine::token_bytes(gguf::GgufFile(path), n_cpu_moe);
+    const engine::TokenBytes bytes = engine::token_bytes(file, n_cpu_moe);
     return on_gpu ? bytes.host : bytes.host + bytes.device;
 }
 
@@ -95,9 +96,8 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 }  // namespace
 
 HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
-    : options_(with_batches(options)),
+    : options_(opened_with_batches(options)),
       placement_(engine::require_loadable(options_.load)),
-      companions_(engine::companion_memory(placed(options_.load, placement_))),
       load_(placed(options_.load, placement_), /*no_alloc=*/false),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
@@ -123,6 +123,10 @@ HostedModel::~HostedModel() {
 }
 
 void HostedModel::load() {
+    // Before anything is loaded: one that cannot be read is an error at once.
+    engine::MemoryUse companions;
+    if (engine::has_companions(load_.common()))
+        companions = engine::companion_memory(placed(options_.load, placement_));
     const engine::LogCapture log;
     const auto start = std::chrono::steady_clock::now();
     const bool ok = context_.load_model(params_);
@@ -139,11 +143,11 @@ void HostedModel::load() {
     if (options_.load.warm_up) engine::open_expert_cache(context);
     if (!options_.expert_trace.empty()) engine::trace_experts(options_.expert_trace);
     loaded_.memory = engine::read_memory(context);
-    engine::add(loaded_.memory, companions_);
+    engine::add(loaded_.memory, companions);
     vocab_ = llama_model_get_vocab(model);
     const std::vector<engine::TensorPlacement> tensors = engine::read_tensors(model);
     loaded_.expert_ram_bytes = engine::expert_ram_bytes(tensors);
-    loaded_.host_bytes_per_token = host_bytes_per_token(options_.load.path, load_.device().is_gpu(), tensors);
+    loaded_.host_bytes_per_token = host_bytes_per_token(*options_.load.file, load_.device().is_gpu(), tensors);
     loaded_.experts = experts_by_layer(tensors);
 }
 
@@ -157,7 +161,7 @@ void HostedModel::describe_vocabulary() {
 
 wire::ExpertsNow HostedModel::experts_now() const {
     wire::ExpertsNow now{engine::expert_use(llama_get_model(context_.get_llama_context())), engine::expert_cache(),
-                         loaded_.memory};
+                         engine::expert_disk(), loaded_.memory};
     for (engine::BufferMemory & buffer : now.memory.buffers)
         buffer.expert_cache_bytes = 0;
     engine::add_expert_caches(now.memory);

@@ -48,7 +48,6 @@ private:
 
     ModelOptions options_;
     engine::PlacementChoice placement_;
-    engine::MemoryUse companions_;
     engine::LoadParams load_;
     common_params params_;
     server_context context_;

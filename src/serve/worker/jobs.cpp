@@ -165,6 +165,37 @@ server_task make_task(const HostedModel & model, server_response_reader & reader
     return task;
 }
 
+std::vector<server_task> text_tasks(const HostedModel & model, server_response_reader & reader, const json & data,
+                                    task_response_type shape, const std::string & id) {
+    common_chat_msg_delimiters delimiters =
+        common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
+    delimiters.tokenize(model.vocab());
+    std::vector<server_task> tasks;
+    for (server_tokens & input : tokenize(model, data.at("prompt"), /*add_special=*/true)) {
+        const size_t n_tokens = input.size();
+        if (n_tokens >= model.loaded().n_ctx) refuse_length(n_tokens, model.loaded().n_ctx, "");
+        server_task task = make_task(model, reader, std::move(input), data, shape, id);
+        task.params.message_spans = task.tokens.find_message_spans(delimiters);
+        tasks.push_back(std::move(task));
+    }
+    return tasks;
+}
+
+// Only llama.cpp's own loop reaches the projector, so a prompt with pictures becomes tokens there, as for llama-cli.
+std::vector<server_task> media_tasks(const HostedModel & model, server_response_reader & reader, const json & data,
+                                     std::vector<raw_buffer> files, task_response_type shape, const std::string & id) {
+    require_length(model, data.at("prompt"));
+    server_task task = make_task(model, reader, server_tokens(), data, shape, id);
+    if (task.params.n_cmpl > 1)  // each would need the tokens now
+        throw JobError(ERROR_TYPE_NOT_SUPPORTED, "\"n\" must be 1 where there are pictures or sounds");
+    task.cli = true;
+    task.cli_prompt = data.at("prompt").get<std::string>();
+    task.cli_files = std::move(files);
+    std::vector<server_task> tasks;
+    tasks.push_back(std::move(task));
+    return tasks;
+}
+
 }  // namespace
 
 bool is_completion(const std::string & route) {
@@ -189,11 +220,12 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
     Job job;
     if (route == "/v1/messages") job.stop_sequences = json_value(request, "stop_sequences", std::vector<std::string>());
     json data;
+    std::vector<raw_buffer> files;
     if (is_chat(route)) {
         request = chat_request(route, std::move(request));
         if (request.contains("messages") && request.at("messages").is_array()) require_chat_length(model, request);
         job.begun = begun_text(request);
-        data = chat_parameters(model, std::move(request));
+        data = chat_parameters(model.meta().chat_params, std::move(request), files);
     } else if (route == "/infill") {
         data = infill_parameters(model, std::move(request));
     } else {
@@ -202,17 +234,11 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
     }
     job.shape = completion_routes().at(route);
     job.streams = json_value(data, "stream", false);
-    std::vector<server_tokens> inputs = tokenize(model, data.at("prompt"), /*add_special=*/true);
-    common_chat_msg_delimiters delimiters =
-        common_chat_msg_delimiters_parse(json_value(data, "message_delimiters", json::array()));
-    delimiters.tokenize(model.vocab());
     const std::string id = gen_chatcmplid();
-    for (server_tokens & input : inputs) {
-        const size_t n_tokens = input.size();
-        if (n_tokens >= model.loaded().n_ctx) refuse_length(n_tokens, model.loaded().n_ctx, "");
-        server_task task = make_task(model, reader, std::move(input), data, job.shape, id);
+    std::vector<server_task> tasks = files.empty() ? text_tasks(model, reader, data, job.shape, id)
+                                                   : media_tasks(model, reader, data, std::move(files), job.shape, id);
+    for (server_task & task : tasks) {
         if (route == "/infill") task.type = SERVER_TASK_TYPE_INFILL;
-        task.params.message_spans = task.tokens.find_message_spans(delimiters);
         job.n_choices = std::max(1, task.params.n_cmpl);
         for (int i = 1; i < job.n_choices; ++i)
             task.add_child(task.id, reader.get_new_id());
