@@ -12,7 +12,8 @@ lib=build/release/bin
 [ -e "$lib/libllama-server-impl.so" ] || { echo "fuzz: run make build first" >&2; exit 1; }
 llama=$(sed -n 's/^SHIMMY_LLAMA_DIR:PATH=//p' build/release/CMakeCache.txt)
 out=build/fuzz
-flags=(-std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -Itests/fuzz -I"$llama/include" -I"$llama/ggml/include"
+places=(-DSHIMMY_SHAPES_DIR="\"$PWD/shapes\"" -DSHIMMY_VOCAB_DIR="\"$llama/models\"" -DSHIMMY_LIBRARY_FOLDER='""')
+flags=(-std=c++20 -g -O1 "${places[@]}" -fsanitize=fuzzer,address,undefined -Isrc -Itests/fuzz -I"$llama/include" -I"$llama/ggml/include"
   -isystem "$llama/vendor" -isystem "$llama/common" -isystem "$llama/src" -isystem "$llama/tools/server" -isystem "$llama/tools/mtmd")
 libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
 llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
@@ -57,7 +58,7 @@ for target in "$@"; do
     http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp -- -max_len=4096 \
       -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
     request) run request "${bounds[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
-      src/serve/worker/{begun_answer,responses,tool_choice}.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
+      src/serve/forms/{begun_answer,responses}.cpp src/serve/worker/tool_choice.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
     schema) run schema "${bounds[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
       -max_len=2048 -close_fd_mask=3 -dict=tests/fuzz/schema.dict -- "${llama_libraries[@]}" ;;
     template) run template "${bounds[@]}" "${base[@]}" src/serve/worker/{chat,tool_choice}.cpp \

@@ -49,6 +49,10 @@ in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-backend-ops" test -b MoE -o 
 in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-backend-ops" test -b MoE -o SWIGLU,SWIGLU_OAI,ADD_ID,RMS_NORM >>"$root/ops.txt" 2>&1 || fail "test-backend-ops"
 grep -E 'tests passed|FAIL' "$root/ops.txt" || fail "test-backend-ops ran nothing"
 
+echo "== test-llama-archs: small models of every architecture, against the CPU"
+in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-llama-archs" -b MoE >"$root/archs.txt" 2>&1 || fail "test-llama-archs"
+tail -n 3 "$root/archs.txt"
+
 # What a model says to a prompt of more tokens than are streamed at the least.
 : >"$root/say.log"
 head -c 400 "$source/models/tiny-moe/eval.txt" >"$root/tmp/prompt.txt"

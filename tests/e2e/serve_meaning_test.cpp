@@ -24,16 +24,6 @@ Json greedy_chat(const Json & more) {
     return body;
 }
 
-// The data of server-sent events, but for the last "[DONE]".
-std::vector<Json> events_of(const std::string & body) {
-    std::vector<Json> events;
-    std::istringstream lines(body);
-    for (std::string line; std::getline(lines, line);) {
-        if (line.starts_with("data: {")) events.push_back(Json::parse(line.substr(6)));
-    }
-    return events;
-}
-
 // Behind a proxy that serves it under a path of its own, an address from the root would be somebody else's.
 TEST(ServePage, AsksForNothingFromTheRoot) {
     ServerProcess server({"--model", tiny_moe().string()});

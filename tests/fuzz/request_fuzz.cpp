@@ -6,8 +6,8 @@
 #include "serve/bounds/members.h"
 #include "serve/bounds/request_bounds.h"
 #include "serve/http/request.h"
-#include "serve/worker/begun_answer.h"
-#include "serve/worker/responses.h"
+#include "serve/forms/begun_answer.h"
+#include "serve/forms/responses.h"
 #include "serve/worker/tool_choice.h"
 
 #include "complain.h"

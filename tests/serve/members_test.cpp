@@ -47,7 +47,7 @@ TEST(Members, WhatWouldChangeTheAnswerIsRefused) {
           R"({"tool_choice": {"type": "allowed_tools"}})",
           R"({"tool_choice": {"type": "function", "function": {"name": "f"}}})"}},
         {Dialect::completions,
-         {R"({"echo": true})", R"({"suffix": "x"})", R"({"best_of": 3})", R"({"json_schema": {"not": {}}})"}},
+         {R"({"suffix": "x"})", R"({"best_of": 3})", R"({"json_schema": {"not": {}}})"}},
         {Dialect::responses,
          {R"({"background": true})", R"({"conversation": "c"})", R"({"previous_response_id": "x"})",
           R"({"prompt": {"id": "x"}})", R"({"tools": [{"type": "web_search"}]})", R"({"text": "x"})",

@@ -34,7 +34,6 @@ constexpr std::array CHAT{
 };
 constexpr std::array COMPLETIONS{
     Unsupported{"suffix", "is not supported here: POST /infill fills in"},
-    Unsupported{"echo", "is not supported: the answer holds what follows the prompt"},
 };
 constexpr std::array RESPONSES{
     Unsupported{"background", "is not supported: answers are not kept here"},

@@ -32,7 +32,7 @@ constexpr milliseconds POLL{50};
 constexpr milliseconds WATCH_INTERVAL{200};
 constexpr milliseconds END_PATIENCE{2000};  // for a process that was asked to end
 constexpr milliseconds REASON_PATIENCE{2000};
-constexpr size_t MAX_LINE_BYTES = 2000;
+constexpr size_t MAX_LAST_LINE_BYTES = 2000;
 constexpr int SIGNAL_EXIT = 128;  // and the signal's number, as base/process/spawn.h has it
 
 std::string exit_text(int exit_code) {
@@ -201,7 +201,7 @@ void ModelProcess::read_output(int fd) {
         const ssize_t n = ::read(fd, bytes.data(), bytes.size());
         if (n <= 0) return;
         for (ssize_t i = 0; i < n; ++i) {
-            if (bytes[i] != '\n' && unfinished_line_.size() < MAX_LINE_BYTES) {
+            if (bytes[i] != '\n' && unfinished_line_.size() < MAX_LAST_LINE_BYTES) {
                 unfinished_line_ += bytes[i];
                 continue;
             }

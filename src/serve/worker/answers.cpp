@@ -1,9 +1,9 @@
 #include "serve/worker/answers.h"
 
-#include "serve/worker/anthropic_form.h"
-#include "serve/worker/begun_answer.h"
-#include "serve/worker/completion_form.h"
-#include "serve/worker/responses.h"
+#include "serve/forms/anthropic_form.h"
+#include "serve/forms/begun_answer.h"
+#include "serve/forms/completion_form.h"
+#include "serve/forms/responses.h"
 
 #include <algorithm>
 
@@ -74,7 +74,11 @@ void complete_chat(json & document) {
 class AnswerForm {
 public:
     AnswerForm(const HostedModel & model, const Job & job)
-        : shape_(job.shape), begun_(job.begun), anthropic_(job.stop_sequences), responses_(model.meta().model_name) {}
+        : shape_(job.shape),
+          begun_(job.begun),
+          anthropic_(job.stop_sequences),
+          completion_(job.echoes, job.n_choices, job.only_echo),
+          responses_(model.meta().model_name) {}
 
     // `last`: the result that ends the answer, or null.
     void complete(json & document, const server_task_result_cmpl_final * last, bool streamed) {

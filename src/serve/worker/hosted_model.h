@@ -7,6 +7,7 @@
 #include "engine/load/memory.h"
 #include "serve/wire/documents.h"
 #include "serve/wire/model.h"
+#include "serve/worker/prompt_scorer.h"
 
 #include "server-context.h"
 
@@ -39,6 +40,8 @@ public:
     // False where a run of spaces may become one token or none, whatever its length.
     bool keeps_spaces() const { return keeps_spaces_; }
 
+    PromptScorer & scorer() { return *scorer_; }
+
     // llama.cpp's handlers. They may be called from any thread.
     const server_routes & routes() const { return routes_; }
 
@@ -53,6 +56,7 @@ private:
     server_context context_;
     server_routes routes_{params_, context_};
     std::unique_ptr<server_context_meta> meta_;
+    std::unique_ptr<PromptScorer> scorer_;  // of the model, which goes with context_
     Loaded loaded_;
     const llama_vocab * vocab_ = nullptr;
     size_t longest_token_bytes_ = 1;

@@ -1,7 +1,7 @@
 #include "serve/worker/jobs.h"
 
+#include "serve/forms/responses.h"
 #include "serve/worker/chat.h"
-#include "serve/worker/responses.h"
 
 #include "base/error.h"
 
@@ -196,6 +196,17 @@ std::vector<server_task> media_tasks(const HostedModel & model, server_response_
     return tasks;
 }
 
+// A text got the token that begins one where the model was trained with it; tokens stand for themselves.
+EchoedPrompt echoed_prompt(const HostedModel & model, const server_tokens & tokens, const json & prompt) {
+    EchoedPrompt echoed;
+    echoed.tokens = tokens.get_tokens();
+    const json & first = holds_several(prompt) ? prompt.at(0) : prompt;
+    const llama_token bos = llama_vocab_bos(model.vocab());
+    echoed.begins_with_bos = first.is_string() && llama_vocab_get_add_bos(model.vocab()) && !echoed.tokens.empty() &&
+                             echoed.tokens.front() == bos;
+    return echoed;
+}
+
 }  // namespace
 
 bool is_completion(const std::string & route) {
@@ -234,11 +245,18 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
     }
     job.shape = completion_routes().at(route);
     job.streams = json_value(data, "stream", false);
+    if (route == "/v1/completions" && json_value(data, "echo", false)) {
+        const json logprobs = json_value(data, "logprobs", json());
+        job.only_echo = json_value(data, "max_tokens", -1) == 0;
+        job.n_top_echoed = logprobs.is_number() ? logprobs.get<int>() : logprobs == json(true) ? 0 : -1;
+    }
     const std::string id = gen_chatcmplid();
     std::vector<server_task> tasks = files.empty() ? text_tasks(model, reader, data, job.shape, id)
                                                    : media_tasks(model, reader, data, std::move(files), job.shape, id);
     for (server_task & task : tasks) {
         if (route == "/infill") task.type = SERVER_TASK_TYPE_INFILL;
+        if (route == "/v1/completions" && json_value(data, "echo", false))
+            job.echoed.push_back(echoed_prompt(model, task.tokens, data.at("prompt")));
         job.n_choices = std::max(1, task.params.n_cmpl);
         for (int i = 1; i < job.n_choices; ++i)
             task.add_child(task.id, reader.get_new_id());

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "serve/worker/channel.h"
+#include "serve/worker/echo.h"
 #include "serve/worker/hosted_model.h"
 
 #include "server-task.h"
@@ -33,6 +34,12 @@ struct Job {
     std::vector<std::string> stop_sequences;  // that the client named, in Anthropic's API
     std::string begun;                        // of the answer, by the client
     int n_choices = 1;                        // of each prompt
+    // Text completions: the prompts that the answers begin with, and with how many likeliest tokens (below 0: no
+    // log-probabilities). `echoes` is what became of them.
+    std::vector<EchoedPrompt> echoed;
+    int n_top_echoed = -1;
+    std::vector<Echo> echoes;
+    bool only_echo = false;  // no token was asked for
     // Embeddings:
     json request;  // as it came
     bool base64 = false;

@@ -171,6 +171,9 @@ private:
         channel.drop_body();
         preparation.done();
         if (turn) turn.unlock();
+        for (const EchoedPrompt & prompt : job.echoed)
+            job.echoes.push_back(
+                echo_of(prompt, job.n_top_echoed, model_->vocab(), model_->scorer(), [&] { return is_gone(channel); }));
         answer(*model_, ticket, reader, channel, std::move(job));
     }
 

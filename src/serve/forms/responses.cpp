@@ -1,4 +1,4 @@
-#include "serve/worker/responses.h"
+#include "serve/forms/responses.h"
 
 #include <algorithm>
 #include <ctime>

@@ -1,4 +1,4 @@
-#include "serve/worker/completion_form.h"
+#include "serve/forms/completion_form.h"
 
 #include <algorithm>
 #include <string>
@@ -34,7 +34,8 @@ json CompletionForm::legacy_logprobs(const json & content, int choice) {
             for (const json & other : others)
                 likeliest[other.at("token").get<std::string>()] = figure_of(other);
         }
-        top.push_back(likeliest);
+        // Nothing predicts the first token of a prompt.
+        top.push_back(figures.back().is_null() ? json() : likeliest);
         size_t & n = n_characters_[choice];
         offsets.push_back(n);
         n += n_characters(text);
@@ -42,12 +43,35 @@ json CompletionForm::legacy_logprobs(const json & content, int choice) {
     return json{{"tokens", tokens}, {"token_logprobs", figures}, {"top_logprobs", top}, {"text_offset", offsets}};
 }
 
+void CompletionForm::prepend(json & choice, int index) {
+    if (only_echo_) {
+        choice["text"] = "";
+        choice["logprobs"] = nullptr;
+    }
+    if (echoes_.empty() || !begun_.insert(index).second) return;
+    const Echo & echo = echoes_.at(static_cast<size_t>(index / n_choices_));
+    choice["text"] = echo.text + json_value(choice, "text", std::string());
+    if (echo.tokens.is_null()) return;
+    json content = echo.tokens;
+    const json logprobs = json_value(choice, "logprobs", json());
+    for (const json & token : logprobs.is_object() ? json_value(logprobs, "content", json::array()) : json::array())
+        content.push_back(token);
+    choice["logprobs"] = json{{"content", content}};
+}
+
 void CompletionForm::complete(json & document) {
     if (!document.is_object() || !document.contains("choices")) return;
+    if (only_echo_ && document.contains("usage")) {
+        json & usage = document.at("usage");
+        usage["completion_tokens"] = 0;
+        usage["total_tokens"] = json_value(usage, "prompt_tokens", 0);
+    }
     for (json & choice : document.at("choices")) {
+        const int index = json_value(choice, "index", 0);
+        prepend(choice, index);
         const json logprobs = json_value(choice, "logprobs", json());
         if (logprobs.is_object() && logprobs.contains("content"))
-            choice["logprobs"] = legacy_logprobs(logprobs.at("content"), json_value(choice, "index", 0));
+            choice["logprobs"] = legacy_logprobs(logprobs.at("content"), index);
     }
 }
 

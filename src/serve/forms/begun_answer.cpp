@@ -1,4 +1,4 @@
-#include "serve/worker/begun_answer.h"
+#include "serve/forms/begun_answer.h"
 
 #include <algorithm>
 #include <string_view>

@@ -1,4 +1,4 @@
-#include "serve/worker/anthropic_form.h"
+#include "serve/forms/anthropic_form.h"
 
 #include <algorithm>
 
