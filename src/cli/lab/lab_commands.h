@@ -26,6 +26,7 @@ void add_campaign_options(CLI::App & command, LabCampaign & campaign);
 // A campaign names its placements itself. Throws UsageError.
 void refuse_placement_options(const Globals & globals);
 
+void add_lab_compare(Commands & commands, CLI::App * lab);
 void add_lab_status(Commands & commands, CLI::App * lab);
 void add_lab_cell(Commands & commands, CLI::App * lab);
 void add_lab_http(Commands & commands, CLI::App * lab);
