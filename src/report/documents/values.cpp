@@ -3,6 +3,7 @@
 #include "report/figures/axes.h"
 #include "report/figures/findings.h"
 #include "report/figures/hardware.h"
+#include "report/figures/imported.h"
 #include "report/figures/pareto.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
@@ -119,7 +120,8 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
 
 }  // namespace
 
-Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands,
+                     const std::vector<lab::ImportedFile> & imported) {
     const lab::Conditions & conditions = summary.conditions;
     Json models = Json::array();
     for (const lab::CampaignModel & model : summary.campaign.models)
@@ -140,6 +142,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
             {"anomalies", findings_values(find_anomalies(summary, quality))},
             {"missing", missing_values(summary.missing)},
             {"models", models},
+            {"imported", markdown_or_nothing(imported_table(summary, imported))},
             {"commands", {{"run", commands.run}, {"publish", commands.publish}}}};
 }
 

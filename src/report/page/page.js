@@ -332,6 +332,9 @@
       (gone ? '<p class="warning">' + gone + ' run(s) are missing, and what depends on them is left out: <code>' + escape(data.commands.run) + '</code></p>' : '');
     byId('provenance').textContent = (summary.first_run_at ? 'Runs from ' + summary.first_run_at + ' to ' + summary.last_run_at + '. ' : '') +
       'Made by shimmy ' + (summary.shimmy_version || '') + ' from summary.json; every figure is measured.';
+    byId('imported').hidden = !data.imported;
+    if (data.imported) byId('imported-table').innerHTML = [data.imported.columns].concat(data.imported.rows).map((row, i) => '<tr>' + row.map((c) =>
+      (i ? '<td>' : '<th>') + escape(c) + (i ? '</td>' : '</th>')).join('') + '</tr>').join('');
     const range = (x) => figure(x.median) + '<small>' + figure(x.min) + '–' + figure(x.max) + '</small>';
     const rows = summary.rows.filter((r) => r.model === model && r.at_base !== false);
     byId('table').innerHTML = '<tr>' + ['type', 'placement', 'file', 'VRAM<br>baseline', 'VRAM<br>offload', 'saved', 'TTFT, ms<br>baseline', 'TTFT, ms<br>offload',
