@@ -55,6 +55,38 @@ TEST(Generate, SameSeedSameTextOtherSeedOtherText) {
     EXPECT_NE(text("7"), text("8"));
 }
 
+TEST(Generate, PromptsOfAWantedLength) {
+    const std::string prompt = "Explain gradient descent in simple terms.";
+    const Json as_it_is = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4"}));
+    EXPECT_FALSE(as_it_is.contains("depth"));
+    const Json longer = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--prompt-tokens", "300"}));
+    EXPECT_EQ(longer["n_prompt_tokens"], 300);
+    EXPECT_EQ(longer["n_output_tokens"], 4);
+    // The longest is the shortest: then nothing is put before it, and the answer is the same.
+    const std::string own = std::to_string(as_it_is["n_prompt_tokens"].get<int>());
+    const Json same = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--prompt-tokens", own}));
+    EXPECT_EQ(same["text"], as_it_is["text"]);
+    expect_failure(greedy(tiny_moe(), prompt, {"--prompt-tokens", "2"}), 2,
+                   {"--prompt-tokens 2: the prompt alone has " + own + " tokens"});
+}
+
+TEST(Generate, ADepthIsComputedBeforeTheClockStarts) {
+    const std::string prompt = "Explain gradient descent in simple terms.";
+    const Json flat = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--cold-run"}));
+    const Json deep =
+        shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--cold-run", "--depth", "400"}));
+    EXPECT_EQ(deep["depth"], 400);
+    const int n_prompt = flat["n_prompt_tokens"];
+    EXPECT_GE(deep["n_prompt_tokens"].get<int>(), n_prompt - 1) << "the token that begins a text stands before the depth";
+    EXPECT_LE(deep["n_prompt_tokens"].get<int>(), n_prompt);
+    EXPECT_TRUE(deep["cold"]["same_text"]);
+    EXPECT_NEAR(deep["prefill_tps"].get<double>(),
+                deep["n_prompt_tokens"].get<double>() * 1000.0 / deep["prefill_ms"].get<double>(),
+                1e-6 * deep["prefill_tps"].get<double>());
+    expect_failure(greedy(tiny_moe(), prompt, {"--depth", "512", "--ctx", "512"}), 1,
+                   {"a depth of 512 tokens", "do not fit into a context of 512", "raise --ctx"});
+}
+
 TEST(Generate, MaxTokensAndContextStopIt) {
     const Json few =
         shimmy_json(greedy(tiny_moe(), "Explain quantum computing in simple terms.", {"--max-tokens", "5"}));

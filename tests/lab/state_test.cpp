@@ -151,6 +151,28 @@ TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
     EXPECT_EQ(result.disk_bytes, 0U);
 }
 
+TEST_F(EstimateOf, LengthsAndOtherPointsCount) {
+    const Point deep{{"depth", "1000"}, {"max_tokens", "20"}};
+    plan_.runs[0].point = deep;
+    took(0, 7000.0);
+    plan_.runs[1].point = deep;
+    plan_.runs[1].placement = plan_.runs[0].placement;
+    const size_t same_point = 1;
+    const size_t other_point = run_of(1, BASELINE);
+    const Estimate measured = estimate(plan_, {}, {same_point}, hooks_);
+    EXPECT_NEAR(measured.time_s, 7.0, 1e-9);
+    EXPECT_EQ(measured.n_measured, 1U);
+    // Twice 1000 tokens at 100 tokens/s and 20 tokens at 10 tokens/s, and half a second to read.
+    plan_.runs[other_point].point = deep;
+    EXPECT_NEAR(estimate(plan_, {}, {other_point}, hooks_).time_s, 0.5 + 2 * (10.0 + 2.0), 1e-9);
+    EXPECT_EQ(estimate_assumptions(plan_.campaign),
+              "files are read at 1 GiB/s and made at 0.1 GiB/s, and 10 tokens are generated per second");
+    plan_.campaign.axes.list = {{"depth", {"1000"}}};
+    EXPECT_EQ(estimate_assumptions(plan_.campaign),
+              "files are read at 1 GiB/s and made at 0.1 GiB/s, prompts are computed at 100 tokens/s and 10 tokens are "
+              "generated per second");
+}
+
 // --- hashes
 
 class HashCacheOf : public ::testing::Test {

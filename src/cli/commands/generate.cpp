@@ -15,6 +15,7 @@
 #include "engine/run/describe.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/expert_use.h"
+#include "engine/run/long_prompt.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
 
@@ -37,6 +38,7 @@ struct GenerateArguments : AnswerOptions {
     std::string prompt_file;
     bool raw = false;
     bool cold_run = false;
+    engine::PromptLength length;
     std::string expert_stats;  // file to write, or empty
     std::string expert_trace;  // the same
 };
@@ -127,20 +129,28 @@ int run_generate(GenerateArguments options, const Globals & globals) {
     warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);
+    const bool has_length = options.length.n_tokens > 0 || options.length.depth > 0;
+    const engine::TokenPrompt tokens =
+        has_length ? engine::make_prompt(model, rendered, prompt, options.length) : engine::TokenPrompt();
+    const auto answer = [&](int max_tokens, const engine::OnText & on_piece) {
+        return has_length ? model.generate(tokens, max_tokens, options.sampling, on_piece)
+                          : model.generate(rendered, max_tokens, options.sampling, on_piece);
+    };
     engine::reset_expert_use();  // the warm-up chose experts too
     if (!options.expert_trace.empty()) engine::trace_experts(options.expert_trace);
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
         const int n_tokens = options.max_tokens > 0 ? std::min(options.max_tokens, N_COLD_TOKENS) : N_COLD_TOKENS;
-        cold = model.generate(rendered, n_tokens, options.sampling, {});
+        cold = answer(n_tokens, {});
         engine::reset_expert_use();
     }
-    const engine::GenerateResult result = model.generate(rendered, options.max_tokens, options.sampling, on_text);
+    const engine::GenerateResult result = answer(options.max_tokens, on_text);
 
     if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
     if (globals.json) {
-        const RunSettings settings{options.load.path, prompt,      options.max_tokens, options.load.llama_args,
-                                   options.sampling,  moe_backend, devices_before,     std::move(cold)};
+        const RunSettings settings{options.load.path,       prompt,           options.max_tokens,
+                                   options.load.llama_args, options.sampling, moe_backend,
+                                   devices_before,          std::move(cold),  options.length.depth};
         fmt::print("{}\n", json_text(run_document(settings, info, model, result)));
     } else {
         print_summary(model, result);
@@ -165,6 +175,16 @@ void add_generate(Commands & commands) {
                       fmt::format("answer twice: {} tokens cold, right after loading, then in full; --json has the "
                                   "first as \"cold\"",
                                   N_COLD_TOKENS));
+    command
+        ->add_option("--prompt-tokens", options->length.n_tokens,
+                     "for measuring: lengthen the prompt to N tokens with a built-in text")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--depth", options->length.depth,
+                     "for measuring: hold N tokens of a built-in text in the context before the prompt, untimed")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
     command
         ->add_option("--expert-stats", options->expert_stats,
                      "write tokens and bytes per layer and expert as JSON (needs libggml-moe)")

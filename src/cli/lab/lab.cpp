@@ -40,6 +40,11 @@ void add_lab(Commands & commands) {
     add_lab_run(commands, lab);
     add_lab_report(commands, lab);
     add_lab_status(commands, lab);
+    add_lab_compare(commands, lab);
+    add_lab_bundle(commands, lab);
+    add_lab_verify(commands, lab);
+    add_lab_import(commands, lab);
+    add_lab_export(commands, lab);
     add_lab_http(commands, lab);
     add_lab_cell(commands, lab);
 }

@@ -26,6 +26,11 @@ void add_campaign_options(CLI::App & command, LabCampaign & campaign);
 // A campaign names its placements itself. Throws UsageError.
 void refuse_placement_options(const Globals & globals);
 
+void add_lab_bundle(Commands & commands, CLI::App * lab);
+void add_lab_verify(Commands & commands, CLI::App * lab);
+void add_lab_import(Commands & commands, CLI::App * lab);
+void add_lab_export(Commands & commands, CLI::App * lab);
+void add_lab_compare(Commands & commands, CLI::App * lab);
 void add_lab_status(Commands & commands, CLI::App * lab);
 void add_lab_cell(Commands & commands, CLI::App * lab);
 void add_lab_http(Commands & commands, CLI::App * lab);

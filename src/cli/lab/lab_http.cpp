@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/process/subprocess.h"
 #include "cli/lab/lab_commands.h"
+#include "cli/llama_options.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "engine/load/load_options.h"
@@ -19,6 +20,7 @@ struct LoadClientArguments {
     std::string model;
     lab::HttpRunOptions run;
     engine::LoadOptions load;
+    LlamaOptions llama;
 };
 
 std::vector<std::string> server_command(const LoadClientArguments & options, const Globals & globals) {
@@ -30,6 +32,11 @@ std::vector<std::string> server_command(const LoadClientArguments & options, con
     add({"--gpu-backend", globals.gpu_backend, "--moe-backend", globals.moe_backend, "--moe-cache", globals.moe_cache});
     add({"--placement", engine::to_text(placement_option(globals, DefaultPlacement::automatic))});
     if (!globals.vram.empty()) add({"--vram", globals.vram});
+    add({"--batch", fmt::format("{}", options.load.n_batch), "--ubatch", fmt::format("{}", options.load.n_ubatch)});
+    argv.insert(argv.end(), options.llama.args.begin(), options.llama.args.end());  // as "--option value"
+    if (!options.llama.load_mode.empty()) add({"--load-mode", options.llama.load_mode});
+    if (!options.llama.model_draft.empty()) add({"--model-draft", options.llama.model_draft});
+    if (!options.llama.mmproj.empty()) add({"--mmproj", options.llama.mmproj});
     return argv;
 }
 
@@ -104,10 +111,16 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
                      "random seed; the same seed on the same device gives the same text")
         ->type_name("N")
         ->capture_default_str();
+    http->add_option("--parallel", options->run.n_parallel,
+                     "requests that the server computes at once (default: as many as there are clients)")
+        ->type_name("N")
+        ->check(CLI::Range(1, MAX_CLIENTS));
     add_load_options(*http, options->load);
+    add_batch_options(*http, options->load);
     add_model_dirs_option(*http, commands.globals());
     add_placement_options(*http, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(*http, commands.globals());
+    add_llama_options(*http, options->llama, engine::LlamaUse::server);
     http->footer(
         "Starts `shimmy serve` on a free port of 127.0.0.1, asks once cold and once warm (or with many clients for a "
         "while), checks every event of a stream, and stops the server: what a campaign does for its modes stream and "

@@ -92,7 +92,7 @@ Json dry_run_document(const DryRun & dry) {
               {"disk_bytes", dry.estimate.disk_bytes},
               {"n_runs_from_measured_times", dry.estimate.n_measured},
               {"n_runs_predicted", dry.estimate.n_predicted},
-              {"assumptions", lab::ESTIMATE_ASSUMPTIONS}}}};
+              {"assumptions", lab::estimate_assumptions(plan.campaign)}}}};
 }
 
 std::string format_duration(double seconds) {
@@ -116,6 +116,11 @@ std::string matrix_text(const lab::Campaign & campaign) {
         names(campaign.placements, [](engine::Placement placement) { return engine::to_string(placement); }),
         names(campaign.modes, [](lab::Mode mode) { return lab::to_string(mode); }),
         names(campaign.prompts, [](const lab::Prompt & prompt) { return prompt.id; }), campaign.repeats);
+    for (const lab::Axis & axis : campaign.axes.list)
+        text += fmt::format("{:<11} {}{}\n", axis.key, fmt::join(axis.values, ", "), axis.is_listed ? "" : " (fixed)");
+    if (!campaign.axes.varied().empty())
+        text += fmt::format("design      {}: {} combination(s)\n", lab::to_string(campaign.axes.design),
+                            lab::design_points(campaign.axes).size());
     if (!campaign.load.clients.empty())
         text += fmt::format("load        {} clients, {} s each, {} repeat(s)\n", fmt::join(campaign.load.clients, ", "),
                             campaign.load.duration_s, campaign.load.repeats);
@@ -169,16 +174,28 @@ void print_dry_run(const DryRun & dry, bool every_run) {
     fmt::print("disk: {} more; time: about {}{}", format_bytes(dry.estimate.disk_bytes),
                format_duration(dry.estimate.time_s), plan.campaign.quality.text.empty() ? "" : " and the quality");
     if (dry.estimate.n_predicted > 0) {
-        fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted, lab::ESTIMATE_ASSUMPTIONS);
+        fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted,
+                   lab::estimate_assumptions(plan.campaign));
     } else {
         fmt::print(", from the runs that are done\n");
     }
+}
+
+// An option would hold for every run, an axis varies.
+void refuse_axes_as_options(const lab::Campaign & campaign, const Globals & globals) {
+    const auto refuse = [&](const char * option, const char * key, bool given) {
+        if (given && campaign.axes.find(key) != nullptr)
+            fail_usage("{}: the campaign says it itself, as {} under [axes]", option, key);
+    };
+    refuse("--moe-backend", "moe_backend", globals.moe_backend != "auto");
+    refuse("--moe-cache", "moe_cache", globals.moe_cache != "auto");
 }
 
 int run_lab(const RunArguments & options, const Globals & globals) {
     const report::Templates templates(options.templates);  // a mistake in it is told before the runs
     refuse_placement_options(globals);
     const lab::Campaign campaign = options.campaign.read();
+    refuse_axes_as_options(campaign, globals);
     lab::CampaignOptions run_options;
     run_options.program = self_path();
     run_options.backends = {globals.gpu_backend, globals.moe_backend,

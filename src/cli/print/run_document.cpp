@@ -76,6 +76,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"expert_disk", engine::to_json(engine::expert_disk())},
         {"expert_use", engine::expert_use_json(engine::expert_use())},
     };
+    if (settings.depth > 0) document["depth"] = settings.depth;
     if (settings.cold) document["cold"] = cold_document(*settings.cold, result);
     return document;
 }

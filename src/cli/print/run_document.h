@@ -22,6 +22,7 @@ struct RunSettings {
     bool moe_backend = false;                    // libggml-moe computed the weights on the CPU
     std::vector<engine::Device> devices_before;  // before the model was loaded
     std::optional<engine::GenerateResult> cold;  // the first answer after loading, where one was asked for
+    int depth = 0;                               // tokens in the context before the prompt
 };
 
 // docs/RESULTS.md describes the fields.

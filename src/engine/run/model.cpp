@@ -404,6 +404,25 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
     return result;
 }
 
+GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const SamplingOptions & sampling,
+                               const OnText & on_text) {
+    if (prompt.tokens.size() <= prompt.n_before) fail_usage("the prompt is empty");
+    if (prompt.tokens.size() >= n_ctx())
+        fail("{} tokens do not fit into a context of {} with the reply", prompt.tokens.size(), n_ctx());
+    if (prompt.n_before > 0 && !impl_->has_memory())
+        fail("{}: keeps nothing of a text, so it cannot be measured at a depth", impl_->name);
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
+    impl_->forget();
+    impl_->prefill(prompt.tokens.data(), prompt.n_before);
+    impl_->held.assign(prompt.tokens.begin(), prompt.tokens.begin() + static_cast<std::ptrdiff_t>(prompt.n_before));
+    GenerateResult result =
+        impl_->produce(prompt.tokens, /*starts_afresh=*/prompt.n_before == 0, max_tokens, sampling, {}, on_text);
+    result.n_prompt_tokens -= result.n_reused_tokens;
+    result.n_reused_tokens = 0;
+    return result;
+}
+
 void GenerateResult::add_ms_before(double ms) {
     ttft_ms += ms;
     total_ms += ms;

@@ -25,6 +25,12 @@ struct Message {
     std::string thoughts{};  // of the assistant, which most templates leave out of later turns
 };
 
+// A prompt as tokens. The first `n_before` are in the context before the clock starts.
+struct TokenPrompt {
+    std::vector<int32_t> tokens;
+    size_t n_before = 0;
+};
+
 enum class StopReason { end_of_text, max_tokens, context_full, stopped };
 const char * to_string(StopReason reason);
 
@@ -95,6 +101,11 @@ public:
     // Starts from an empty context. `prompt` is complete text: rendered by the template, or raw. The same seed on
     // the same device gives the same text. `max_tokens` 0: until the answer ends or the context is full.
     GenerateResult generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                            const OnText & on_text = {});
+
+    // The same of tokens. The figures are of those behind `n_before`. Throws Error for a model that keeps nothing of a
+    // text, if there are any before.
+    GenerateResult generate(const TokenPrompt & prompt, int max_tokens, const SamplingOptions & sampling,
                             const OnText & on_text = {});
 
     // The assistant's answer to a conversation, by the model's own chat template. What the context holds of it from the

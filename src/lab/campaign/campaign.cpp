@@ -254,6 +254,95 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
     return result;
 }
 
+// A single value of one of these is the campaign's own.
+void take_single(Axes & axes, const std::string & key, int & value) {
+    const Axis * axis = axes.find(key);
+    if (axis == nullptr || axis->is_listed) return;
+    value = std::stoi(axis->values.front());
+    std::erase_if(axes.list, [&](const Axis & other) { return other.key == key; });
+}
+
+std::vector<RunKind> run_kinds(const Campaign & campaign) {
+    std::vector<RunKind> kinds;
+    for (const engine::Placement placement : campaign.placements) {
+        for (const Mode mode : campaign.modes)
+            kinds.push_back({mode != Mode::generate, placement.offloads()});
+        if (!campaign.load.clients.empty()) kinds.push_back({true, placement.offloads()});
+    }
+    return kinds;
+}
+
+int number_of(const Point & point, const std::string & key, int fallback) {
+    const std::string * value = value_of(point, key);
+    return value == nullptr ? fallback : std::stoi(*value);
+}
+
+// Why the settings of one run cannot go together; empty if they can.
+std::string conflict(const Campaign & campaign, const Point & point) {
+    const int n_ctx = number_of(point, "n_ctx", campaign.n_ctx);
+    const int depth = number_of(point, "depth", 0);
+    const int prompt = number_of(point, "prompt_tokens", 0);
+    const int answer = number_of(point, "max_tokens", campaign.max_tokens);
+    if (int64_t{depth} + prompt + answer > n_ctx && (depth > 0 || prompt > 0))
+        return fmt::format("depth {}, prompt_tokens {} and max_tokens {} do not fit into n_ctx {}", depth, prompt,
+                           answer, n_ctx);
+    constexpr int DEFAULT_BATCH = 2048;
+    const int batch = number_of(point, "batch", DEFAULT_BATCH);
+    const int ubatch = number_of(point, "ubatch", 0);
+    if (ubatch > batch)
+        return fmt::format("ubatch {} is more than batch {}{}", ubatch, batch,
+                           value_of(point, "batch") == nullptr ? ", the default" : "");
+    const int largest = std::max(number_of(point, "batch", 0), ubatch);
+    if (largest > n_ctx)
+        return fmt::format("{} {} is more than n_ctx {}, which is the largest batch there is",
+                           largest == ubatch ? "ubatch" : "batch", largest, n_ctx);
+    const std::string * flash_attn = value_of(point, "flash_attn");
+    for (const char * key : {"cache_type", "cache_type_v"}) {
+        const std::string * type = value_of(point, key);
+        const bool is_float = type == nullptr || *type == "f32" || *type == "f16" || *type == "bf16";
+        if (!is_float && flash_attn != nullptr && *flash_attn == "off")
+            return fmt::format("{} {} needs flash attention, and flash_attn is off", key, *type);
+    }
+    return "";
+}
+
+void check_axes(const TomlReader & reader, const toml::table & node, const Campaign & campaign) {
+    const std::vector<RunKind> kinds = run_kinds(campaign);
+    for (const Axis & axis : campaign.axes.list) {
+        const bool applies = std::any_of(kinds.begin(), kinds.end(), [&](const RunKind & kind) {
+            return !that_applies({{axis.key, axis.values.front()}}, kind).empty();
+        });
+        if (!applies)
+            reader.fail_at(
+                *node.get(axis.key),
+                fmt::format("'{}' changes nothing here: {}", axis.key,
+                            axis.key == "moe_cache" ? "no placement leaves experts in RAM"
+                            : axis.key == "parallel" || axis.key == "spec_type"
+                                ? "it is a server's, and the campaign has neither [load] nor the modes stream "
+                                  "and no-stream"
+                                : "it belongs to mode generate, which the campaign does not have"));
+    }
+    for (const Point & point : design_points(campaign.axes)) {
+        for (const RunKind & kind : kinds) {
+            const std::string reason = conflict(campaign, that_applies(point, kind));
+            if (!reason.empty()) reader.fail_at(node, reason);
+        }
+    }
+}
+
+// Before the campaign's own keys of the same name are read; check_axes() comes after them.
+void read_axes_of(TomlReader & reader, const toml::table & root, const std::string & file, Campaign & campaign) {
+    const toml::table * node = reader.table("axes");
+    if (node == nullptr) return;
+    TomlReader table(*node, file, "axes table");
+    campaign.axes = read_axes(table, *node);
+    for (const Axis & axis : campaign.axes.list) {
+        if (root.contains(axis.key))
+            reader.fail_at(*node->get(axis.key),
+                           fmt::format("'{}' stands in [axes] and above: leave one of them out", axis.key));
+    }
+}
+
 Campaign read_table(const toml::table & root, const fs::path & path) {
     const std::string file = path.string();
     const fs::path base = fs::absolute(path).parent_path();
@@ -274,9 +363,16 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
     campaign.prompts = read_prompts(reader, file, base);
     campaign.load = read_load(reader, file);
     campaign.quality = read_quality(reader, file, base);
+    read_axes_of(reader, root, file, campaign);
     campaign.creator = reader.string("creator", "");
     campaign.repo_owner = reader.string("repo_owner", "");
     campaign.layout = read_layout(reader);
+    for (const std::string & key : axis_keys()) {
+        const bool own = key == "n_ctx" || key == "threads" || key == "max_tokens";
+        if (own && root[key].is_array())
+            reader.fail_at(key, fmt::format("'{}' is a list here: lists stand under [axes]", key));
+        if (!own && root.contains(key)) reader.fail_at(key, fmt::format("'{}' stands under [axes]", key));
+    }
     constexpr int max_int = std::numeric_limits<int>::max();
     campaign.repeats = static_cast<int>(reader.integer("repeats", campaign.repeats, 1, MAX_REPEATS));
     campaign.temperature = reader.number("temperature", campaign.temperature, 0.0, 10.0);
@@ -288,6 +384,10 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
     campaign.device = reader.string("device", campaign.device);
     campaign.timeout_s = static_cast<int>(reader.integer("timeout_s", campaign.timeout_s, 1, MAX_TIMEOUT_S));
     reader.finish();
+    take_single(campaign.axes, "n_ctx", campaign.n_ctx);
+    take_single(campaign.axes, "max_tokens", campaign.max_tokens);
+    take_single(campaign.axes, "threads", campaign.n_threads);
+    if (const toml::table * node = root["axes"].as_table()) check_axes(reader, *node, campaign);
     return campaign;
 }
 

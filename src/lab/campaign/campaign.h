@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "engine/load/placement.h"
+#include "lab/campaign/axes.h"
 
 #include <cstdint>
 #include <string>
@@ -75,6 +76,7 @@ struct Campaign {
     std::vector<engine::Placement> placements;   // baseline and at least one that offloads
     std::vector<Mode> modes = {Mode::generate};  // without Mode::load, which `load` asks for
     std::vector<Prompt> prompts;
+    Axes axes;  // options that vary, or that hold for every run
     LoadTest load;
     QualityTest quality;
     std::string creator;     // who quantized, for model cards; may be empty

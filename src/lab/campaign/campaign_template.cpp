@@ -54,6 +54,15 @@ constexpr const char * TAIL = R"(
 # duration_s = 30
 # repeats = 1
 
+# Options of the runs. A list is an axis: every value is measured. design: "full" (every combination), "paired" (first with
+# first, second with second, …) or "one-at-a-time" (the first of each, and from there each axis alone).
+# [axes]
+# design = "full"
+# threads = [4, 8]
+# ubatch = [512, 2048]
+# also: n_ctx, depth, prompt_tokens, max_tokens, batch, cache_type (or cache_type_k, cache_type_v), flash_attn, load_mode,
+# split_mode, moe_backend, moe_cache; for stream, no-stream and [load]: parallel, spec_type
+
 # Quality of every file against the original, measured at the end. chunks: of 512 tokens; 0: the whole text.
 # [quality]
 # text = "eval.txt"

@@ -21,8 +21,14 @@ void check_placements(const Campaign & campaign, const CampaignModel & model, co
 }
 
 void check_context(const Campaign & campaign, const CampaignModel & model, const InputInfo & info) {
-    if (info.n_ctx_train > 0 && campaign.n_ctx > info.n_ctx_train) {
-        fail("{}: n_ctx {} is beyond the model's {}", model.source(), campaign.n_ctx, info.n_ctx_train);
+    int n_ctx = campaign.n_ctx;
+    if (const Axis * axis = campaign.axes.find("n_ctx")) {
+        n_ctx = 0;
+        for (const std::string & value : axis->values)
+            n_ctx = std::max(n_ctx, std::stoi(value));
+    }
+    if (info.n_ctx_train > 0 && n_ctx > info.n_ctx_train) {
+        fail("{}: n_ctx {} is beyond the model's {}", model.source(), n_ctx, info.n_ctx_train);
     }
 }
 
@@ -74,24 +80,60 @@ std::vector<Variant> plan_variants(const Campaign & campaign, const std::vector<
     return variants;
 }
 
-std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants) {
-    std::vector<Run> runs;
-    for (int repeat = 1; repeat <= campaign.repeats; ++repeat) {
-        for (size_t variant = 0; variant < n_variants; ++variant) {
-            for (size_t prompt = 0; prompt < campaign.prompts.size(); ++prompt) {
-                for (const Mode mode : campaign.modes) {
-                    for (const engine::Placement placement : campaign.placements)
-                        runs.push_back({variant, placement, prompt, repeat, mode, 0});
+RunKind run_kind(Mode mode, engine::Placement placement) {
+    return {mode != Mode::generate, placement.offloads()};
+}
+
+Point base_point(const Campaign & campaign, Mode mode, engine::Placement placement) {
+    return that_applies(base_of(campaign.axes), run_kind(mode, placement));
+}
+
+namespace {
+
+// Adds the run at each point of the design, once where points come to the same for it.
+class Points {
+public:
+    explicit Points(const Campaign & campaign) : campaign_(campaign), points_(design_points(campaign.axes)) {}
+
+    void add(const Run & like, const std::vector<Mode> & modes, std::vector<Run> & runs) const {
+        const size_t first = runs.size();
+        for (const Point & point : points_) {
+            for (const Mode mode : modes) {
+                for (const engine::Placement placement : campaign_.placements) {
+                    Run run = like;
+                    run.mode = mode;
+                    run.placement = placement;
+                    run.point = that_applies(point, run_kind(mode, placement));
+                    const bool planned = std::any_of(
+                        runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end(), [&](const Run & other) {
+                            return other.mode == mode && other.placement == placement && other.point == run.point;
+                        });
+                    if (!planned) runs.push_back(std::move(run));
                 }
             }
         }
     }
+
+private:
+    const Campaign & campaign_;
+    std::vector<Point> points_;
+};
+
+}  // namespace
+
+std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants) {
+    std::vector<Run> runs;
+    const Points points(campaign);
+    for (int repeat = 1; repeat <= campaign.repeats; ++repeat) {
+        for (size_t variant = 0; variant < n_variants; ++variant) {
+            for (size_t prompt = 0; prompt < campaign.prompts.size(); ++prompt)
+                points.add({variant, {}, prompt, repeat}, campaign.modes, runs);
+        }
+    }
     for (int repeat = 1; repeat <= campaign.load.repeats; ++repeat) {
         for (size_t variant = 0; variant < n_variants; ++variant) {
-            for (const int n_clients : campaign.load.clients) {
-                for (const engine::Placement placement : campaign.placements)
-                    runs.push_back({variant, placement, 0, repeat, Mode::load, n_clients});
-            }
+            for (const int n_clients : campaign.load.clients)
+                points.add({variant, {}, 0, repeat, Mode::load, n_clients}, {Mode::load}, runs);
         }
     }
     return runs;
@@ -100,16 +142,36 @@ std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants) {
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run) {
     const std::string what =
         run.mode == Mode::load ? fmt::format("{}", run.n_clients) : campaign.prompts.at(run.prompt).id;
-    return campaign.out_dir / "results" / variant.model / variant.quantization / engine::to_string(run.placement) /
-           to_string(run.mode) / fmt::format("{}-{}.json", what, run.repeat);
+    const fs::path folder = campaign.out_dir / "results" / variant.model / variant.quantization /
+                            engine::to_string(run.placement) / to_string(run.mode);
+    const std::string point = file_name(campaign.axes, run.point);
+    return (point.empty() ? folder : folder / point) / fmt::format("{}-{}.json", what, run.repeat);
 }
 
 std::string describe(const Campaign & campaign, const Variant & variant, const Run & run) {
     const std::string cell =
         fmt::format("{} {} {}", variant.model, variant.quantization, engine::to_string(run.placement));
-    if (run.mode == Mode::load) return fmt::format("{} load, {} client(s), repeat {}", cell, run.n_clients, run.repeat);
+    std::string point = words(campaign.axes, run.point);
+    if (!point.empty()) point = ", " + point;
+    if (run.mode == Mode::load)
+        return fmt::format("{} load{}, {} client(s), repeat {}", cell, point, run.n_clients, run.repeat);
     const std::string mode = run.mode == Mode::generate ? "" : fmt::format(" {}", to_string(run.mode));
-    return fmt::format("{}{}, prompt {}, repeat {}", cell, mode, campaign.prompts.at(run.prompt).id, run.repeat);
+    return fmt::format("{}{}{}, prompt {}, repeat {}", cell, mode, point, campaign.prompts.at(run.prompt).id,
+                       run.repeat);
+}
+
+RunOptions run_options(const Campaign & campaign, const Run & run, const Backends & backends) {
+    const auto number = [&](const char * key, int fallback) {
+        const std::string * value = value_of(run.point, key);
+        return value == nullptr ? fallback : std::stoi(*value);
+    };
+    const auto text = [&](const char * key, const std::string & fallback) {
+        const std::string * value = value_of(run.point, key);
+        return value == nullptr ? fallback : *value;
+    };
+    return {number("n_ctx", campaign.n_ctx), number("threads", campaign.n_threads),
+            number("max_tokens", campaign.max_tokens), text("moe_backend", backends.moe),
+            text("moe_cache", backends.moe_cache)};
 }
 
 std::vector<std::string> run_arguments(const Campaign & campaign, const Variant & variant, const Run & run,
@@ -134,14 +196,17 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
         add({prompt(run.prompt)});
     }
     if (run.mode == Mode::no_stream) add({"--no-stream"});
-    add({"--max-tokens", fmt::format("{}", campaign.max_tokens), "--seed", fmt::format("{}", campaign.seed),
-         "--temperature", fmt::format("{}", campaign.temperature), "--ctx", fmt::format("{}", campaign.n_ctx)});
-    if (campaign.n_threads > 0) add({"--threads", fmt::format("{}", campaign.n_threads)});
+    const RunOptions options = run_options(campaign, run, backends);
+    add({"--max-tokens", fmt::format("{}", options.max_tokens), "--seed", fmt::format("{}", campaign.seed),
+         "--temperature", fmt::format("{}", campaign.temperature), "--ctx", fmt::format("{}", options.n_ctx)});
+    if (options.n_threads > 0) add({"--threads", fmt::format("{}", options.n_threads)});
     add({"--device", campaign.device});
     if (backends.gpu != "auto") add({"--gpu-backend", backends.gpu});
-    if (backends.moe != "auto") add({"--moe-backend", backends.moe});
+    if (options.moe_backend != "auto") add({"--moe-backend", options.moe_backend});
     const bool all_on_cpu = run.placement == engine::Placement::offload();  // where a cache comes by itself
-    if (all_on_cpu || backends.moe_cache != "off") add({"--moe-cache", backends.moe_cache});
+    if (all_on_cpu || options.moe_cache != "off") add({"--moe-cache", options.moe_cache});
+    for (const std::string & argument : axis_arguments(run.point))
+        add({argument});
     if (all_on_cpu) add({"--cpu-moe"});
     if (run.placement.n_cpu_moe > 0) add({"--n-cpu-moe", fmt::format("{}", run.placement.n_cpu_moe)});
     if (!run.placement.offloads()) add({"--placement", "gpu"});  // and not what fits best

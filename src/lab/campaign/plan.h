@@ -44,14 +44,22 @@ struct Run {
     int repeat = 1;     // from 1
     Mode mode = Mode::generate;
     int n_clients = 0;  // of a load run
+    Point point = {};   // its settings beside the campaign's own, those that apply to it
 };
 
+// Of the campaign's design: what applies to runs of this mode and placement.
+RunKind run_kind(Mode mode, engine::Placement placement);
+
+// The first point of the campaign's design, as far as it applies: what other points are compared with.
+Point base_point(const Campaign & campaign, Mode mode, engine::Placement placement);
+
 // Repeats are the outer loop, so that a slow drift of the machine (heat, neighbours) touches every cell alike, and
-// modes and placements the inner ones, so that what is compared is measured back to back. Load runs come last.
+// points, modes and placements the inner ones, so that what is compared is measured back to back. Load runs come last.
+// Points that differ only in what does not apply to a mode and placement are one run.
 std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants);
 
 // `<out_dir>/results/<model>/<quantization>/<placement>/<mode>/<prompt>-<repeat>.json`, of a load run
-// `…/load/<clients>-<repeat>.json`
+// `…/load/<clients>-<repeat>.json`; where the campaign has axes, with a folder as "threads=4,ubatch=512" below the mode
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run);
 
 // "tiny-moe Q4_K_M offload, prompt train, repeat 1", "tiny-moe Q4_K_M offload stream, prompt train, repeat 1",
@@ -64,6 +72,16 @@ struct Backends {
     std::string moe = "auto";       // as in --moe-backend
     std::string moe_cache = "off";  // as in --moe-cache; a placement is measured without one unless it is asked for
 };
+
+// What every run has, as the campaign or the run's point says.
+struct RunOptions {
+    int n_ctx = 0;
+    int n_threads = 0;  // 0: one per physical core
+    int max_tokens = 0;
+    std::string moe_backend;
+    std::string moe_cache;
+};
+RunOptions run_options(const Campaign & campaign, const Run & run, const Backends & backends);
 
 // The command line of a run, without the program itself: `generate`, or `lab http` for what goes through a server.
 std::vector<std::string> run_arguments(const Campaign & campaign, const Variant & variant, const Run & run,

@@ -220,19 +220,21 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
         const Prompt & prompt = campaign.prompts.at(run.prompt);
         settings.update({{"prompt_id", prompt.id}, {"prompt", prompt.text}});
     }
+    const RunOptions options = run_options(campaign, run, backends);
     settings.update({
         {"repeat", run.repeat},
-        {"max_tokens", campaign.max_tokens},
+        {"max_tokens", options.max_tokens},
         {"seed", campaign.seed},
         {"temperature", campaign.temperature},
-        {"n_ctx", campaign.n_ctx},
-        {"threads", campaign.n_threads},
+        {"n_ctx", options.n_ctx},
+        {"threads", options.n_threads},
         {"device", campaign.device},
         {"gpu_backend", backends.gpu},
-        {"moe_backend", backends.moe},
+        {"moe_backend", options.moe_backend},
     });
-    if (backends.moe_cache != "off")
-        settings["moe_cache"] = backends.moe_cache;  // results without one stay as they are
+    // Results without one of these stay as they are.
+    if (options.moe_cache != "off") settings["moe_cache"] = options.moe_cache;
+    if (!run.point.empty()) settings["axes"] = axes_json(run.point);
     return settings;
 }
 

@@ -42,7 +42,7 @@ public:
 private:
     static std::vector<std::string> command(const HttpRunOptions & options) {
         std::vector<std::string> argv = options.server_command;
-        const int n_parallel = std::max(options.n_clients, 1);
+        const int n_parallel = options.n_parallel > 0 ? options.n_parallel : std::max(options.n_clients, 1);
         for (const std::string & arg : {std::string("--bind"), std::string("127.0.0.1:0"), std::string("--parallel"),
                                         std::to_string(n_parallel), std::string("--json")})
             argv.push_back(arg);

@@ -17,6 +17,7 @@ struct HttpRunOptions {
     engine::SamplingOptions sampling;
     int n_clients = 0;    // 0: one answer, cold and warm; otherwise a load test
     int duration_s = 30;  // of a load test
+    int n_parallel = 0;   // requests that the server computes at once; 0: as many as there are clients
 };
 
 // Starts a server, asks, stops it. The document that docs/RESULTS.md describes. Throws Error with the reason.

@@ -165,9 +165,18 @@ std::string CellKey::name() const {
     return fmt::format("{} {}", quantization, engine::to_string(placement));
 }
 
-CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement) {
+CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement, const Point & point) {
     const Variant & file = plan.variants.at(variant);
-    return {file.model, file.quantization, placement};
+    return {file.model, file.quantization, placement, point};
+}
+
+std::vector<Point> points_of(const Campaign & campaign, Mode mode, engine::Placement placement) {
+    std::vector<Point> points;
+    for (const Point & point : design_points(campaign.axes)) {
+        Point applying = that_applies(point, run_kind(mode, placement));
+        if (std::find(points.begin(), points.end(), applying) == points.end()) points.push_back(std::move(applying));
+    }
+    return points;
 }
 
 std::string missing_figure(const Json & document) {
@@ -177,21 +186,32 @@ std::string missing_figure(const Json & document) {
                        json_text(document["n_output_tokens"], -1));
 }
 
+namespace {
+
+Cell make_cell(const CampaignPlan & plan, const CellKey & key, size_t variant, Mode mode) {
+    std::vector<size_t> runs;
+    for (size_t i = 0; i < plan.runs.size(); ++i) {
+        const Run & run = plan.runs[i];
+        if (run.variant == variant && run.placement == key.placement && run.mode == mode && run.point == key.point)
+            runs.push_back(i);
+    }
+    Cell cell{key};
+    cell.mode = mode;
+    cell.at_base = key.point == base_point(plan.campaign, mode, key.placement);
+    cell.n_runs = runs.size();
+    fill(cell, plan, runs);
+    return cell;
+}
+
+}  // namespace
+
 std::vector<Cell> make_cells(const CampaignPlan & plan) {
     std::vector<Cell> cells;
     for (size_t variant = 0; variant < plan.variants.size(); ++variant) {
         for (const engine::Placement placement : plan.campaign.placements) {
             for (const Mode mode : plan.campaign.modes) {
-                std::vector<size_t> runs;
-                for (size_t i = 0; i < plan.runs.size(); ++i) {
-                    const Run & run = plan.runs[i];
-                    if (run.variant == variant && run.placement == placement && run.mode == mode) runs.push_back(i);
-                }
-                Cell cell{key_of(plan, variant, placement)};
-                cell.mode = mode;
-                cell.n_runs = runs.size();
-                fill(cell, plan, runs);
-                cells.push_back(std::move(cell));
+                for (const Point & point : points_of(plan.campaign, mode, placement))
+                    cells.push_back(make_cell(plan, key_of(plan, variant, placement, point), variant, mode));
             }
         }
     }

@@ -1,4 +1,5 @@
-// Cells of the measurement: one model in one quantization, placement and mode, over all its runs.
+// Cells of the measurement: one model in one quantization, placement and mode, with the same settings, over all its
+// runs.
 #pragma once
 
 #include "engine/load/placement.h"
@@ -12,11 +13,12 @@
 
 namespace shimmy::lab {
 
-// What was measured: a model in one quantization and placement.
+// What was measured: a model in one quantization and placement, with the settings of a point.
 struct CellKey {
     std::string model;
     std::string quantization;
     engine::Placement placement;
+    Point point = {};
 
     bool operator==(const CellKey &) const = default;
     std::string name() const;  // in a sentence: "Q4_K_M offload"
@@ -74,6 +76,7 @@ struct Cell : CellKey {
     size_t n_same_text_cold_warm = 0;
     std::vector<AnswerText> texts = {};
     std::optional<std::vector<engine::ExpertUse>> expert_use = {};  // over the runs, if all of them have counted it
+    bool at_base = true;                                            // its point is what other points are compared with
 
     bool complete() const { return samples.size() == n_runs; }
 };
@@ -87,7 +90,10 @@ inline constexpr const char * INTERVAL_RULE =
 // Why a valid result gives no sample of its cell; empty if it does.
 std::string missing_figure(const Json & document);
 
-CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement);
+CellKey key_of(const CampaignPlan & plan, size_t variant, engine::Placement placement, const Point & point);
+
+// The points at which there are runs of this mode and placement, in the order of the campaign's design.
+std::vector<Point> points_of(const Campaign & campaign, Mode mode, engine::Placement placement);
 
 // Cells of every mode but load, in the campaign's order.
 std::vector<Cell> make_cells(const CampaignPlan & plan);

@@ -17,7 +17,7 @@ const Json * counterpart(const CampaignPlan & plan, const Run & stream) {
     for (size_t i = 0; i < plan.runs.size(); ++i) {
         const Run & run = plan.runs[i];
         if (run.mode == Mode::no_stream && run.variant == stream.variant && run.placement == stream.placement &&
-            run.prompt == stream.prompt && run.repeat == stream.repeat)
+            run.prompt == stream.prompt && run.repeat == stream.repeat && run.point == stream.point)
             return valid_result(plan, i);
     }
     return nullptr;
@@ -32,14 +32,16 @@ bool add_percent(std::vector<double> & samples, const Json & stream, const Json 
     return true;
 }
 
-StreamingComparison compare(const CampaignPlan & plan, size_t variant, engine::Placement placement) {
-    StreamingComparison comparison{key_of(plan, variant, placement)};
+StreamingComparison compare(const CampaignPlan & plan, size_t variant, engine::Placement placement,
+                            const Point & point) {
+    StreamingComparison comparison{key_of(plan, variant, placement, point)};
     std::vector<double> total_percent;
     std::vector<double> decode_percent;
     for (size_t i = 0; i < plan.runs.size(); ++i) {
         const Run & run = plan.runs[i];
         const Json * stream = valid_result(plan, i);
-        if (run.mode != Mode::stream || run.variant != variant || run.placement != placement || stream == nullptr)
+        if (run.mode != Mode::stream || run.variant != variant || run.placement != placement || run.point != point ||
+            stream == nullptr)
             continue;
         ++comparison.n_stream_runs;
         const Json defects = stream->value("sse", Json::object()).value("defects", Json::array());
@@ -66,8 +68,9 @@ Percentiles percentiles(const std::vector<const Json *> & loads, const char * fi
     return {median_of(loads, figure, "p50"), median_of(loads, figure, "p90"), median_of(loads, figure, "p99")};
 }
 
-LoadFigures figures_of(const CampaignPlan & plan, size_t variant, engine::Placement placement, int n_clients) {
-    LoadFigures figures{key_of(plan, variant, placement)};
+LoadFigures figures_of(const CampaignPlan & plan, size_t variant, engine::Placement placement, const Point & point,
+                       int n_clients) {
+    LoadFigures figures{key_of(plan, variant, placement, point)};
     figures.n_clients = n_clients;
     std::vector<const Json *> loads;
     std::vector<double> total_tps;
@@ -75,7 +78,7 @@ LoadFigures figures_of(const CampaignPlan & plan, size_t variant, engine::Placem
         const Run & run = plan.runs[i];
         const Json * document = valid_result(plan, i);
         if (run.mode != Mode::load || run.variant != variant || run.placement != placement ||
-            run.n_clients != n_clients || document == nullptr)
+            run.n_clients != n_clients || run.point != point || document == nullptr)
             continue;
         const Json & load = document->at("load");
         loads.push_back(&load);
@@ -99,8 +102,10 @@ std::vector<StreamingComparison> compare_streaming(const CampaignPlan & plan) {
     std::vector<StreamingComparison> result;
     for (size_t variant = 0; variant < plan.variants.size(); ++variant) {
         for (const engine::Placement placement : plan.campaign.placements) {
-            StreamingComparison comparison = compare(plan, variant, placement);
-            if (comparison.total_percent.n > 0) result.push_back(std::move(comparison));
+            for (const Point & point : points_of(plan.campaign, Mode::stream, placement)) {
+                StreamingComparison comparison = compare(plan, variant, placement, point);
+                if (comparison.total_percent.n > 0) result.push_back(std::move(comparison));
+            }
         }
     }
     return result;
@@ -110,9 +115,11 @@ std::vector<LoadFigures> load_figures(const CampaignPlan & plan) {
     std::vector<LoadFigures> result;
     for (size_t variant = 0; variant < plan.variants.size(); ++variant) {
         for (const engine::Placement placement : plan.campaign.placements) {
-            for (const int n_clients : plan.campaign.load.clients) {
-                LoadFigures figures = figures_of(plan, variant, placement, n_clients);
-                if (figures.n_runs > 0) result.push_back(std::move(figures));
+            for (const Point & point : points_of(plan.campaign, Mode::load, placement)) {
+                for (const int n_clients : plan.campaign.load.clients) {
+                    LoadFigures figures = figures_of(plan, variant, placement, point, n_clients);
+                    if (figures.n_runs > 0) result.push_back(std::move(figures));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace shimmy::lab {
 
@@ -15,12 +16,13 @@ struct SharedFact {
     const char * pointer;
     const char * name;
 };
+constexpr const char * N_THREADS = "/n_threads";
 constexpr std::array<SharedFact, 7> SHARED_FACTS{{
     {"/device/name", "device"},
     {"/device/description", "device"},
     {"/host/cpu", "host CPU"},
     {"/host/n_cores", "number of cores"},
-    {"/n_threads", "number of threads"},
+    {N_THREADS, "number of threads"},
     {"/shimmy_version", "shimmy version"},
     {"/llama_cpp_version", "llama.cpp version"},
 }};
@@ -30,8 +32,11 @@ Json fact(const Json & document, const char * pointer) {
     return document.contains(at) ? document.at(at) : Json();
 }
 
-void check_shared(const Json & first, const fs::path & first_file, const Json & document, const fs::path & file) {
+// `threads_vary`: the campaign wants them to.
+void check_shared(const Json & first, const fs::path & first_file, const Json & document, const fs::path & file,
+                  bool threads_vary) {
     for (const auto & [pointer, name] : SHARED_FACTS) {
+        if (threads_vary && pointer == std::string_view(N_THREADS)) continue;
         const Json a = fact(first, pointer);
         const Json b = fact(document, pointer);
         if (a == b) continue;
@@ -65,6 +70,7 @@ void extend(Conditions & conditions, const Json & document) {
     const std::string at = started_at(document);
     conditions.first_run_at = std::min(conditions.first_run_at, at);
     conditions.last_run_at = std::max(conditions.last_run_at, at);
+    if (document["n_threads"] != conditions.n_threads) conditions.n_threads = 0;
 }
 
 const Cell * find_complete(const std::vector<Cell> & cells, const CellKey & key, Mode mode) {
@@ -74,24 +80,25 @@ const Cell * find_complete(const std::vector<Cell> & cells, const CellKey & key,
     return nullptr;
 }
 
+// The baseline that a cell with offloaded experts is compared with: what says nothing about a baseline is left out.
+const Cell * baseline_of(const std::vector<Cell> & cells, const Cell & offload) {
+    const engine::Placement baseline = engine::Placement::baseline();
+    return find_complete(
+        cells,
+        {offload.model, offload.quantization, baseline, that_applies(offload.point, run_kind(offload.mode, baseline))},
+        offload.mode);
+}
+
 std::vector<Row> make_rows(const Summary & summary) {
     std::vector<Row> rows;
-    const Mode mode = summary.table_mode();
-    for (const MeasuredFile & file : summary.variants) {
-        const auto find = [&](engine::Placement placement) {
-            return find_complete(summary.cells, {file.model, file.quantization, placement}, mode);
-        };
-        const Cell * baseline = find(engine::Placement::baseline());
-        for (const engine::Placement placement : summary.campaign.placements) {
-            const Cell * offload = find(placement);
-            if (!placement.offloads() || baseline == nullptr || offload == nullptr) continue;
-            rows.push_back({{file.model, file.quantization, placement},
-                            file.sha256,
-                            file.file_size_bytes,
-                            mode,
-                            *baseline->figures,
-                            *offload->figures});
-        }
+    for (const Cell & cell : summary.cells) {
+        const bool compared = cell.mode == summary.table_mode() && cell.placement.offloads();
+        if (!compared || !cell.complete() || !cell.figures) continue;
+        const Cell * baseline = baseline_of(summary.cells, cell);
+        if (baseline == nullptr) continue;
+        const MeasuredFile & file = summary.variant(cell.model, cell.quantization);
+        rows.push_back(
+            {cell, file.sha256, file.file_size_bytes, cell.mode, *baseline->figures, *cell.figures, cell.at_base});
     }
     return rows;
 }
@@ -139,7 +146,7 @@ void go_through_runs(const CampaignPlan & plan, Summary & summary) {
             first_file = file;
             summary.conditions = conditions_of(*first);
         }
-        check_shared(*first, first_file, result.document, file);
+        check_shared(*first, first_file, result.document, file, value_of(plan.runs[i].point, "threads") != nullptr);
         extend(summary.conditions, result.document);
         ++summary.n_valid_runs;
     }
@@ -201,6 +208,8 @@ Summary summarize_campaign(const CampaignPlan & plan) {
     summary.rows = make_rows(summary);
     summary.streaming = compare_streaming(plan);
     summary.load = load_figures(plan);
+    summary.effects = axis_effects(plan);
+    summary.interactions = axis_interactions(plan);
     return summary;
 }
 

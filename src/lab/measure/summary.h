@@ -4,6 +4,7 @@
 #include "base/host/host.h"
 #include "lab/campaign/campaign_plan.h"
 #include "lab/measure/cells.h"
+#include "lab/measure/effects.h"
 #include "lab/measure/http_summary.h"
 
 #include <string>
@@ -18,6 +19,7 @@ struct Row : CellKey {  // the placement is that of `offload`
     Mode mode = Mode::generate;
     Figures baseline;
     Figures offload;
+    bool at_base = true;  // its point is what other points are compared with
 
     int64_t saved_bytes() const;   // VRAM baseline - VRAM offload
     double saved_percent() const;  // of the baseline
@@ -49,7 +51,7 @@ struct Conditions {
     std::string llama_cpp_version;
     DeviceFacts device;
     Host host;
-    int n_threads = 0;
+    int n_threads = 0;         // 0: they vary
     std::string first_run_at;  // UTC, ISO 8601
     std::string last_run_at;
 };
@@ -81,6 +83,8 @@ struct Summary {
     std::vector<Cell> cells;
     std::vector<StreamingComparison> streaming;
     std::vector<LoadFigures> load;
+    std::vector<AxisEffect> effects;  // none without axes
+    std::vector<Interaction> interactions;
     std::vector<MissingRun> missing;
     size_t n_valid_runs = 0;
 

@@ -47,7 +47,10 @@ Json to_json(const Figures & figures) {
 }
 
 Json key_json(const CellKey & key) {
-    return {{"model", key.model}, {"quantization", key.quantization}, {"placement", engine::to_string(key.placement)}};
+    Json json{
+        {"model", key.model}, {"quantization", key.quantization}, {"placement", engine::to_string(key.placement)}};
+    if (!key.point.empty()) json["axes"] = axes_json(key.point);
+    return json;
 }
 
 Json to_json(const Row & row) {
@@ -60,6 +63,7 @@ Json to_json(const Row & row) {
                  {"saved_bytes", row.saved_bytes()},
                  {"saved_percent", row.saved_percent()},
                  {"slowdown", row.slowdown()}});
+    if (!row.point.empty()) json["at_base"] = row.at_base;
     return json;
 }
 
@@ -79,6 +83,7 @@ Json to_json(const Sample & sample) {
 Json to_json(const Cell & cell) {
     Json json = key_json(cell);
     json["mode"] = to_string(cell.mode);
+    if (!cell.point.empty()) json["at_base"] = cell.at_base;
     json["n_runs"] = cell.n_runs;
     json["n_valid"] = cell.samples.size();
     if (!cell.figures) return json;
@@ -136,6 +141,45 @@ Json to_json(const LoadFigures & load) {
     return json;
 }
 
+Json change_json(const Change & change) {
+    Json json = percent_json(change);
+    if (change.n > 0) json.update({{"n_pairs", change.n}, {"clear", change.is_clear()}});
+    return json;
+}
+
+Json to_json(const AxisEffect & effect) {
+    Json json = key_json(effect);
+    json.update({{"mode", to_string(effect.mode)},
+                 {"n_clients", effect.n_clients > 0 ? Json(effect.n_clients) : Json(nullptr)},
+                 {"from", axes_json(effect.from)},
+                 {"to", axes_json(effect.to)},
+                 {"decode_percent", change_json(effect.decode)},
+                 {"prefill_percent", change_json(effect.prefill)},
+                 {"ttft_percent", change_json(effect.ttft)},
+                 {"vram_percent", or_null(effect.vram_percent)}});
+    return json;
+}
+
+Json to_json(const Interaction & found) {
+    Json json = key_json(found);
+    json.update({{"mode", to_string(found.mode)},
+                 {"from", axes_json({found.from})},
+                 {"to", axes_json({found.to})},
+                 {"at_base", axes_json({found.at_base})},
+                 {"at", axes_json({found.at})},
+                 {"decode_percent_at_base", change_json(found.effect_at_base)},
+                 {"decode_percent_at", change_json(found.effect_at)},
+                 {"percent", change_json(found.percent)}});
+    return json;
+}
+
+Json axes_settings_json(const Axes & axes) {
+    Json list = Json::array();
+    for (const Axis & axis : axes.list)
+        list.push_back({{"name", axis.key}, {"values", axis.values}, {"varied", axis.values.size() > 1}});
+    return {{"design", to_string(axes.design)}, {"list", list}};
+}
+
 Json settings_json(const Campaign & campaign) {
     Json prompts = Json::array();
     for (const Prompt & prompt : campaign.prompts)
@@ -157,12 +201,14 @@ Json settings_json(const Campaign & campaign) {
         quality = {{"text", campaign.quality.text.string()},
                    {"chunks", campaign.quality.chunks},
                    {"check_offload", campaign.quality.check_offload}};
-    return {{"repeats", campaign.repeats}, {"temperature", campaign.temperature},
-            {"seed", campaign.seed},       {"max_tokens", campaign.max_tokens},
-            {"n_ctx", campaign.n_ctx},     {"timeout_s", campaign.timeout_s},
-            {"placements", placements},    {"modes", modes},
-            {"prompts", prompts},          {"load", load},
-            {"quality", quality}};
+    Json settings{{"repeats", campaign.repeats}, {"temperature", campaign.temperature},
+                  {"seed", campaign.seed},       {"max_tokens", campaign.max_tokens},
+                  {"n_ctx", campaign.n_ctx},     {"timeout_s", campaign.timeout_s},
+                  {"placements", placements},    {"modes", modes},
+                  {"prompts", prompts},          {"load", load},
+                  {"quality", quality}};
+    if (!campaign.axes.empty()) settings["axes"] = axes_settings_json(campaign.axes);
+    return settings;
 }
 
 Json models_json(const Summary & summary) {
@@ -244,7 +290,7 @@ Json to_json(const Summary & summary) {
         document["llama_cpp_version"] = conditions.llama_cpp_version;
         document["device"] = to_json(conditions.device);
         document["host"] = to_json(conditions.host);
-        document["n_threads"] = conditions.n_threads;
+        document["n_threads"] = conditions.n_threads > 0 ? Json(conditions.n_threads) : Json(nullptr);
         document["first_run_at"] = conditions.first_run_at;
         document["last_run_at"] = conditions.last_run_at;
     }
@@ -257,6 +303,10 @@ Json to_json(const Summary & summary) {
     document["cells"] = list_json(summary.cells);
     document["streaming"] = list_json(summary.streaming);
     document["load"] = list_json(summary.load);
+    if (!campaign.axes.varied().empty()) {
+        document["effects"] = list_json(summary.effects);
+        document["interactions"] = list_json(summary.interactions);
+    }
     document["missing"] = list_json(summary.missing);
     return document;
 }

@@ -12,16 +12,19 @@ namespace shimmy::lab {
 
 namespace {
 
-// As ESTIMATE_ASSUMPTIONS says.
+// As estimate_assumptions() says.
 constexpr double READ_BYTES_PER_S = GIB;
 constexpr double WRITE_BYTES_PER_S = 0.1 * GIB;
 constexpr double DECODE_TPS = 10.0;
-constexpr int N_ANSWERS = 2;  // a run answers cold and warm
+constexpr double PREFILL_TPS = 100.0;  // of prompts and depths that the campaign asks for
+constexpr int N_ANSWERS = 2;           // a run answers cold and warm
 
-using Like = std::tuple<size_t, std::string, Mode, int>;  // variant, placement, mode, clients
+// Variant, placement, mode, clients, settings.
+using Like = std::tuple<size_t, std::string, Mode, int, std::string>;
 
 Like like(const Run & run) {
-    return {run.variant, engine::to_string(run.placement), run.mode, run.n_clients};
+    return {run.variant, engine::to_string(run.placement), run.mode, run.n_clients,
+            json_text(axes_json(run.point), -1)};
 }
 
 std::map<Like, double> measured_s(const CampaignPlan & plan) {
@@ -50,10 +53,23 @@ uint64_t file_bytes(const CampaignPlan & plan, size_t variant, const Hooks & hoo
 double predicted_s(const Campaign & campaign, const Run & run, uint64_t bytes) {
     const double load_s = static_cast<double>(bytes) / READ_BYTES_PER_S;
     if (run.mode == Mode::load) return load_s + campaign.load.duration_s;
-    return load_s + N_ANSWERS * campaign.max_tokens / DECODE_TPS;
+    const auto tokens = [&](const char * key) {
+        const std::string * value = value_of(run.point, key);
+        return value == nullptr ? 0.0 : std::stod(*value);
+    };
+    const double prefill_s = (tokens("depth") + tokens("prompt_tokens")) / PREFILL_TPS;
+    const double decode_s = run_options(campaign, run, {}).max_tokens / DECODE_TPS;
+    return load_s + N_ANSWERS * (prefill_s + decode_s);
 }
 
 }  // namespace
+
+std::string estimate_assumptions(const Campaign & campaign) {
+    const bool has_lengths = campaign.axes.find("depth") != nullptr || campaign.axes.find("prompt_tokens") != nullptr;
+    const std::string files = "files are read at 1 GiB/s and made at 0.1 GiB/s, ";
+    return files + (has_lengths ? "prompts are computed at 100 tokens/s and 10 tokens are generated per second"
+                                : "and 10 tokens are generated per second");
+}
 
 Estimate estimate(const CampaignPlan & plan, const std::vector<size_t> & variants, const std::vector<size_t> & runs,
                   const Hooks & hooks) {

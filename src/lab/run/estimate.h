@@ -13,8 +13,7 @@ struct Estimate {
 };
 
 // The assumptions behind what is predicted, for people.
-inline constexpr const char * ESTIMATE_ASSUMPTIONS =
-    "files are read at 1 GiB/s and made at 0.1 GiB/s, and 10 tokens are generated per second";
+std::string estimate_assumptions(const Campaign & campaign);
 
 // `variants` and `runs` are what is to be made.
 Estimate estimate(const CampaignPlan & plan, const std::vector<size_t> & variants, const std::vector<size_t> & runs,

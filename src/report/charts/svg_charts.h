@@ -1,6 +1,8 @@
 // Charts as SVG, drawn by gnuplot, for Markdown documents.
 #pragma once
 
+#include "lab/measure/summary.h"
+
 #include <string>
 
 namespace shimmy::report {

@@ -1,6 +1,8 @@
 // The repositories that a campaign's files go into, each with a model card: one per quantization, or one per model.
 #pragma once
 
+#include "lab/measure/summary.h"
+
 #include <string>
 #include <vector>
 

@@ -64,12 +64,13 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     Writer writer(out_dir);
     writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
-    Json values = document_values(summary, quality, commands);
+    const std::vector<lab::ImportedFile> imported = lab::read_imported(out_dir);
+    Json values = document_values(summary, quality, commands, imported);
     const Publication publication(summary, out_dir);
     for (Json & model : values["models"])
         model["checks"] = checklist_values(summary, quality, publication, model["name"]);
     writer.write("report.md", templates.render("report.md.jinja", values));
-    writer.write("report.html", html_report(summary, quality, commands));
+    writer.write("report.html", html_report(summary, quality, commands, imported));
     writer.write("checklist.md", templates.render("checklist.md.jinja", values));
     if (summary.has_figures()) {
         writer.write("whitepaper.md", templates.render("whitepaper.md.jinja", values));

@@ -4,6 +4,7 @@
 #include "lab/measure/summary_json.h"
 #include "report/documents/assets.h"
 #include "report/figures/findings.h"
+#include "report/figures/imported.h"
 #include "report/figures/pareto.h"
 
 #include <map>
@@ -17,6 +18,13 @@ Json findings_json(const std::vector<Finding> & findings) {
     for (const Finding & finding : findings)
         list.push_back({{"model", finding.model}, {"text", finding.text}});
     return list;
+}
+
+Json table_json(const Table & table) {
+    Json titles = Json::array();
+    for (const Table::Column & column : table.columns)
+        titles.push_back(column.title);
+    return {{"columns", titles}, {"rows", table.rows}};
 }
 
 // JSON inside a <script>: no text of it may end the element.
@@ -60,7 +68,8 @@ std::string fill_in(std::string_view page, const std::map<std::string_view, std:
 
 }  // namespace
 
-std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands,
+                        const std::vector<lab::ImportedFile> & imported) {
     Json quality_documents = Json::object();
     Json quality_commands = Json::object();
     Json pareto = Json::object();
@@ -74,15 +83,15 @@ std::string html_report(const lab::Summary & summary, const Quality & quality, c
             recommended[name].push_back(sentence(line));
         if (const ModelQuality * measured = quality.of(name)) quality_documents[name] = measured->document;
     }
-    const Json data{
-        {"summary", lab::to_json(summary)},
-        {"table_mode", lab::to_string(summary.table_mode())},
-        {"findings", findings_json(find_findings(summary))},
-        {"anomalies", findings_json(find_anomalies(summary, quality))},
-        {"quality", quality_documents},
-        {"pareto", pareto},
-        {"recommendations", recommended},
-        {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
+    Json data{{"summary", lab::to_json(summary)},
+              {"table_mode", lab::to_string(summary.table_mode())},
+              {"findings", findings_json(find_findings(summary))},
+              {"anomalies", findings_json(find_anomalies(summary, quality))},
+              {"quality", quality_documents},
+              {"pareto", pareto},
+              {"recommendations", recommended},
+              {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
+    if (!imported.empty()) data["imported"] = table_json(imported_table(summary, imported));
     const std::string title = escaped("Campaign " + summary.campaign.name);
     const std::string licenses =
         escaped(std::string(assets::echarts_notice()) + "\n" + std::string(assets::echarts_license()) + "\n" +

@@ -8,6 +8,7 @@
 
 namespace shimmy::report {
 
-std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands);
+std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands,
+                        const std::vector<lab::ImportedFile> & imported = {});
 
 }  // namespace shimmy::report

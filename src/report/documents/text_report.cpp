@@ -1,13 +1,28 @@
 #include "report/documents/text_report.h"
 
+#include "report/figures/axes.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace shimmy::report {
 
 namespace {
+
+std::string threads_text(const lab::Summary & summary) {
+    const lab::Axis * axis = summary.campaign.axes.find("threads");
+    return axis == nullptr ? fmt::format("{}", summary.conditions.n_threads)
+                           : fmt::format("{}", fmt::join(axis->values, ", "));
+}
+
+// The settings that the first table is at: the first value of each axis.
+std::string base_line(const lab::Summary & summary) {
+    if (summary.campaign.axes.varied().empty()) return "";
+    return fmt::format("At {}.\n",
+                       lab::words(summary.campaign.axes, lab::base_of(summary.campaign.axes)));
+}
 
 // What a reader must know to trust the figures; one line each.
 std::string conditions(const lab::Summary & summary) {
@@ -19,7 +34,7 @@ std::string conditions(const lab::Summary & summary) {
         "VRAM: model + KV cache + compute buffers on the device. TTFT: request accepted (model loaded) to first "
         "token.\n"
         "Decode: tokens after the first per second. Slowdown: median decode rate of the baseline / of the offload.\n",
-        device_line(summary.conditions), host_line(summary.conditions), summary.conditions.n_threads,
+        device_line(summary.conditions), host_line(summary.conditions), threads_text(summary),
         summary.conditions.shimmy_version, summary.conditions.llama_cpp_version, settings.prompts.size(),
         settings.repeats);
 }
@@ -40,7 +55,10 @@ std::string text_report(const lab::Summary & summary, const std::string & rerun_
     std::string out;
     for (const lab::CampaignModel & model : summary.campaign.models) {
         const Table table = comparison_table(summary, model.name);
-        if (!table.rows.empty()) out += model.name + "\n\n" + table.text() + "\n";
+        if (!table.rows.empty()) out += model.name + "\n\n" + table.text() + base_line(summary) + "\n";
+        const Table effects = effects_table(summary, model.name);
+        if (!effects.rows.empty())
+            out += "What the axes change, against the first value of each:\n\n" + effects.text() + "\n";
     }
     if (!out.empty()) out += conditions(summary);
     const std::string gaps = missing(summary, rerun_command);

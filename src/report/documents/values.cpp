@@ -1,12 +1,15 @@
 #include "report/documents/values.h"
 
+#include "report/figures/axes.h"
 #include "report/figures/findings.h"
 #include "report/figures/hardware.h"
+#include "report/figures/imported.h"
 #include "report/figures/pareto.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace shimmy::report {
 
@@ -31,6 +34,22 @@ Json findings_values(const std::vector<Finding> & findings) {
     return list;
 }
 
+// Of an axis all its values: "512, 2048".
+Json one_or_all(const lab::Campaign & campaign, const char * key, int value) {
+    const lab::Axis * axis = campaign.axes.find(key);
+    return axis == nullptr ? Json(value) : Json(fmt::format("{}", fmt::join(axis->values, ", ")));
+}
+
+Json axes_values(const lab::Axes & axes) {
+    Json list = Json::array();
+    for (const lab::Axis & axis : axes.list)
+        list.push_back({{"name", axis.key},
+                        {"values", fmt::format("{}", fmt::join(axis.values, ", "))},
+                        {"base", axis.values.front()},
+                        {"varied", axis.values.size() > 1}});
+    return list;
+}
+
 Json campaign_values(const lab::Campaign & campaign) {
     Json prompts = Json::array();
     for (const lab::Prompt & prompt : campaign.prompts)
@@ -39,10 +58,12 @@ Json campaign_values(const lab::Campaign & campaign) {
             {"creator", markdown_text(campaign.creator)},
             {"prompts", prompts},
             {"repeats", campaign.repeats},
-            {"n_ctx", campaign.n_ctx},
-            {"max_tokens", campaign.max_tokens},
+            {"n_ctx", one_or_all(campaign, "n_ctx", campaign.n_ctx)},
+            {"max_tokens", one_or_all(campaign, "max_tokens", campaign.max_tokens)},
             {"temperature", fmt::format("{}", campaign.temperature)},
-            {"seed", campaign.seed}};
+            {"seed", campaign.seed},
+            {"design", lab::to_string(campaign.axes.design)},
+            {"axes", axes_values(campaign.axes)}};
 }
 
 Json missing_values(const std::vector<lab::MissingRun> & missing) {
@@ -88,6 +109,7 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
               {"cells", markdown_or_nothing(cell_table(summary, name))},
               {"streaming", markdown_or_nothing(streaming_table(summary, name))},
               {"load", markdown_or_nothing(load_table(summary, name))},
+              {"effects", markdown_or_nothing(effects_table(summary, name))},
               {"quality", markdown_or_nothing(quality_table(summary, name, quality))},
               {"offload", markdown_or_nothing(offload_table(summary, name, quality))},
               {"pareto", markdown_or_nothing(pareto_table(summary, name, quality))},
@@ -98,7 +120,8 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
 
 }  // namespace
 
-Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands) {
+Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands,
+                     const std::vector<lab::ImportedFile> & imported) {
     const lab::Conditions & conditions = summary.conditions;
     Json models = Json::array();
     for (const lab::CampaignModel & model : summary.campaign.models)
@@ -109,7 +132,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
             {"device", markdown_text(device_line(conditions))},
             {"software", conditions.device.software},
             {"host", markdown_text(host_line(conditions))},
-            {"n_threads", conditions.n_threads},
+            {"n_threads", one_or_all(summary.campaign, "threads", conditions.n_threads)},
             {"n_valid_runs", summary.n_valid_runs},
             {"first_run_at", conditions.first_run_at},
             {"last_run_at", conditions.last_run_at},
@@ -119,6 +142,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
             {"anomalies", findings_values(find_anomalies(summary, quality))},
             {"missing", missing_values(summary.missing)},
             {"models", models},
+            {"imported", markdown_or_nothing(imported_table(summary, imported))},
             {"commands", {{"run", commands.run}, {"publish", commands.publish}}}};
 }
 

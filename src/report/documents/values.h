@@ -2,11 +2,13 @@
 #pragma once
 
 #include "base/json.h"
+#include "lab/import/llama_bench.h"
 #include "lab/measure/summary.h"
 #include "report/figures/quality.h"
 #include "report/text/table.h"
 
 #include <string>
+#include <vector>
 
 namespace shimmy::report {
 
@@ -19,7 +21,9 @@ struct Commands {
 
 // Of every document: the campaign, its conditions, its models with their tables, what was found. Texts that people or
 // programs wrote are made safe for Markdown.
-Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands);
+// `imported` stands beside it, marked.
+Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands,
+                     const std::vector<lab::ImportedFile> & imported = {});
 
 // For a template, which has its own line break after it: "" without rows.
 std::string markdown_or_nothing(const Table & table);

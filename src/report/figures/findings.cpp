@@ -1,6 +1,7 @@
 #include "report/figures/findings.h"
 
 #include "base/units.h"
+#include "report/figures/axes.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 
@@ -137,12 +138,12 @@ void add_streaming_findings(const lab::Summary & summary, std::vector<Finding> &
         findings.push_back(
             {streaming.model, fmt::format("{}: streaming {}: {:+.1f}% of the total time, 95% interval "
                                           "{:+.1f}% to {:+.1f}%, over {} pairs.",
-                                          streaming.name(), verdict, percent.mean, low, high, percent.n)});
+                                          cell_name(summary, streaming), verdict, percent.mean, low, high, percent.n)});
     }
 }
 
-void add_row_anomalies(const lab::Row & row, std::vector<Finding> & found) {
-    const std::string name = row.name();
+void add_row_anomalies(const lab::Summary & summary, const lab::Row & row, std::vector<Finding> & found) {
+    const std::string name = cell_name(summary, row);
     const uint64_t baseline = row.baseline.vram_bytes;
     const uint64_t offload = row.offload.vram_bytes;
     const std::string & model = row.model;
@@ -161,8 +162,8 @@ void add_row_anomalies(const lab::Row & row, std::vector<Finding> & found) {
     }
 }
 
-void add_cell_anomalies(const lab::Cell & cell, std::vector<Finding> & found) {
-    const std::string name = fmt::format("{} ({})", cell.name(), mode_name(cell.mode));
+void add_cell_anomalies(const lab::Summary & summary, const lab::Cell & cell, std::vector<Finding> & found) {
+    const std::string name = fmt::format("{} ({})", cell_name(summary, cell), mode_name(cell.mode));
     const std::string & model = cell.model;
     if (cell.figures->vram_bytes == 0) found.push_back({model, fmt::format("{}: VRAM is 0.", name)});
     for (const lab::AnswerText & text : cell.texts) {
@@ -209,6 +210,10 @@ std::vector<Finding> find_findings(const lab::Summary & summary) {
     for (const lab::CampaignModel & model : summary.campaign.models)
         add_model_findings(summary, model.name, findings);
     add_streaming_findings(summary, findings);
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        const std::vector<Finding> of_axes = axis_findings(summary, model.name);
+        findings.insert(findings.end(), of_axes.begin(), of_axes.end());
+    }
     return findings;
 }
 
@@ -216,20 +221,20 @@ std::vector<Finding> find_anomalies(const lab::Summary & summary, const Quality 
     std::vector<Finding> found;
     add_offload_defects(summary, quality, found);
     for (const lab::Row & row : summary.rows)
-        add_row_anomalies(row, found);
+        add_row_anomalies(summary, row, found);
     for (const lab::Cell & cell : summary.cells) {
-        if (cell.figures) add_cell_anomalies(cell, found);
+        if (cell.figures) add_cell_anomalies(summary, cell, found);
     }
     for (const lab::StreamingComparison & streaming : summary.streaming) {
         if (streaming.n_sse_defects == 0) continue;
         found.push_back(
-            {streaming.model, fmt::format("{}: {} defects in event streams, the first: {}.", streaming.name(),
-                                          streaming.n_sse_defects, streaming.first_sse_defect)});
+            {streaming.model, fmt::format("{}: {} defects in event streams, the first: {}.",
+                                          cell_name(summary, streaming), streaming.n_sse_defects, streaming.first_sse_defect)});
     }
     for (const lab::LoadFigures & load : summary.load) {
         if (load.n_failed_requests == 0) continue;
-        found.push_back({load.model, fmt::format("{}, {} clients: {} of {} requests failed.", load.name(),
-                                                 load.n_clients, load.n_failed_requests, load.n_requests)});
+        found.push_back({load.model, fmt::format("{}, {} clients: {} of {} requests failed.",
+                                                 cell_name(summary, load), load.n_clients, load.n_failed_requests, load.n_requests)});
     }
     return found;
 }

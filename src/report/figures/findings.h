@@ -1,6 +1,7 @@
 // What the figures of a campaign say, computed from them, and what in them asks for a second look.
 #pragma once
 
+#include "report/figures/finding.h"
 #include "report/figures/quality.h"
 
 #include <string>
@@ -8,13 +9,8 @@
 
 namespace shimmy::report {
 
-struct Finding {
-    std::string model;  // empty: of the whole campaign
-    std::string text;   // one sentence or two, plain text
-};
-
 // Is the reduction the same for every quantization; which quantization and placement to take for how much VRAM; how the
-// slowdown changes with the quantization; what streaming costs.
+// slowdown changes with the quantization; what streaming costs; what the axes change.
 std::vector<Finding> find_findings(const lab::Summary & summary);
 
 // VRAM of 0 or equal in both placements, output empty, spread above 10%, a baseline slower than offload, answers that

@@ -19,12 +19,12 @@ std::vector<const T *> chosen(const std::vector<T> & items, const Fits & fits) {
 
 std::vector<const lab::Cell *> cells_of(const lab::Summary & summary, const std::string & model) {
     return chosen(summary.cells, [&, mode = summary.table_mode()](const lab::Cell & cell) {
-        return cell.model == model && cell.mode == mode && cell.figures;
+        return cell.model == model && cell.mode == mode && cell.figures && cell.at_base;
     });
 }
 
 std::vector<const lab::Row *> rows_of(const lab::Summary & summary, const std::string & model) {
-    return chosen(summary.rows, [&](const lab::Row & row) { return row.model == model; });
+    return chosen(summary.rows, [&](const lab::Row & row) { return row.model == model && row.at_base; });
 }
 
 std::vector<const lab::MeasuredFile *> variants_of(const lab::Summary & summary, const std::string & model) {

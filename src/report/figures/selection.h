@@ -8,7 +8,8 @@
 
 namespace shimmy::report {
 
-// Cells with figures, of the mode that tables are of, of one model in the summary's order: `figures` is there.
+// Cells with figures, of the mode that tables are of, of one model in the summary's order: `figures` is there. Of a
+// campaign with axes, those at the first value of each; so are the rows.
 std::vector<const lab::Cell *> cells_of(const lab::Summary & summary, const std::string & model);
 std::vector<const lab::Row *> rows_of(const lab::Summary & summary, const std::string & model);
 std::vector<const lab::MeasuredFile *> variants_of(const lab::Summary & summary, const std::string & model);

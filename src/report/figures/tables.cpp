@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "report/figures/axes.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 
@@ -39,6 +40,17 @@ std::string csv_line(const std::vector<std::string> & cells) {
 
 std::string csv_number(double value) {
     return json_text(Json(value), -1);  // as summary.json has it
+}
+
+// Which settings a line is of, in a column behind the one of `index`, where the campaign has axes.
+void add_settings_column(Table & table, size_t index) {
+    table.columns.insert(table.columns.begin() + static_cast<std::ptrdiff_t>(index), {"settings", Align::left});
+}
+void add_settings(std::vector<std::string> & line, size_t index, const std::string & settings) {
+    line.insert(line.begin() + static_cast<std::ptrdiff_t>(index), settings);
+}
+bool has_settings(const lab::Summary & summary) {
+    return !summary.campaign.axes.listed().empty();
 }
 
 }  // namespace
@@ -85,6 +97,8 @@ Table cell_table(const lab::Summary & summary, const std::string & model) {
                      {"prefill,\ntok/s", Align::right},
                      {"decode,\ntok/s", Align::right},
                      {"n", Align::right}};
+    constexpr size_t SETTINGS = 3;
+    if (has_settings(summary)) add_settings_column(table, SETTINGS);
     for (const lab::Cell & cell : summary.cells) {
         if (cell.model != model || !cell.figures) continue;
         const lab::Figures & figures = *cell.figures;
@@ -95,6 +109,7 @@ Table cell_table(const lab::Summary & summary, const std::string & model) {
                               cell.cold ? mean_and_interval(cell.cold->ttft_ms) : "-",
                               mean_and_interval(figures.ttft_ms), mean_and_interval(figures.prefill_tps),
                               mean_and_interval(figures.decode_tps), fmt::format("{}", cell.samples.size())});
+        if (has_settings(summary)) add_settings(table.rows.back(), SETTINGS, settings_text(summary, cell));
     }
     return table;
 }
@@ -107,6 +122,8 @@ Table streaming_table(const lab::Summary & summary, const std::string & model) {
                      {"95% interval", Align::right},
                      {"same text", Align::right},
                      {"stream defects", Align::right}};
+    constexpr size_t SETTINGS = 2;
+    if (has_settings(summary)) add_settings_column(table, SETTINGS);
     for (const lab::StreamingComparison & line : summary.streaming) {
         if (line.model != model) continue;
         const lab::Statistics & percent = line.total_percent;
@@ -115,6 +132,7 @@ Table streaming_table(const lab::Summary & summary, const std::string & model) {
             {line.quantization, engine::to_string(line.placement), fmt::format("{:+.1f}%", percent.mean),
              half ? fmt::format("{:+.1f}% to {:+.1f}%", percent.mean - *half, percent.mean + *half) : "one pair",
              fmt::format("{} of {}", line.n_same_text, percent.n), fmt::format("{}", line.n_sse_defects)});
+        if (has_settings(summary)) add_settings(table.rows.back(), SETTINGS, settings_text(summary, line));
     }
     return table;
 }
@@ -129,6 +147,8 @@ Table load_table(const lab::Summary & summary, const std::string & model) {
                      {"between tokens, ms\np50 / p90 / p99", Align::right},
                      {"requests", Align::right},
                      {"failed", Align::right}};
+    constexpr size_t SETTINGS = 2;
+    if (has_settings(summary)) add_settings_column(table, SETTINGS);
     const auto percentiles = [](const lab::Percentiles & p) {
         return fmt::format("{} / {} / {}", figure(p.p50), figure(p.p90), figure(p.p99));
     };
@@ -137,6 +157,7 @@ Table load_table(const lab::Summary & summary, const std::string & model) {
         table.rows.push_back({line.quantization, engine::to_string(line.placement), fmt::format("{}", line.n_clients),
                               mean_and_interval(line.total_tps), percentiles(line.ttft_ms), percentiles(line.gap_ms),
                               fmt::format("{}", line.n_requests), fmt::format("{}", line.n_failed_requests)});
+        if (has_settings(summary)) add_settings(table.rows.back(), SETTINGS, settings_text(summary, line));
     }
     return table;
 }
@@ -186,19 +207,28 @@ Table file_table(const lab::Summary & summary, const std::string & model) {
 }
 
 std::string results_csv(const lab::Summary & summary) {
-    std::string out = csv_line({"model", "quantization", "placement", "mode", "prompt_id", "repeat", "ttft_ms",
-                                "prefill_tps", "decode_tps", "total_ms", "load_ms", "vram_bytes", "peak_rss_bytes",
-                                "outlier_in", "device", "software_device", "file"});
+    std::vector<std::string> names{"model",           "quantization", "placement",      "mode",       "prompt_id",
+                                   "repeat",          "ttft_ms",      "prefill_tps",    "decode_tps", "total_ms",
+                                   "load_ms",         "vram_bytes",   "peak_rss_bytes", "outlier_in", "device",
+                                   "software_device", "file"};
+    for (const lab::Axis & axis : summary.campaign.axes.list)
+        names.push_back(axis.key);
+    std::string out = csv_line(names);
     const lab::DeviceFacts & device = summary.conditions.device;
     for (const lab::Cell & cell : summary.cells) {
         for (const lab::Sample & sample : cell.samples) {
-            out += csv_line(
+            std::vector<std::string> line(
                 {cell.model, cell.quantization, engine::to_string(cell.placement), lab::to_string(cell.mode),
                  sample.prompt_id, fmt::format("{}", sample.repeat), csv_number(sample.ttft_ms),
                  csv_number(sample.prefill_tps), csv_number(sample.decode_tps), csv_number(sample.total_ms),
                  csv_number(sample.load_ms), fmt::format("{}", cell.figures->vram_bytes),
                  fmt::format("{}", cell.figures->peak_rss_bytes), fmt::format("{}", fmt::join(sample.outlier_in, " ")),
                  device.description, device.software ? "true" : "false", sample.file});
+            for (const lab::Axis & axis : summary.campaign.axes.list) {
+                const std::string * value = lab::value_of(cell.point, axis.key);
+                line.push_back(value == nullptr ? "" : *value);
+            }
+            out += csv_line(line);
         }
     }
     return out;

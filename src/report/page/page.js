@@ -24,7 +24,9 @@
   };
 
   let model = summary.models[0].name;
-  const cells = () => summary.cells.filter((c) => c.model === model && c.mode === data.table_mode && c.decode_tps);
+  const cells = () => summary.cells.filter((c) => c.model === model && c.mode === data.table_mode && c.decode_tps && c.at_base !== false);
+  const isBase = (entry) => !entry.axes || Object.entries(entry.axes).every(([key, value]) =>
+    summary.settings.axes.list.some((a) => a.name === key && a.values[0] === String(value)));
   const unique = (list) => [...new Set(list)];
   const quantizations = () => summary.variants.filter((v) => v.model === model).map((v) => v.quantization);
 
@@ -161,7 +163,7 @@
   }
 
   function drawStreaming() {
-    const list = summary.streaming.filter((s) => s.model === model && s.total_percent);
+    const list = summary.streaming.filter((s) => s.model === model && s.total_percent && isBase(s));
     if (!list.length) return missing('streaming', 'Not measured: add modes = ["stream", "no-stream"] to the campaign, then', data.commands.run);
     draw('streaming', {
       legend: {show: false},
@@ -177,15 +179,58 @@
   function drawLoad() {
     const list = summary.load.filter((l) => l.model === model && l.total_tps);
     if (!list.length) return missing('load', 'Not measured: add [load] with clients = [1, 4, 16] to the campaign, then', data.commands.run);
-    const keys = unique(list.map((l) => l.quantization + ' ' + l.placement));
+    const nameOf = (l) => l.quantization + ' ' + l.placement + (l.axes ? ', ' + pointText(l.axes) : '');
+    const keys = unique(list.map(nameOf));
     draw('load', {
       tooltip: Object.assign(base({}).tooltip, {trigger: 'axis'}),
       xAxis: {type: 'category', name: 'clients', nameLocation: 'middle', nameGap: 28, data: unique(list.map((l) => l.n_clients)).map(String)},
       yAxis: {type: 'value', name: 'tok/s of all clients', nameTextStyle: {align: 'left', color: css('--muted')}},
       grid: {left: 12, right: 20, top: 56, bottom: 36, containLabel: true},
       series: keys.map((key) => ({name: key, type: 'line', symbolSize: 8,
-        data: list.filter((l) => l.quantization + ' ' + l.placement === key).map((l) => [String(l.n_clients), Number(figure(l.total_tps.mean))])})),
+        data: list.filter((l) => nameOf(l) === key).map((l) => [String(l.n_clients), Number(figure(l.total_tps.mean))])})),
     });
+  }
+
+  // Of campaigns with axes.
+  const FIGURES = [['decode_percent', 'decode rate'], ['prefill_percent', 'prefill rate'], ['ttft_percent', 'TTFT'], ['vram_percent', 'VRAM']];
+  const pointText = (point) => Object.entries(point).map(([key, value]) => key + ' ' + value).join(', ');
+  const effectPlace = (e) => e.quantization + ' ' + placementName(e.placement) + (e.mode === 'load' ? ', ' + e.n_clients + ' clients' : e.mode === 'generate' ? '' : ', ' + e.mode);
+
+  function drawAxes() {
+    const effects = (summary.effects || []).filter((e) => e.model === model);
+    byId('axes').hidden = !effects.length;
+    if (!effects.length) return;
+    byId('axes-base').textContent = 'The rest of this page is at the base: ' + summary.settings.axes.list.map((a) => a.name + ' ' + a.values[0]).join(', ') + '.';
+    fill(byId('axes-axis'), unique(effects.map((e) => Object.keys(e.to).join(' and '))));
+    fill(byId('axes-figure'), FIGURES.filter(([key]) => effects.some((e) => e[key] !== null)).map(([, name]) => name));
+    const key = FIGURES.find(([, name]) => name === byId('axes-figure').value)[0];
+    const list = effects.filter((e) => Object.keys(e.to).join(' and ') === byId('axes-axis').value && e[key] !== null);
+    const mean = (e) => key === 'vram_percent' ? e[key] : e[key].mean;
+    const values = unique(list.map((e) => pointText(e.to))), places = unique(list.map(effectPlace));
+    const series = places.map((place, i) => ({
+      name: place, type: 'bar', barMaxWidth: 46, itemStyle: {color: COLORS[i % COLORS.length]},
+      data: values.map((value) => { const e = list.find((x) => effectPlace(x) === place && pointText(x.to) === value); return e ? {value: mean(e), effect: e} : null; }),
+    }));
+    draw('axes-chart', {
+      tooltip: Object.assign(base({}).tooltip, {formatter: (p) => { const e = p.data.effect, c = e[key]; return '<b>' + escape(effectPlace(e) + ': ' + pointText(e.to)) + '</b><br>against ' +
+        escape(pointText(e.from)) + ': ' + mean(e).toFixed(1) + '%' + (c.n_pairs ? '<br>' + (c.ci95_low === null ? 'one pair' : '95% interval ' + c.ci95_low.toFixed(1) + ' to ' + c.ci95_high.toFixed(1) + '%, ' + c.n_pairs + ' pairs' +
+        (c.clear ? '' : '<br>no clear difference')) : ''); }}),
+      xAxis: {type: 'category', data: values, axisLabel: {color: css('--muted'), interval: 0, fontSize: 11}},
+      yAxis: {type: 'value', name: '% against the first value', nameTextStyle: {align: 'left', color: css('--muted')}},
+      grid: {left: 12, right: 20, top: 56, bottom: 12, containLabel: true}, series: series.concat(places.map((place, i) => intervals(place, i))),
+    });
+
+    // Beside each bar of a group, where ECharts draws it.
+    function intervals(place, i) {
+      const items = key === 'vram_percent' ? [] : list.filter((e) => effectPlace(e) === place && e[key].ci95_low !== null)
+        .map((e) => [values.indexOf(pointText(e.to)), e[key].ci95_low, e[key].ci95_high]);
+      return {type: 'custom', silent: true, z: 5, data: items, tooltip: {show: false}, renderItem: (params, api) => {
+        const layout = api.barLayout({count: places.length, barMaxWidth: 46})[i];
+        const x = api.coord([api.value(0), 0])[0] + layout.offsetCenter, low = api.coord([0, api.value(1)])[1], high = api.coord([0, api.value(2)])[1];
+        const style = {stroke: css('--fg'), lineWidth: 2, fill: null};
+        return {type: 'group', children: [[x, low, x, high], [x - 5, low, x + 5, low], [x - 5, high, x + 5, high]].map(([x1, y1, x2, y2]) => ({type: 'line', shape: {x1, y1, x2, y2}, style}))};
+      }};
+    }
   }
 
   // Divergences span decades: a logarithmic axis, with 0 (the original) drawn below the lowest decade.
@@ -253,7 +298,7 @@
   }
 
   function drawExperts() {
-    const all = summary.cells.filter((c) => c.model === model && Array.isArray(c.expert_use) && c.expert_use.length);
+    const all = summary.cells.filter((c) => c.model === model && Array.isArray(c.expert_use) && c.expert_use.length && c.at_base !== false);
     const names = all.map((c) => c.quantization + ' ' + c.placement);
     fill(byId('experts-type'), unique(names));
     const cell = all[Math.max(0, names.indexOf(byId('experts-type').value))];
@@ -287,8 +332,11 @@
       (gone ? '<p class="warning">' + gone + ' run(s) are missing, and what depends on them is left out: <code>' + escape(data.commands.run) + '</code></p>' : '');
     byId('provenance').textContent = (summary.first_run_at ? 'Runs from ' + summary.first_run_at + ' to ' + summary.last_run_at + '. ' : '') +
       'Made by shimmy ' + (summary.shimmy_version || '') + ' from summary.json; every figure is measured.';
+    byId('imported').hidden = !data.imported;
+    if (data.imported) byId('imported-table').innerHTML = [data.imported.columns].concat(data.imported.rows).map((row, i) => '<tr>' + row.map((c) =>
+      (i ? '<td>' : '<th>') + escape(c) + (i ? '</td>' : '</th>')).join('') + '</tr>').join('');
     const range = (x) => figure(x.median) + '<small>' + figure(x.min) + '–' + figure(x.max) + '</small>';
-    const rows = summary.rows.filter((r) => r.model === model);
+    const rows = summary.rows.filter((r) => r.model === model && r.at_base !== false);
     byId('table').innerHTML = '<tr>' + ['type', 'placement', 'file', 'VRAM<br>baseline', 'VRAM<br>offload', 'saved', 'TTFT, ms<br>baseline', 'TTFT, ms<br>offload',
       'decode, tok/s<br>baseline', 'decode, tok/s<br>offload', 'slowdown'].map((t) => '<th>' + t + '</th>').join('') + '</tr>' + rows.map((r) => '<tr>' +
       [escape(r.quantization), escape(r.placement), bytes(r.file_size_bytes), bytes(r.baseline.vram_bytes), bytes(r.offload.vram_bytes),
@@ -298,7 +346,7 @@
 
   function drawAll() {
     writeText();
-    for (const drawOne of [drawVram, drawSpeed, drawLatency, drawStreaming, drawLoad, drawQuality, drawFront, drawExperts]) drawOne();
+    for (const drawOne of [drawAxes, drawVram, drawSpeed, drawLatency, drawStreaming, drawLoad, drawQuality, drawFront, drawExperts]) drawOne();
   }
 
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
@@ -306,6 +354,8 @@
   fill(byId('model'), summary.models.map((m) => m.name));
   byId('model').addEventListener('change', () => { model = byId('model').value; drawAll(); });
   byId('latency-type').addEventListener('change', drawLatency);
+  byId('axes-axis').addEventListener('change', drawAxes);
+  byId('axes-figure').addEventListener('change', drawAxes);
   byId('front-cost').addEventListener('change', drawFront);
   byId('experts-type').addEventListener('change', drawExperts);
   byId('theme').addEventListener('click', () => setTheme(root.dataset.theme !== 'dark'));

@@ -1,0 +1,103 @@
+// A campaign with axes, and what is done with it afterwards: compare, bundle, verify, import, export.
+#include "program.h"
+
+#include "base/files.h"
+#include "temp_dir.h"
+
+#include <set>
+
+namespace shimmy::e2e {
+namespace {
+
+std::string campaign_text(const std::string & axes) {
+    return fmt::format(R"(
+name = "axes"
+out_dir = "out"
+placements = ["baseline", "offload"]
+repeats = 2
+max_tokens = 4
+n_ctx = 512
+timeout_s = 120
+[[models]]
+path = "{}"
+name = "tiny"
+quantizations = ["input"]
+[[prompts]]
+id = "train"
+text = "A train travels 60 miles per hour for 2.5 hours. How far does it go?"
+[axes]
+{})",
+                       tiny_moe().string(), axes);
+}
+
+TEST(Lab, ADryRunCountsTheRunsOfADesign) {
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    const auto n_runs = [&](const std::string & axes) {
+        write_file_atomic(campaign, campaign_text(axes));
+        return shimmy_json({"lab", "run", campaign.string(), "--dry-run"})["n_runs_to_do"];
+    };
+    EXPECT_EQ(n_runs("threads = [1, 2]\nubatch = [64, 128, 256]\n"), 2 * 2 * 6);
+    EXPECT_EQ(n_runs("design = \"one-at-a-time\"\nthreads = [1, 2]\nubatch = [64, 128, 256]\n"), 2 * 2 * 4);
+    EXPECT_EQ(n_runs("design = \"paired\"\nthreads = [1, 2]\nubatch = [64, 128]\n"), 2 * 2 * 2);
+    EXPECT_EQ(n_runs("moe_cache = [\"off\", \"1MiB\"]\n"), 2 * (1 + 2)) << "a baseline has no experts in RAM";
+    const std::string text = shimmy({"lab", "run", campaign.string(), "--dry-run"}).out;
+    EXPECT_NE(text.find("moe_cache   off, 1MiB\ndesign      full: 2 combination(s)\n"), std::string::npos) << text;
+}
+
+TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    write_file_atomic(campaign, campaign_text("ubatch = [64, 1024]\n"));
+    expect_failure({"lab", "run", campaign.string()}, 2, {"axes.toml:", "ubatch 1024 is more than n_ctx 512"});
+    write_file_atomic(campaign, campaign_text("moe_backend = [\"on\", \"off\"]\n"));
+    expect_failure({"lab", "run", campaign.string(), "--moe-backend", "on"}, 2,
+                   {"--moe-backend: the campaign says it itself, as moe_backend under [axes]"});
+    EXPECT_FALSE(fs::exists(dir / "out"));
+}
+
+TEST(Lab, AxesFromTheFileToABundle) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    const std::string out = (dir / "out").string();
+    write_file_atomic(campaign, campaign_text("depth = [0, 128]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
+    const Json summary = shimmy_json({"lab", "run", campaign.string()});
+    EXPECT_EQ(summary["n_valid_runs"], 2 * 2 * 4);
+    EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
+    ASSERT_EQ(summary["cells"].size(), 8U);
+    std::set<int> threads;
+    for (const Json & cell : summary["cells"]) {
+        const Json run = read_json(dir / "out" / cell["samples"][0]["file"].get<std::string>());
+        EXPECT_EQ(run["n_threads"], cell["axes"]["threads"]);
+        EXPECT_EQ(run.value("depth", 0), cell["axes"]["depth"].get<int>());
+        EXPECT_EQ(run["llama_args"], (Json{"--load-mode", "none"}));
+        threads.insert(run["n_threads"].get<int>());
+    }
+    EXPECT_EQ(threads, (std::set<int>{1, 2}));
+    EXPECT_EQ(summary["effects"].size(), 4U) << "two axes, two placements";
+    EXPECT_NE(read_file(dir / "out/report.md").find("depth 128 against 0"), std::string::npos);
+
+    const Json same = shimmy_json({"lab", "compare", out, out});
+    EXPECT_EQ(same["n_changed"], 0);
+    EXPECT_EQ(same["cells"].size(), 8U);
+    EXPECT_TRUE(same["environment_differences"].empty());
+
+    const std::string tar = (dir / "given.tar").string();
+    const Json bundle = shimmy_json({"lab", "bundle", campaign.string(), "--output", tar});
+    const Json verdict = shimmy_json({"lab", "verify", tar});
+    EXPECT_TRUE(verdict["passed"]) << verdict;
+    EXPECT_EQ(verdict["manifest_sha256"], bundle["manifest_sha256"]);
+    expect_failure({"lab", "bundle", campaign.string(), "-o", tar}, 2, {"given.tar: is there already"});
+
+    const std::string csv = (dir / "own.csv").string();
+    EXPECT_EQ(shimmy({"lab", "export", campaign.string(), "--format", "csv", "-o", csv}).exit_code, 0);
+    const Json imported = shimmy_json({"lab", "import", csv, "--into", campaign.string()});
+    EXPECT_EQ(imported["tests"].size(), 2U * 8U);
+    EXPECT_EQ(shimmy({"lab", "report", campaign.string()}).exit_code, 1) << "the model has no license, so no card";
+    EXPECT_NE(read_file(dir / "out/report.md").find("## Imported measurements"), std::string::npos);
+    EXPECT_EQ(Json::parse(read_file(dir / "out/summary.json")), summary) << "figures of others change none";
+}
+
+}  // namespace
+}  // namespace shimmy::e2e

@@ -1,0 +1,104 @@
+// Tables, findings and documents of a campaign with axes (tests/lab/axes_campaign.h has its figures).
+#include "report/figures/axes.h"
+
+#include "axes_campaign.h"
+#include "report/documents/documents.h"
+#include "report/documents/text_report.h"
+#include "report/figures/tables.h"
+#include "temp_dir.h"
+
+#include <gtest/gtest.h>
+
+namespace shimmy::report {
+namespace {
+
+bool holds_text(const std::string & text, const std::string & part) {
+    return text.find(part) != std::string::npos;
+}
+
+class AxesDocuments : public ::testing::Test {
+protected:
+    AxesDocuments() : summary_(lab::summarize_campaign(lab::axes_plan(dir_.path()))) {}
+
+    std::string document(const std::string & name) {
+        write_documents(summary_, dir_ / "out", "axes.toml", "shimmy lab run axes.toml");
+        return read_file(dir_ / "out" / name);
+    }
+
+    TempDir dir_;
+    lab::Summary summary_;
+};
+
+TEST_F(AxesDocuments, ALinePerValueAndCell) {
+    const Table table = effects_table(summary_, "m");
+    ASSERT_EQ(table.rows.size(), 4U);
+    // 19, 20, 21 twice: 20 ± 2.5706 * sqrt(4 / 5 / 6).
+    EXPECT_EQ(table.rows[3], (std::vector<std::string>{"threads 4 against 2", "F16", "offload", "in process",
+                                                       "+20.0%\n+19.1 to +20.9%", "no clear difference\n+0.0 to +0.0%",
+                                                       "no clear difference\n+0.0 to +0.0%", "+0.0%", "6"}));
+    EXPECT_EQ(table.rows[0][5], "+100.0%\n+100.0 to +100.0%");
+}
+
+TEST_F(AxesDocuments, OnlyClearChangesAreNamed) {
+    const std::vector<Finding> findings = axis_findings(summary_, "m");
+    ASSERT_EQ(findings.size(), 2U);
+    EXPECT_EQ(
+        findings[0].text,
+        "ubatch 512 against 256 changes the prefill rate: F16 baseline +100.0% (95% interval +100.0 to +100.0%); F16 "
+        "offload +100.0% (95% interval +100.0 to +100.0%).");
+    EXPECT_EQ(findings[1].text,
+              "threads 4 against 2 changes the decode rate: F16 baseline +20.0% (95% interval +19.1 to +20.9%); F16 "
+              "offload +20.0% (95% interval +19.1 to +20.9%).");
+}
+
+TEST_F(AxesDocuments, NoDifferenceIsSaidInASentence) {
+    const auto none = [](const lab::Run & run, Json & document) {
+        document["decode_tps"] = 10.0 + run.repeat;
+        document["prefill_tps"] = 100.0 + run.repeat;
+    };
+    const auto findings = axis_findings(lab::summarize_campaign(lab::axes_plan(dir_.path(), lab::TWO_AXES, none)), "m");
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0].text, "No value of an axis makes a difference that these runs can tell.");
+}
+
+TEST_F(AxesDocuments, MemoryIsToldWithoutAnInterval) {
+    const auto more = [](const lab::Run & run, Json & document) {
+        if (*lab::value_of(run.point, "ubatch") == "512")
+            document["memory"]["vram_bytes"] = run.placement.offloads() ? 1500 : 4400;
+    };
+    const auto findings = axis_findings(lab::summarize_campaign(lab::axes_plan(dir_.path(), lab::TWO_AXES, more)), "m");
+    ASSERT_EQ(findings.size(), 3U);
+    EXPECT_EQ(findings[1].text,
+              "ubatch 512 against 256 changes the VRAM, from +10.0% (F16 baseline) to +50.0% (F16 offload).");
+}
+
+TEST_F(AxesDocuments, WhatComparesPlacementsIsOfTheBase) {
+    const Table comparison = comparison_table(summary_, "m");
+    ASSERT_EQ(comparison.rows.size(), 1U);
+    EXPECT_EQ(comparison.rows[0][10], "5.00x");
+    const Table cells = cell_table(summary_, "m");
+    ASSERT_EQ(cells.rows.size(), 8U);
+    EXPECT_EQ(cells.columns[3].title, "settings");
+    EXPECT_EQ(cells.rows[3][3], "ubatch 512, threads 4");
+    EXPECT_EQ(cells.rows[3].size(), cells.columns.size());
+}
+
+TEST_F(AxesDocuments, EveryDocumentHasThem) {
+    const std::string report = document("report.md");
+    EXPECT_TRUE(holds_text(report,
+                           "- Axes (design: full; the first value of each is the base):\n  - `ubatch`: 256, 512\n  - "
+                           "`threads`: 2, 4\n"))
+        << report;
+    EXPECT_TRUE(holds_text(report, "At the base: ubatch 256, threads 2.\n\n### What the axes change\n")) << report;
+    EXPECT_TRUE(holds_text(report, "threads 4 against 2 changes the decode rate")) << report;
+    EXPECT_TRUE(holds_text(report, "; 2, 4 threads\n")) << report;
+    EXPECT_TRUE(holds_text(read_file(dir_ / "out/whitepaper.md"), "#### What the axes change"));
+    const std::string csv = read_file(dir_ / "out/results.csv");
+    EXPECT_TRUE(holds_text(csv, ",file,ubatch,threads\r\n")) << csv.substr(0, 300);
+    EXPECT_TRUE(holds_text(csv, "results/m/F16/offload/generate/ubatch=512,threads=4/a-3.json\",512,4\r\n")) << csv;
+    EXPECT_TRUE(holds_text(text_report(summary_, "again"), "At ubatch 256, threads 2.\n"));
+    EXPECT_TRUE(holds_text(text_report(summary_, "again"), "threads 4 against 2"));
+}
+
+}  // namespace
+}  // namespace shimmy::report
