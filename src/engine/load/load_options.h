@@ -18,10 +18,11 @@ struct LoadOptions {
     std::string name;  // what messages call it; empty: the path
     Placement placement;
     uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
-    std::string device;       // as find_device takes it
-    int n_threads = 0;        // 0: one per physical core
-    uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
-    uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
+    std::string device;             // as find_device takes it
+    int n_threads = 0;              // 0: one per physical core
+    uint32_t n_ctx = 0;             // tokens of context; 0: 4096, or what the model was trained for if that is less
+    uint32_t n_parallel = 1;        // sequences at once, each with a context of its own
+    uint32_t n_sharing = 1;         // sequences that share one context of n_ctx tokens, for Model::log_probabilities_of
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
