@@ -58,6 +58,7 @@ void add_all(Commands & commands) {
     add_quantize(commands);
     add_imatrix(commands);
     add_quality(commands);
+    add_eval(commands);
     add_publish(commands);
     add_pull(commands);
     add_check(commands);

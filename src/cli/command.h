@@ -63,6 +63,7 @@ void add_verify(Commands & commands);
 void add_synth(Commands & commands);
 void add_quality(Commands & commands);
 void add_check(Commands & commands);
+void add_eval(Commands & commands);
 void add_quantize(Commands & commands);
 void add_publish(Commands & commands);
 void add_pull(Commands & commands);

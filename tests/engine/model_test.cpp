@@ -284,5 +284,58 @@ TEST(EngineModel, TextsBeginAsTheModelWasTrained) {
     EXPECT_EQ(model.device().kind, DeviceKind::cpu);
 }
 
+// Sequences that begin alike, whatever is computed together and whatever was computed before.
+TEST(EngineModel, ProbabilitiesOfSequencesAreThoseOfEachAlone) {
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    options.n_ctx = 256;
+    Model alone(options);
+    options.n_sharing = 3;
+    Model model(options);
+    EXPECT_EQ(model.n_ctx(), 256U) << "one context for all";
+    const std::vector<int32_t> text = eval_tokens(alone, 150);
+    const auto cut = [&](size_t n_shared, size_t from, size_t n) {
+        std::vector<int32_t> tokens(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(n_shared));
+        tokens.insert(tokens.end(), text.begin() + static_cast<std::ptrdiff_t>(from),
+                      text.begin() + static_cast<std::ptrdiff_t>(from + n));
+        return tokens;
+    };
+    const auto expect_same = [&](const std::vector<std::vector<int32_t>> & sequences) {
+        std::vector<Probe> probes;
+        std::vector<double> expected;
+        for (size_t s = 0; s < sequences.size(); ++s) {
+            const std::vector<float> rows = alone.log_probabilities(sequences[s]);
+            for (size_t i = sequences[s].size() / 2; i + 1 < sequences[s].size(); i += 3) {
+                probes.push_back({s, i, sequences[s][i + 1]});
+                expected.push_back(
+                    rows[i * static_cast<size_t>(alone.n_vocab()) + static_cast<size_t>(sequences[s][i + 1])]);
+            }
+        }
+        const std::vector<double> got = model.log_probabilities_of(sequences, probes);
+        ASSERT_EQ(got.size(), expected.size());
+        for (size_t i = 0; i < got.size(); ++i)
+            EXPECT_NEAR(got[i], expected[i], 0.02) << probes[i].sequence << " " << probes[i].position;
+    };
+    expect_same({cut(60, 70, 20), cut(60, 90, 30), cut(60, 120, 9)});
+    expect_same({cut(60, 100, 20), cut(60, 80, 10)});  // what both calls begin with is there already
+    expect_same({cut(40, 70, 40), cut(40, 90, 5)});    // less of it
+    expect_same({cut(0, 5, 30), cut(0, 50, 12)});      // nothing is shared
+    expect_same({cut(80, 80, 1), cut(80, 81, 60)});    // one is nearly the beginning of the other
+    expect_same({cut(0, 0, 140), cut(0, 5, 140)});     // too long together
+    expect_same({cut(9, 9, 9), cut(9, 20, 9), cut(9, 30, 9), cut(9, 40, 9)});  // more than are computed at once
+    EXPECT_THROW(model.log_probabilities_of({std::vector<int32_t>(300, 5)}, {{0, 260, 1}}), Error);
+    EXPECT_NO_THROW(model.log_probabilities_of({std::vector<int32_t>(300, 5)}, {{0, 250, 1}})) << "no more is needed";
+    SamplingOptions greedy;
+    greedy.temperature = 0.0F;
+    EXPECT_EQ(model.generate("One, two,", 8, greedy).text, alone.generate("One, two,", 8, greedy).text)
+        << "others may use the context meanwhile";
+    expect_same({cut(60, 100, 20), cut(60, 80, 10)});
+    const std::string told = "A train travels 60 miles per hour for";
+    EXPECT_EQ(alone.generate_on(told + " 2.5 hours.", 8, greedy).text,
+              alone.generate(told + " 2.5 hours.", 8, greedy).text);
+    const GenerateResult again = alone.generate_on(told + " 3 hours.", 8, greedy);
+    EXPECT_GT(again.n_reused_tokens, 5);
+    EXPECT_EQ(alone.generate(told + " 3 hours.", 8, greedy).n_reused_tokens, 0);
+}
+
 }  // namespace
 }  // namespace shimmy::engine

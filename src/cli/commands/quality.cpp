@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/model_hash.h"
 #include "cli/placement_options.h"
 #include "cli/print/quality_document.h"
 #include "engine/load/device.h"
@@ -14,7 +15,6 @@
 #include "engine/load/placement.h"
 #include "engine/load/version.h"
 #include "engine/run/describe.h"
-#include "lab/campaign/hash_cache.h"
 #include "quality/evaluate.h"
 #include "quality/offload_check.h"
 
@@ -59,7 +59,7 @@ public:
           globals_(globals),
           text_(read_file(options.text)),
           cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
-          hashes_(cache_folder().empty() ? fs::path() : cache_folder() / "hashes.json") {
+          hashes_(cache_folder(), globals.json) {
         if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
         if (options.check_offload) engine::keep_batches_in_moe_backend();
         uses_moe_backend_ = load_backends(globals, options.load.device);
@@ -67,15 +67,7 @@ public:
 
     const std::string & text() const { return text_; }
 
-    std::string sha256(const std::string & file) {
-        const std::string hash = hashes_.model_sha256(file, [this](const fs::path & part) -> ByteProgress {
-            const bool quick = fs::file_size(part) < GIB;  // a second or so
-            auto progress = std::make_shared<Progress>("sha256 of " + part.filename().string(), globals_.json || quick);
-            return [progress](uint64_t done, uint64_t total) { progress->update(done, total); };
-        });
-        save_hashes();
-        return hash;
-    }
+    std::string sha256(const std::string & file) { return hashes_.sha256(file); }
 
     quality::Reference reference(const std::string & base, RunAs as) {
         quality::ReferenceOptions reference;
@@ -121,15 +113,6 @@ private:
                 {"llama_cpp_version", engine::llama_cpp_version()}};
     }
 
-    void save_hashes() {
-        if (cache_folder().empty()) return;
-        try {
-            make_folders(cache_folder());
-            hashes_.save();
-        } catch (const std::exception &) {  // a cache that cannot be written only costs time
-        }
-    }
-
     quality::OnChunk progress(const std::string & label) const {
         auto shown = std::make_shared<Progress>(label, globals_.json);
         return [shown](size_t done, size_t total) { shown->update(done, total); };
@@ -139,7 +122,7 @@ private:
     const Globals & globals_;
     std::string text_;
     quality::ReferenceCache cache_;
-    lab::HashCache hashes_;
+    ModelHashes hashes_;
     bool uses_moe_backend_ = false;
 };
 

@@ -24,6 +24,7 @@ struct LoadOptions {
     int n_threads = 0;              // 0: one per physical core
     uint32_t n_ctx = 0;             // tokens of context; 0: 4096, or what the model was trained for if that is less
     uint32_t n_parallel = 1;        // sequences at once, each with a context of its own
+    uint32_t n_sharing = 1;         // sequences that share one context of n_ctx tokens, for Model::log_probabilities_of
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)

@@ -132,6 +132,10 @@ llama_context_params LoadParams::context_params(uint32_t n_ctx_trained) const {
     params.n_batch = std::min(options_.n_batch, params.n_ctx);
     params.n_ubatch = std::min(options_.n_ubatch, params.n_batch);
     if (looks_ahead_) params.n_batch = params.n_ubatch = params.n_ctx;
+    if (options_.n_sharing > 1) {
+        params.n_seq_max = std::min(options_.n_sharing, params.n_ubatch);  // llama.cpp asserts that it is no more
+        params.kv_unified = true;
+    }
     params.abort_callback = on_abort;
     return params;
 }

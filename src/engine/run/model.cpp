@@ -12,6 +12,7 @@
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
+#include "engine/run/sequence_scorer.h"
 #include "engine/run/utf8.h"
 #include "gguf/purpose.h"
 
@@ -147,7 +148,8 @@ struct Model::Impl {
     std::string template_error;           // why it cannot be read; runs without it go on
     std::string name;                     // of the model, for messages
     double load_ms = 0.0;
-    std::vector<llama_token> held;  // whose keys and values are in the context, in order
+    std::vector<llama_token> held;           // whose keys and values are in the context, in order
+    std::unique_ptr<SequenceScorer> scorer;  // null: never asked for
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
 
@@ -162,11 +164,9 @@ struct Model::Impl {
     void extend(llama_token token);           // what is held, by one
     bool can_go_back_to(llama_pos position);  // then what is held ends there
     void require_numbers();
-    // The answer to `tokens`. Where `starts_afresh`, nothing that is held is used. `shown`: special tokens that are
-    // text.
-    GenerateResult produce(const std::vector<llama_token> & tokens, bool starts_afresh, int max_tokens,
-                           const SamplingOptions & sampling, const std::set<llama_token> & shown,
-                           const OnText & on_text);
+    // The answer to `tokens`. `shown`: special tokens that are text.
+    GenerateResult produce(const std::vector<llama_token> & tokens, int max_tokens, const SamplingOptions & sampling,
+                           const std::set<llama_token> & shown, const OnText & on_text);
     common_chat_templates_inputs template_inputs(const std::vector<Message> & messages) const;
     void warm_up();
     void load_chat_template();
@@ -191,6 +191,7 @@ void Model::Impl::prefill(const llama_token * tokens, size_t n_tokens) {
 void Model::Impl::forget() {
     if (has_memory()) llama_memory_clear(llama_get_memory(context.get()), true);
     held.clear();
+    if (scorer) scorer->forget();
 }
 
 size_t Model::Impl::bring(const std::vector<llama_token> & tokens) {
@@ -392,6 +393,16 @@ std::optional<int32_t> Model::bos_token() const {
 GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text) {
     const auto start = Clock::now();
+    impl_->forget();
+    const double forget_ms = ms_since(start);
+    GenerateResult result = generate_on(prompt, max_tokens, sampling, on_text);
+    result.add_ms_before(forget_ms);
+    return result;
+}
+
+GenerateResult Model::generate_on(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                                  const OnText & on_text) {
+    const auto start = Clock::now();
     std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
     if (tokens.empty()) fail_usage("the prompt is empty");
     if (tokens.size() >= n_ctx()) {
@@ -399,7 +410,7 @@ GenerateResult Model::generate(const std::string & prompt, int max_tokens, const
              tokens.size(), n_ctx());
     }
     const double tokenize_ms = ms_since(start);
-    GenerateResult result = impl_->produce(tokens, /*starts_afresh=*/true, max_tokens, sampling, {}, on_text);
+    GenerateResult result = impl_->produce(tokens, max_tokens, sampling, {}, on_text);
     result.add_ms_before(tokenize_ms);
     return result;
 }
@@ -430,7 +441,7 @@ void GenerateResult::add_ms_before(double ms) {
         one += ms;
 }
 
-GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, bool starts_afresh, int max_tokens,
+GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, int max_tokens,
                                     const SamplingOptions & sampling, const std::set<llama_token> & shown,
                                     const OnText & on_text) {
     const auto start = Clock::now();
@@ -439,7 +450,6 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
     const Subject subject(name);
     const EndsWithinASecond soon;
     const common_sampler_ptr sampler = make_sampler(model.get(), params->common().sampling, sampling);
-    if (starts_afresh) forget();
 
     const auto prefill_start = Clock::now();
     result.n_reused_tokens = static_cast<int>(bring(tokens));
@@ -529,9 +539,9 @@ Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const 
     const double before_ms = ms_since(start);
     ReplyReader reader(params);
     Reply reply;
-    reply.figures = impl_->produce(tokens, /*starts_afresh=*/false, max_tokens, sampling,
-                                   special_tokens(impl_->vocab(), params.preserved_tokens),
-                                   [&](std::string_view text) { return reader.push(text, on_reply); });
+    reply.figures =
+        impl_->produce(tokens, max_tokens, sampling, special_tokens(impl_->vocab(), params.preserved_tokens),
+                       [&](std::string_view text) { return reader.push(text, on_reply); });
     reply.figures.add_ms_before(before_ms);
     if (reader.ended_at_stop()) reply.figures.stop_reason = StopReason::end_of_text;
     const common_chat_msg & message = reader.finish(on_reply);
@@ -575,6 +585,15 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens,
         }
     }
     return rows;
+}
+
+std::vector<double> Model::log_probabilities_of(const std::vector<std::vector<int32_t>> & sequences,
+                                                const std::vector<Probe> & probes) {
+    const Subject subject(impl_->name);
+    const EndsWithinASecond soon;
+    if (!impl_->held.empty()) impl_->forget();
+    if (!impl_->scorer) impl_->scorer = std::make_unique<SequenceScorer>(impl_->context.get(), impl_->name);
+    return impl_->scorer->score(sequences, probes);
 }
 
 std::vector<LayerRouting> Model::take_routing() {

@@ -7,6 +7,7 @@
 #include "engine/load/memory.h"
 #include "engine/load/routing.h"
 #include "engine/predict/choose_placement.h"
+#include "engine/run/probe.h"
 #include "engine/run/sampling_options.h"
 
 #include <cstdint>
@@ -102,6 +103,9 @@ public:
     // the same device gives the same text. `max_tokens` 0: until the answer ends or the context is full.
     GenerateResult generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                             const OnText & on_text = {});
+    // The same, but what the context holds of the prompt's beginning from the call before is not computed again.
+    GenerateResult generate_on(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                               const OnText & on_text = {});
 
     // The same of tokens. The figures are of those behind `n_before`. Throws Error for a model that keeps nothing of a
     // text, if there are any before.
@@ -119,6 +123,13 @@ public:
     // quantizations.
     std::vector<float> log_probabilities(const std::vector<int32_t> & tokens, size_t first = 0);
     int n_vocab() const;
+
+    // One natural-log probability per probe. What the sequences begin with is computed once for all of them, and for
+    // the next call too if that begins alike; LoadOptions::n_sharing of them are computed together, as far as they
+    // fit into the context. Throws Error for a sequence that does not fit alone, and for a model whose predictions
+    // are no numbers.
+    std::vector<double> log_probabilities_of(const std::vector<std::vector<int32_t>> & sequences,
+                                             const std::vector<Probe> & probes);
 
     // The router's choices in all that was computed since the last call, by layer; empty without
     // LoadOptions::record_routing, and for a model without experts.
