@@ -18,7 +18,7 @@ serve/http serve/bounds serve/wire serve/worker serve/pool serve/api serve
 lab/campaign lab/measure lab/http lab/run
 report/template report/text report/figures report/charts report/documents
 publish
-cli cli/print cli/chat cli/serve cli/commands cli/lab
+cli cli/print cli/tune cli/chat cli/serve cli/commands cli/lab
 """.split()
 MOST_FILES = 26
 FROM_THE_PLUGIN = ["experts/policy.h"]  # moe/policy.cmake

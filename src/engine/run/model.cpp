@@ -11,6 +11,7 @@
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
+#include "engine/run/tokens.h"
 #include "engine/run/utf8.h"
 #include "gguf/purpose.h"
 
@@ -353,29 +354,7 @@ std::string Model::apply_chat_template(const std::vector<Message> & messages) co
 }
 
 std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
-    if (llama_vocab_type(impl_->vocab()) == LLAMA_VOCAB_TYPE_NONE)
-        fail("{}: has no tokenizer, so no text can be given to it: convert the model again, with its tokenizer's files",
-             impl_->name);
-    const auto n_bytes = static_cast<int>(text.size());
-    std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
-    int n = 0;
-    try {
-        const LogCapture log;
-        n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
-                           /*add_special=*/true, parse_special);
-    } catch (const std::exception & error) {  // a vocabulary that lacks bytes, or the tokens that begin and end a text
-        fail("{}: the text cannot be tokenized: its vocabulary is incomplete ({}): convert the model again",
-             impl_->name, printable(error.what(), MAX_REASON_CHARS));
-    }
-    if (n < 0) fail("{}: the text could not be tokenized ({} tokens needed)", impl_->name, -n);
-    tokens.resize(static_cast<size_t>(n));
-    const bool known = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) { return token >= 0; });
-    if (!known)
-        fail(
-            "{}: its vocabulary has no token for a part of the text: it does not fit its tokenizer; convert the model "
-            "again",
-            impl_->name);
-    return tokens;
+    return engine::tokenize(impl_->vocab(), impl_->name, text, parse_special);
 }
 
 std::optional<int32_t> Model::bos_token() const {
