@@ -10,10 +10,10 @@ import collections, pathlib, re, sys
 ROOMS = """
 base base/process base/host base/http
 gguf
-engine/load engine/replay engine/predict engine/run engine/make
+engine/load engine/replay engine/predict engine/speculate engine/run engine/make
 library
 hub/http hub/api hub/download hub/upload
-quality check
+quality check tune
 serve/http serve/bounds serve/wire serve/worker serve/pool serve/api serve
 lab/campaign lab/measure lab/http lab/run
 report/template report/text report/figures report/charts report/documents

@@ -13,6 +13,7 @@
 #include "engine/run/reply_reader.h"
 #include "engine/run/tokens.h"
 #include "engine/run/utf8.h"
+#include "engine/speculate/speculation.h"
 #include "gguf/purpose.h"
 
 #include "chat.h"
@@ -25,6 +26,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -139,9 +141,10 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
-    common_chat_templates_ptr templates;  // null: the model has none, or one that cannot be read
-    std::string template_error;           // why it cannot be read; runs without it go on
-    std::string name;                     // of the model, for messages
+    common_chat_templates_ptr templates;       // null: the model has none, or one that cannot be read
+    std::string template_error;                // why it cannot be read; runs without it go on
+    std::unique_ptr<Speculation> speculation;  // null: none
+    std::string name;                          // of the model, for messages
     double load_ms = 0.0;
     std::vector<llama_token> held;  // whose keys and values are in the context, in order
 
@@ -155,8 +158,12 @@ struct Model::Impl {
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(const std::vector<llama_token> & tokens);
-    void extend(llama_token token);           // what is held, by one
-    bool can_go_back_to(llama_pos position);  // then what is held ends there
+    void extend(llama_token token);  // what is held, by one
+    // The tokens that come after `token`: one, or several where drafts of it were right. All but the last are held
+    // then.
+    std::vector<llama_token> advance(llama_token token, common_sampler * sampler, size_t n_most);
+    void decode_at_end(const std::vector<llama_token> & tokens);  // with a result for each
+    bool can_go_back_to(llama_pos position);                      // then what is held ends there
     void require_numbers();
     // The answer to `tokens`. Where `starts_afresh`, nothing that is held is used. `shown`: special tokens that are
     // text.
@@ -224,6 +231,50 @@ void Model::Impl::extend(llama_token token) {
     }
 }
 
+// Results of several tokens: those of one are decode()'s.
+void Model::Impl::decode_at_end(const std::vector<llama_token> & tokens) {
+    llama_batch batch = llama_batch_init(static_cast<int32_t>(tokens.size()), 0, 1);
+    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
+                                                                      [](llama_batch * b) { llama_batch_free(*b); });
+    for (const llama_token token : tokens) {
+        const int i = batch.n_tokens++;
+        batch.token[i] = token;
+        batch.pos[i] = static_cast<llama_pos>(held.size()) + i;
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = 0;
+        batch.logits[i] = 1;
+    }
+    const LogCapture log;
+    const int rc = llama_decode(context.get(), batch);
+    check_interrupted();
+    if (rc != 0)
+        fail("{}: decoding {} tokens failed: {}", name, tokens.size(),
+             log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+std::vector<llama_token> Model::Impl::advance(llama_token token, common_sampler * sampler, size_t n_most) {
+    const auto start = Clock::now();
+    std::vector<llama_token> drafted;
+    if (speculation)
+        drafted = speculation->draft(held, token, std::min(n_most, size_t{llama_n_batch(context.get())}) - 1);
+    std::vector<llama_token> next;
+    if (drafted.empty()) {
+        extend(token);
+        next = {common_sampler_sample(sampler, context.get(), -1)};
+        common_sampler_accept(sampler, next.front(), /*is_generated=*/true);
+    } else {
+        std::vector<llama_token> tokens{token};
+        tokens.insert(tokens.end(), drafted.begin(), drafted.end());
+        decode_at_end(tokens);
+        next = common_sampler_sample_and_accept_n(sampler, context.get(), drafted);
+        held.push_back(token);
+        held.insert(held.end(), next.begin(), next.end() - 1);
+        llama_memory_seq_rm(llama_get_memory(context.get()), 0, static_cast<llama_pos>(held.size()), -1);
+    }
+    if (speculation) speculation->add(drafted.size(), next.size() - 1, ms_since(start));
+    return next;
+}
+
 // Damaged weights, and some that were quantized without an importance matrix, give no probabilities. Samplers do not
 // notice.
 void Model::Impl::require_numbers() {
@@ -268,6 +319,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     const Subject subject(impl_->name);
     const EndsWithinASecond soon;
     require_text_model(wanted);
+    require_text_speculation(wanted);
     impl_->placement = require_loadable(wanted);
     LoadOptions options = wanted;
     options.placement = impl_->placement.placement;
@@ -278,6 +330,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
     impl_->context = impl_->params->make_context(impl_->model.get(), impl_->routing.get());
     impl_->load_chat_template();
+    impl_->speculation = Speculation::make(options, *impl_->params, impl_->model.get(), impl_->context.get());
     if (options.warm_up) impl_->warm_up();
     take_routing();  // the warm-up's tokens are nobody's
     impl_->load_ms = ms_since(start);
@@ -408,9 +461,12 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
     const size_t n_ctx = llama_n_ctx(context.get());
     const int limit = max_tokens > 0 ? max_tokens : std::numeric_limits<int>::max();
     result.stop_reason = StopReason::max_tokens;
+    if (speculation) speculation->begin(held);
+    std::deque<llama_token> next{common_sampler_sample(sampler.get(), context.get(), -1)};
+    common_sampler_accept(sampler.get(), next.front(), /*is_generated=*/true);
     while (result.n_output_tokens < limit) {
-        const llama_token token = common_sampler_sample(sampler.get(), context.get(), -1);
-        common_sampler_accept(sampler.get(), token, /*is_generated=*/true);
+        const llama_token token = next.front();
+        next.pop_front();
         if (llama_vocab_is_eog(vocab(), token)) {
             result.stop_reason = StopReason::end_of_text;
             break;
@@ -427,8 +483,12 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
             break;
         }
         if (result.n_output_tokens == limit) break;
+        if (!next.empty()) continue;
+        const size_t n_left = std::min(static_cast<size_t>(limit - result.n_output_tokens),
+                                       n_ctx - tokens.size() - result.token_ms.size());
         try {
-            extend(token);
+            for (const llama_token following : advance(token, sampler.get(), n_left))
+                next.push_back(following);
         } catch (const Interrupted &) {
             if (!has_memory() || !can_go_back_to(static_cast<llama_pos>(held.size()))) forget();
             result.stop_reason = StopReason::stopped;
@@ -436,6 +496,7 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, boo
         }
     }
     emit(utf8.finish());
+    if (speculation) result.speculation = speculation->report();
     result.total_ms = ms_since(start);
     result.ttft_ms = result.token_ms.empty() ? result.total_ms : result.token_ms.front();
     result.decode_ms = result.token_ms.empty() ? 0.0 : result.token_ms.back() - result.token_ms.front();
