@@ -3,7 +3,10 @@
 #include "base/error.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/profile_option.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace shimmy::cli {
@@ -68,7 +71,10 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
     add_placement_options(command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(command, commands.globals());
     add_llama_options(command, options.llama, engine::LlamaUse::text);
+    add_speculation_options(command, options.llama);
+    add_profile_option(command, options.no_profile);
     commands.take_llama_args(command);
+    options.command = &command;
 }
 
 void name_words(AnswerOptions & options, const std::string & command) {
@@ -83,11 +89,40 @@ void name_words(AnswerOptions & options, const std::string & command) {
         fail_usage("the model is given twice: '{}' and --model '{}'", options.name, options.model);
 }
 
-void complete_load(AnswerOptions & options, const Globals & globals) {
+namespace {
+
+// Reads options into what the command line has filled, as if they stood on it.
+void read_words(std::vector<std::string> words, AnswerOptions & options, Globals & globals) {
+    CLI::App command;
+    add_load_options(command, options.load);
+    add_batch_options(command, options.load);
+    add_placement_options(command, globals, DefaultPlacement::automatic);
+    add_backend_options(command, globals);
+    add_llama_options(command, options.llama, engine::LlamaUse::text);
+    add_speculation_options(command, options.llama);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    try {
+        command.parse(std::move(words));
+    } catch (const CLI::ParseError & error) {
+        fail_usage("the profile of this model cannot be used: {} (shimmy tune writes a new one; --no-profile)",
+                   error.what());
+    }
+}
+
+}  // namespace
+
+void complete_load(AnswerOptions & options, Globals & globals) {
+    options.load.path = model_file(options.model, globals).string();
+    if (!options.no_profile) {
+        const TakenProfile taken =
+            take_profile(options.load.path, given_options(*options.command, globals), options.load);
+        if (!taken.text.empty()) fmt::print(stderr, "{}\n", taken.text);
+        read_words(taken.options, options, globals);
+    }
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
     options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
-    options.load.path = model_file(options.model, globals).string();
+    options.load.measures_speculation = measures_speculation(options.llama);
 }
 
 }  // namespace shimmy::cli

@@ -19,6 +19,8 @@ struct AnswerOptions {
     engine::SamplingOptions sampling;
     engine::LoadOptions load;
     LlamaOptions llama;
+    bool no_profile = false;
+    const CLI::App * command = nullptr;  // that was parsed
 };
 
 // `options` must live as long as the command. `text`: what the second word is.
@@ -27,7 +29,8 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
 // Tells the model from the text: afterwards they are in `model` and `text`. Throws UsageError.
 void name_words(AnswerOptions & options, const std::string & command);
 
-// Completes options.load: the file, which is downloaded where it is on the Hub, the placement, llama.cpp's options.
-void complete_load(AnswerOptions & options, const Globals & globals);
+// Completes options.load: the file, which is downloaded where it is on the Hub, the placement, llama.cpp's options; and
+// what a profile of `shimmy tune` says where the command line says nothing, of backends too, with a line on stderr.
+void complete_load(AnswerOptions & options, Globals & globals);
 
 }  // namespace shimmy::cli

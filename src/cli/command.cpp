@@ -62,6 +62,8 @@ void add_all(Commands & commands) {
     add_publish(commands);
     add_pull(commands);
     add_check(commands);
+    add_tune(commands);
+    add_bench(commands);
     add_list(commands);
     add_discover(commands);
     add_probe(commands);

@@ -68,6 +68,8 @@ void add_quantize(Commands & commands);
 void add_publish(Commands & commands);
 void add_pull(Commands & commands);
 void add_imatrix(Commands & commands);
+void add_bench(Commands & commands);
+void add_tune(Commands & commands);
 void add_list(Commands & commands);
 void add_discover(Commands & commands);
 void add_probe(Commands & commands);

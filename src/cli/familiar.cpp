@@ -15,7 +15,7 @@ namespace shimmy::cli {
 
 namespace {
 
-const std::set<std::string_view> COMMANDS{"generate", "chat", "run", "serve", "probe"};
+const std::set<std::string_view> COMMANDS{"generate", "chat", "run", "serve", "probe", "bench", "tune"};
 
 // The same option, with the same values.
 const std::map<std::string_view, std::string_view> RENAMED{
@@ -48,6 +48,8 @@ const std::map<std::string_view, std::string_view> RENAMED{
     {"-ts", "--tensor-split"},
     {"-md", "--model-draft"},
     {"-mm", "--mmproj"},
+    {"--n-depth", "--depth"},
+    {"-pg", "--prompt-and-gen"},
 };
 
 // Flags of llama.cpp that stand for several words, or for what shimmy does anyway.
@@ -64,10 +66,10 @@ const std::map<std::string_view, std::string_view> POINTED_AT{
     {"--interactive", "shimmy chat MODEL holds conversations"},
 };
 
-constexpr const char * COMMAND_WORDS[][2] = {{"ls", "list"},           {"show", "inspect"},  {"download", "pull"},
-                                             {"ps", "list"},           {"bench", "lab run"}, {"benchmark", "lab run"},
-                                             {"quantise", "quantize"}, {"server", "serve"},  {"devices", "gpu-info"},
-                                             {"complete", "generate"}, {"cli", "chat"}};
+constexpr const char * COMMAND_WORDS[][2] = {
+    {"ls", "list"},          {"show", "inspect"},       {"download", "pull"},     {"ps", "list"},
+    {"benchmark", "bench"},  {"perplexity", "quality"}, {"quantise", "quantize"}, {"server", "serve"},
+    {"devices", "gpu-info"}, {"complete", "generate"},  {"cli", "chat"}};
 
 constexpr int ALL_LAYERS = 99;  // what people write for all of them
 

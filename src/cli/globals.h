@@ -16,6 +16,7 @@ struct Globals {
     std::string gpu_backend = "auto";
     std::string moe_backend = "auto";
     std::string moe_cache = "auto";
+    std::optional<int> moe_gpu_min_batch;
     std::string rpc_servers;  // "host:port,host:port"
     std::optional<std::string> placement;
     bool cpu_moe = false;

@@ -9,6 +9,8 @@ namespace {
 
 constexpr const char * GROUP_MODEL = "Model and context (llama.cpp)";
 constexpr const char * GROUP_SPECULATION = "Speculation and images (llama.cpp)";
+constexpr const char * SPEC_AUTO = "auto";
+constexpr const char * SPEC_OFF = "off";
 
 // The table of llama.cpp checks the value when the model is loaded; `choices` say it at once.
 void add(CLI::App & command, LlamaOptions & options, const std::string & flag, const std::string & type,
@@ -48,21 +50,25 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
     add(command, options, "--tensor-split", "N0,N1,…", "share of each GPU (default: as memory is free)");
     add(command, options, "--lora", "FILE,…", "LoRA adapters to apply");
     if (use != engine::LlamaUse::server) return;
+    command.add_option("--mmproj", options.mmproj, "projector for images and audio")
+        ->type_name("FILE|NAME")
+        ->group(GROUP_SPECULATION);
+}
+
+void add_speculation_options(CLI::App & command, LlamaOptions & options) {
     command.add_option("--model-draft", options.model_draft, "small model that drafts tokens for this one to check")
         ->type_name("FILE|NAME")
         ->group(GROUP_SPECULATION);
     command
-        .add_option_function<std::string>(
-            "--spec-type",
-            [&options](const std::string & value) {
-                options.args.insert(options.args.end(), {"--spec-type", value});
-            },
-            "kinds of speculation, such as ngram-mod or draft-mtp (default: draft-simple with --model-draft)")
-        ->type_name("TYPE,…")
+        .add_option("--spec,--spec-type", options.spec,
+                    "speculation: auto (n-grams of the text, or the draft model, where measured to be faster), off, or "
+                    "llama.cpp's kinds, such as ngram-mod (default: draft-simple with --model-draft, else off)")
+        ->type_name("auto|off|TYPE,…")
         ->group(GROUP_SPECULATION);
-    command.add_option("--mmproj", options.mmproj, "projector for images and audio")
-        ->type_name("FILE|NAME")
-        ->group(GROUP_SPECULATION);
+}
+
+bool measures_speculation(const LlamaOptions & options) {
+    return options.spec == SPEC_AUTO;
 }
 
 std::vector<std::string> llama_args(const LlamaOptions & options, const Globals & globals, engine::LlamaUse use) {
@@ -76,7 +82,9 @@ std::vector<std::string> llama_args(const LlamaOptions & options, const Globals 
     const auto add_file = [&](const char * flag, const std::string & name) {
         if (!name.empty()) args.insert(args.end(), {flag, model_file(name, globals).string()});
     };
-    add_file("--model-draft", options.model_draft);
+    if (options.spec != SPEC_OFF) add_file("--model-draft", options.model_draft);
+    if (!options.spec.empty() && options.spec != SPEC_AUTO && options.spec != SPEC_OFF)
+        args.insert(args.end(), {"--spec-type", options.spec});
     add_file("--mmproj", options.mmproj);
     return args;
 }

@@ -108,6 +108,13 @@ void add_moe_cache_option(CLI::App & command, Globals & globals) {
 void add_placement_options(CLI::App & command, Globals & globals, DefaultPlacement fallback) {
     add_placement_flags(command, globals, fallback, GROUP_PLACEMENT);
     add_moe_cache_option(command, globals);
+    command
+        .add_option("--moe-gpu-min-batch", globals.moe_gpu_min_batch,
+                    "leave batches of so many tokens or more to the GPU, experts streamed to it; 0: none (default: "
+                    "measured once per machine)")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1 << 20))
+        ->group(GROUP_PLACEMENT);
     if (fallback != DefaultPlacement::automatic) return;
     command.add_option("--vram", globals.vram, "use at most this much memory of each GPU (default: what is free)")
         ->type_name("SIZE")
@@ -183,6 +190,7 @@ bool load_backends(const Globals & globals, const std::string & device) {
     engine::load_backends(globals.gpu_backend);
     engine::add_rpc_servers(globals.rpc_servers);
     engine::find_device(device);  // an unknown name is an error before anything is loaded
+    if (globals.moe_gpu_min_batch) engine::set_gpu_min_batch(*globals.moe_gpu_min_batch);
     return engine::load_moe_backend(globals.moe_backend, moe_cache_option(globals));
 }
 

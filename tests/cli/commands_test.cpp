@@ -152,18 +152,17 @@ TEST_F(Program, EveryCommandThatAnswersTakesTheSame) {
     };
     const std::vector<std::string> chat = flags_of("chat");
     EXPECT_EQ(chat, flags_of("run"));
-    for (const std::string flag :
-         {"--placement", "--vram", "--cpu-moe", "--moe-cache", "--temperature", "--cache-type-k"}) {
+    for (const std::string flag : {"--placement", "--vram", "--cpu-moe", "--moe-cache", "--temperature",
+                                   "--cache-type-k", "--model-draft", "--spec", "--spec-type", "--no-profile"}) {
         for (const std::string command : {"generate", "chat"}) {
             const std::vector<std::string> flags = flags_of(command);
             EXPECT_EQ(std::count(flags.begin(), flags.end(), flag), 1) << command << " " << flag;
         }
     }
-    for (const std::string flag : {"--model-draft", "--mmproj", "--spec-type"}) {
-        const std::vector<std::string> serve = flags_of("serve");
+    const std::vector<std::string> serve = flags_of("serve");
+    for (const std::string flag : {"--model-draft", "--mmproj", "--spec", "--spec-type", "--no-profile"})
         EXPECT_EQ(std::count(serve.begin(), serve.end(), flag), 1) << flag;
-        EXPECT_EQ(std::count(chat.begin(), chat.end(), flag), 0) << flag;
-    }
+    EXPECT_EQ(std::count(chat.begin(), chat.end(), "--mmproj"), 0);
 }
 
 TEST(PlacementOption, FromTheGlobals) {

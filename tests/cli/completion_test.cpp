@@ -84,7 +84,7 @@ TEST_F(Completion, Commands) {
 
 TEST_F(Completion, Options) {
     EXPECT_EQ(offers({"generate", "--mo"}),
-              (Words{"--mode", "--model", "--model-dirs", "--moe-backend", "--moe-cache"}));
+              (Words{"--mode", "--model", "--model-dirs", "--moe-backend", "--moe-cache", "--moe-gpu-min-batch"}));
     EXPECT_EQ(offers({"lab", "run", "--dry"}), (Words{"--dry-run"}));
     EXPECT_EQ(offers({"list", "--sh"}), (Words{"--short"}));
     EXPECT_EQ(offers({"list", "--max"}), (Words{})) << "an option of another command";

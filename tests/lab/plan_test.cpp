@@ -183,9 +183,27 @@ TEST(Plan, ArgumentsThroughAServer) {
                          "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--moe-cache", "off",
                          "--cpu-moe", "--json"}));
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 0, 1, Mode::no_stream, 0}, {"auto", "off"}),
-              (Arguments{"lab", "http", "--model", "/models/tiny.gguf", "--prompt=Text a", "--no-stream",
-                         "--max-tokens", "100", "--seed", "42", "--temperature", "0", "--ctx", "4096", "--device",
-                         "gpu", "--moe-backend", "off", "--placement", "gpu", "--json"}));
+              (Arguments{"lab",
+                         "http",
+                         "--model",
+                         "/models/tiny.gguf",
+                         "--prompt=Text a",
+                         "--no-stream",
+                         "--max-tokens",
+                         "100",
+                         "--seed",
+                         "42",
+                         "--temperature",
+                         "0",
+                         "--ctx",
+                         "4096",
+                         "--device",
+                         "gpu",
+                         "--moe-backend",
+                         "off",
+                         "--placement",
+                         "gpu",
+                         "--json"}));
 }
 
 TEST(Plan, LoadRunsOfEveryRepeatAndNumberOfClients) {
@@ -221,37 +239,20 @@ TEST(Plan, ArgumentsOfARun) {
     Campaign campaign = make_campaign();
     const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, {}),
-              (std::vector<std::string>{"generate", "--cold-run", "--model", "/models/tiny.gguf",
+              (std::vector<std::string>{"generate", "--cold-run", "--no-profile", "--model", "/models/tiny.gguf",
                                         "--prompt=-b starts like an option", "--max-tokens", "100", "--seed", "42",
-                                        "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--placement", "gpu", "--json"}));
+                                        "--temperature", "0", "--ctx", "4096", "--device", "gpu", "--placement", "gpu",
+                                        "--json"}));
     campaign.n_threads = 2;
     campaign.device = "Vulkan0";
     campaign.temperature = 0.7;
     EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"vulkan", "on"}),
-              (std::vector<std::string>{"generate",
-                                        "--cold-run",
-                                        "--model",
-                                        "/models/tiny.gguf",
-                                        "--prompt=Text a",
-                                        "--max-tokens",
-                                        "100",
-                                        "--seed",
-                                        "42",
-                                        "--temperature",
-                                        "0.7",
-                                        "--ctx",
-                                        "4096",
-                                        "--threads",
-                                        "2",
-                                        "--device",
-                                        "Vulkan0",
-                                        "--gpu-backend",
-                                        "vulkan",
-                                        "--moe-backend",
-                                        "on",
-                                        "--n-cpu-moe",
-                                        "3",
-                                        "--json"}));
+              (std::vector<std::string>{
+                  "generate",      "--cold-run", "--no-profile",  "--model", "/models/tiny.gguf", "--prompt=Text a",
+                  "--max-tokens",  "100",        "--seed",        "42",      "--temperature",     "0.7",
+                  "--ctx",         "4096",       "--threads",     "2",       "--device",          "Vulkan0",
+                  "--gpu-backend", "vulkan",     "--moe-backend", "on",      "--n-cpu-moe",       "3",
+                  "--json"}));
     const auto offload = run_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, {});
     EXPECT_EQ((std::vector<std::string>(offload.end() - 4, offload.end())),
               (std::vector<std::string>{"--moe-cache", "off", "--cpu-moe", "--json"}));

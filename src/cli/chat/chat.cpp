@@ -91,6 +91,7 @@ std::string figures_text(const engine::GenerateResult & figures, uint32_t n_ctx)
         fmt::format("[{}, TTFT {:.2f} s, {} tokens; {} of {} in the context",
                     decode ? fmt::format("{:.1f} tokens/s", *decode) : "- tokens/s", figures.ttft_ms / 1000.0,
                     figures.n_output_tokens, figures.n_prompt_tokens + figures.n_output_tokens, n_ctx);
+    if (figures.speculation) text += "; " + figures.speculation->text();
     if (figures.stop_reason == engine::StopReason::stopped) text += "; stopped";
     if (figures.stop_reason == engine::StopReason::max_tokens) text += "; cut off by max-tokens";
     if (figures.stop_reason == engine::StopReason::context_full)

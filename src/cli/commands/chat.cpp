@@ -30,7 +30,7 @@ fs::path history_file(const ChatArguments & options) {
     return (state != nullptr ? fs::path(state) : fs::path(home) / ".local/state") / "shimmy/chat_history";
 }
 
-int converse(ChatArguments options, const Globals & globals, bool once) {
+int converse(ChatArguments options, Globals globals, bool once) {
     if (globals.json) fail_usage("a chat is no document: leave out --json (shimmy generate --json has one)");
     complete_load(options, globals);
     load_backends(globals, options.load.device);

@@ -66,10 +66,11 @@ void print_summary(const engine::Model & model, const engine::GenerateResult & r
     const auto decode = result.decode_tps();
     fmt::print(stderr,
                "\n{} prompt tokens, {} output tokens ({}); load {:.0f} ms, TTFT {:.1f} ms, prefill {:.1f} tokens/s, "
-               "decode {}{}; peak RSS {}\n",
+               "decode {}{}{}; peak RSS {}\n",
                result.n_prompt_tokens, result.n_output_tokens, engine::to_string(result.stop_reason), model.load_ms(),
                result.ttft_ms, result.prefill_tps(), decode ? fmt::format("{:.1f} tokens/s", *decode) : "-",
-               vram_text(model), format_bytes(peak_rss_bytes()));
+               result.speculation ? "; " + result.speculation->text() : "", vram_text(model),
+               format_bytes(peak_rss_bytes()));
     const std::string cache = expert_cache_text(model);
     if (!cache.empty()) fmt::print(stderr, "{}\n", cache);
     const std::string disk = expert_disk_text();
@@ -106,7 +107,7 @@ bool write_text(std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
-int run_generate(GenerateArguments options, const Globals & globals) {
+int run_generate(GenerateArguments options, Globals globals) {
     name_words(options, "generate");
     if (!options.text.empty() && (options.prompt || !options.prompt_file.empty()))
         fail_usage("the prompt is given twice: '{}' and {}", options.text,

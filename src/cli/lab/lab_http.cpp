@@ -24,7 +24,8 @@ struct LoadClientArguments {
 };
 
 std::vector<std::string> server_command(const LoadClientArguments & options, const Globals & globals) {
-    std::vector<std::string> argv{self_path(), "serve", "--model", model_file(options.model, globals).string()};
+    std::vector<std::string> argv{self_path(), "serve", "--no-profile", "--model",
+                                  model_file(options.model, globals).string()};
     const auto add = [&](std::initializer_list<std::string> more) { argv.insert(argv.end(), more); };
     add({"--ctx", fmt::format("{}", options.load.n_ctx), "--threads", fmt::format("{}", options.load.n_threads)});
     if (!options.load.device.empty()) add({"--device", options.load.device});

@@ -20,6 +20,18 @@ Json reason(const engine::PlacementChoice & choice) {
     return choice.reason.empty() ? Json(nullptr) : Json(choice.reason);
 }
 
+Json speculation_document(const std::optional<engine::SpeculationReport> & report) {
+    if (!report) return nullptr;
+    return {{"kind", report->kind},
+            {"is_on", report->is_on},
+            {"n_drafted", report->n_drafted},
+            {"n_accepted", report->n_accepted},
+            {"is_measured", report->is_measured},
+            {"is_decided", report->is_decided},
+            {"gain", rate(report->gain)},
+            {"n_measured", report->n_measured}};
+}
+
 Json cold_document(const engine::GenerateResult & cold, const engine::GenerateResult & warm) {
     return {{"ttft_ms", cold.ttft_ms},
             {"prefill_tps", cold.prefill_tps()},
@@ -70,6 +82,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"prefill_tps", result.prefill_tps()},
         {"decode_tps", rate(result.decode_tps())},
         {"token_ms", result.token_ms},
+        {"speculation", speculation_document(result.speculation)},
         {"memory", engine::memory_json(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
         {"peak_rss_bytes", peak_rss_bytes()},
         {"expert_cache", engine::to_json(engine::expert_cache())},

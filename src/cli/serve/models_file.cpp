@@ -73,7 +73,7 @@ public:
         read_options();
         serve::ServedModel model;
         try {
-            model = named_model(source, model_options(arguments_, globals_), globals_);
+            model = named_model(source, arguments_, globals_);
         } catch (const Error & error) {
             reader_.fail_at(MODEL, fmt::format("[{}] {}", name_, error.what()));
         }
@@ -101,6 +101,8 @@ private:
         }
         try {
             command_.parse(words_);
+            for (GivenOption & one : given_options(command_, globals_))
+                arguments_.given.push_back(std::move(one));
         } catch (const CLI::ParseError & error) {
             reader_.fail_at(MODEL, fmt::format("[{}] {}", name_, error.what()));
         }

@@ -43,6 +43,7 @@ struct ServeArguments {
     int max_loaded = 0;
     std::string models_file;
     ModelArguments model;
+    const CLI::App * command = nullptr;  // that was parsed
 };
 
 // The first line of the file.
@@ -74,11 +75,10 @@ serve::Address bind_address(const ServeArguments & options) {
     return text.empty() ? serve::Address{} : serve::parse_address(text);
 }
 
-std::vector<serve::ServedModel> models_of(const ServeArguments & options, const serve::ModelOptions & model,
-                                          const Globals & globals) {
+std::vector<serve::ServedModel> models_of(const ServeArguments & options, const Globals & globals) {
     std::vector<serve::ServedModel> models;
     for (const std::string & name : options.models)
-        models.push_back(named_model(name, model, globals));
+        models.push_back(named_model(name, options.model, globals));
     if (options.models_file.empty()) return models;
     for (serve::ServedModel & one : models_of_file(options.models_file, options.model, globals))
         models.push_back(std::move(one));
@@ -95,14 +95,14 @@ void turn_automatic_caches_off(std::vector<serve::ServedModel> & models) {
 
 void set_models(serve::ServerOptions & server, const ServeArguments & options, const Globals & globals) {
     if (options.models.empty() && options.models_file.empty()) {
-        server.discover = [model = server.model, model_dirs = globals.model_dirs, max_loaded = server.max_loaded] {
-            std::vector<serve::ServedModel> models = discovered_models(model, model_dirs);
+        server.discover = [arguments = options.model, globals, max_loaded = server.max_loaded] {
+            std::vector<serve::ServedModel> models = discovered_models(arguments, globals);
             if (max_loaded != 1) turn_automatic_caches_off(models);
             return models;
         };
         server.models = server.discover();
     } else {
-        server.models = models_of(options, server.model, globals);
+        server.models = models_of(options, globals);
         if (server.max_loaded != 1) turn_automatic_caches_off(server.models);
     }
     if (!options.model.expert_trace.empty() && server.models.size() != 1)
@@ -160,7 +160,8 @@ void print_started(const serve::ServerOptions & server, const serve::Started & s
     if (loaded.device.software) serve::log("{} is a software device: its speed is not a GPU's", loaded.device.name);
 }
 
-int run_serve(const ServeArguments & options, const Globals & globals) {
+int run_serve(ServeArguments options, const Globals & globals) {
+    options.model.given = given_options(*options.command, globals);
     serve::ServerOptions server;
     server.model = model_options(options.model, globals);
     server.address = bind_address(options);
@@ -195,6 +196,7 @@ void add_serve(Commands & commands) {
     auto options = std::make_shared<ServeArguments>();
     CLI::App * command = commands.add("serve", "serve models over HTTP with the APIs of OpenAI, Anthropic and Ollama",
                                       [options, &commands] { return run_serve(*options, commands.globals()); });
+    options->command = command;
     command
         ->add_option("models,--model,--model-path", options->models,
                      "model to load at start, a GGUF file or a name from `shimmy list`; may be given several times. "

@@ -8,6 +8,10 @@
 #include "gguf/model_info.h"
 #include "library/catalog.h"
 #include "library/names.h"
+#include "serve/http/log.h"
+
+#include <algorithm>
+#include <optional>
 
 namespace shimmy::cli {
 
@@ -61,6 +65,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
         .add_option("--chat-template-file", arguments.chat_template_file,
                     "chat template (Jinja) to use instead of the model's")
         ->type_name("FILE");
+    add_profile_option(command, arguments.no_profile);
     add_batch_options(command, arguments.load);
     add_load_options(command, arguments.load);
     command.get_option("--ctx")->description(
@@ -68,6 +73,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
     add_placement_options(command, globals, DefaultPlacement::automatic);
     add_backend_options(command, globals);
     add_llama_options(command, arguments.llama, engine::LlamaUse::server);
+    add_speculation_options(command, arguments.llama);
 }
 
 serve::ModelOptions model_options(const ModelArguments & arguments, const Globals & globals) {
@@ -77,7 +83,9 @@ serve::ModelOptions model_options(const ModelArguments & arguments, const Global
     options.load.vram_limit_bytes = vram_option(globals);
     options.load.llama_args = llama_args(arguments.llama, globals, engine::LlamaUse::server);
     options.load.serves = true;
-    options.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers};
+    options.load.measures_speculation = measures_speculation(arguments.llama);
+    options.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers,
+                        globals.moe_gpu_min_batch};
     options.embeddings = arguments.embeddings;
     options.pooling = arguments.pooling;
     if (!arguments.chat_template_file.empty()) options.chat_template = read_file(arguments.chat_template_file);
@@ -88,7 +96,29 @@ serve::ModelOptions model_options(const ModelArguments & arguments, const Global
     return options;
 }
 
-serve::ServedModel named_model(const std::string & name_or_path, const serve::ModelOptions & options,
+namespace {
+
+// With what the model's profile says where the arguments say nothing; nullopt: it says nothing.
+std::optional<serve::ModelOptions> profiled_options(const fs::path & model, ModelArguments arguments, Globals globals) {
+    if (arguments.no_profile || arguments.embeddings) return std::nullopt;
+    TakenProfile taken = take_profile(model, arguments.given, arguments.load);
+    if (!taken.text.empty()) serve::log("{}: {}", model.filename().string(), taken.text);
+    if (taken.options.empty()) return std::nullopt;
+    CLI::App command;
+    add_model_options(command, arguments, globals);
+    std::reverse(taken.options.begin(), taken.options.end());  // as CLI11 takes them
+    try {
+        command.parse(std::move(taken.options));
+    } catch (const CLI::ParseError & error) {
+        fail_usage("the profile of {} cannot be used: {} (shimmy tune writes a new one; --no-profile)", model.string(),
+                   error.what());
+    }
+    return model_options(arguments, globals);
+}
+
+}  // namespace
+
+serve::ServedModel named_model(const std::string & name_or_path, const ModelArguments & arguments,
                                const Globals & globals) {
     serve::ServedModel model;
     model.path = model_file(name_or_path, globals);
@@ -100,15 +130,17 @@ serve::ServedModel named_model(const std::string & name_or_path, const serve::Mo
     model.size_bytes = info.size_bytes;
     model.n_params = info.n_params;
     model.has_experts = info.cpu_moe_applies();
-    model.options = options;
+    const auto profiled = profiled_options(model.path, arguments, globals);
+    model.options = profiled ? *profiled : model_options(arguments, globals);
     model.loads_at_start = true;
     return model;
 }
 
-std::vector<serve::ServedModel> discovered_models(const serve::ModelOptions & options, const std::string & model_dirs) {
+std::vector<serve::ServedModel> discovered_models(const ModelArguments & arguments, const Globals & globals) {
+    const serve::ModelOptions options = model_options(arguments, globals);
     std::vector<serve::ServedModel> models;
     const library::Catalog catalog =
-        library::read_catalog(library::search_dirs(library::read_environment(), model_dirs));
+        library::read_catalog(library::search_dirs(library::read_environment(), globals.model_dirs));
     for (const library::CatalogModel & found : catalog.models) {
         const bool wanted =
             library::is_llm(found.type) || (options.embeddings && found.type == library::ModelType::embedding);
@@ -122,7 +154,8 @@ std::vector<serve::ServedModel> discovered_models(const serve::ModelOptions & op
         model.size_bytes = found.size_bytes;
         model.n_params = found.n_params;
         model.has_experts = found.n_expert > 0;
-        model.options = options;
+        const auto profiled = profiled_options(model.path, arguments, globals);
+        model.options = profiled ? *profiled : options;
     }
     return models;
 }

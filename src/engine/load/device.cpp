@@ -201,8 +201,12 @@ void set_expert_ram(const std::string & setting) {
     setenv("GGML_MOE_RAM", setting.c_str(), 1);
 }
 
+void set_gpu_min_batch(int n_tokens) {
+    setenv("GGML_MOE_GPU_MIN_BATCH", std::to_string(n_tokens).c_str(), 1);
+}
+
 void keep_batches_in_moe_backend() {
-    setenv("GGML_MOE_GPU_MIN_BATCH", "0", 1);
+    set_gpu_min_batch(0);
 }
 
 const std::vector<FailedModule> & failed_modules() {

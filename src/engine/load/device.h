@@ -46,7 +46,11 @@ void set_expert_cache(const std::string & setting);
 // loaded from now on, in processes that this one starts as well (GGML_MOE_RAM, moe/README.md).
 void set_expert_ram(const std::string & setting);
 
-// libggml-moe leaves no batch to a GPU beside it: what checks its kernels feeds them large ones.
+// From how many tokens on libggml-moe leaves a batch to a GPU beside it, which streams the experts; 0: never
+// (GGML_MOE_GPU_MIN_BATCH, moe/README.md). For the models that are loaded from now on.
+void set_gpu_min_batch(int n_tokens);
+
+// It leaves none: what checks its kernels feeds them large ones.
 void keep_batches_in_moe_backend();
 
 // A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").

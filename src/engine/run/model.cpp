@@ -13,7 +13,9 @@
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
 #include "engine/run/sequence_scorer.h"
+#include "engine/run/tokens.h"
 #include "engine/run/utf8.h"
+#include "engine/speculate/speculation.h"
 #include "gguf/purpose.h"
 
 #include "chat.h"
@@ -144,9 +146,10 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
-    common_chat_templates_ptr templates;  // null: the model has none, or one that cannot be read
-    std::string template_error;           // why it cannot be read; runs without it go on
-    std::string name;                     // of the model, for messages
+    common_chat_templates_ptr templates;       // null: the model has none, or one that cannot be read
+    std::string template_error;                // why it cannot be read; runs without it go on
+    std::unique_ptr<Speculation> speculation;  // null: none
+    std::string name;                          // of the model, for messages
     double load_ms = 0.0;
     std::vector<llama_token> held;           // whose keys and values are in the context, in order
     std::unique_ptr<SequenceScorer> scorer;  // null: never asked for
@@ -161,8 +164,12 @@ struct Model::Impl {
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(const std::vector<llama_token> & tokens);
-    void extend(llama_token token);           // what is held, by one
-    bool can_go_back_to(llama_pos position);  // then what is held ends there
+    void extend(llama_token token);  // what is held, by one
+    // The tokens that come after `token`, into `next`: one, or several where drafts were right. All but the last are
+    // held then.
+    void advance(llama_token token, common_sampler * sampler, size_t n_most, std::vector<llama_token> & next);
+    void decode_at_end(const std::vector<llama_token> & tokens);  // with a result for each
+    bool can_go_back_to(llama_pos position);                      // then what is held ends there
     void require_numbers();
     // The answer to `tokens`. `shown`: special tokens that are text.
     GenerateResult produce(const std::vector<llama_token> & tokens, int max_tokens, const SamplingOptions & sampling,
@@ -230,6 +237,51 @@ void Model::Impl::extend(llama_token token) {
     }
 }
 
+// Results of several tokens: those of one are decode()'s.
+void Model::Impl::decode_at_end(const std::vector<llama_token> & tokens) {
+    llama_batch batch = llama_batch_init(static_cast<int32_t>(tokens.size()), 0, 1);
+    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
+                                                                      [](llama_batch * b) { llama_batch_free(*b); });
+    for (const llama_token token : tokens) {
+        const int i = batch.n_tokens++;
+        batch.token[i] = token;
+        batch.pos[i] = static_cast<llama_pos>(held.size()) + i;
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = 0;
+        batch.logits[i] = 1;
+    }
+    const LogCapture log;
+    const int rc = llama_decode(context.get(), batch);
+    check_interrupted();
+    if (rc != 0)
+        fail("{}: decoding {} tokens failed: {}", name, tokens.size(),
+             log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+void Model::Impl::advance(llama_token token, common_sampler * sampler, size_t n_most,
+                          std::vector<llama_token> & next) {
+    const auto start = Clock::now();
+    std::vector<llama_token> drafted;  // allocates nothing while it is empty
+    if (speculation)
+        drafted = speculation->draft(held, token, std::min(n_most, size_t{llama_n_batch(context.get())}) - 1);
+    if (drafted.empty()) {
+        extend(token);
+        const llama_token following = common_sampler_sample(sampler, context.get(), -1);
+        common_sampler_accept(sampler, following, /*is_generated=*/true);
+        const NoAllocation promise;
+        next.assign(1, following);
+    } else {
+        std::vector<llama_token> tokens{token};
+        tokens.insert(tokens.end(), drafted.begin(), drafted.end());
+        decode_at_end(tokens);
+        next = common_sampler_sample_and_accept_n(sampler, context.get(), drafted);
+        held.push_back(token);
+        held.insert(held.end(), next.begin(), next.end() - 1);
+        llama_memory_seq_rm(llama_get_memory(context.get()), 0, static_cast<llama_pos>(held.size()), -1);
+    }
+    if (speculation) speculation->add(drafted.size(), next.size() - 1, ms_since(start));
+}
+
 // Damaged weights, and some that were quantized without an importance matrix, give no probabilities. Samplers do not
 // notice.
 void Model::Impl::require_numbers() {
@@ -275,6 +327,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     const EndsWithinASecond soon;
     LoadOptions options = wanted;
     require_text_model(options);
+    require_text_speculation(options);
     impl_->placement = require_loadable(options);
     options.placement = impl_->placement.placement;
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
@@ -284,6 +337,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
     impl_->context = impl_->params->make_context(impl_->model.get(), impl_->routing.get());
     impl_->load_chat_template();
+    impl_->speculation = Speculation::make(options, *impl_->params, impl_->model.get(), impl_->context.get());
     if (options.warm_up) impl_->warm_up();
     take_routing();  // the warm-up's tokens are nobody's
     impl_->load_ms = ms_since(start);
@@ -360,29 +414,7 @@ std::string Model::apply_chat_template(const std::vector<Message> & messages) co
 }
 
 std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
-    if (llama_vocab_type(impl_->vocab()) == LLAMA_VOCAB_TYPE_NONE)
-        fail("{}: has no tokenizer, so no text can be given to it: convert the model again, with its tokenizer's files",
-             impl_->name);
-    const auto n_bytes = static_cast<int>(text.size());
-    std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
-    int n = 0;
-    try {
-        const LogCapture log;
-        n = llama_tokenize(impl_->vocab(), text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
-                           /*add_special=*/true, parse_special);
-    } catch (const std::exception & error) {  // a vocabulary that lacks bytes, or the tokens that begin and end a text
-        fail("{}: the text cannot be tokenized: its vocabulary is incomplete ({}): convert the model again",
-             impl_->name, printable(error.what(), MAX_REASON_CHARS));
-    }
-    if (n < 0) fail("{}: the text could not be tokenized ({} tokens needed)", impl_->name, -n);
-    tokens.resize(static_cast<size_t>(n));
-    const bool known = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) { return token >= 0; });
-    if (!known)
-        fail(
-            "{}: its vocabulary has no token for a part of the text: it does not fit its tokenizer; convert the model "
-            "again",
-            impl_->name);
-    return tokens;
+    return engine::tokenize(impl_->vocab(), impl_->name, text, parse_special);
 }
 
 std::optional<int32_t> Model::bos_token() const {
@@ -428,7 +460,7 @@ GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const
     impl_->prefill(prompt.tokens.data(), prompt.n_before);
     impl_->held.assign(prompt.tokens.begin(), prompt.tokens.begin() + static_cast<std::ptrdiff_t>(prompt.n_before));
     GenerateResult result =
-        impl_->produce(prompt.tokens, /*starts_afresh=*/prompt.n_before == 0, max_tokens, sampling, {}, on_text);
+        impl_->produce(prompt.tokens, max_tokens, sampling, {}, on_text);
     result.n_prompt_tokens -= result.n_reused_tokens;
     result.n_reused_tokens = 0;
     return result;
@@ -482,9 +514,12 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, int
         ++result.n_output_tokens;
     };
     result.stop_reason = StopReason::max_tokens;
+    if (speculation) speculation->begin(held);
+    std::vector<llama_token> next{common_sampler_sample(sampler.get(), context.get(), -1)};
+    size_t n_taken = 0;  // of these
+    common_sampler_accept(sampler.get(), next.front(), /*is_generated=*/true);
     while (result.n_output_tokens < limit) {
-        const llama_token token = common_sampler_sample(sampler.get(), context.get(), -1);
-        common_sampler_accept(sampler.get(), token, /*is_generated=*/true);
+        const llama_token token = next[n_taken++];
         if (llama_vocab_is_eog(vocab(), token)) {
             result.stop_reason = StopReason::end_of_text;
             break;
@@ -500,8 +535,12 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, int
             break;
         }
         if (result.n_output_tokens == limit) break;
+        if (n_taken < next.size()) continue;
+        const size_t n_left = std::min(static_cast<size_t>(limit - result.n_output_tokens),
+                                       n_ctx - tokens.size() - result.token_ms.size());
         try {
-            extend(token);
+            advance(token, sampler.get(), n_left, next);
+            n_taken = 0;
         } catch (const Interrupted &) {
             if (!has_memory() || !can_go_back_to(static_cast<llama_pos>(held.size()))) forget();
             result.stop_reason = StopReason::stopped;
@@ -509,6 +548,7 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, int
         }
     }
     hand_out(utf8.finish());
+    if (speculation) result.speculation = speculation->report();
     result.total_ms = ms_since(start);
     result.ttft_ms = result.token_ms.empty() ? result.total_ms : result.token_ms.front();
     result.decode_ms = result.token_ms.empty() ? 0.0 : result.token_ms.back() - result.token_ms.front();

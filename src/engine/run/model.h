@@ -9,6 +9,7 @@
 #include "engine/predict/choose_placement.h"
 #include "engine/run/probe.h"
 #include "engine/run/sampling_options.h"
+#include "engine/speculate/speculation_report.h"
 
 #include <cstdint>
 #include <functional>
@@ -47,7 +48,8 @@ struct GenerateResult {
     double prefill_ms = 0.0;
     double decode_ms = 0.0;  // first token to last
     double total_ms = 0.0;
-    std::vector<double> token_ms;  // time of each output token since the call
+    std::vector<double> token_ms;  // time of each output token since the call; drafted ones come together
+    std::optional<SpeculationReport> speculation;
 
     double prefill_tps() const;                // prompt tokens that were computed, per second of prefill
     std::optional<double> decode_tps() const;  // (n_output - 1) / decode time; none for fewer than two tokens

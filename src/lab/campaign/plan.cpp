@@ -183,7 +183,7 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
     // A text that starts with '-' stays a value this way.
     const auto prompt = [&](size_t i) { return "--prompt=" + campaign.prompts.at(i).text; };
     if (run.mode == Mode::generate) {
-        add({"generate", "--cold-run"});
+        add({"generate", "--cold-run", "--no-profile"});  // only what the campaign says decides
     } else {
         add({"lab", "http"});
     }

@@ -194,6 +194,8 @@ Lease ModelPool::use(const std::string & name, const StopCheck & should_stop) {
 void ModelPool::log_placement(const Entry & entry) {
     const std::string text = engine::to_text(entry.process->loaded().placement);
     if (!text.empty()) log("{}: {}", entry.model.name, text);
+    const std::string & speculation = entry.process->loaded().speculation;
+    if (!speculation.empty()) log("{}: {}", entry.model.name, speculation);
 }
 
 // With the lock held on entry and exit; others may look at the pool meanwhile.

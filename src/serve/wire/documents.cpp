@@ -91,6 +91,7 @@ Json to_json(const engine::LoadOptions & load) {
             {"n_batch", load.n_batch},
             {"n_ubatch", load.n_ubatch},
             {"llama_args", load.llama_args},
+            {"measures_speculation", load.measures_speculation},
             {"serves", load.serves},
             {"warm_up", load.warm_up},
             {"check_fit", load.check_fit},
@@ -110,6 +111,7 @@ engine::LoadOptions load_from(const Json & document) {
     document.at("n_batch").get_to(load.n_batch);
     document.at("n_ubatch").get_to(load.n_ubatch);
     document.at("llama_args").get_to(load.llama_args);
+    document.at("measures_speculation").get_to(load.measures_speculation);
     document.at("serves").get_to(load.serves);
     document.at("warm_up").get_to(load.warm_up);
     document.at("check_fit").get_to(load.check_fit);
@@ -142,6 +144,8 @@ Json to_json(const std::string & name, const ModelOptions & options) {
             {"moe", options.backends.moe},
             {"moe_cache", options.backends.moe_cache},
             {"rpc_servers", options.backends.rpc_servers},
+            {"moe_gpu_min_batch",
+             options.backends.moe_gpu_min_batch ? Json(*options.backends.moe_gpu_min_batch) : Json(nullptr)},
             {"embeddings", options.embeddings},
             {"pooling", options.pooling},
             {"chat_template", options.chat_template},
@@ -161,6 +165,8 @@ ModelOptions options_from(const Json & document) {
     document.at("moe").get_to(options.backends.moe);
     document.at("moe_cache").get_to(options.backends.moe_cache);
     document.at("rpc_servers").get_to(options.backends.rpc_servers);
+    if (const Json & n = document.at("moe_gpu_min_batch"); !n.is_null())
+        options.backends.moe_gpu_min_batch = n.get<int>();
     document.at("embeddings").get_to(options.embeddings);
     document.at("pooling").get_to(options.pooling);
     document.at("chat_template").get_to(options.chat_template);
@@ -178,6 +184,7 @@ Json to_json(const Loaded & loaded) {
             {"n_parallel", loaded.n_parallel},
             {"n_ctx", loaded.n_ctx},
             {"load_ms", loaded.load_ms},
+            {"speculation", loaded.speculation},
             {"has_chat_template", loaded.has_chat_template},
             {"memory", to_json(loaded.memory)},
             {"expert_ram_bytes", loaded.expert_ram_bytes},
@@ -196,6 +203,7 @@ Loaded loaded_from(const Json & document) {
     document.at("n_parallel").get_to(loaded.n_parallel);
     document.at("n_ctx").get_to(loaded.n_ctx);
     document.at("load_ms").get_to(loaded.load_ms);
+    document.at("speculation").get_to(loaded.speculation);
     document.at("has_chat_template").get_to(loaded.has_chat_template);
     loaded.memory = memory_from(document.at("memory"));
     document.at("expert_ram_bytes").get_to(loaded.expert_ram_bytes);

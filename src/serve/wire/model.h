@@ -21,6 +21,7 @@ struct Backends {
     std::string moe = "auto";
     std::string moe_cache = "auto";  // as in GGML_MOE_CACHE
     std::string rpc_servers;
+    std::optional<int> moe_gpu_min_batch;  // as in GGML_MOE_GPU_MIN_BATCH; nullopt: measured
 };
 
 // How a model is loaded, and for how long.
@@ -68,6 +69,7 @@ struct Loaded {
     uint32_t n_parallel = 1;  // requests at once
     uint32_t n_ctx = 0;       // of one request
     double load_ms = 0.0;
+    std::string speculation;  // what was measured and is done, for people; empty: nothing was measured
     bool has_chat_template = false;
     engine::MemoryUse memory;
     uint64_t expert_ram_bytes = 0;

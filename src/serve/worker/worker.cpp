@@ -4,6 +4,7 @@
 #include "engine/load/log.h"
 #include "engine/load/rpc.h"
 #include "engine/predict/fit.h"
+#include "engine/run/choose_speculation.h"
 #include "serve/wire/documents.h"
 #include "serve/wire/frames.h"
 #include "serve/worker/answers.h"
@@ -42,6 +43,7 @@ wire::Socket take_control() {
 bool load_backends(const Backends & backends) {
     engine::load_backends(backends.gpu);
     engine::add_rpc_servers(backends.rpc_servers);
+    if (backends.moe_gpu_min_batch) engine::set_gpu_min_batch(*backends.moe_gpu_min_batch);
     return engine::load_moe_backend(backends.moe, backends.moe_cache);
 }
 
@@ -110,7 +112,7 @@ private:
 
     void load(Channel & channel) {
         const Json document = Json::parse(channel.body());
-        const ModelOptions options = wire::options_from(document);
+        ModelOptions options = wire::options_from(document);
         bool moe_backend = false;
         try {
             engine::set_log_verbosity(options.verbosity);
@@ -120,10 +122,12 @@ private:
         }
         try {
             const std::vector<engine::Device> before = engine::devices();
+            const std::string speculation = engine::choose_speculation(options.load);
             model_ = std::make_unique<HostedModel>(wire::name_from(document), options);
             watchdog_.watch_loop(options.stall_limit, [this] { probe(); });
             Loaded loaded = model_->loaded();
             loaded.moe_backend = moe_backend;
+            loaded.speculation = speculation;
             loaded.devices_before = before;
             channel.answer(wire::to_json(loaded).dump(-1, ' ', false, Json::error_handler_t::replace));
         } catch (const engine::DoesNotFit & error) {

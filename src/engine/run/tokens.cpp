@@ -1,0 +1,46 @@
+#include "engine/run/tokens.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/load/log.h"
+
+#include "llama.h"
+
+#include <algorithm>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr size_t MAX_TOKENIZER_REASON_CHARS = 300;
+
+}  // namespace
+
+std::vector<int32_t> tokenize(const llama_vocab * vocab, const std::string & name, const std::string & text,
+                              bool parse_special) {
+    if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE)
+        fail("{}: has no tokenizer, so no text can be given to it: convert the model again, with its tokenizer's files",
+             name);
+    const auto n_bytes = static_cast<int>(text.size());
+    std::vector<int32_t> tokens(text.size() + 8);  // a token per byte, BOS and EOS at most
+    int n = 0;
+    try {
+        const LogCapture log;
+        n = llama_tokenize(vocab, text.c_str(), n_bytes, tokens.data(), static_cast<int>(tokens.size()),
+                           /*add_special=*/true, parse_special);
+    } catch (const std::exception & error) {  // a vocabulary that lacks bytes, or the tokens that begin and end a text
+        fail("{}: the text cannot be tokenized: its vocabulary is incomplete ({}): convert the model again", name,
+             printable(error.what(), MAX_TOKENIZER_REASON_CHARS));
+    }
+    if (n < 0) fail("{}: the text could not be tokenized ({} tokens needed)", name, -n);
+    tokens.resize(static_cast<size_t>(n));
+    const bool known = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) { return token >= 0; });
+    if (!known)
+        fail(
+            "{}: its vocabulary has no token for a part of the text: it does not fit its tokenizer; convert the model "
+            "again",
+            name);
+    return tokens;
+}
+
+}  // namespace shimmy::engine

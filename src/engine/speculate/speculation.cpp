@@ -1,0 +1,177 @@
+#include "engine/speculate/speculation.h"
+
+#include "base/error.h"
+#include "engine/load/llama_params.h"
+#include "engine/load/log.h"
+
+#include <algorithm>
+#include <array>
+
+namespace shimmy::engine {
+
+namespace {
+
+using SpecType = common_speculative_type;
+
+// Those that draft from the text alone or with a model of their own. The others (MTP, EAGLE3, …) read the hidden states
+// of every batch, which llama.cpp's server hands to them.
+constexpr std::array TEXT_TYPES{COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE,  COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K,
+                                COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K4V, COMMON_SPECULATIVE_TYPE_NGRAM_MOD,
+                                COMMON_SPECULATIVE_TYPE_NGRAM_CACHE,   COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE};
+
+std::vector<SpecType> wanted_types(const common_params_speculative & params) {
+    std::vector<SpecType> types;
+    std::copy_if(params.types.begin(), params.types.end(), std::back_inserter(types),
+                 [](SpecType type) { return type != COMMON_SPECULATIVE_TYPE_NONE; });
+    return types;
+}
+
+bool needs_model(const std::vector<SpecType> & types) {
+    return std::find(types.begin(), types.end(), COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE) != types.end();
+}
+
+}  // namespace
+
+void require_text_speculation(const LoadOptions & options) {
+    if (options.llama_args.empty()) return;
+    common_params params;
+    apply_llama_args(options.llama_args, params);
+    for (const SpecType type : wanted_types(params.speculative)) {
+        if (std::find(TEXT_TYPES.begin(), TEXT_TYPES.end(), type) == TEXT_TYPES.end())
+            fail_usage("--spec {}: shimmy serve can speculate so, this command cannot",
+                       common_speculative_type_to_str(type));
+    }
+}
+
+std::unique_ptr<Speculation> Speculation::make(const LoadOptions & options, const LoadParams & params,
+                                               llama_model * model, llama_context * context) {
+    common_params_speculative speculative = params.common().speculative;
+    std::vector<std::vector<SpecType>> kinds;
+    if (options.measures_speculation) {
+        kinds.push_back({COMMON_SPECULATIVE_TYPE_NGRAM_MOD});
+        if (speculative.has_dft()) kinds.push_back({COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE});
+    } else if (const auto types = wanted_types(speculative); !types.empty()) {
+        kinds.push_back(types);
+    }
+    if (kinds.empty()) return nullptr;
+    if (common_context_can_seq_rm(context) != COMMON_CONTEXT_SEQ_RM_TYPE_PART) {
+        if (options.measures_speculation) return nullptr;  // there is nothing to choose
+        fail_usage("{}: cannot take tokens back, which speculation here needs; shimmy serve can speculate with it",
+                   options.shown_name());
+    }
+    std::unique_ptr<Speculation> made(new Speculation);
+    made->name_ = options.shown_name();
+    made->is_measured_ = options.measures_speculation;
+    made->trial_ = SpeculationTrial(options.measures_speculation ? kinds.size() : 0);
+    const LogCapture log;
+    if (speculative.has_dft()) {
+        common_params draft = common_base_params_to_speculative(params.common());
+        made->draft_model_ = common_speculative_init_from_params(draft, model, context);
+        if (made->draft_model_->context() == nullptr)
+            fail("{}: {}", draft.model.path, log.reason("llama.cpp could not load this draft model (try -vv)"));
+        speculative.draft.ctx_tgt = context;
+        speculative.draft.ctx_dft = made->draft_model_->context();
+    }
+    for (const auto & types : kinds) {
+        if (needs_model(types) && !speculative.has_dft()) fail_usage("--spec-type draft-simple needs --model-draft");
+        try {
+            made->add_kind(speculative, types);
+        } catch (const std::exception & error) {
+            fail_usage("{}: {}", options.shown_name(), log.reason(error.what()));
+        }
+    }
+    return made;
+}
+
+void Speculation::add_kind(const common_params_speculative & params, const std::vector<SpecType> & types) {
+    auto kind = std::make_unique<Kind>();
+    kind->name = common_speculative_type_name_str(types);
+    kind->params = params;
+    kind->params.types = types;
+    kind->state.reset(common_speculative_init(kind->params, 1));
+    if (!kind->state) fail("llama.cpp refuses to speculate with {}", kind->name);
+    kinds_.push_back(std::move(kind));
+}
+
+void Speculation::begin(const std::vector<llama_token> & held) {
+    for (const auto & kind : kinds_) {
+        kind->n_drafted = kind->n_accepted = 0;
+        common_speculative_begin(kind->state.get(), 0, held);
+    }
+}
+
+// The draft model computes what the model has computed since its last draft: nothing while it is not asked.
+void Speculation::follow(const std::vector<llama_token> & held) {
+    llama_context * context = draft_model_->context();
+    const auto [differs, ignored] = std::mismatch(followed_.begin(), followed_.end(), held.begin(), held.end());
+    auto n_kept = static_cast<size_t>(differs - followed_.begin());
+    llama_memory_t memory = llama_get_memory(context);
+    if (!llama_memory_seq_rm(memory, 0, static_cast<llama_pos>(n_kept), -1)) {
+        llama_memory_clear(memory, true);
+        n_kept = 0;
+    }
+    const size_t n_batch = llama_n_batch(context);
+    for (size_t at = n_kept; at < held.size(); at += n_batch) {
+        const size_t n = std::min(n_batch, held.size() - at);
+        const int rc = llama_decode(
+            context, llama_batch_get_one(const_cast<llama_token *>(held.data() + at), static_cast<int32_t>(n)));
+        if (rc != 0) fail("{}: the draft model failed (llama_decode returned {})", name_, rc);
+    }
+    followed_ = held;
+}
+
+std::vector<llama_token> Speculation::draft(const std::vector<llama_token> & held, llama_token last, size_t n_most) {
+    const size_t number = is_measured_ ? trial_.kind() : 1;
+    std::vector<llama_token> tokens;
+    if (number == 0 || n_most == 0) return tokens;
+    Kind & kind = *kinds_[number - 1];
+    const LogCapture log;
+    const bool has_model = needs_model(kind.params.types);
+    if (has_model) follow(held);
+    common_speculative_get_draft_params(kind.state.get(), 0) = {
+        /*drafting=*/true,
+        /*n_max=*/static_cast<int32_t>(n_most),
+        /*pos0=*/static_cast<llama_pos>(held.size()),
+        /*id_last=*/last,
+        /*prompt=*/&held,
+        /*result=*/&tokens,
+    };
+    common_speculative_draft(kind.state.get());
+    if (has_model)  // its own guesses; follow() takes what turned out right
+        llama_memory_seq_rm(llama_get_memory(draft_model_->context()), 0, static_cast<llama_pos>(held.size()), -1);
+    if (tokens.size() > n_most) tokens.resize(n_most);
+    return tokens;
+}
+
+void Speculation::add(size_t n_drafted, size_t n_accepted, double ms) {
+    const size_t number = is_measured_ ? trial_.kind() : 1;
+    if (n_drafted > 0) {
+        Kind & kind = *kinds_[number - 1];
+        common_speculative_accept(kind.state.get(), 0, static_cast<uint16_t>(n_accepted));
+        kind.n_drafted += n_drafted;
+        kind.n_accepted += n_accepted;
+    }
+    trial_.add(n_accepted + 1, ms, n_drafted > 0);
+}
+
+SpeculationReport Speculation::report() const {
+    SpeculationReport report;
+    report.is_measured = is_measured_;
+    size_t shown = 1;
+    if (is_measured_) {
+        for (size_t kind = 2; kind <= kinds_.size(); ++kind)
+            if (trial_.gain(kind).value_or(0.0) > trial_.gain(shown).value_or(0.0)) shown = kind;
+        if (trial_.is_decided() && trial_.kind() > 0) shown = trial_.kind();
+        report.is_decided = trial_.is_decided();
+        report.gain = trial_.gain(shown);
+        report.n_measured = trial_.n_tokens();
+    }
+    const Kind & kind = *kinds_[shown - 1];
+    report.kind = kind.name;
+    report.is_on = !report.is_decided || trial_.kind() > 0;
+    report.n_drafted = kind.n_drafted;
+    report.n_accepted = kind.n_accepted;
+    return report;
+}
+
+}  // namespace shimmy::engine

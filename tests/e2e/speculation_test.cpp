@@ -1,0 +1,70 @@
+// Speculation, as a user asks for it.
+#include "program.h"
+#include "server_process.h"
+
+namespace shimmy::e2e {
+namespace {
+
+// Text that repeats itself.
+const std::string CODE =
+    "def fibonacci(n):\n    a, b = 0, 1\n    for i in range(n):\n        a, b = b, a + b\n    return a\n\n"
+    "def fibonacci(n):\n    a, b = 0, 1\n    for i in range(n):\n        a, b";
+
+Json generated(std::vector<std::string> more) {
+    std::vector<std::string> args{"generate", tiny_moe().string(), "--raw", "--temperature", "0", "-n",
+                                  "100",      "--device",          "cpu",   "--prompt",      CODE};
+    args.insert(args.end(), more.begin(), more.end());
+    return shimmy_json(args);
+}
+
+TEST(SpeculationCommand, TheTextIsTheSame) {
+    const Json plain = generated({});
+    EXPECT_TRUE(plain["speculation"].is_null());
+    for (const std::vector<std::string> & more :
+         {std::vector<std::string>{"--spec", "auto"},
+          std::vector<std::string>{"--spec", "auto", "--model-draft", tiny_moe().string()},
+          std::vector<std::string>{"--spec", "ngram-simple"}, std::vector<std::string>{"-md", tiny_moe().string()}}) {
+        const Json drafted = generated(more);
+        EXPECT_EQ(drafted["text"], plain["text"]);
+        EXPECT_EQ(drafted["speculation"]["is_measured"].get<bool>(), more[1] == "auto");
+    }
+    const Json off = generated({"--spec", "off", "--model-draft", tiny_moe().string()});
+    EXPECT_TRUE(off["speculation"].is_null());
+    EXPECT_EQ(off["llama_args"], Json::array());
+}
+
+TEST(SpeculationCommand, TheSummarySaysWhatItDid) {
+    const ProcessResult result = shimmy({"generate", tiny_moe().string(), "--raw", "--temperature", "0", "-n", "60",
+                                         "--device", "cpu", "--prompt", CODE, "--model-draft", tiny_moe().string()});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.err.find("; speculation draft-simple: 1"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("drafted tokens accepted"), std::string::npos) << result.err;
+    const ProcessResult measured = shimmy(
+        {"generate", tiny_moe().string(), "--raw", "-n", "20", "--device", "cpu", "--prompt", CODE, "--spec", "auto"});
+    EXPECT_NE(measured.err.find("; speculation ngram-mod, still being measured: nothing was drafted"),
+              std::string::npos)
+        << measured.err;
+}
+
+TEST(SpeculationCommand, WrongKinds) {
+    const std::vector<std::string> args{"generate", tiny_moe().string(), "Hello", "--spec"};
+    const auto with = [&](const std::string & kind) {
+        std::vector<std::string> all = args;
+        all.push_back(kind);
+        return all;
+    };
+    expect_failure(with("magic"), 2, {"magic"});
+    expect_failure(with("draft-simple"), 2, {"--model-draft"});
+    expect_failure(with("draft-mtp"), 2, {"draft-mtp", "shimmy serve"});
+}
+
+TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
+    ServerProcess server({"--model", tiny_moe().string(), "--spec", "auto", "--model-draft", tiny_moe().string()});
+    const HttpReply reply = server.post("/v1/completions", {{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 20}});
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_NE(server.process().err().find("speculation "), std::string::npos) << server.process().err();
+    EXPECT_NE(server.process().err().find("measured on a built-in text"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace shimmy::e2e
