@@ -11,8 +11,8 @@ TEST(Utf8Stream, HoldsBackACutSequenceAtEverySplit) {
     const std::string text = "aé€😀z";  // 1, 2, 3 and 4 bytes
     for (size_t cut = 0; cut <= text.size(); ++cut) {
         Utf8Stream stream;
-        const std::string first = stream.push(text.substr(0, cut));
-        const std::string second = stream.push(text.substr(cut));
+        const std::string first(stream.push(text.substr(0, cut)));
+        const std::string second(stream.push(text.substr(cut)));
         EXPECT_EQ(first + second, text) << "cut at " << cut;
         EXPECT_EQ(stream.finish(), "");
         // What came out first is whole: pushing it alone holds nothing back.
@@ -42,8 +42,9 @@ TEST(Utf8Stream, TextThatEndsInsideASequenceIsMarked) {
 TEST(Utf8Stream, WellFormedSequencesAreThoseOfTheStandard) {
     const auto through = [](const std::string & bytes) {
         Utf8Stream stream;
-        std::string out = stream.push(bytes);
-        return out + stream.finish();
+        std::string out(stream.push(bytes));
+        out += stream.finish();
+        return out;
     };
     for (const char * whole :
          {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xE0\xBF\xBF", "\xE1\x80\x80", "\xEC\xBF\xBF",
