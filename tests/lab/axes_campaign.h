@@ -13,8 +13,10 @@
 namespace shimmy::lab {
 
 inline std::string axes_campaign(const std::string & axes) {
-    return "name = \"axes\"\nout_dir = \"out\"\nrepeats = 3\nn_ctx = 1024\n[[models]]\nname = \"m\"\npath = \"m.gguf\"\n"
-           "quantizations = [\"input\"]\n[[prompts]]\nid = \"a\"\ntext = \"Text a\"\n[axes]\n" +
+    const std::string n_ctx = axes.find("n_ctx") == std::string::npos ? "n_ctx = 1024\n" : "";
+    return "name = \"axes\"\nout_dir = \"out\"\nrepeats = 3\n" + n_ctx +
+           "[[models]]\nname = \"m\"\npath = \"m.gguf\"\nquantizations = [\"input\"]\n[[prompts]]\nid = \"a\"\ntext = \"Text "
+           "a\"\n[axes]\n" +
            axes;
 }
 

@@ -2,6 +2,7 @@
 #include "report/figures/axes.h"
 
 #include "axes_campaign.h"
+#include "lab/import/llama_bench.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
 #include "report/figures/tables.h"
@@ -98,6 +99,44 @@ TEST_F(AxesDocuments, EveryDocumentHasThem) {
     EXPECT_TRUE(holds_text(csv, "results/m/F16/offload/generate/ubatch=512,threads=4/a-3.json\",512,4\r\n")) << csv;
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "At ubatch 256, threads 2.\n"));
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "threads 4 against 2"));
+}
+
+TEST_F(AxesDocuments, WhatVariesIsNotCalledOne) {
+    summary_ = lab::summarize_campaign(lab::axes_plan(dir_.path(), "threads = [2, 4]\nn_ctx = [512, 1024]\n"));
+    const std::string paper = document("whitepaper.md");
+    EXPECT_TRUE(holds_text(paper, "- One machine, context lengths of 512, 1024 tokens, answers of at most 100 tokens"))
+        << paper;
+    EXPECT_TRUE(holds_text(paper, "- Settings: context 512, 1024, at most 100 tokens")) << paper;
+}
+
+TEST_F(AxesDocuments, ImportedFiguresStandBesideThemMarked) {
+    lab::ImportedFile imported{"bench.json", "abc", {}};
+    lab::ImportedTest test;
+    test.model_file = "m.gguf";
+    test.build = "1f2e3d4 (5678)";
+    test.gpu = "A <b>card</b>";
+    test.n_gpu_layers = 99;
+    test.n_cpu_moe = 4;
+    test.cache_type_k = test.cache_type_v = "f16";
+    test.n_prompt = 512;
+    test.tps = {90.0, 100.0, 110.0};
+    imported.tests = {test};
+    EXPECT_FALSE(holds_text(document("report.md"), "Imported"));
+    lab::store_imported(imported, dir_ / "out");
+    const std::string report = document("report.md");
+    // The mean of 100 and 110 and 120 at the base; t of two degrees of freedom times 10 / sqrt(3) of the imported ones.
+    EXPECT_TRUE(
+        holds_text(report,
+                   "| shimmy 0.1.0 | llvmpipe | m.gguf | offload | 2 | 256 | f16 | prefill of the prompts | 110 ± "
+                   "24.8 | 3 |\n"))
+        << report;
+    EXPECT_TRUE(
+        holds_text(report,
+                   "| llama-bench 1f2e3d4 (5678) | A &lt;b&gt;card&lt;/b&gt; | m.gguf | n_cpu_moe=4, 99 layers on "
+                   "the GPU | 0 | 0 | f16 | pp512 | 100 ± 24.8 | 3 |\n"))
+        << report;
+    EXPECT_TRUE(holds_text(read_file(dir_ / "out/whitepaper.md"), "## Imported measurements"));
+    EXPECT_TRUE(holds_text(read_file(dir_ / "out/report.html"), "\"imported\":{\"columns\""));
 }
 
 }  // namespace

@@ -169,6 +169,9 @@ TEST_F(BundleOf, NothingIsOverwritten) {
     EXPECT_THROW(write_bundle(out(), dir_ / "mine.tar"), UsageError);
     fs::remove(bundle() / "mine.txt");
     EXPECT_NO_THROW(write_bundle(out(), bundle())) << "an empty folder is free";
+    EXPECT_THROW(write_bundle(out(), dir_ / "bundle/"), UsageError) << "the same folder";
+    write_bundle(out(), dir_ / "other/");
+    EXPECT_TRUE(fs::exists(dir_ / "other/manifest.json"));
 }
 
 TEST_F(BundleOf, WhatIsNoBundleIsTold) {
