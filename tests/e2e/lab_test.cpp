@@ -4,6 +4,8 @@
 #include "base/files.h"
 #include "temp_dir.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 namespace shimmy::e2e {
@@ -54,6 +56,36 @@ TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
     expect_failure({"lab", "run", campaign.string(), "--moe-backend", "on"}, 2,
                    {"--moe-backend: the campaign says it itself, as moe_backend under [axes]"});
     EXPECT_FALSE(fs::exists(dir / "out"));
+}
+
+// What llama-bench itself writes, in each of its forms.
+TEST(Lab, FiguresOfLlamaBenchItself) {
+    const TempDir dir;
+    const std::string bench = (fs::path(SHIMMY_PROGRAM).parent_path() / "llama-bench").string();
+    for (const std::string form : {"json", "jsonl", "csv"}) {
+        const ProcessResult result = run_process({bench, "-m", tiny_moe().string(), "-p", "16", "-n", "4", "-d", "0,8",
+                                                  "-r", "2", "-t", "1", "-ngl", "0", "-ctk", "q8_0", "-o", form},
+                                                 RUN_TIMEOUT);
+        ASSERT_EQ(result.exit_code, 0) << result.err;
+        const fs::path file = dir / ("bench." + form);
+        write_file_atomic(file, result.out);
+        const Json tests = shimmy_json({"lab", "import", file.string()})["tests"];
+        ASSERT_EQ(tests.size(), 4U) << form;
+        for (const Json & test : tests) {
+            EXPECT_EQ(test["model_filename"], "tiny-moe-f16.gguf");
+            EXPECT_EQ(test["type_k"], "q8_0");
+            EXPECT_EQ(test["n_threads"], 1);
+            EXPECT_EQ(test["samples_ts"].size(), form == "csv" ? 0U : 2U);
+            EXPECT_GT(test["avg_ts"].get<double>(), 0.0);
+        }
+        EXPECT_EQ(tests[0]["n_prompt"], 16);
+        EXPECT_EQ(tests[3]["n_gen"], 4);
+        EXPECT_EQ(tests[3]["n_depth"], 8);
+        if (form != "json") continue;
+        const Json written = Json::parse(result.out);
+        for (size_t i = 0; i < tests.size(); ++i)
+            EXPECT_EQ(tests[i]["samples_ts"], written[i]["samples_ts"]);
+    }
 }
 
 TEST(Lab, AxesFromTheFileToABundle) {

@@ -213,6 +213,8 @@ TEST(AxesOf, WhatCannotGoTogetherIsToldBeforeAnyRun) {
     expect_refused("batch = [8192]\n", "batch 8192 is more than n_ctx 4096");
     expect_refused("cache_type = [\"f16\", \"q8_0\"]\nflash_attn = [\"on\", \"off\"]\n",
                    "cache_type q8_0 needs flash attention, and flash_attn is off");
+    expect_refused("moe_backend = [\"on\", \"off\"]\nmoe_cache = [\"off\", \"1GiB\"]\n",
+                   "moe_cache 1GiB needs libggml-moe, and moe_backend is off");
     expect_refused("depth = [0, 4096]\n", "depth 4096, prompt_tokens 0 and max_tokens 100 do not fit into n_ctx 4096");
     expect_refused("parallel = [1, 2]\n", "'parallel' changes nothing here");
     expect_refused("depth = [64]\n", "'depth' changes nothing here: it belongs to mode generate",

@@ -32,11 +32,12 @@ TEST(EffectsOf, AFullDesignPoolsTheOtherAxis) {
     const AxisEffect & threads = effect(effects, "threads");
     EXPECT_EQ(threads.from, (Point{{"threads", "2"}}));
     EXPECT_EQ(threads.to, (Point{{"threads", "4"}}));
-    // 19, 20, 21 at either ubatch: squares of the deviations are 4 together.
+    // Logarithms of -0.01, 0 and 0.01 from that of 1.2, at either ubatch: their squares are 0.0004 together.
+    const double half = T_OF_5 * std::sqrt(0.0004 / 5.0 / 6.0);
     ASSERT_EQ(threads.decode.n, 6U);
     EXPECT_NEAR(threads.decode.mean, 20.0, 1e-9);
-    EXPECT_NEAR(*threads.decode.low(), 20.0 - T_OF_5 * std::sqrt(4.0 / 5.0 / 6.0), 1e-3);
-    EXPECT_NEAR(*threads.decode.high(), 20.0 + T_OF_5 * std::sqrt(4.0 / 5.0 / 6.0), 1e-3);
+    EXPECT_NEAR(*threads.decode.low, 100.0 * (1.2 * std::exp(-half) - 1.0), 1e-3);
+    EXPECT_NEAR(*threads.decode.high, 100.0 * (1.2 * std::exp(half) - 1.0), 1e-3);
     EXPECT_TRUE(threads.decode.is_clear());
     EXPECT_FALSE(threads.prefill.is_clear());
     EXPECT_FALSE(threads.ttft.is_clear());
@@ -53,7 +54,7 @@ TEST(EffectsOf, OneAtATimeComparesWithTheBaseAlone) {
         axis_effects(axes_plan(dir.path(), std::string("design = \"one-at-a-time\"\n") + TWO_AXES));
     const AxisEffect & threads = effect(effects, "threads");
     ASSERT_EQ(threads.decode.n, 3U);
-    EXPECT_NEAR(*threads.decode.high(), 20.0 + T_OF_2 * 1.0 / std::sqrt(3.0), 1e-3);
+    EXPECT_NEAR(*threads.decode.high, 100.0 * (1.2 * std::exp(T_OF_2 * 0.01 / std::sqrt(3.0)) - 1.0), 1e-3);
     EXPECT_EQ(effect(effects, "ubatch").prefill.n, 3U);
 }
 
@@ -69,12 +70,19 @@ TEST(EffectsOf, PairedSettingsChangeTogether) {
 
 TEST(EffectsOf, AnIntervalThatHoldsZeroIsNotClear) {
     EXPECT_FALSE(change_of({}).is_clear());
-    EXPECT_FALSE(change_of({5.0}).is_clear()) << "of one pair nothing is known";
-    // Mean 1, standard deviation 1, of three: the half width is 2.48.
-    EXPECT_FALSE(change_of({0.0, 1.0, 2.0}).is_clear());
-    EXPECT_TRUE(change_of({2.0, 3.0, 4.0}).is_clear());
-    EXPECT_TRUE(change_of({-2.0, -3.0, -4.0}).is_clear());
-    EXPECT_FALSE(change_of({0.0, 0.0, 0.0}).is_clear());
+    EXPECT_FALSE(change_of({1.05}).is_clear()) << "of one pair nothing is known";
+    // A standard deviation of 1%, of three: the half width is 2.48%.
+    EXPECT_FALSE(change_of({1.00, 1.01, 1.02}).is_clear());
+    EXPECT_TRUE(change_of({1.02, 1.03, 1.04}).is_clear());
+    EXPECT_TRUE(change_of({0.98, 0.97, 0.96}).is_clear());
+    EXPECT_FALSE(change_of({1.0, 1.0, 1.0}).is_clear());
+    EXPECT_FALSE(change_of({1.0 + 1e-15, 1.0 + 1e-15}).is_clear()) << "rounding";
+}
+
+TEST(EffectsOf, TwiceAndHalfIsNoChange) {
+    const Change change = change_of({2.0, 0.5});
+    EXPECT_NEAR(change.mean, 0.0, 1e-9);
+    EXPECT_GT(*change.low, -100.0);
 }
 
 TEST(EffectsOf, RunsWithoutACounterpartAreLeftOut) {
@@ -95,8 +103,7 @@ TEST(EffectsOf, InteractionsThatAreClear) {
     const auto change = [](const lab::Run & run, Json & document) {
         const bool both = *value_of(run.point, "threads") == "4" && *value_of(run.point, "ubatch") == "512";
         if (!both || !run.placement.offloads()) return;
-        const double noise = 0.01 * (run.repeat - 2);
-        document["decode_tps"] = 10.0 * (0.9 + 0.1 * run.repeat) * (1.5 + noise);
+        document["decode_tps"] = 10.0 * (0.9 + 0.1 * run.repeat) * 1.5 * std::exp(0.01 * (run.repeat - 2));
     };
     const std::vector<Interaction> found = axis_interactions(axes_plan(dir.path(), TWO_AXES, change));
     ASSERT_EQ(found.size(), 1U) << "of the offload alone";
@@ -104,7 +111,7 @@ TEST(EffectsOf, InteractionsThatAreClear) {
     EXPECT_EQ(found[0].to, (Setting{"ubatch", "512"}));
     EXPECT_EQ(found[0].at, (Setting{"threads", "4"}));
     EXPECT_NEAR(found[0].effect_at_base.mean, 0.0, 1e-9);
-    EXPECT_NEAR(found[0].effect_at.mean, 100.0 * (1.49 / 1.19 + 1.5 / 1.2 + 1.51 / 1.21 - 3.0) / 3.0, 1e-9);
+    EXPECT_NEAR(found[0].effect_at.mean, 25.0, 1e-9) << "1.5 / 1.2";
     EXPECT_EQ(found[0].percent.n, 3U);
 }
 

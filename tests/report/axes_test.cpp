@@ -2,6 +2,7 @@
 #include "report/figures/axes.h"
 
 #include "axes_campaign.h"
+#include "lab/import/llama_bench.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
 #include "report/figures/tables.h"
@@ -32,9 +33,9 @@ protected:
 TEST_F(AxesDocuments, ALinePerValueAndCell) {
     const Table table = effects_table(summary_, "m");
     ASSERT_EQ(table.rows.size(), 4U);
-    // 19, 20, 21 twice: 20 ± 2.5706 * sqrt(4 / 5 / 6).
+    // The factor 1.2 and e^(± 2.5706 * sqrt(0.0004 / 5 / 6)) around it.
     EXPECT_EQ(table.rows[3], (std::vector<std::string>{"threads 4 against 2", "F16", "offload", "in process",
-                                                       "+20.0%\n+19.1 to +20.9%", "no clear difference\n+0.0 to +0.0%",
+                                                       "+20.0%\n+18.9 to +21.1%", "no clear difference\n+0.0 to +0.0%",
                                                        "no clear difference\n+0.0 to +0.0%", "+0.0%", "6"}));
     EXPECT_EQ(table.rows[0][5], "+100.0%\n+100.0 to +100.0%");
 }
@@ -47,8 +48,8 @@ TEST_F(AxesDocuments, OnlyClearChangesAreNamed) {
         "ubatch 512 against 256 changes the prefill rate: F16 baseline +100.0% (95% interval +100.0 to +100.0%); F16 "
         "offload +100.0% (95% interval +100.0 to +100.0%).");
     EXPECT_EQ(findings[1].text,
-              "threads 4 against 2 changes the decode rate: F16 baseline +20.0% (95% interval +19.1 to +20.9%); F16 "
-              "offload +20.0% (95% interval +19.1 to +20.9%).");
+              "threads 4 against 2 changes the decode rate: F16 baseline +20.0% (95% interval +18.9 to +21.1%); F16 "
+              "offload +20.0% (95% interval +18.9 to +21.1%).");
 }
 
 TEST_F(AxesDocuments, NoDifferenceIsSaidInASentence) {
@@ -98,6 +99,44 @@ TEST_F(AxesDocuments, EveryDocumentHasThem) {
     EXPECT_TRUE(holds_text(csv, "results/m/F16/offload/generate/ubatch=512,threads=4/a-3.json\",512,4\r\n")) << csv;
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "At ubatch 256, threads 2.\n"));
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "threads 4 against 2"));
+}
+
+TEST_F(AxesDocuments, WhatVariesIsNotCalledOne) {
+    summary_ = lab::summarize_campaign(lab::axes_plan(dir_.path(), "threads = [2, 4]\nn_ctx = [512, 1024]\n"));
+    const std::string paper = document("whitepaper.md");
+    EXPECT_TRUE(holds_text(paper, "- One machine, context lengths of 512, 1024 tokens, answers of at most 100 tokens"))
+        << paper;
+    EXPECT_TRUE(holds_text(paper, "- Settings: context 512, 1024, at most 100 tokens")) << paper;
+}
+
+TEST_F(AxesDocuments, ImportedFiguresStandBesideThemMarked) {
+    lab::ImportedFile imported{"bench.json", "abc", {}};
+    lab::ImportedTest test;
+    test.model_file = "m.gguf";
+    test.build = "1f2e3d4 (5678)";
+    test.gpu = "A <b>card</b>";
+    test.n_gpu_layers = 99;
+    test.n_cpu_moe = 4;
+    test.cache_type_k = test.cache_type_v = "f16";
+    test.n_prompt = 512;
+    test.tps = {90.0, 100.0, 110.0};
+    imported.tests = {test};
+    EXPECT_FALSE(holds_text(document("report.md"), "Imported"));
+    lab::store_imported(imported, dir_ / "out");
+    const std::string report = document("report.md");
+    // The mean of 100 and 110 and 120 at the base; t of two degrees of freedom times 10 / sqrt(3) of the imported ones.
+    EXPECT_TRUE(
+        holds_text(report,
+                   "| shimmy 0.1.0 | llvmpipe | m.gguf | offload | 2 | 256 | f16 | prefill of the prompts | 110 ± "
+                   "24.8 | 3 |\n"))
+        << report;
+    EXPECT_TRUE(
+        holds_text(report,
+                   "| llama-bench 1f2e3d4 (5678) | A &lt;b&gt;card&lt;/b&gt; | m.gguf | n_cpu_moe=4, 99 layers on "
+                   "the GPU | 0 | 0 | f16 | pp512 | 100 ± 24.8 | 3 |\n"))
+        << report;
+    EXPECT_TRUE(holds_text(read_file(dir_ / "out/whitepaper.md"), "## Imported measurements"));
+    EXPECT_TRUE(holds_text(read_file(dir_ / "out/report.html"), "\"imported\":{\"columns\""));
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ struct BundleArguments {
 
 int run_bundle(const BundleArguments & options, const Globals & globals) {
     const publish::CampaignSource source = publish::find_campaign(options.campaign, "");
-    const fs::path target = options.output.empty() ? source.out_dir.filename().string() + "-bundle" : options.output;
+    fs::path folder = fs::absolute(source.out_dir).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();  // "out/"
+    const fs::path target = options.output.empty() ? folder.filename().string() + "-bundle" : options.output;
     const report::Bundle bundle = report::write_bundle(source.out_dir, target);
     if (globals.json) {
         fmt::print("{}\n", json_text(Json{{"path", bundle.path.string()},

@@ -189,6 +189,8 @@ void refuse_axes_as_options(const lab::Campaign & campaign, const Globals & glob
     };
     refuse("--moe-backend", "moe_backend", globals.moe_backend != "auto");
     refuse("--moe-cache", "moe_cache", globals.moe_cache != "auto");
+    if (globals.moe_backend == "off" && campaign.axes.find("moe_cache") != nullptr)
+        fail_usage("--moe-backend off: moe_cache under [axes] needs libggml-moe");
 }
 
 int run_lab(const RunArguments & options, const Globals & globals) {

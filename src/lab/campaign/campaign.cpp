@@ -296,6 +296,10 @@ std::string conflict(const Campaign & campaign, const Point & point) {
     if (largest > n_ctx)
         return fmt::format("{} {} is more than n_ctx {}, which is the largest batch there is",
                            largest == ubatch ? "ubatch" : "batch", largest, n_ctx);
+    const std::string * moe_backend = value_of(point, "moe_backend");
+    const std::string * moe_cache = value_of(point, "moe_cache");
+    if (moe_backend != nullptr && *moe_backend == "off" && moe_cache != nullptr && *moe_cache != "off")
+        return fmt::format("moe_cache {} needs libggml-moe, and moe_backend is off", *moe_cache);
     const std::string * flash_attn = value_of(point, "flash_attn");
     for (const char * key : {"cache_type", "cache_type_v"}) {
         const std::string * type = value_of(point, key);

@@ -24,13 +24,13 @@ bool is_other(const std::vector<std::string> & prompts, const std::string & id) 
 
 Change change_in(const MeasuredCell & a, const MeasuredCell & b, const std::vector<std::string> & other_prompts,
                  double MeasuredRun::*figure) {
-    std::vector<double> percents;
+    std::vector<double> ratios;
     for (const MeasuredRun & run : b.runs) {
         const MeasuredRun * before = is_other(other_prompts, run.prompt_id) ? nullptr : find_run(a, run);
         if (before == nullptr || before->*figure <= 0.0) continue;
-        percents.push_back(100.0 * (run.*figure / (before->*figure) - 1.0));
+        if (run.*figure > 0.0) ratios.push_back(run.*figure / (before->*figure));
     }
-    return change_of(percents);
+    return change_of(ratios);
 }
 
 CellChange compare_cells(const MeasuredKey & key, const MeasuredCell & a, const MeasuredCell & b,
@@ -84,11 +84,9 @@ Json key_json(const MeasuredKey & key) {
 
 Json percents_json(const Change & change) {
     if (change.n == 0) return nullptr;
-    const auto low = change.low();
-    const auto high = change.high();
     return {{"mean", change.mean},
-            {"ci95_low", low ? Json(*low) : Json(nullptr)},
-            {"ci95_high", high ? Json(*high) : Json(nullptr)},
+            {"ci95_low", change.low ? Json(*change.low) : Json(nullptr)},
+            {"ci95_high", change.high ? Json(*change.high) : Json(nullptr)},
             {"clear", change.is_clear()}};
 }
 

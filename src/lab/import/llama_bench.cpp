@@ -1,6 +1,7 @@
 #include "lab/import/llama_bench.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@ namespace shimmy::lab {
 namespace {
 
 constexpr int MAX_COUNT = 1 << 30;
+constexpr size_t MAX_CHARS = 200;
 constexpr double LEAST = -2.0;  // n_gpu_layers: all of them
 
 [[noreturn]] void fail_in(const std::string & where, const std::string & reason) {
@@ -74,7 +76,7 @@ using Fields = std::function<Json(const char *)>;
 
 std::string text_field(const Fields & fields, const char * name) {
     const Json value = fields(name);
-    return value.is_string() ? value.get<std::string>() : "";
+    return value.is_string() ? printable(value.get<std::string>(), MAX_CHARS) : "";
 }
 
 std::optional<double> number_field(const Fields & fields, const char * name, const std::string & where) {

@@ -1,6 +1,7 @@
 #include "lab/measure/effects.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -66,9 +67,13 @@ double vram_of(const Json & document) {
     return document["memory"]["vram_bytes"];
 }
 
-// `percents` is longer by one if both figures are there.
-void add_percent(std::vector<double> & percents, double value, double base) {
-    if (value > 0.0 && base > 0.0) percents.push_back(100.0 * (value / base - 1.0));
+// `ratios` is longer by one if both figures are there.
+void add_ratio(std::vector<double> & ratios, double value, double base) {
+    if (value > 0.0 && base > 0.0) ratios.push_back(value / base);
+}
+
+double percent_of(double log_ratio) {
+    return 100.0 * std::expm1(log_ratio);
 }
 
 bool holds(const Point & point, const Point & settings) {
@@ -118,10 +123,10 @@ AxisEffect effect_of(const CampaignPlan & plan, const Group & group, const Obser
         if (effect.to.empty() || !holds(run->point, effect.to)) continue;
         const Json * base = observations.at(*run, with(run->point, effect.from));
         if (base == nullptr) continue;
-        add_percent(decode, decode_of(*document), decode_of(*base));
-        add_percent(prefill, prefill_of(*document), prefill_of(*base));
-        add_percent(ttft, ttft_of(*document), ttft_of(*base));
-        add_percent(vram, vram_of(*document), vram_of(*base));
+        add_ratio(decode, decode_of(*document), decode_of(*base));
+        add_ratio(prefill, prefill_of(*document), prefill_of(*base));
+        add_ratio(ttft, ttft_of(*document), ttft_of(*base));
+        add_ratio(vram, vram_of(*document), vram_of(*base));
     }
     effect.decode = change_of(decode);
     effect.prefill = change_of(prefill);
@@ -145,7 +150,7 @@ std::vector<Group> groups_of(const CampaignPlan & plan, bool with_load) {
 }
 
 bool meet(const Change & a, const Change & b) {
-    return *a.low() <= *b.high() && *b.low() <= *a.high();
+    return *a.low <= *b.high && *b.low <= *a.high;
 }
 
 // Settings of two axes, each against its first.
@@ -184,43 +189,42 @@ Interaction interaction_of(const CampaignPlan & plan, const Group & group, const
     found.to = to;
     found.at_base = at_base;
     found.at = at;
-    std::vector<double> percents, effects_at_base, effects_at;
+    std::vector<double> ratios, effects_at_base, effects_at;
     for (const auto & [run, document] : observations.list()) {
         if (!holds(run->point, {to, at})) continue;
         const Json * without = observations.at(*run, with(run->point, {from}));
         const Json * base_to = observations.at(*run, with(run->point, {at_base}));
         const Json * base = observations.at(*run, with(run->point, {from, at_base}));
         if (without == nullptr || base_to == nullptr || base == nullptr) continue;
-        const double ratio_at = decode_of(*document) / decode_of(*without);
-        const double ratio_at_base = decode_of(*base_to) / decode_of(*base);
-        effects_at.push_back(100.0 * (ratio_at - 1.0));
-        effects_at_base.push_back(100.0 * (ratio_at_base - 1.0));
-        percents.push_back(100.0 * (ratio_at / ratio_at_base - 1.0));
+        effects_at.push_back(decode_of(*document) / decode_of(*without));
+        effects_at_base.push_back(decode_of(*base_to) / decode_of(*base));
+        ratios.push_back(effects_at.back() / effects_at_base.back());
     }
     found.effect_at_base = change_of(effects_at_base);
     found.effect_at = change_of(effects_at);
-    found.percent = change_of(percents);
+    found.percent = change_of(ratios);
     return found;
 }
 
 }  // namespace
 
-std::optional<double> Change::low() const {
-    const std::optional<double> half = ci95_half_width();
-    return half ? std::optional(mean - *half) : std::nullopt;
-}
-
-std::optional<double> Change::high() const {
-    const std::optional<double> half = ci95_half_width();
-    return half ? std::optional(mean + *half) : std::nullopt;
-}
-
 bool Change::is_clear() const {
-    return n >= 2 && (*low() > 0.0 || *high() < 0.0);
+    constexpr double NOTHING = 1e-9;  // percent: what rounding leaves of no change at all
+    return n >= 2 && (*low > NOTHING || *high < -NOTHING);
 }
 
-Change change_of(const std::vector<double> & percents) {
-    return percents.empty() ? Change{} : Change{summarize(percents)};
+Change change_of(const std::vector<double> & ratios) {
+    if (ratios.empty()) return {};
+    std::vector<double> logs;
+    for (const double ratio : ratios)
+        logs.push_back(std::log(ratio));
+    const Statistics log_ratio = summarize(logs);
+    Change change{log_ratio.n, percent_of(log_ratio.mean)};
+    if (const std::optional<double> half = log_ratio.ci95_half_width()) {
+        change.low = percent_of(log_ratio.mean - *half);
+        change.high = percent_of(log_ratio.mean + *half);
+    }
+    return change;
 }
 
 std::vector<AxisEffect> axis_effects(const CampaignPlan & plan) {

@@ -11,15 +11,17 @@
 
 namespace shimmy::lab {
 
-// By how many percent a figure is above another (negative: below), over pairs of runs; n is the pairs, 0 if there are
-// none.
-struct Change : Statistics {
-    // The 95% interval of the mean, if there are two pairs.
-    std::optional<double> low() const;
-    std::optional<double> high() const;
+// By how many percent a figure is above another (negative: below), over pairs of runs. Ratios are averaged as
+// logarithms: twice as fast and half as fast is no change on average, and no interval goes below -100%.
+struct Change {
+    size_t n = 0;                    // pairs; 0: none
+    double mean = 0.0;               // of the geometric mean of the ratios
+    std::optional<double> low = {};  // 95% interval of the mean, Student's t; none for fewer than two pairs
+    std::optional<double> high = {};
+
     bool is_clear() const;  // the interval does not hold 0
 };
-Change change_of(const std::vector<double> & percents);
+Change change_of(const std::vector<double> & ratios);
 
 // One value of an axis against its first, in one model, quantization, placement and mode. In a full design, over all
 // values of the other axes.

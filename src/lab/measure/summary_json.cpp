@@ -142,9 +142,12 @@ Json to_json(const LoadFigures & load) {
 }
 
 Json change_json(const Change & change) {
-    Json json = percent_json(change);
-    if (change.n > 0) json.update({{"n_pairs", change.n}, {"clear", change.is_clear()}});
-    return json;
+    if (change.n == 0) return nullptr;
+    return {{"mean", change.mean},
+            {"ci95_low", or_null(change.low)},
+            {"ci95_high", or_null(change.high)},
+            {"n_pairs", change.n},
+            {"clear", change.is_clear()}};
 }
 
 Json to_json(const AxisEffect & effect) {

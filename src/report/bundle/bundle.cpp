@@ -152,6 +152,11 @@ std::string self_contained(const lab::Campaign & campaign) {
     return text.str();
 }
 
+// "bundle/" is "bundle".
+fs::path without_slash(const fs::path & path) {
+    return path.has_filename() ? path : path.parent_path();
+}
+
 void check_target(const fs::path & target) {
     std::error_code ignored;
     const bool is_free = !fs::exists(target) || (fs::is_directory(target, ignored) && fs::is_empty(target, ignored));
@@ -193,7 +198,8 @@ std::string figures_difference(const Json & stored, const Json & recomputed) {
     return "";
 }
 
-Bundle write_bundle(const fs::path & out_dir, const fs::path & target) {
+Bundle write_bundle(const fs::path & out_dir, const fs::path & given_target) {
+    const fs::path target = without_slash(given_target);
     check_target(target);
     lab::CampaignPlan plan = lab::read_plan(out_dir);
     const lab::Summary summary = lab::summarize_campaign(plan);

@@ -118,6 +118,15 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
               {"files", markdown_or_nothing(file_table(summary, name))}}}};
 }
 
+// Of a table whose texts come from outside.
+Table safe_table(Table table) {
+    for (std::vector<std::string> & row : table.rows) {
+        for (std::string & cell : row)
+            cell = markdown_text(cell);
+    }
+    return table;
+}
+
 }  // namespace
 
 Json document_values(const lab::Summary & summary, const Quality & quality, const Commands & commands,
@@ -142,7 +151,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
             {"anomalies", findings_values(find_anomalies(summary, quality))},
             {"missing", missing_values(summary.missing)},
             {"models", models},
-            {"imported", markdown_or_nothing(imported_table(summary, imported))},
+            {"imported", markdown_or_nothing(safe_table(imported_table(summary, imported)))},
             {"commands", {{"run", commands.run}, {"publish", commands.publish}}}};
 }
 

@@ -36,7 +36,9 @@ std::string place_text(const lab::AxisEffect & effect) {
 }
 
 std::string interval_text(const lab::Change & change) {
-    return fmt::format("{:+.1f} to {:+.1f}%", *change.low(), *change.high());
+    constexpr double WIDE = 1000.0;  // of two pairs, nothing more exact is known
+    if (*change.high > WIDE) return fmt::format("{:+.1f} to above {:+.0f}%", *change.low, WIDE);
+    return fmt::format("{:+.1f} to {:+.1f}%", *change.low, *change.high);
 }
 
 // Effects of one comparison that are clear in one figure, the largest first.

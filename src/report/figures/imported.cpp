@@ -17,6 +17,7 @@ using Align = Table::Align;
 Table empty_table() {
     Table table;
     table.columns = {{"measured by", Align::left},
+                     {"on", Align::left},
                      {"file", Align::left},
                      {"placement", Align::left},
                      {"threads"},
@@ -26,6 +27,10 @@ Table empty_table() {
                      {"tok/s"},
                      {"n"}};
     return table;
+}
+
+std::string place_of(const lab::ImportedTest & test) {
+    return test.gpu.empty() || test.n_gpu_layers == 0 ? test.cpu : test.gpu;
 }
 
 std::string rate_text(const lab::ImportedTest & test) {
@@ -39,7 +44,7 @@ std::string cache_text(const std::string & type_k, const std::string & type_v) {
 
 void add_imported(Table & table, const lab::ImportedFile & imported) {
     for (const lab::ImportedTest & test : imported.tests) {
-        table.rows.push_back({"llama-bench " + test.build, test.model_file, test.placement(),
+        table.rows.push_back({"llama-bench " + test.build, place_of(test), test.model_file, test.placement(),
                               fmt::format("{}", test.n_threads), fmt::format("{}", test.n_ubatch),
                               cache_text(test.cache_type_k, test.cache_type_v), test.name(), rate_text(test),
                               test.tps.empty() ? "-" : fmt::format("{}", test.tps.size())});
@@ -62,7 +67,8 @@ void add_own(Table & table, const lab::Summary & summary, const lab::Cell & cell
     const std::string type_k = setting("cache_type_k", setting("cache_type", "f16"));
     const std::string type_v = setting("cache_type_v", setting("cache_type", "f16"));
     const auto add = [&](const char * test, const lab::Statistics & rate) {
-        table.rows.push_back({"shimmy " + conditions.shimmy_version, name, engine::to_string(cell.placement),
+        table.rows.push_back({"shimmy " + conditions.shimmy_version, conditions.device.description, name,
+                              engine::to_string(cell.placement),
                               setting("threads", fmt::format("{}", conditions.n_threads)), setting("ubatch", "512"),
                               cache_text(type_k, type_v), test, mean_and_interval(rate), fmt::format("{}", rate.n)});
     };
