@@ -549,6 +549,9 @@ std::vector<double> Model::log_probabilities_of(const std::vector<std::vector<in
                                                 const std::vector<Probe> & probes) {
     const Subject subject(impl_->name);
     const EndsWithinASecond soon;
+    if (!impl_->has_memory())
+        fail("{}: looks ahead (a diffusion model), so that its tokens have no probabilities one after the other",
+             impl_->name);
     if (!impl_->held.empty()) impl_->forget();
     if (!impl_->scorer) impl_->scorer = std::make_unique<SequenceScorer>(impl_->context.get(), impl_->name);
     return impl_->scorer->score(sequences, probes);
