@@ -164,6 +164,49 @@ TEST(NewerShapes, AModelThatLooksAheadTakesATextWhole) {
     EXPECT_EQ(model.generate(text, 2, {}).n_output_tokens, 2) << "beyond a micro-batch of 512";
     const auto tokens = model.tokenize(text, false);
     EXPECT_EQ(model.log_probabilities(tokens, tokens.size() - 1).size(), static_cast<size_t>(model.n_vocab()));
+    EXPECT_NE(error_of([&] {
+                  model.log_probabilities_of({tokens}, {{0, 5, 1}});
+              }).find("looks ahead"),
+              std::string::npos);
+}
+
+// A recurrent state cannot be taken back, and a window moves on: what was computed before must not be taken for kept.
+TEST(NewerShapes, SequencesThatBeginAlikeAreThoseOfEachAlone) {
+    for (const auto & [arch, keys] :
+         {std::pair{"lfm2moe",
+                    "attention.head_count_kv = [4, 0]\nshortconv.l_cache = 3\nexpert_gating_func = 2\n"
+                    "leading_dense_block_count = 1\n"},
+          std::pair{"gpt-oss",
+                    "attention.sliding_window = 32\nattention.key_length = 64\n"
+                    "attention.value_length = 64\n"}}) {
+        const TempDir dir;
+        SynthOptions synth;
+        synth.shape = shape_of(dir, arch, keys);
+        synth.output = dir / "m.gguf";
+        synthesize(synth);
+        LoadOptions options = options_for("cpu", Placement::baseline());
+        options.n_threads = 1;
+        options.path = synth.output.string();
+        Model alone(options);
+        options.n_sharing = 3;
+        Model model(options);
+        for (const size_t n_shared : {80U, 80U, 60U, 70U}) {
+            std::vector<std::vector<int32_t>> sequences(3);
+            std::vector<Probe> probes;
+            std::vector<double> expected;
+            for (size_t s = 0; s < sequences.size(); ++s) {
+                for (size_t i = 0; i < n_shared + 10 + s; ++i)
+                    sequences[s].push_back(static_cast<int32_t>(300 + 7 * i + (i < n_shared ? 0 : 100 * s)));
+                const size_t position = sequences[s].size() - 2;
+                probes.push_back({s, position, sequences[s].back()});
+                expected.push_back(
+                    alone.log_probabilities(sequences[s], position)[static_cast<size_t>(probes.back().token)]);
+            }
+            const std::vector<double> got = model.log_probabilities_of(sequences, probes);
+            for (size_t s = 0; s < got.size(); ++s)
+                EXPECT_NEAR(got[s], expected[s], 0.01) << arch << " " << n_shared << " " << s;
+        }
+    }
 }
 
 TEST(NewerShapes, ImpossibleOnesAreRefusedByName) {

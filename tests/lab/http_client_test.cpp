@@ -138,8 +138,9 @@ LoadTestOptions options(const LocalServer & server, int n_clients, milliseconds 
     load.url = server.url();
     load.n_clients = n_clients;
     load.duration = duration;
+    load.ask.chat = false;
     for (const char * prompt : {"0", "1", "2"})
-        load.requests.push_back({std::string("/") + prompt, {{"stream", true}, {"prompt", prompt}}});
+        load.talks.push_back({{prompt}});
     return load;
 }
 
@@ -174,13 +175,11 @@ TEST(LoadTestOf, GapsAreBetweenNeighbours) {
     EXPECT_DOUBLE_EQ(figures["total_tps"].get<double>(), 11.0 * 1000.0 / duration_ms);
 }
 
-std::vector<std::string> paths(const LocalServer & server) {
-    std::vector<std::string> paths;
-    for (const auto & request : server.requests()) {
-        paths.push_back(request.path);
-        EXPECT_EQ(Json::parse(request.body)["prompt"], request.path.substr(1));
-    }
-    return paths;
+std::vector<std::string> prompts(const LocalServer & server) {
+    std::vector<std::string> prompts;
+    for (const auto & request : server.requests())
+        prompts.push_back(Json::parse(request.body)["prompt"]);
+    return prompts;
 }
 
 const std::string TWO_TOKENS = event("a") + event("b");
@@ -190,9 +189,9 @@ TEST(LoadTestOf, EachClientBeginsWithARequestOfItsOwn) {
         answer_in_pieces(response, {TWO_TOKENS, end_of_stream(2)}, milliseconds(700));
     });
     const Json figures = run_load_test(options(server, 3, milliseconds(400)));
-    std::vector<std::string> asked = paths(server);
+    std::vector<std::string> asked = prompts(server);
     std::sort(asked.begin(), asked.end());
-    EXPECT_EQ(asked, (std::vector<std::string>{"/0", "/1", "/2"}));
+    EXPECT_EQ(asked, (std::vector<std::string>{"0", "1", "2"}));
     EXPECT_EQ(figures["n_requests"], 0) << "none has ended";
     EXPECT_EQ(figures["n_output_tokens"], 6) << "what came within the time counts";
 }
@@ -204,7 +203,7 @@ TEST(LoadTestOf, AClientGoesOnInTurn) {
         answer_in_pieces(response, {TWO_TOKENS, end_of_stream(2)}, milliseconds(last ? 900 : 0));
     });
     const Json figures = run_load_test(options(server, 1, milliseconds(500)));
-    EXPECT_EQ(paths(server), (std::vector<std::string>{"/0", "/1", "/2", "/0", "/1"}));
+    EXPECT_EQ(prompts(server), (std::vector<std::string>{"0", "1", "2", "0", "1"}));
     EXPECT_EQ(figures["n_requests"], 4);
     EXPECT_EQ(figures["n_output_tokens"], 10);
 }

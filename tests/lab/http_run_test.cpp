@@ -30,7 +30,7 @@ protected:
                     {"load_ms", 7.0},
                     {"memory", "y"},
                     {"has_chat_template", true}};
-        options_.prompts = {"Hello"};
+        options_.prompt = "Hello";
         options_.max_tokens = 40;
         options_.sampling.seed = 9;
         options_.sampling.temperature = 0.5F;
@@ -182,9 +182,10 @@ TEST_F(HttpRunOf, ExpertsAreThoseOfTheMeasuredAnswer) {
 }
 
 TEST_F(HttpRunOf, ManyClients) {
-    options_.n_clients = 2;
-    options_.duration_s = 1;
-    options_.prompts = {"One", "Two"};
+    options_.is_load = true;
+    options_.load.n_clients = 2;
+    options_.load.duration = std::chrono::seconds(1);
+    options_.load.talks = {{{"One"}}, {{"Two"}}};
     cold_text_ = "An answer";
     // An event more, so that there are gaps.
     end_ = "data: " + Json{{"choices", {{{"delta", {{"content", "!"}}}}}}}.dump() + "\n\ndata: [DONE]\n\n";
@@ -197,6 +198,37 @@ TEST_F(HttpRunOf, ManyClients) {
     EXPECT_EQ(read_file(dir_ / "arguments"), "--model m.gguf --bind 127.0.0.1:0 --parallel 2 --json\n");
     EXPECT_EQ(asked(0)["max_tokens"], 40);
     EXPECT_TRUE(asked(0)["stream"].get<bool>());
+}
+
+TEST_F(HttpRunOf, AServerThatRuns) {
+    options_.is_load = true;
+    options_.load.url = server_.url();
+    options_.load.api_key = "secret";
+    options_.load.n_requests = 3;
+    options_.load.talks = {{{"One"}}};
+    options_.load.ask.served_model = "any";
+    end_ = "data: " + Json{{"choices", {{{"delta", {{"content", "!"}}}}}}}.dump() + "\n\ndata: [DONE]\n\n";
+    cold_text_ = "An answer";
+    const Json document = measure_http(options_);
+    EXPECT_EQ(document["url"], server_.url());
+    EXPECT_EQ(document["served_model"], "any");
+    EXPECT_EQ(document["load"]["n_requests"], 3);
+    EXPECT_FALSE(document.contains("device")) << "nothing is known of it";
+    EXPECT_EQ(asked(0)["model"], "any");
+    EXPECT_FALSE(asked(0).contains("cache_prompt"));
+    EXPECT_EQ(server_.requests()[0].header("Authorization"), "Bearer secret");
+}
+
+TEST_F(HttpRunOf, AServerThatNamesNoModel) {
+    options_.is_load = true;
+    options_.load.url = server_.url();
+    options_.load.talks = {{{"One"}}};
+    try {
+        measure_http(options_);
+        ADD_FAILURE() << "measured";
+    } catch (const Error & error) {
+        EXPECT_NE(std::string(error.what()).find("--served-model"), std::string::npos) << error.what();
+    }
 }
 
 TEST_F(HttpRunOf, WhatWentWrongIsSaid) {

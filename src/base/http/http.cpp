@@ -205,6 +205,14 @@ void set_body(Transfer & transfer) {
     }
 }
 
+// Other things time out, too: connecting, and silence. libcurl's clocks differ by a millisecond or so.
+bool took_all_of(std::chrono::milliseconds at_most, CURL * handle) {
+    constexpr std::chrono::milliseconds TOLERANCE{20};
+    curl_off_t total_us = 0;
+    curl_easy_getinfo(handle, CURLINFO_TOTAL_TIME_T, &total_us);
+    return at_most.count() > 0 && std::chrono::microseconds(total_us) + TOLERANCE >= at_most;
+}
+
 // Without following redirects; `next` becomes where one leads.
 Response exchange(const Request & request, const std::string & url, const std::string & token, std::string & next) {
     CURL * handle = thread_handle();
@@ -218,6 +226,8 @@ Response exchange(const Request & request, const std::string & url, const std::s
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.patience.count()));
+    if (request.at_most.count() > 0)
+        curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.at_most.count()));
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &transfer);
@@ -241,6 +251,8 @@ Response exchange(const Request & request, const std::string & url, const std::s
     const CURLcode code = curl_easy_perform(handle);
     if (transfer.response.stopped) return std::move(transfer.response);
     check_interrupted();
+    transfer.response.timed_out = code == CURLE_OPERATION_TIMEDOUT && took_all_of(request.at_most, handle);
+    if (transfer.response.timed_out) return std::move(transfer.response);
     if (transfer.error) std::rethrow_exception(transfer.error);
     if (transfer.too_much && request.range) fail("{}: the server does not support byte ranges", display_url(url));
     if (transfer.too_much) fail("{}: the answer is larger than any that it could be", display_url(url));

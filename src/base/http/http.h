@@ -48,8 +48,9 @@ struct Request {
     std::function<void(uint64_t n_bytes)> on_sent = {};  // bytes of the body sent so far; on the calling thread
     std::function<bool()> stop = {};                     // asked now and then; true ends the transfer
     Redirects redirects = Redirects::follow;
-    bool direct = false;                // without the proxy that the environment may name: for loopback
-    std::chrono::seconds patience{60};  // without a byte in either direction
+    bool direct = false;                   // without the proxy that the environment may name: for loopback
+    std::chrono::seconds patience{60};     // without a byte in either direction
+    std::chrono::milliseconds at_most{0};  // for the whole exchange; 0: no limit
     // On a connection of its own: libcurl sends a request again by itself if one that it kept is closed without an
     // answer, which would do twice what must be done once.
     bool only_once = false;
@@ -60,7 +61,8 @@ struct Response {
     std::string url;                             // that answered, after redirects
     std::map<std::string, std::string> headers;  // of the last answer; names in lower case
     std::string body;
-    bool stopped = false;  // by Request::stop: the rest is what had come by then
+    bool stopped = false;    // by Request::stop: the rest is what had come by then
+    bool timed_out = false;  // by Request::at_most: likewise
 
     bool ok() const { return status >= 200 && status < 300; }
     std::string header(const std::string & lower_case_name) const;  // "" if there is none

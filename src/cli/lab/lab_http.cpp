@@ -1,10 +1,14 @@
-// shimmy lab http: one measurement through a server on loopback.
+// shimmy lab http: one measurement through a server: one answer, or load.
 #include "base/error.h"
+#include "base/process/progress.h"
 #include "base/process/subprocess.h"
+#include "base/text.h"
 #include "cli/lab/lab_commands.h"
+#include "cli/lab/load_options.h"
 #include "cli/llama_options.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/load_text.h"
 #include "engine/load/load_options.h"
 #include "lab/http/http_run.h"
 
@@ -14,11 +18,11 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr int MAX_CLIENTS = 1024;
-
 struct LoadClientArguments {
     std::string model;
+    std::vector<std::string> prompts;
     lab::HttpRunOptions run;
+    LoadArguments load_test;
     engine::LoadOptions load;
     LlamaOptions llama;
 };
@@ -42,35 +46,59 @@ std::vector<std::string> server_command(const LoadClientArguments & options, con
 }
 
 void print_figures(const Json & document) {
-    if (document.contains("load")) {
-        const Json & load = document["load"];
-        fmt::print(
-            "{} clients for {:.1f} s: {:.1f} tokens/s in all; TTFT {:.1f} ms (90%: {:.1f}, 99%: {:.1f}); between "
-            "tokens {:.1f} ms (90%: {:.1f}, 99%: {:.1f}); {} of {} requests failed\n",
-            load["n_clients"].get<int>(), load["duration_ms"].get<double>() / 1000.0, load["total_tps"].get<double>(),
-            load["ttft_ms"]["p50"].get<double>(), load["ttft_ms"]["p90"].get<double>(),
-            load["ttft_ms"]["p99"].get<double>(), load["gap_ms"]["p50"].get<double>(),
-            load["gap_ms"]["p90"].get<double>(), load["gap_ms"]["p99"].get<double>(),
-            load["n_failed_requests"].get<int>(), load["n_requests"].get<int>());
+    if (document.contains("sweep")) {
+        fmt::print("{}", sweep_text(document["sweep"]));
+    } else if (document.contains("load")) {
+        fmt::print("{}", load_text(document["load"]));
     } else {
         fmt::print("{}\n{} output tokens; TTFT {:.1f} ms, {:.1f} ms in all\n", document["text"].get<std::string>(),
                    document["n_output_tokens"].get<int>(), document["ttft_ms"].get<double>(),
                    document["total_ms"].get<double>());
     }
-    if (document["device"]["software"].get<bool>()) fmt::print(stderr, "a software device: its speed is not a GPU's\n");
+    if (document.contains("device") && document["device"]["software"].get<bool>())
+        fmt::print(stderr, "a software device: its speed is not a GPU's\n");
+}
+
+bool was_interrupted(const Json & document) {
+    for (const char * part : {"load", "sweep"}) {
+        if (document.contains(part)) return document[part]["interrupted"];
+    }
+    return false;
 }
 
 int run_http(LoadClientArguments options, const Globals & globals) {
-    if (options.run.n_clients == 0 && options.run.prompts.size() > 1)
-        fail_usage("one --prompt without --clients: only clients ask several in turn");
-    options.run.server_command = server_command(options, globals);
+    if (options.model.empty() == options.load_test.url.empty())
+        fail_usage(
+            "what is measured? --model FILE|NAME starts a server, --url URL takes one that runs (one of the two)");
+    options.run.timeout = options.load_test.timeout();
+    options.run.is_load = options.load_test.is_load();
+    if (options.run.is_load) {
+        if (!options.run.stream) fail_usage("--no-stream is for one answer: a load test streams its own");
+        options.run.is_sweep = options.load_test.sweep;
+        options.run.n_parallel = options.load_test.n_slots();
+        options.run.chat = !options.load_test.completions;
+        options.run.load = options.load_test.options(options.prompts);
+    } else {
+        options.load_test.refuse_without_load();
+        if (options.prompts.size() != 1)
+            fail_usage("{} --prompt without --clients, --rate, --trace or --sweep: one answer is measured",
+                       options.prompts.empty() ? "no" : "more than one");
+        options.run.prompt = options.prompts.front();
+    }
+    if (!options.model.empty()) options.run.server_command = server_command(options, globals);
+    auto progress = std::make_shared<Progress>("sweep", globals.json || !options.run.is_sweep);
+    options.run.on_step = [progress](size_t done, size_t total) { progress->update(done, total); };
     const Json document = lab::measure_http(options.run);
+    progress.reset();
+    options.run.on_step = {};
     if (globals.json) {
         fmt::print("{}\n", json_text(document));
     } else {
         print_figures(document);
     }
-    return 0;
+    if (!was_interrupted(document)) return 0;
+    fmt::print(stderr, "shimmy: interrupted: the figures are those of the requests so far\n");
+    return EXIT_CODE_INTERRUPTED;
 }
 
 }  // namespace
@@ -78,27 +106,16 @@ int run_http(LoadClientArguments options, const Globals & globals) {
 void add_lab_http(Commands & commands, CLI::App * lab) {
     auto options = std::make_shared<LoadClientArguments>();
     CLI::App * http = commands.add(
-        "http", "measure one request, or many clients, through a local server",
+        "http", "measure one request, or load, through a server",
         [options, &commands] { return run_http(*options, commands.globals()); }, lab);
-    http->add_option("--model", options->model, "model: a GGUF file or a name from `shimmy list`")
-        ->type_name("FILE|NAME")
-        ->required();
-    http->add_option("--prompt,-p", options->run.prompts, "prompt text; several with --clients")
+    http->add_option("--model", options->model, "model to serve meanwhile: a GGUF file or a name from `shimmy list`")
+        ->type_name("FILE|NAME");
+    http->add_option("--prompt,-p", options->prompts, "prompt text; several for a load test")
         ->allow_extra_args(false)
-        ->type_name("TEXT")
-        ->required();
-    auto * no_stream = http->add_flag_callback(
-        "--no-stream", [options] { options->run.stream = false; }, "request the whole answer at once");
-    auto * clients =
-        http->add_option("--clients", options->run.n_clients, "concurrent clients, each asking again once answered")
-            ->type_name("N")
-            ->check(CLI::Range(1, MAX_CLIENTS))
-            ->excludes(no_stream);
-    http->add_option("--duration", options->run.duration_s, "duration of the load test in seconds")
-        ->type_name("S")
-        ->check(CLI::PositiveNumber)
-        ->needs(clients)
-        ->capture_default_str();
+        ->type_name("TEXT");
+    http->add_flag_callback(
+            "--no-stream", [options] { options->run.stream = false; }, "request the whole answer at once")
+        ->excludes(add_load_test_options(*http, options->load_test));
     http->add_option("--max-tokens,-n", options->run.max_tokens, "maximum number of tokens per answer")
         ->type_name("N")
         ->check(CLI::PositiveNumber)
@@ -123,9 +140,12 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     add_backend_options(*http, commands.globals());
     add_llama_options(*http, options->llama, engine::LlamaUse::server);
     http->footer(
-        "Starts `shimmy serve` on a free port of 127.0.0.1, asks once cold and once warm (or with many clients for a "
-        "while), checks every event of a stream, and stops the server: what a campaign does for its modes stream and "
-        "no-stream and for its [load]. docs/RESULTS.md describes the document of --json.");
+        "--model starts `shimmy serve` on a free port of 127.0.0.1 and stops it afterwards; alone, it asks once cold "
+        "and once warm. --clients is a closed loop: each client asks again once answered. --rate and --trace are open "
+        "loops: requests are sent when they are due, and latency counts from then. --sweep finds the most that the "
+        "server does. TTFT, TPOT, ITL, E2E and goodput are defined as in vLLM's bench (docs/howto/load-test.md). Ctrl-C prints the "
+        "figures so far. docs/RESULTS.md describes the document of --json. Exit codes: 0 measured; 1 no figures; 130 "
+        "interrupted.");
 }
 
 }  // namespace shimmy::cli

@@ -629,8 +629,10 @@ std::vector<float> Model::log_probabilities(const std::vector<int32_t> & tokens,
 
 std::vector<double> Model::log_probabilities_of(const std::vector<std::vector<int32_t>> & sequences,
                                                 const std::vector<Probe> & probes) {
-    const Subject subject(impl_->name);
-    const EndsWithinASecond soon;
+    const Subject subject(impl_->name);  // and no EndsWithinASecond: who asks many questions keeps what was answered
+    if (!impl_->has_memory())
+        fail("{}: looks ahead (a diffusion model), so that its tokens have no probabilities one after the other",
+             impl_->name);
     if (!impl_->held.empty()) impl_->forget();
     if (!impl_->scorer) impl_->scorer = std::make_unique<SequenceScorer>(impl_->context.get(), impl_->name);
     return impl_->scorer->score(sequences, probes);

@@ -128,8 +128,8 @@ public:
 
     // One natural-log probability per probe. What the sequences begin with is computed once for all of them, and for
     // the next call too if that begins alike; LoadOptions::n_sharing of them are computed together, as far as they
-    // fit into the context. Throws Error for a sequence that does not fit alone, and for a model whose predictions
-    // are no numbers.
+    // fit into the context. Throws Error for a sequence that does not fit alone, and for a model that looks ahead or
+    // whose predictions are no numbers.
     std::vector<double> log_probabilities_of(const std::vector<std::vector<int32_t>> & sequences,
                                              const std::vector<Probe> & probes);
 

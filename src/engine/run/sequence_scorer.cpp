@@ -163,14 +163,13 @@ void SequenceScorer::score(const Group & group, const std::vector<Probe> & probe
 size_t SequenceScorer::keep(Tokens shared, size_t at_most) {
     const size_t n_kept = std::min(n_alike(kept_, shared), at_most);
     if (n_kept >= MIN_KEPT && go_back_to(n_kept)) return n_kept;
-    if (llama_memory_t memory = llama_get_memory(context_)) llama_memory_clear(memory, /*data=*/false);
+    llama_memory_clear(llama_get_memory(context_), /*data=*/false);
     return 0;
 }
 
 // False for a recurrent state, and for a sliding window that has moved on.
 bool SequenceScorer::go_back_to(size_t position) {
     llama_memory_t memory = llama_get_memory(context_);
-    if (memory == nullptr) return false;
     const auto to = static_cast<llama_pos>(position);
     const int n_swa = llama_model_n_swa(llama_get_model(context_));
     for (llama_seq_id s = 0; s < static_cast<llama_seq_id>(llama_n_seq_max(context_)); ++s) {

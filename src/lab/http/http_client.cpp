@@ -18,6 +18,13 @@ double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+// Without a proxy that the environment may name.
+bool is_loopback(const std::string & url) {
+    const size_t slashes = url.find("://");
+    const std::string host = slashes == std::string::npos ? url : url.substr(slashes + 3);
+    return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+}
+
 std::string error_of(const std::string & body, long status) {
     const Json json = parse_json(body);
     const Json::json_pointer message("/error/message");
@@ -48,15 +55,18 @@ void take_stream(HttpAnswer & answer) {
 
 }  // namespace
 
-HttpAnswer HttpClient::post(const std::string & path, const Json & body, const std::function<bool()> & stop) const {
+HttpAnswer HttpClient::post(const std::string & path, const Json & body, const std::function<bool()> & stop,
+                            std::chrono::milliseconds at_most) const {
     HttpAnswer answer;
     const bool stream = body.value("stream", false);
     http::Request request{.method = "POST", .url = base_url_ + path};
     request.headers = {"Content-Type: application/json"};
     request.body = json_text(body, -1);
     request.stop = stop;
-    request.direct = true;
+    request.token = api_key_;
+    request.direct = is_loopback(base_url_);
     request.patience = SILENCE;
+    request.at_most = at_most;
     const Clock::time_point start = Clock::now();
     if (stream) {
         request.on_body = [&, n_bytes = size_t{0}](std::string_view bytes) mutable {
@@ -76,6 +86,9 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
     }
     answer.total_ms = ms_since(start);
     answer.stopped = response.stopped;
+    answer.timed_out = response.timed_out;
+    if (answer.timed_out)
+        answer.error = fmt::format("no end within {:g} s", static_cast<double>(at_most.count()) / 1000.0);
     if (answer.stopped || !answer.error.empty()) return answer;
     if (response.status != 200) {
         answer.error = error_of(response.body, response.status);
@@ -86,7 +99,8 @@ HttpAnswer HttpClient::post(const std::string & path, const Json & body, const s
 }
 
 Json HttpClient::get(const std::string & path) const {
-    const http::Response response = http::send({.url = base_url_ + path, .direct = true});
+    const http::Response response =
+        http::send({.url = base_url_ + path, .token = api_key_, .direct = is_loopback(base_url_)});
     if (response.status != 200) fail("{}: {}", response.url, error_of(response.body, response.status));
     return parse_json(response.body);
 }

@@ -1,8 +1,10 @@
 #include "lab/http/http_run.h"
 
 #include "base/error.h"
+#include "base/http/http.h"
 #include "base/process/child_process.h"
 #include "base/process/interrupt.h"
+#include "base/version.h"
 #include "lab/http/http_client.h"
 #include "lab/http/load_test.h"
 #include "lab/http/request.h"
@@ -42,7 +44,8 @@ public:
 private:
     static std::vector<std::string> command(const HttpRunOptions & options) {
         std::vector<std::string> argv = options.server_command;
-        const int n_parallel = options.n_parallel > 0 ? options.n_parallel : std::max(options.n_clients, 1);
+        const int n_clients = options.is_load ? options.load.n_clients : 1;
+        const int n_parallel = options.n_parallel > 0 ? options.n_parallel : std::max(n_clients, 1);
         for (const std::string & arg : {std::string("--bind"), std::string("127.0.0.1:0"), std::string("--parallel"),
                                         std::to_string(n_parallel), std::string("--json")})
             argv.push_back(arg);
@@ -63,8 +66,10 @@ Json environment(const Server & server) {
     return document;
 }
 
-HttpAnswer ask(HttpClient & client, const Server & server, const Request & request) {
-    HttpAnswer answer = client.post(request.path, request.body, [] { return interrupted(); });
+HttpAnswer ask(HttpClient & client, const Server & server, const Request & request, std::chrono::milliseconds timeout) {
+    HttpAnswer answer = client.post(
+        request.path, request.body, [] { return interrupted(); }, timeout);
+    if (answer.timed_out) fail("the request failed: {} (--timeout)", answer.error);
     check_interrupted();
     if (!answer.error.empty()) fail("the request failed: {} ({})", answer.error, server.reason());
     return answer;
@@ -170,14 +175,14 @@ Json measure_answer(const HttpRunOptions & options, const Server & server) {
     HttpClient client(server.url());
     const bool chat = server.started().at("has_chat_template");
     const auto request = [&](int max_tokens) {
-        return make_request(chat, options.prompts.front(), max_tokens, options.sampling, options.stream);
+        return make_request(chat, options.prompt, max_tokens, options.sampling, options.stream);
     };
-    const HttpAnswer cold = ask(client, server, request(std::min(N_COLD_TOKENS, options.max_tokens)));
+    const HttpAnswer cold = ask(client, server, request(std::min(N_COLD_TOKENS, options.max_tokens)), options.timeout);
     const Json before = expert_use(client);
-    const HttpAnswer warm = ask(client, server, request(options.max_tokens));
+    const HttpAnswer warm = ask(client, server, request(options.max_tokens), options.timeout);
     const Json after = expert_use(client);
     Json document = environment(server);
-    document["prompt"] = options.prompts.front();
+    document["prompt"] = options.prompt;
     document["max_tokens"] = options.max_tokens;
     document["seed"] = options.sampling.seed;
     document["temperature"] = options.sampling.temperature;
@@ -188,26 +193,68 @@ Json measure_answer(const HttpRunOptions & options, const Server & server) {
     return document;
 }
 
-Json measure_load(const HttpRunOptions & options, const Server & server) {
-    LoadTestOptions load;
-    load.url = server.url();
-    load.duration = std::chrono::seconds(options.duration_s);
-    load.n_clients = options.n_clients;
-    const bool chat = server.started().at("has_chat_template");
-    for (const std::string & prompt : options.prompts)
-        load.requests.push_back(make_request(chat, prompt, options.max_tokens, options.sampling, /*stream=*/true));
-    const Json figures = run_load_test(load);
-    Json document = environment(server);
+AskAs ask_as(const HttpRunOptions & options, bool chat) {
+    AskAs as = options.load.ask;
+    as.chat = chat;
+    as.max_tokens = options.max_tokens;
+    as.sampling = options.sampling;
+    return as;
+}
+
+void add_load(Json & document, const HttpRunOptions & options, const LoadTestOptions & load) {
     document["max_tokens"] = options.max_tokens;
-    document["load"] = figures;
+    if (options.is_sweep) {
+        document["sweep"] = run_sweep(load, options.on_step);
+    } else {
+        document["load"] = run_load_test(load);
+    }
+}
+
+Json measure_load(const HttpRunOptions & options, const Server & server) {
+    LoadTestOptions load = options.load;
+    load.url = server.url();
+    load.ask = ask_as(options, server.started().at("has_chat_template"));
+    Json figures;
+    add_load(figures, options, load);
+    Json document = environment(server);
+    document.update(figures);
+    return document;
+}
+
+// The first that it lists, as most servers hold one.
+std::string first_model(const LoadTestOptions & load) {
+    const HttpClient client(load.url, load.api_key);
+    std::string reason = "lists no model";
+    try {
+        const Json list = client.get("/v1/models");
+        const Json::json_pointer id("/data/0/id");
+        if (list.is_object() && list.contains(id) && list.at(id).is_string()) return list.at(id);
+    } catch (const http::TransportError &) {
+        throw;  // there is no server
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error & error) {
+        reason = error.what();
+    }
+    fail("{}: {}: name the model with --served-model", load.url, reason);
+}
+
+Json measure_running_server(const HttpRunOptions & options) {
+    LoadTestOptions load = options.load;
+    load.ask = ask_as(options, options.chat);
+    load.ask.standard = true;
+    if (load.ask.served_model.empty()) load.ask.served_model = first_model(load);
+    Json document{{"shimmy_version", shimmy_version()}, {"url", load.url}, {"served_model", load.ask.served_model}};
+    add_load(document, options, load);
     return document;
 }
 
 }  // namespace
 
 Json measure_http(const HttpRunOptions & options) {
+    if (options.server_command.empty()) return measure_running_server(options);
     const Server server(options);
-    return options.n_clients > 0 ? measure_load(options, server) : measure_answer(options, server);
+    return options.is_load ? measure_load(options, server) : measure_answer(options, server);
 }
 
 }  // namespace shimmy::lab
