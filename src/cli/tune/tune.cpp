@@ -125,7 +125,9 @@ public:
         for (const GivenOption & one : given_)
             flags.push_back(one.flag);
         const std::vector<tune::Setting> settings = tune::settings_for(facts_, flags);
-        if (settings.empty()) fail_usage("nothing is left to tune: the options given decide everything");
+        const std::vector<tune::Setting> by_text = tune::speculation_settings(facts_, flags);
+        if (settings.empty() && by_text.empty())
+            fail_usage("nothing is left to tune: the options given decide everything");
         say_what_is_measured();
         Progress progress("tuning", quiet_);
         tune::Hooks hooks;
@@ -141,7 +143,6 @@ public:
             progress.note(heat_text(setting, heat));
         };
         tune::Outcome outcome = tune::tune(settings, hooks, MAIN_SHARE * limit_s());
-        const std::vector<tune::Setting> by_text = tune::speculation_settings(facts_, flags);
         if (by_text.empty() || outcome.was_interrupted) return outcome;
         const std::vector<std::string> best = tune::options_of(settings, outcome.best);
         hooks.measure = [&](std::vector<std::string> options) {
