@@ -2,8 +2,8 @@
 //
 // One setting at a time is varied around the best so far. A grid of all settings would take hundreds of measurements;
 // most settings act nearly independently of each other, and those that do not (the batch size and what computes it)
-// are met by going over all of them again after something has changed. Successive halving over whole points lost
-// against this in the tests' synthetic machines: most random points share the same bad value and are dropped for it.
+// are met by going over all of them again after something has changed. Successive halving over whole
+// points would begin with many of them, most of which share a poor value of one setting and are dropped for it.
 //
 // The values of one setting race: in every round each value that is still in it is measured once, in an order that is
 // reversed from round to round, so that A and B alternate and a machine that slows down slows both. What is clearly

@@ -73,6 +73,7 @@ void append(Outcome & outcome, const Outcome & more) {
     outcome.gain *= more.is_better ? more.gain : 1.0;
     outcome.is_better = outcome.is_better || more.is_better;
     outcome.n_measured += more.n_measured;
+    outcome.longest_s = std::max(outcome.longest_s, more.longest_s);
     outcome.was_interrupted = outcome.was_interrupted || more.was_interrupted;
     outcome.ran_out_of_time = outcome.ran_out_of_time || more.ran_out_of_time;
     outcome.errors.insert(more.errors.begin(), more.errors.end());
@@ -115,6 +116,7 @@ Outcome tune(const std::vector<Setting> & settings, const Hooks & hooks, double 
     outcome.gain = race.gain();
     outcome.noise = race.noise();
     outcome.n_measured = race.n_measured();
+    outcome.longest_s = longest_s;
     return outcome;
 }
 

@@ -36,6 +36,7 @@ struct Outcome {
     double gain = 1.0;            // time with the defaults over time with the best, if that was measured
     std::optional<double> noise;  // relative standard deviation of repeats
     int n_measured = 0;
+    double longest_s = 0.0;        // of a measurement, with loading
     bool was_interrupted = false;  // `best` is what had won until then
     bool ran_out_of_time = false;
     std::map<std::string, std::string> errors;  // by "threads 4": why it cannot run

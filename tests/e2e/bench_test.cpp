@@ -47,6 +47,7 @@ TEST(BenchCommand, WrongInput) {
     expect_failure({"bench", tiny_moe().string(), "-p", "0", "-n", "0"}, 2, {"nothing to measure"});
     expect_failure({"bench", tiny_moe().string(), "-d", "4096"}, 2, {"pp512 @ d4096", "4608", "trained for 512"});
     expect_failure({"bench", tiny_moe().string(), "--prompt-and-gen", "8"}, 2, {"two numbers"});
+    expect_failure({"bench", tiny_moe().string(), "--", "--spec-type", "ngram-mod"}, 2, {"--spec-type", "generate"});
 }
 
 }  // namespace

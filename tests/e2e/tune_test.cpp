@@ -116,7 +116,7 @@ TEST_F(TuneCommand, AServerUsesTheProfileOfEachModel) {
 }
 
 TEST_F(TuneCommand, Measures) {
-    // One setting is left, so that it is quick; whatever wins is what the document says.
+    // One setting is left beside speculation, so that it is quick; whatever wins is what the document says.
     const std::vector<std::string> args{"tune",           tiny_moe().string(),
                                         "--minutes",      "0.5",
                                         "--threads",      "1",
@@ -125,16 +125,17 @@ TEST_F(TuneCommand, Measures) {
                                         "--gpu-backend",  "cpu",
                                         "--cache-type-k", "f16"};
     std::vector<std::string> with_load = args;
-    with_load.insert(with_load.end(), {"--load-mode", "mmap"});
+    with_load.insert(with_load.end(), {"--load-mode", "mmap", "--for", "batch"});
     expect_failure(with_load, 2, {"nothing is left to tune"});
     std::vector<std::string> measured{
         "tune", tiny_moe().string(), "--minutes", "0.5",         "--threads", "1", "--ubatch", "256", "--gpu-backend",
         "cpu",  "--cache-type-k",    "f16",       "--load-mode", "mmap"};
     const Json document = shimmy_json(measured);
-    ASSERT_EQ(document["settings"].size(), 1U) << document.dump(1);
+    ASSERT_EQ(document["settings"].size(), 2U) << document.dump(1);
     const Json & plugin = document["settings"][0];
     EXPECT_EQ(plugin["setting"], "plugin");
     EXPECT_EQ(plugin["values"].size(), 2U);
+    EXPECT_EQ(document["settings"][1]["setting"], "speculation");
     EXPECT_EQ(plugin["values"][0]["options"], Json::array());
     EXPECT_EQ(document["goal"]["name"], "chat");
     EXPECT_LE(document["goal"]["n_prompt"].get<int>() + document["goal"]["n_answer"].get<int>(), 512)

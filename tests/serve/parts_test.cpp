@@ -129,7 +129,8 @@ TEST(Documents, ComeBackAsTheyWere) {
     options.load.placement = engine::Placement::partial(3);
     options.load.n_ctx = 77;
     options.load.warm_up = false;
-    options.backends = {"vulkan", "off", "4096", "a:1"};
+    options.load.measures_speculation = true;
+    options.backends = {"vulkan", "off", "4096", "a:1", 64};
     options.expert_trace = "/t.csv";
     options.stall_limit = seconds(5);
     const Json document = Json::parse(wire::to_json("name", options).dump());
@@ -140,16 +141,21 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_FALSE(back.load.warm_up);
     EXPECT_EQ(back.backends.moe_cache, "4096");
     EXPECT_EQ(back.backends.rpc_servers, "a:1");
+    EXPECT_EQ(back.backends.moe_gpu_min_batch, 64);
+    EXPECT_TRUE(back.load.measures_speculation);
+    EXPECT_FALSE(wire::options_from(wire::to_json("name", ModelOptions())).backends.moe_gpu_min_batch);
     EXPECT_EQ(back.stall_limit, seconds(5));
     EXPECT_EQ(back.expert_trace, "/t.csv");
     EXPECT_EQ(wire::name_from(document), "name");
 
     Loaded loaded;
     loaded.n_ctx = 512;
+    loaded.speculation = "speculation off";
     loaded.memory.buffers = {{"CPU", "CPU_Mapped", true, 1, 2, 3, 4}};
     loaded.experts = {{4, {"MoE"}, 10, 9}};
     const Loaded again = wire::loaded_from(Json::parse(wire::to_json(loaded).dump()));
     EXPECT_EQ(again.n_ctx, 512U);
+    EXPECT_EQ(again.speculation, "speculation off");
     EXPECT_EQ(again.memory.host().total_bytes(), 10U);
     ASSERT_EQ(again.experts.size(), 1U);
     EXPECT_EQ(again.experts[0].layer, 4);

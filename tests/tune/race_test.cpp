@@ -94,7 +94,8 @@ TEST(Race, FindsTheBestOfAGridInAFifthOfItsMeasurements) {
             most = std::max(most, race.n_measured());
         }
         EXPECT_LE(most, N_POINTS / 5) << noise;
-        EXPECT_GE(n_near, N_SEEDS * 97 / 100) << noise;
+        // The rest are points from which no single setting leads on.
+        EXPECT_GE(n_near, N_SEEDS * 95 / 100) << noise;
         EXPECT_LT(worst, 1.10) << noise;
     }
 }
@@ -137,14 +138,21 @@ TEST(Race, AAndBAlternate) {
 }
 
 TEST(Race, PoorValuesAreDroppedAfterOneMeasurement) {
-    Race race({4});
-    const auto cost = [](const Point & point) { return std::vector<double>{100.0, 150.0, 109.0, 107.0}.at(point[0]); };
+    Race race({4, 4});
+    const std::vector<double> costs{100.0, 150.0, 109.0, 107.0};
+    const auto cost = [&](const Point & point) {
+        return costs.at(static_cast<size_t>(point[0])) * costs.at(static_cast<size_t>(point[1]));
+    };
     const std::vector<Point> points = measured(race, cost);
-    // 1 and 2 are more than 8% worse than the leader; 3 is measured once more.
-    EXPECT_EQ(std::count(points.begin(), points.end(), Point{1}), 1);
-    EXPECT_EQ(std::count(points.begin(), points.end(), Point{2}), 1);
-    EXPECT_EQ(std::count(points.begin(), points.end(), Point{3}), 2);
-    EXPECT_EQ(race.best(), Point{0});
+    const auto n_times = [&](const Point & point) { return std::count(points.begin(), points.end(), point); };
+    // As long as no repeat has shown the noise, 25% is clearly worse; then 8%.
+    EXPECT_EQ(n_times({1, 0}), 1);
+    EXPECT_EQ(n_times({2, 0}), 2);
+    EXPECT_EQ(n_times({3, 0}), 2);
+    EXPECT_EQ(n_times({0, 1}), 1);
+    EXPECT_EQ(n_times({0, 2}), 1);
+    EXPECT_EQ(n_times({0, 3}), 2);
+    EXPECT_EQ(race.best(), (Point{0, 0}));
 }
 
 TEST(Race, AGainBelowOnePercentIsNone) {

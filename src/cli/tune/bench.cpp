@@ -63,6 +63,15 @@ std::vector<engine::BenchTest> bench_tests(const BenchArguments & options) {
     return tests;
 }
 
+// It would change nothing: the tokens are given.
+void refuse_speculation(const std::vector<std::string> & args) {
+    for (const std::string & arg : args) {
+        if (arg.starts_with("--spec") || arg.starts_with("--model-draft") || arg == "-md")
+            fail_usage(
+                "{}: bench computes given tokens, so nothing is drafted; shimmy generate --spec auto measures it", arg);
+    }
+}
+
 std::string backend_name(const engine::Bench & bench, bool moe_backend) {
     return bench.device().backend + (moe_backend ? " + MoE" : "");
 }
@@ -170,6 +179,7 @@ lab::Statistics tps_of(const engine::BenchTest & test, uint32_t n_parallel,
 
 int run_bench(BenchArguments options, const Globals & globals) {
     const std::vector<engine::BenchTest> tests = bench_tests(options);
+    refuse_speculation(globals.llama_args);
     const std::string text = options.text.empty() ? std::string(engine::bench_text()) : read_file(options.text);
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);

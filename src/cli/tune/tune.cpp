@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <set>
@@ -99,9 +100,10 @@ public:
     // A first look at the model: what can be tried, and how long the measurements may be.
     void look() {
         visit_.lengths = tune::first_lengths(visit_.goal);
+        visit_.n_repeats = 1;
         const tune::Visit first = tune::run_visit(visit_, {});
         if (!first.figure.error.empty()) fail("{}: cannot be measured: {}", visit_.model, first.figure.error);
-        const double computed_ms = N_VISIT_REPEATS * (first.prompt_ms + first.gen_ms) + first.prompt_ms;
+        const double computed_ms = first.prompt_ms + first.gen_ms + first.prompt_ms;  // the first one to warm up
         const double overhead_ms = std::max(0.0, clock_.elapsed_s() * 1000.0 - computed_ms);
         const double visit_ms = (limit_s() - clock_.elapsed_s()) * 1000.0 / N_EXPECTED_VISITS;
         const double budget_ms =
@@ -117,6 +119,7 @@ public:
         visit_.timeout = std::chrono::milliseconds(
             static_cast<int64_t>(1000.0 * std::max(LEAST_TIMEOUT_S, TIMEOUT_FACTOR * expected_s)));
         document_ = first.document;
+        first_s_ = clock_.elapsed_s();
         read_facts();
     }
 
@@ -125,7 +128,9 @@ public:
         for (const GivenOption & one : given_)
             flags.push_back(one.flag);
         const std::vector<tune::Setting> settings = tune::settings_for(facts_, flags);
-        if (settings.empty()) fail_usage("nothing is left to tune: the options given decide everything");
+        const std::vector<tune::Setting> by_text = tune::speculation_settings(facts_, flags);
+        if (settings.empty() && by_text.empty())
+            fail_usage("nothing is left to tune: the options given decide everything");
         say_what_is_measured();
         Progress progress("tuning", quiet_);
         tune::Hooks hooks;
@@ -141,7 +146,6 @@ public:
             progress.note(heat_text(setting, heat));
         };
         tune::Outcome outcome = tune::tune(settings, hooks, MAIN_SHARE * limit_s());
-        const std::vector<tune::Setting> by_text = tune::speculation_settings(facts_, flags);
         if (by_text.empty() || outcome.was_interrupted) return outcome;
         const std::vector<std::string> best = tune::options_of(settings, outcome.best);
         hooks.measure = [&](std::vector<std::string> options) {
@@ -201,6 +205,16 @@ public:
     }
 
     void print(const tune::Outcome & outcome) const {
+        const bool compared_any = std::any_of(outcome.heats.begin(), outcome.heats.end(),
+                                              [](const tune::Heat & heat) { return heat.is_complete; });
+        if (!compared_any) {
+            const double s = std::max(outcome.longest_s, first_s_);
+            fmt::print("nothing was compared: one measurement takes {} here{}\n", duration_text(s),
+                       outcome.was_interrupted ? ""
+                                               : fmt::format(", so give it more time, such as --minutes {:.0f}",
+                                                             std::ceil(s * N_EXPECTED_VISITS / 60.0)));
+            return;
+        }
         fmt::print("\n{}\n", outcome_text(outcome));
         fmt::print("{} measurement(s) in {}; repeats differ by {}\n", outcome.n_measured,
                    duration_text(clock_.elapsed_s()),
@@ -271,7 +285,8 @@ private:
     gguf::ModelInfo info_;
     tune::VisitOptions visit_;
     tune::Facts facts_;
-    Json document_;  // of the first measurement
+    Json document_;         // of the first measurement
+    double first_s_ = 0.0;  // that it took
     Clock clock_;
 };
 

@@ -21,7 +21,7 @@ struct Backends {
     std::string moe = "auto";
     std::string moe_cache = "auto";  // as in GGML_MOE_CACHE
     std::string rpc_servers;
-    std::optional<int> moe_gpu_min_batch;  // as in GGML_MOE_GPU_MIN_BATCH; nullopt: measured
+    std::optional<int> moe_gpu_min_batch{};  // as in GGML_MOE_GPU_MIN_BATCH; nullopt: measured
 };
 
 // How a model is loaded, and for how long.
