@@ -72,10 +72,10 @@ int run_http(LoadClientArguments options, const Globals & globals) {
             "what is measured? --model FILE|NAME starts a server, --url URL takes one that runs (one of the two)");
     options.run.timeout = options.load_test.timeout();
     options.run.is_load = options.load_test.is_load();
+    options.run.n_parallel = options.load_test.n_slots();
     if (options.run.is_load) {
         if (!options.run.stream) fail_usage("--no-stream is for one answer: a load test streams its own");
         options.run.is_sweep = options.load_test.sweep;
-        options.run.n_parallel = options.load_test.n_slots();
         options.run.chat = !options.load_test.completions;
         options.run.load = options.load_test.options(options.prompts);
     } else {
@@ -129,10 +129,6 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
                      "random seed; the same seed on the same device gives the same text")
         ->type_name("N")
         ->capture_default_str();
-    http->add_option("--parallel", options->run.n_parallel,
-                     "requests that the server computes at once (default: as many as there are clients)")
-        ->type_name("N")
-        ->check(CLI::Range(1, MAX_CLIENTS));
     add_load_options(*http, options->load);
     add_batch_options(*http, options->load);
     add_model_dirs_option(*http, commands.globals());
