@@ -73,16 +73,20 @@ TEST(Generate, PromptsOfAWantedLength) {
 TEST(Generate, ADepthIsComputedBeforeTheClockStarts) {
     const std::string prompt = "Explain gradient descent in simple terms.";
     const Json flat = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--cold-run"}));
-    const Json deep =
-        shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--cold-run", "--depth", "400"}));
+    const Json deep = shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--cold-run", "--depth", "400"}));
     EXPECT_EQ(deep["depth"], 400);
     const int n_prompt = flat["n_prompt_tokens"];
-    EXPECT_GE(deep["n_prompt_tokens"].get<int>(), n_prompt - 1) << "the token that begins a text stands before the depth";
+    EXPECT_GE(deep["n_prompt_tokens"].get<int>(), n_prompt - 1)
+        << "the token that begins a text stands before the depth";
     EXPECT_LE(deep["n_prompt_tokens"].get<int>(), n_prompt);
     EXPECT_TRUE(deep["cold"]["same_text"]);
     EXPECT_NEAR(deep["prefill_tps"].get<double>(),
                 deep["n_prompt_tokens"].get<double>() * 1000.0 / deep["prefill_ms"].get<double>(),
                 1e-6 * deep["prefill_tps"].get<double>());
+    const Json both =
+        shimmy_json(greedy(tiny_moe(), prompt, {"--max-tokens", "4", "--depth", "100", "--prompt-tokens", "200"}));
+    EXPECT_EQ(both["n_prompt_tokens"], 200);
+    EXPECT_EQ(both["depth"], 100);
     expect_failure(greedy(tiny_moe(), prompt, {"--depth", "512", "--ctx", "512"}), 1,
                    {"a depth of 512 tokens", "do not fit into a context of 512", "raise --ctx"});
 }
@@ -244,7 +248,8 @@ TEST(Generate, HelpHoldsItsOwnOptions) {
 
 TEST(Generate, CpuMoeWithoutExpertsSaysSo) {
     const fs::path dense = fs::path(SHIMMY_LLAMA_DIR) / "models/ggml-vocab-phi-3.gguf";
-    expect_failure({"generate", "--model", dense.string(), "--prompt", "Hello", "--cpu-moe"}, 1, {"holds a vocabulary and no weights"});
+    expect_failure({"generate", "--model", dense.string(), "--prompt", "Hello", "--cpu-moe"}, 1,
+                   {"holds a vocabulary and no weights"});
 }
 
 }  // namespace

@@ -250,6 +250,13 @@ TEST(AxesOf, WhatJustFitsIsTaken) {
               "");
 }
 
+TEST(AxesOf, TheExampleHasTheRunsThatItSays) {
+    const Campaign campaign = read_campaign(fs::path(SHIMMY_SOURCE_DIR) / "examples/sweep.toml");
+    // 1 + 3 + 1 + 1 combinations, 2 placements, 5 repeats.
+    EXPECT_EQ(plan_runs(campaign, 1).size(), 60U);
+    EXPECT_NE(campaign.text.find("(60 runs;"), std::string::npos);
+}
+
 TEST(AxesOf, TheLargestContextMustBeTheModelsOwn) {
     const Campaign campaign = parse_axes("n_ctx = [512, 2048]\n");
     const auto plan = [&](int n_ctx_train) { plan_variants(campaign, {{"F16", false, 16, 4, n_ctx_train}}); };

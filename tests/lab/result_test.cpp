@@ -69,6 +69,27 @@ TEST_F(Result, AbsentStaleAndCorruptFilesAreToldApart) {
     EXPECT_EQ(load_result(dir_ / "result.json", settings()).state, ResultState::stale);
 }
 
+TEST_F(Result, WhatRanOtherwiseThanItsAxesSayIsNoResult) {
+    run_.point = {{"depth", "64"}, {"prompt_tokens", "12"}, {"threads", "2"}, {"moe_backend", "on"}};
+    Json document = Json::parse(good_output());  // 2 threads, 12 tokens
+    document["depth"] = 64;
+    document["moe_backend"] = true;
+    EXPECT_EQ(defect(document, settings()), "");
+    const auto with = [&](const char * member, const Json & value) {
+        Json other = document;
+        other[member] = value;
+        return defect(other, settings());
+    };
+    EXPECT_EQ(with("depth", 63), "ran with depth 63, not 64");
+    EXPECT_EQ(with("n_prompt_tokens", 13), "ran with prompt_tokens 13, not 12");
+    EXPECT_EQ(with("n_threads", 1), "ran with threads 1, not 2");
+    EXPECT_EQ(with("moe_backend", false), "ran with libggml-moe off, not on");
+    document.erase("depth");
+    EXPECT_EQ(defect(document, settings()), "ran with depth 0, not 64");
+    run_.point = {{"depth", "0"}, {"threads", "0"}, {"moe_backend", "auto"}};
+    EXPECT_EQ(defect(document, settings()), "");
+}
+
 TEST_F(Result, AFigureThatIsGoneMakesAFileInvalid) {
     Json result = make_result(record(), finished(0, good_output()), 60);
     result["memory"].erase("vram_bytes");
@@ -92,32 +113,19 @@ TEST_F(Result, EveryFigureIsNeededAndLookedAt) {
         document[Json::json_pointer(pointer)] = value;
         return document;
     };
-    for (const char * pointer : {"/shimmy_version",
-                                 "/llama_cpp_version",
-                                 "/model/size_bytes",
-                                 "/placement",
-                                 "/device/name",
-                                 "/device/description",
-                                 "/device/backend",
-                                 "/device/kind",
-                                 "/host/cpu",
-                                 "/host/os",
-                                 "/host/n_cores",
-                                 "/host/ram_bytes",
-                                 "/n_threads",
-                                 "/load_ms",
-                                 "/peak_rss_bytes",
-                                 "/memory/vram_bytes",
-                                 "/memory/vram",
-                                 "/n_prompt_tokens",
-                                 "/n_output_tokens",
-                                 "/text",
-                                 "/ttft_ms",
-                                 "/prefill_tps",
-                                 "/total_ms",
-                                 "/cold",
-                                 "/cold/ttft_ms",
-                                 "/decode_tps"}) {
+    for (const char * pointer : {"/shimmy_version",   "/llama_cpp_version",
+                                 "/model/size_bytes", "/placement",
+                                 "/device/name",      "/device/description",
+                                 "/device/backend",   "/device/kind",
+                                 "/host/cpu",         "/host/os",
+                                 "/host/n_cores",     "/host/ram_bytes",
+                                 "/n_threads",        "/load_ms",
+                                 "/peak_rss_bytes",   "/memory/vram_bytes",
+                                 "/memory/vram",      "/n_prompt_tokens",
+                                 "/n_output_tokens",  "/text",
+                                 "/ttft_ms",          "/prefill_tps",
+                                 "/total_ms",         "/cold",
+                                 "/cold/ttft_ms",     "/decode_tps"}) {
         EXPECT_EQ(defect(without(answer, pointer), settings_of_answer), std::string("lacks ") + (pointer + 1));
         EXPECT_NE(defect(with(answer, pointer, Json::array()), settings_of_answer), "") << pointer;
     }

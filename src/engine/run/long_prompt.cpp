@@ -81,21 +81,22 @@ TokenPrompt make_prompt(const Model & model, const std::string & rendered, const
                         const PromptLength & length) {
     TokenPrompt prompt;
     std::vector<int32_t> tokens = model.tokenize(rendered, /*parse_special=*/true);
+    size_t at = std::min(n_before_user_text(model, rendered, user_text), tokens.size());
+    if (length.depth > 0) {  // then the text begins there
+        prompt.n_before = static_cast<size_t>(length.depth);
+        if (const std::optional<int32_t> bos = model.bos_token()) prompt.tokens.push_back(*bos);
+        const std::vector<int32_t> before = filler(model, prompt.n_before - prompt.tokens.size());
+        prompt.tokens.insert(prompt.tokens.end(), before.begin(), before.end());
+        const size_t n_whole = tokens.size();
+        tokens = without_bos(model, tokens);
+        at -= std::min(at, n_whole - tokens.size());
+    }
     if (length.n_tokens > 0) {
         const auto wanted = static_cast<size_t>(length.n_tokens);
         if (tokens.size() > wanted)
             fail_usage("--prompt-tokens {}: the prompt alone has {} tokens", length.n_tokens, tokens.size());
-        const size_t at = std::min(n_before_user_text(model, rendered, user_text), tokens.size());
         const std::vector<int32_t> more = filler(model, wanted - tokens.size());
         tokens.insert(tokens.begin() + static_cast<std::ptrdiff_t>(at), more.begin(), more.end());
-    }
-    if (length.depth > 0) {
-        prompt.n_before = static_cast<size_t>(length.depth);
-        const std::optional<int32_t> bos = model.bos_token();
-        if (bos) prompt.tokens.push_back(*bos);
-        const std::vector<int32_t> before = filler(model, prompt.n_before - prompt.tokens.size());
-        prompt.tokens.insert(prompt.tokens.end(), before.begin(), before.end());
-        if (bos) tokens = without_bos(model, tokens);
     }
     prompt.tokens.insert(prompt.tokens.end(), tokens.begin(), tokens.end());
     if (prompt.tokens.size() >= model.n_ctx())

@@ -65,12 +65,14 @@ std::vector<Point> design_points(const Axes & axes);
 // Null if the point has no such setting.
 const std::string * value_of(const Point & point, const std::string & key);
 
-// What a run does that has other settings than its point: `depth` says nothing about a server, a cache of experts
-// nothing about a placement that leaves none in RAM. The settings that remain.
+// What decides whether a setting changes a run: `depth` says nothing about a server, `moe_cache` nothing about a
+// placement that leaves no experts in RAM.
 struct RunKind {
     bool through_server = false;
     bool offloads = false;
 };
+
+// The settings of the point that change such a run.
 Point that_applies(const Point & point, const RunKind & kind);
 
 // As options of `shimmy generate` and `shimmy lab http`. Without n_ctx, threads, max_tokens, moe_backend and moe_cache,

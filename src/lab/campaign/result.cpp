@@ -238,6 +238,26 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
     return settings;
 }
 
+namespace {
+
+// An axis whose value the document tells, too. A label that is not what ran would be worse than no figure.
+std::string axes_defect(const Json & document, const Json & axes) {
+    constexpr std::array<std::pair<const char *, const char *>, 3> TOLD{
+        {{"threads", "n_threads"}, {"depth", "depth"}, {"prompt_tokens", "n_prompt_tokens"}}};
+    for (const auto & [axis, member] : TOLD) {
+        const int wanted = axes.value(axis, 0);
+        if (wanted > 0 && document.value(member, Json(0)) != wanted)
+            return fmt::format("ran with {} {}, not {}", axis, json_text(document.value(member, Json(0)), -1), wanted);
+    }
+    const std::string moe_backend = axes.value("moe_backend", "auto");
+    const Json used = document.value("moe_backend", Json());
+    if (moe_backend != "auto" && used.is_boolean() && used != (moe_backend == "on"))
+        return fmt::format("ran with libggml-moe {}, not {}", used ? "on" : "off", moe_backend);
+    return "";
+}
+
+}  // namespace
+
 std::string defect(const Json & document, const Json & settings) {
     if (!document.is_object()) return "is not a JSON document";
     std::string wrong = fields_defect(document, settings.at("mode") == to_string(Mode::load));
@@ -246,6 +266,8 @@ std::string defect(const Json & document, const Json & settings) {
         return fmt::format("ran as {}, not as {}", document["placement"].get<std::string>(),
                            settings["placement"].get<std::string>());
     }
+    wrong = axes_defect(document, settings.value("axes", Json::object()));
+    if (!wrong.empty()) return wrong;
     const uint64_t expert_ram_bytes = document["memory"].value("expert_ram_bytes", uint64_t{0});
     if (settings["placement"] == "baseline" && expert_ram_bytes > 0) {
         return fmt::format("is a false baseline: {} of experts stayed in RAM, because {} cannot hold or compute them",

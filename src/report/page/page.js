@@ -193,8 +193,29 @@
 
   // Of campaigns with axes.
   const FIGURES = [['decode_percent', 'decode rate'], ['prefill_percent', 'prefill rate'], ['ttft_percent', 'TTFT'], ['vram_percent', 'VRAM']];
+  const CURVES = [['decode_tps', 'decode, tok/s'], ['prefill_tps', 'prefill, tok/s'], ['ttft_ms', 'TTFT, ms']];
   const pointText = (point) => Object.entries(point).map(([key, value]) => key + ' ' + value).join(', ');
   const effectPlace = (e) => e.quantization + ' ' + placementName(e.placement) + (e.mode === 'load' ? ', ' + e.n_clients + ' clients' : e.mode === 'generate' ? '' : ', ' + e.mode);
+
+  // A figure against the values of an axis, as in a sweep over depths.
+  function drawCurve(axis, key, name) {
+    const values = summary.settings.axes.list.find((a) => a.name === axis).values;
+    const atBase = (c) => summary.settings.axes.list.every((a) => a.name === axis || !(a.name in c.axes) || a.values[0] === String(c.axes[a.name]));
+    const list = summary.cells.filter((c) => c.model === model && c[key] && c.axes && axis in c.axes && atBase(c));
+    const places = unique(list.map(effectPlace)), at = (c) => values.indexOf(String(c.axes[axis]));
+    const series = places.flatMap((place, i) => {
+      const own = list.filter((c) => effectPlace(c) === place).sort((a, b) => at(a) - at(b)), color = COLORS[i % COLORS.length];
+      const bars = errorBars(own.filter((c) => c[key].ci95_low !== null).map((c) => [at(c), c[key].ci95_low, c[key].ci95_high]), color);
+      return [{name: place, type: 'line', symbolSize: 9, symbol: SYMBOLS[i % SYMBOLS.length], itemStyle: {color}, lineStyle: {color},
+               data: own.map((c) => [at(c), c[key].mean])}, Object.assign(bars, {name: place})];
+    });
+    draw('axes-chart', {
+      tooltip: Object.assign(base({}).tooltip, {formatter: (p) => escape(p.seriesName) + '<br>' + escape(axis + ' ' + values[p.value[0]]) + ': ' + figure(p.value[1])}),
+      xAxis: {type: 'category', name: axis, nameLocation: 'middle', nameGap: 28, data: values},
+      yAxis: {type: 'value', name, min: 0, nameTextStyle: {align: 'left', color: css('--muted')}},
+      grid: {left: 12, right: 20, top: 56, bottom: 36, containLabel: true}, series,
+    });
+  }
 
   function drawAxes() {
     const effects = (summary.effects || []).filter((e) => e.model === model);
@@ -202,7 +223,13 @@
     if (!effects.length) return;
     byId('axes-base').textContent = 'The rest of this page is at the base: ' + summary.settings.axes.list.map((a) => a.name + ' ' + a.values[0]).join(', ') + '.';
     fill(byId('axes-axis'), unique(effects.map((e) => Object.keys(e.to).join(' and '))));
-    fill(byId('axes-figure'), FIGURES.filter(([key]) => effects.some((e) => e[key] !== null)).map(([, name]) => name));
+    const axis = byId('axes-axis').value;
+    const curves = summary.settings.axes.list.some((a) => a.name === axis) ? CURVES : [];  // a paired design has no axis of its own
+    fill(byId('axes-figure'), FIGURES.filter(([key]) => effects.some((e) => e[key] !== null)).concat(curves).map(([, name]) => name));
+    const curve = curves.find(([, name]) => name === byId('axes-figure').value);
+    byId('axes-note').textContent = curve ? 'Mean over prompts and repeats, the other axes at their base; the bar is the 95% interval.' :
+      'Mean change against the first value of the axis, over pairs of runs that differ in nothing else; the bar is the 95% interval.';
+    if (curve) return drawCurve(axis, ...curve);
     const key = FIGURES.find(([, name]) => name === byId('axes-figure').value)[0];
     const list = effects.filter((e) => Object.keys(e.to).join(' and ') === byId('axes-axis').value && e[key] !== null);
     const mean = (e) => key === 'vram_percent' ? e[key] : e[key].mean;
