@@ -107,6 +107,10 @@ TEST(LabHttpLoad, WrongUseSaysSo) {
     expect_failure(lab_http({"--model", model, "--url", "http://127.0.0.1:1", "-p", "x"}), 2, {"--model", "--url"});
     expect_failure(lab_http({"--url", "http://127.0.0.1:1", "-p", "x"}), 2, {"--url", "--clients"});
     expect_failure(lab_http({"--url", "http://127.0.0.1:1", "-p", "x", "--clients", "1"}), 1, {"127.0.0.1:1"});
+    expect_failure(lab_http({"--model", model, "-p", "x", "--clients", "1", "--speed", "2"}), 2,
+                   {"--speed", "--trace"});
+    expect_failure(lab_http({"--model", model, "-p", "x", "--clients", "1", "--served-model", "m"}), 2,
+                   {"--served-model", "--url"});
     expect_failure(lab_http({"--model", model}), 2, {"--prompt"});
     expect_failure(lab_http({"--model", model, "--clients", "2"}), 2, {"--prompt", "--prompts"});
     expect_failure(lab_http({"--model", model, "-p", "x", "--rate", "2", "--sweep"}), 2, {"--rate", "--sweep"});

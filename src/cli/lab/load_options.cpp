@@ -111,13 +111,15 @@ CLI::Option * add_load_test_options(CLI::App & command, LoadArguments & argument
         ->group(GROUP);
     command.add_flag("--sweep", arguments.sweep, "find the most that the server does, then open loops at parts of it")
         ->group(GROUP);
-    command
-        .add_option("--trace", arguments.trace,
-                    "replay a recorded trace: JSON lines with timestamp (ms) and prompt, messages or input_length")
-        ->type_name("FILE")
-        ->group(GROUP);
+    CLI::Option * trace =
+        command
+            .add_option("--trace", arguments.trace,
+                        "replay a recorded trace: JSON lines with timestamp (ms) and prompt, messages or input_length")
+            ->type_name("FILE")
+            ->group(GROUP);
     command.add_option("--speed", arguments.speed, "replay the trace so many times as fast")
         ->type_name("X")
+        ->needs(trace)
         ->check(CLI::Range(0.001, 1000.0))
         ->capture_default_str()
         ->group(GROUP);
@@ -170,19 +172,23 @@ CLI::Option * add_load_test_options(CLI::App & command, LoadArguments & argument
         ->type_name("N")
         ->check(CLI::Range(1, MAX_CLIENTS))
         ->group(GROUP);
-    command.add_option("--url", arguments.url, "measure this OpenAI server, such as http://127.0.0.1:8000")
-        ->type_name("URL")
-        ->group(GROUP_SERVER);
+    CLI::Option * url =
+        command.add_option("--url", arguments.url, "measure this OpenAI server, such as http://127.0.0.1:8000")
+            ->type_name("URL")
+            ->group(GROUP_SERVER);
     command
         .add_option("--served-model", arguments.served_model, "model to name in requests (default: the first it lists)")
+        ->needs(url)
         ->type_name("NAME")
         ->group(GROUP_SERVER);
     command
         .add_option("--api-key-file", arguments.api_key_file,
                     "file with the server's API key (default: the variable OPENAI_API_KEY)")
+        ->needs(url)
         ->type_name("FILE")
         ->group(GROUP_SERVER);
     command.add_flag("--completions", arguments.completions, "ask /v1/completions in place of /v1/chat/completions")
+        ->needs(url)
         ->group(GROUP_SERVER);
     return clients;
 }
