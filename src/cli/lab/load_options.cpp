@@ -9,6 +9,8 @@ namespace shimmy::cli {
 
 namespace {
 
+constexpr const char * GROUP = "Load";
+constexpr const char * GROUP_SERVER = "A server that runs";
 constexpr int MAX_CLIENTS = 1024;
 constexpr int OPEN_LOOP_CLIENTS = 256;  // under way at once; more would only wait in the server's queue
 constexpr int SWEEP_CLIENTS = 16;       // to saturate a server of a few slots
@@ -27,6 +29,111 @@ std::string api_key(const std::string & file) {
         key = variable;
     }
     return key;
+}
+
+void add_pace_options(CLI::App & command, LoadArguments & arguments) {
+    command.add_option("--rate", arguments.rate, "open loop: conversations that begin per second")
+        ->type_name("R")
+        ->check(CLI::Range(0.001, 10000.0))
+        ->group(GROUP);
+    command.add_option("--arrivals", arguments.arrivals, "distances between them: all alike, or a Poisson process")
+        ->check(CLI::IsMember({"constant", "poisson"}))
+        ->capture_default_str()
+        ->group(GROUP);
+    command.add_option("--arrivals-seed", arguments.arrivals_seed, "random seed of Poisson arrivals")
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(GROUP);
+    command.add_flag("--sweep", arguments.sweep, "find the most that the server does, then open loops at parts of it")
+        ->group(GROUP);
+    CLI::Option * trace =
+        command
+            .add_option("--trace", arguments.trace,
+                        "replay a recorded trace: JSON lines with timestamp (ms) and prompt, messages or input_length")
+            ->type_name("FILE")
+            ->group(GROUP);
+    command.add_option("--speed", arguments.speed, "replay the trace so many times as fast")
+        ->type_name("X")
+        ->needs(trace)
+        ->check(CLI::Range(0.001, 1000.0))
+        ->capture_default_str()
+        ->group(GROUP);
+    command.add_option("--duration", arguments.duration_s, "duration of the load test in seconds, or of each step")
+        ->type_name("S")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str()
+        ->group(GROUP);
+    command.add_option("--requests", arguments.n_requests, "number of conversations, in place of the duration")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber)
+        ->group(GROUP);
+    command
+        .add_option("--timeout", arguments.timeout_s,
+                    "most seconds a request may take; it has failed then (default: 600 in a load test, else no limit)")
+        ->type_name("S")
+        ->check(CLI::Range(0.001, 86400.0));
+    command
+        .add_option(
+            "--parallel", arguments.n_parallel,
+            "requests that the started server computes at once (default: --clients; 4 in open loops and sweeps)")
+        ->type_name("N")
+        ->check(CLI::Range(1, MAX_CLIENTS))
+        ->group(GROUP);
+}
+
+void add_prompt_options(CLI::App & command, LoadArguments & arguments) {
+    command
+        .add_option("--prompts", arguments.prompts_file,
+                    "file of prompts: one per line, or JSON with conversations (ShareGPT), messages or prompt")
+        ->type_name("FILE")
+        ->group(GROUP);
+    command
+        .add_option("--turns", arguments.n_turns, "most turns of a conversation, each sent with all before it; 0: all")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str()
+        ->group(GROUP);
+    command.add_option("--system-file", arguments.system_file, "text that every conversation begins with")
+        ->type_name("FILE")
+        ->group(GROUP);
+    command.add_flag("--ignore-eos", arguments.ignore_eos, "ask for --max-tokens in any case (llama.cpp, vLLM)")
+        ->group(GROUP);
+}
+
+void add_limit_options(CLI::App & command, LoadArguments & arguments) {
+    command.add_option("--max-ttft", arguments.max_ttft_ms, "goodput: most milliseconds to the first token")
+        ->type_name("MS")
+        ->check(CLI::PositiveNumber)
+        ->group(GROUP);
+    command.add_option("--max-tpot", arguments.max_tpot_ms, "goodput: most milliseconds per token after the first")
+        ->type_name("MS")
+        ->check(CLI::PositiveNumber)
+        ->group(GROUP);
+    command.add_option("--max-e2e", arguments.max_e2e_ms, "goodput: most milliseconds to the last token")
+        ->type_name("MS")
+        ->check(CLI::PositiveNumber)
+        ->group(GROUP);
+}
+
+void add_server_options(CLI::App & command, LoadArguments & arguments) {
+    CLI::Option * url =
+        command.add_option("--url", arguments.url, "measure this OpenAI server, such as http://127.0.0.1:8000")
+            ->type_name("URL")
+            ->group(GROUP_SERVER);
+    command
+        .add_option("--served-model", arguments.served_model, "model to name in requests (default: the first it lists)")
+        ->needs(url)
+        ->type_name("NAME")
+        ->group(GROUP_SERVER);
+    command
+        .add_option("--api-key-file", arguments.api_key_file,
+                    "file with the server's API key (default: the variable OPENAI_API_KEY)")
+        ->needs(url)
+        ->type_name("FILE")
+        ->group(GROUP_SERVER);
+    command.add_flag("--completions", arguments.completions, "ask /v1/completions in place of /v1/chat/completions")
+        ->needs(url)
+        ->group(GROUP_SERVER);
 }
 
 }  // namespace
@@ -87,8 +194,6 @@ lab::LoadTestOptions LoadArguments::options(const std::vector<std::string> & pro
 }
 
 CLI::Option * add_load_test_options(CLI::App & command, LoadArguments & arguments) {
-    constexpr const char * GROUP = "Load";
-    constexpr const char * GROUP_SERVER = "A server that runs";
     CLI::Option * clients =
         command
             .add_option("--clients", arguments.n_clients,
@@ -97,99 +202,10 @@ CLI::Option * add_load_test_options(CLI::App & command, LoadArguments & argument
             ->type_name("N")
             ->check(CLI::Range(1, MAX_CLIENTS))
             ->group(GROUP);
-    command.add_option("--rate", arguments.rate, "open loop: conversations that begin per second")
-        ->type_name("R")
-        ->check(CLI::Range(0.001, 10000.0))
-        ->group(GROUP);
-    command.add_option("--arrivals", arguments.arrivals, "distances between them: all alike, or a Poisson process")
-        ->check(CLI::IsMember({"constant", "poisson"}))
-        ->capture_default_str()
-        ->group(GROUP);
-    command.add_option("--arrivals-seed", arguments.arrivals_seed, "random seed of Poisson arrivals")
-        ->type_name("N")
-        ->capture_default_str()
-        ->group(GROUP);
-    command.add_flag("--sweep", arguments.sweep, "find the most that the server does, then open loops at parts of it")
-        ->group(GROUP);
-    CLI::Option * trace =
-        command
-            .add_option("--trace", arguments.trace,
-                        "replay a recorded trace: JSON lines with timestamp (ms) and prompt, messages or input_length")
-            ->type_name("FILE")
-            ->group(GROUP);
-    command.add_option("--speed", arguments.speed, "replay the trace so many times as fast")
-        ->type_name("X")
-        ->needs(trace)
-        ->check(CLI::Range(0.001, 1000.0))
-        ->capture_default_str()
-        ->group(GROUP);
-    command
-        .add_option("--prompts", arguments.prompts_file,
-                    "file of prompts: one per line, or JSON with conversations (ShareGPT), messages or prompt")
-        ->type_name("FILE")
-        ->group(GROUP);
-    command
-        .add_option("--turns", arguments.n_turns, "most turns of a conversation, each sent with all before it; 0: all")
-        ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str()
-        ->group(GROUP);
-    command.add_option("--system-file", arguments.system_file, "text that every conversation begins with")
-        ->type_name("FILE")
-        ->group(GROUP);
-    command.add_option("--duration", arguments.duration_s, "duration of the load test in seconds, or of each step")
-        ->type_name("S")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str()
-        ->group(GROUP);
-    command.add_option("--requests", arguments.n_requests, "number of conversations, in place of the duration")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber)
-        ->group(GROUP);
-    command
-        .add_option("--timeout", arguments.timeout_s,
-                    "most seconds a request may take; it has failed then (default: 600 in a load test, else no limit)")
-        ->type_name("S")
-        ->check(CLI::Range(0.001, 86400.0));
-    command.add_option("--max-ttft", arguments.max_ttft_ms, "goodput: most milliseconds to the first token")
-        ->type_name("MS")
-        ->check(CLI::PositiveNumber)
-        ->group(GROUP);
-    command.add_option("--max-tpot", arguments.max_tpot_ms, "goodput: most milliseconds per token after the first")
-        ->type_name("MS")
-        ->check(CLI::PositiveNumber)
-        ->group(GROUP);
-    command.add_option("--max-e2e", arguments.max_e2e_ms, "goodput: most milliseconds to the last token")
-        ->type_name("MS")
-        ->check(CLI::PositiveNumber)
-        ->group(GROUP);
-    command.add_flag("--ignore-eos", arguments.ignore_eos, "ask for --max-tokens in any case (llama.cpp, vLLM)")
-        ->group(GROUP);
-    command
-        .add_option(
-            "--parallel", arguments.n_parallel,
-            "requests that the started server computes at once (default: --clients; 4 in open loops and sweeps)")
-        ->type_name("N")
-        ->check(CLI::Range(1, MAX_CLIENTS))
-        ->group(GROUP);
-    CLI::Option * url =
-        command.add_option("--url", arguments.url, "measure this OpenAI server, such as http://127.0.0.1:8000")
-            ->type_name("URL")
-            ->group(GROUP_SERVER);
-    command
-        .add_option("--served-model", arguments.served_model, "model to name in requests (default: the first it lists)")
-        ->needs(url)
-        ->type_name("NAME")
-        ->group(GROUP_SERVER);
-    command
-        .add_option("--api-key-file", arguments.api_key_file,
-                    "file with the server's API key (default: the variable OPENAI_API_KEY)")
-        ->needs(url)
-        ->type_name("FILE")
-        ->group(GROUP_SERVER);
-    command.add_flag("--completions", arguments.completions, "ask /v1/completions in place of /v1/chat/completions")
-        ->needs(url)
-        ->group(GROUP_SERVER);
+    add_pace_options(command, arguments);
+    add_prompt_options(command, arguments);
+    add_limit_options(command, arguments);
+    add_server_options(command, arguments);
     return clients;
 }
 
