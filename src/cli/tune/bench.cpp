@@ -190,6 +190,9 @@ int run_bench(BenchArguments options, const Globals & globals) {
     engine::Bench bench(options.load, tests, text);
     print_placement(bench.placement());
     print_load_mode();
+    if (!bench.placement().placement.offloads() && bench.device().is_gpu() && bench.expert_ram_bytes() > 0)
+        fmt::print(stderr, "warning: {} of experts are in RAM, so this is a false baseline\n",
+                   format_bytes(bench.expert_ram_bytes()));
     Json document = bench_document(bench, info, options, moe_backend);
     const BenchTable table(bench, info, options, moe_backend);
     if (!globals.json) table.print_header();

@@ -29,7 +29,8 @@ struct LoadOptions {
     uint32_t n_ubatch = 512;
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
     // Whether n-grams of the text, or a draft model of the llama_args, are worth it is measured while answers are
-    // written, and the better kept. Not for a server.
+    // written, and the better kept. A server measures it
+    // before it loads (engine/run/choose_speculation.h).
     bool measures_speculation = false;
     bool serves = false;  // by llama.cpp's server, which keeps less of a sliding window, and may load a draft model
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
