@@ -97,8 +97,8 @@ std::string sweep_text(const Json & sweep) {
         if (has_goodput) row.push_back(fmt::format("{:.2f}", load["goodput_per_s"].get<double>()));
         table.rows.push_back(std::move(row));
     }
-    std::string text =
-        table.text() + fmt::format("\nat most {:.2f} requests/s; ", sweep["max_requests_per_s"].get<double>());
+    std::string text = table.text() + fmt::format("\nasked as fast as it answers: {:.2f} requests/s; ",
+                                                  sweep["max_requests_per_s"].get<double>());
     text += sweep["saturated_at_rate"].is_null()
                 ? "it kept up with every rate"
                 : fmt::format("it falls behind at a rate of {:.4g}/s", sweep["saturated_at_rate"].get<double>());
