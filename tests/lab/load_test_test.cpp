@@ -220,6 +220,7 @@ TEST(LoadFigures, SumsOfGivenRecords) {
     run.duration_ms = 2000.0;
     run.records = {record(0.0, 0.0, {100.0, 200.0}, 2), record(50.0, 50.0, {450.0, 460.0, 470.0}, 3),
                    record(500.0, 500.0, {600.0}, 1), record(600.0, 600.0, {}, 0)};
+    run.records[1].turn = 1;
     run.records[2].stopped = true;
     run.records[3].error = "HTTP 500";
     LoadPlan plan;
@@ -231,6 +232,7 @@ TEST(LoadFigures, SumsOfGivenRecords) {
     EXPECT_EQ(figures["n_output_tokens"], 6) << "but its token came";
     EXPECT_EQ(figures["total_tps"], 3.0);
     EXPECT_EQ(figures["requests_per_s"], 1.0) << "two answered in two seconds";
+    EXPECT_EQ(figures["conversations_per_s"], 0.5) << "one of them was a second turn";
     EXPECT_EQ(figures["n_good_requests"], 1);
     EXPECT_EQ(figures["goodput_per_s"], 0.5);
     EXPECT_EQ(figures["limits"], (Json{{"ttft_ms", 200.0}}));

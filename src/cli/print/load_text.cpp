@@ -20,7 +20,7 @@ std::string what_was_done(const Json & load) {
     std::string text;
     if (loop == "closed") text = fmt::format("{} clients", load["n_clients"].get<int>());
     if (loop == "open")
-        text = fmt::format("{:.4g} requests/s ({})", load["rate"].get<double>(), load["arrivals"].get<std::string>());
+        text = fmt::format("rate {:.4g}/s ({})", load["rate"].get<double>(), load["arrivals"].get<std::string>());
     if (loop == "trace") text = fmt::format("trace of {} requests", load["n_planned"].get<int>());
     return text + fmt::format(" for {:.1f} s", load["duration_ms"].get<double>() / 1000.0);
 }
@@ -85,7 +85,7 @@ std::string sweep_text(const Json & sweep) {
     for (const Json & load : sweep["steps"]) {
         const bool closed = load["loop"] == "closed";
         std::vector<std::string> row{closed ? fmt::format("{} clients", load["n_clients"].get<int>())
-                                            : fmt::format("{:.4g} requests/s", load["rate"].get<double>()),
+                                            : fmt::format("rate {:.4g}/s", load["rate"].get<double>()),
                                      fmt::format("{:.2f}", load["requests_per_s"].get<double>()),
                                      fmt::format("{:.1f}", load["total_tps"].get<double>()),
                                      ms_text(load["ttft_ms"], "p50"),
@@ -97,11 +97,11 @@ std::string sweep_text(const Json & sweep) {
         if (has_goodput) row.push_back(fmt::format("{:.2f}", load["goodput_per_s"].get<double>()));
         table.rows.push_back(std::move(row));
     }
-    std::string text =
-        table.text() + fmt::format("\nat most {:.2f} requests/s; ", sweep["max_requests_per_s"].get<double>());
+    std::string text = table.text() + fmt::format("\nasked as fast as it answers: {:.2f} requests/s; ",
+                                                  sweep["max_requests_per_s"].get<double>());
     text += sweep["saturated_at_rate"].is_null()
                 ? "it kept up with every rate"
-                : fmt::format("it falls behind at {:.4g} requests/s", sweep["saturated_at_rate"].get<double>());
+                : fmt::format("it falls behind at a rate of {:.4g}/s", sweep["saturated_at_rate"].get<double>());
     if (has_goodput) text += fmt::format("; best goodput {:.2f} requests/s", sweep["best_goodput_per_s"].get<double>());
     return text + "\nTimes in ms.\n";
 }

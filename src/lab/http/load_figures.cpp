@@ -26,6 +26,7 @@ struct Sums {
     uint64_t n_failed = 0;
     uint64_t n_timed_out = 0;
     uint64_t n_good = 0;
+    uint64_t n_conversations = 0;  // whose first turn was answered
     uint64_t n_output_tokens = 0;
     uint64_t n_prompt_tokens = 0;  // of answered ones
     uint64_t n_sse_defects = 0;
@@ -50,6 +51,7 @@ void Sums::add(const RequestRecord & record, const LatencyLimits & limits) {
         if (first_failure.empty()) first_failure = record.error;
         return;
     }
+    if (record.turn == 0) ++n_conversations;
     n_prompt_tokens += record.n_prompt_tokens;
     if (const auto tpot = tpot_of(record)) tpot_ms.push_back(*tpot);
     if (const auto e2e = e2e_of(record)) e2e_ms.push_back(*e2e);
@@ -119,6 +121,7 @@ Json load_figures(const LoadPlan & plan, const LoadRun & run, const LatencyLimit
               {"n_prompt_tokens", sums.n_prompt_tokens},
               {"total_tps", per_second(sums.n_output_tokens)},
               {"requests_per_s", per_second(n_answered)},
+              {"conversations_per_s", per_second(sums.n_conversations)},
               {"ttft_ms", distribution(sums.ttft_ms)},
               {"tpot_ms", distribution(sums.tpot_ms)},
               {"gap_ms", distribution(sums.gap_ms)},

@@ -59,7 +59,7 @@ Json saturated_at(const Json & steps) {
     Json rate = nullptr;
     for (const Json & step : steps) {
         if (step["loop"] != "open" || step["interrupted"].get<bool>()) continue;
-        const bool keeps_up = step["requests_per_s"].get<double>() >= KEEPS_UP * step["rate"].get<double>();
+        const bool keeps_up = step["conversations_per_s"].get<double>() >= KEEPS_UP * step["rate"].get<double>();
         if (keeps_up) {
             rate = nullptr;
         } else if (rate.is_null()) {
@@ -103,8 +103,7 @@ Json run_sweep(const LoadTestOptions & options, const std::function<void(size_t 
             step.rate = i == 0 ? 0.0 : max_rate * SWEEP_SHARES[i - 1];
             steps.push_back(run_load_test(step));
             const Json & figures = steps.back();
-            const double done_rate = figures["requests_per_s"];
-            if (i == 0) max_rate = done_rate;
+            if (i == 0) max_rate = figures["conversations_per_s"];
             if (figures["interrupted"].get<bool>()) break;
             if (max_rate <= 0.0)
                 fail("no request was answered within {} ms: measure for longer (--duration)", options.duration.count());
@@ -117,7 +116,7 @@ Json run_sweep(const LoadTestOptions & options, const std::function<void(size_t 
         if (steps.empty()) throw;
     }
     return {{"steps", steps},
-            {"max_requests_per_s", max_rate},
+            {"max_requests_per_s", steps[0]["requests_per_s"]},
             {"saturated_at_rate", saturated_at(steps)},
             {"best_goodput_per_s", best_goodput},
             {"interrupted", steps.size() < n_steps || steps.back()["interrupted"].get<bool>()}};
