@@ -99,6 +99,7 @@ TEST(AxesOf, ARunHasTheOptionsOfItsPoint) {
     ASSERT_EQ(offload.placement, Placement::offload());
     const std::vector<std::string> expected{"generate",
                                             "--cold-run",
+                                            "--no-profile",
                                             "--model",
                                             "/m.gguf",
                                             "--prompt=" + campaign.prompts[0].text,

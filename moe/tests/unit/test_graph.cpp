@@ -289,9 +289,9 @@ TEST(Graph, AllocatesNothingOnceItHasRun) {
     for (const int threads : {1, 2}) {
         Graph g(true, threads);
         const SmallFfn ffn(g, {0, 1, 2, 3}, true, true);
-        ggml_set_name(ffn.glu->src[0]->src[0], "blk.0.ffn_gate_exps.weight");
-        ggml_set_name(ffn.glu->src[1]->src[0], "blk.0.ffn_up_exps.weight");
-        ggml_set_name(ffn.down->src[0], "blk.0.ffn_down_exps.weight");
+        ggml_set_name(ffn.glu->src[0]->src[0], "blk.77.ffn_gate_exps.weight");
+        ggml_set_name(ffn.glu->src[1]->src[0], "blk.77.ffn_up_exps.weight");
+        ggml_set_name(ffn.down->src[0], "blk.77.ffn_down_exps.weight");
         g.compute(ffn.out);
         const size_t before = moe_test::allocations();
         EXPECT_EQ(ggml_backend_graph_compute(g.backend(), g.graph()), GGML_STATUS_SUCCESS);
