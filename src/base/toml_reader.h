@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/text.h"
 
 // It asserts that a key begins as one may, and has an error for one that does not: "[*]".
 #define TOML_ASSERT(expr) static_assert(true)
@@ -20,10 +21,11 @@ namespace shimmy {
 
 // Throws UsageError with file:line for a syntax error.
 inline toml::table parse_toml(std::string_view text, const std::string & file) {
+    constexpr size_t MAX_REASON_CHARS = 300;  // it quotes the file
     try {
         return toml::parse(text, file);
     } catch (const toml::parse_error & error) {
-        fail_usage("{}:{}: {}", file, error.source().begin.line, error.description());
+        fail_usage("{}:{}: {}", file, error.source().begin.line, printable(error.description(), MAX_REASON_CHARS));
     }
 }
 

@@ -119,12 +119,7 @@ void complete_expectations(Shape & shape) {
 Shape parse_shape(const fs::path & path) {
     Shape shape;
     shape.source = path.string();
-    toml::table table;
-    try {
-        table = toml::parse(read_file(path), path.string());
-    } catch (const toml::parse_error & error) {
-        fail_usage("{}:{}: {}", shape.source, error.source().begin.line, error.description());
-    }
+    const toml::table table = parse_toml(read_file(path), shape.source);
     check_keys(shape, table, {"name", "arch", "quantization", "vocab", "vocab_size", "omit", "metadata", "expect"});
     shape.name = required<std::string>(shape, table, "name");
     shape.arch = required<std::string>(shape, table, "arch");
