@@ -23,7 +23,7 @@ base=(src/base/{base64,digest,files,json,last_words,text,units}.cpp src/base/pro
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
   src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/predict/quantization.cpp)
-loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,moe_plugin,placement,routing_recorder,rpc}.cpp
+loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,placement,routing_recorder,rpc}.cpp
   src/engine/predict/{fit,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp)
 
 # Seeds are those of tests/fuzz/corpus/TARGET; what is found beyond them stays in build/fuzz/TARGET.
@@ -53,14 +53,14 @@ for target in "$@"; do
       seeds=$out/load-seeds
       mkdir -p "$seeds"
       head -c 64 /dev/urandom > "$seeds/any"
-      run load "${reader[@]}" "${loader[@]}" -- -max_len=256 -detect_leaks=0 -- -Imoe/include "${llama_libraries[@]}" -ldl ;;
+      run load "${reader[@]}" "${loader[@]}" -- -max_len=256 -detect_leaks=0 -- -Imoe/include -isystem "$llama/ggml/src" "${llama_libraries[@]}" -ldl ;;
     toml) run toml "${campaigns[@]}" -- -max_len=2048 -- "${llama_libraries[@]}" ;;
     result) run result "${campaigns[@]}" -- -max_len=4096 -- "${llama_libraries[@]}" ;;
     http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp -- -max_len=4096 \
       -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
-    request) run request "${bounds[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
+    request) run request "${bounds[@]}" "${base[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
       src/serve/forms/{begun_answer,responses}.cpp src/serve/worker/tool_choice.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
-    schema) run schema "${bounds[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
+    schema) run schema "${bounds[@]}" "${base[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
       -max_len=2048 -close_fd_mask=3 -dict=tests/fuzz/schema.dict -- "${llama_libraries[@]}" ;;
     template) run template "${bounds[@]}" "${base[@]}" src/serve/worker/{chat,tool_choice}.cpp \
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
