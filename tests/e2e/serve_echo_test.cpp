@@ -109,6 +109,13 @@ TEST_F(ServeEcho, AStreamBeginsWithThePrompt) {
     EXPECT_EQ(text.find("A cache", 1), std::string::npos) << text;
 }
 
+TEST_F(ServeEcho, MoreThanMemoryHoldsIsRefused) {
+    const Json request{{"prompt", "A cache"}, {"logprobs", 2'000'000'000}, {"echo", true}, {"max_tokens", 1}};
+    const HttpReply reply = server_.post("/v1/completions", request);
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_NE(reply.body.find("logprobs"), std::string::npos) << reply.body;
+}
+
 TEST_F(ServeEcho, AgreesWithLlamaPerplexity) {
     constexpr size_t N_CTX = 64;
     const TempDir dir;

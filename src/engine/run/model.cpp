@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/last_words.h"
+#include "base/log_sum_exp.h"
 #include "base/no_allocation.h"
 #include "base/process/interrupt.h"
 #include "base/text.h"
@@ -94,11 +95,7 @@ void require_text_model(LoadOptions & options) {
 
 // In place: logits to natural-log probabilities.
 void log_softmax(float * logits, int n) {
-    const float max = *std::max_element(logits, logits + n);
-    double sum = 0.0;
-    for (int i = 0; i < n; ++i)
-        sum += std::exp(static_cast<double>(logits[i] - max));
-    const float log_sum = max + static_cast<float>(std::log(sum));
+    const auto log_sum = static_cast<float>(log_sum_exp({logits, static_cast<size_t>(n)}));
     for (int i = 0; i < n; ++i)
         logits[i] -= log_sum;
 }

@@ -1,6 +1,7 @@
 #include "engine/run/sequence_scorer.h"
 
 #include "base/error.h"
+#include "base/log_sum_exp.h"
 #include "base/process/interrupt.h"
 #include "engine/load/log.h"
 
@@ -19,11 +20,7 @@ constexpr size_t MAX_ROWS = 256;
 constexpr size_t MIN_KEPT = 32;
 
 double log_probability(const float * logits, int n_vocab, llama_token token) {
-    const float max = *std::max_element(logits, logits + n_vocab);
-    double sum = 0.0;
-    for (int i = 0; i < n_vocab; ++i)
-        sum += std::exp(logits[i] - max);
-    return static_cast<double>(logits[token] - max) - std::log(sum);
+    return logits[token] - log_sum_exp({logits, static_cast<size_t>(n_vocab)});
 }
 
 // Tokens in the order in which they are computed: what is shared once, for all sequences, then the rest of each.

@@ -18,7 +18,9 @@ std::vector<BundleFile> list_files(const fs::path & dir) {
     for (const fs::directory_entry & entry : fs::recursive_directory_iterator(dir)) {
         const std::string name = entry.path().lexically_relative(dir).generic_string();
         if (entry.is_symlink()) fail("{}: is a link; a bundle holds files alone", entry.path().string());
-        if (!entry.is_regular_file() || name == MANIFEST) continue;
+        if (!entry.is_regular_file() && !entry.is_directory())  // reading a pipe would wait for ever
+            fail("{}: is no file", entry.path().string());
+        if (entry.is_directory() || name == MANIFEST) continue;
         files.push_back({name, entry.file_size(), sha256_file_hex(entry.path())});
     }
     std::sort(files.begin(), files.end(), [](const BundleFile & a, const BundleFile & b) { return a.file < b.file; });

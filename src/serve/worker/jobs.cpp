@@ -196,15 +196,32 @@ std::vector<server_task> media_tasks(const HostedModel & model, server_response_
     return tasks;
 }
 
-// A text got the token that begins one where the model was trained with it; tokens stand for themselves.
-EchoedPrompt echoed_prompt(const HostedModel & model, const server_tokens & tokens, const json & prompt) {
+// ---- Prompts that are echoed ----
+
+void read_echo(const HostedModel & model, const json & data, Job & job) {
+    const json logprobs = json_value(data, "logprobs", json());
+    job.only_echo = json_value(data, "max_tokens", -1) == 0;
+    job.n_top_echoed = logprobs.is_number() ? logprobs.get<int>() : logprobs == json(true) ? 0 : -1;
+    if (job.n_top_echoed >= 0 && !model.params().lora_adapters.empty())
+        throw JobError(ERROR_TYPE_NOT_SUPPORTED, "\"logprobs\" of a prompt are not given with LoRA adapters");
+}
+
+void add_echoed(const HostedModel & model, const server_tokens & tokens, const json & prompt, Job & job) {
+    constexpr size_t MAX_SCORES = 500'000;  // of all prompts: each is an object of JSON, 300 bytes
     EchoedPrompt echoed;
     echoed.tokens = tokens.get_tokens();
+    // A text got the token that begins one where the model was trained with it; tokens stand for themselves.
     const json & first = holds_several(prompt) ? prompt.at(0) : prompt;
-    const llama_token bos = llama_vocab_bos(model.vocab());
     echoed.begins_with_bos = first.is_string() && llama_vocab_get_add_bos(model.vocab()) && !echoed.tokens.empty() &&
-                             echoed.tokens.front() == bos;
-    return echoed;
+                             echoed.tokens.front() == llama_vocab_bos(model.vocab());
+    size_t n_tokens = echoed.tokens.size();
+    for (const EchoedPrompt & other : job.echoed)
+        n_tokens += other.tokens.size();
+    if (job.n_top_echoed > 0 && n_tokens * static_cast<size_t>(job.n_top_echoed) > MAX_SCORES)
+        throw JobError(ERROR_TYPE_INVALID_REQUEST,
+                       fmt::format("\"logprobs\" of {} for {} tokens of \"prompt\" are too many: at most {} are told",
+                                   job.n_top_echoed, n_tokens, MAX_SCORES));
+    job.echoed.push_back(std::move(echoed));
 }
 
 }  // namespace
@@ -245,18 +262,14 @@ Job make_completion(const HostedModel & model, server_response_reader & reader, 
     }
     job.shape = completion_routes().at(route);
     job.streams = json_value(data, "stream", false);
-    if (route == "/v1/completions" && json_value(data, "echo", false)) {
-        const json logprobs = json_value(data, "logprobs", json());
-        job.only_echo = json_value(data, "max_tokens", -1) == 0;
-        job.n_top_echoed = logprobs.is_number() ? logprobs.get<int>() : logprobs == json(true) ? 0 : -1;
-    }
+    const bool echoes = route == "/v1/completions" && json_value(data, "echo", false);
+    if (echoes) read_echo(model, data, job);
     const std::string id = gen_chatcmplid();
     std::vector<server_task> tasks = files.empty() ? text_tasks(model, reader, data, job.shape, id)
                                                    : media_tasks(model, reader, data, std::move(files), job.shape, id);
     for (server_task & task : tasks) {
         if (route == "/infill") task.type = SERVER_TASK_TYPE_INFILL;
-        if (route == "/v1/completions" && json_value(data, "echo", false))
-            job.echoed.push_back(echoed_prompt(model, task.tokens, data.at("prompt")));
+        if (echoes) add_echoed(model, task.tokens, data.at("prompt"), job);
         job.n_choices = std::max(1, task.params.n_cmpl);
         for (int i = 1; i < job.n_choices; ++i)
             task.add_child(task.id, reader.get_new_id());

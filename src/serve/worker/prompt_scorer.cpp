@@ -1,6 +1,7 @@
 #include "serve/worker/prompt_scorer.h"
 
 #include "base/error.h"
+#include "base/log_sum_exp.h"
 #include "engine/load/log.h"
 
 #include <algorithm>
@@ -17,10 +18,8 @@ constexpr size_t BATCH = 64;
 
 // `logits`: [n_vocab], in the place of `token`.
 TokenScore score_of(const float * logits, int n_vocab, llama_token token, int n_top) {
-    const double most = *std::max_element(logits, logits + n_vocab);
-    const double sum = std::accumulate(logits, logits + n_vocab, 0.0,
-                                       [&](double all, float logit) { return all + std::exp(logit - most); });
-    const double offset = most + std::log(sum);
+    const double offset = log_sum_exp({logits, static_cast<size_t>(n_vocab)});
+    if (!std::isfinite(offset)) fail("what the model predicts is not a number: its file is damaged");
     std::vector<llama_token> order(static_cast<size_t>(n_vocab));
     std::iota(order.begin(), order.end(), 0);
     const auto end = order.begin() + std::min(n_top, n_vocab);
@@ -37,7 +36,6 @@ TokenScore score_of(const float * logits, int n_vocab, llama_token token, int n_
 
 void PromptScorer::make_context() {
     if (context_) return;
-    if (!load_.common().lora_adapters.empty()) fail("\"logprobs\" of a prompt are not given with LoRA adapters");
     const engine::LogCapture log;
     llama_context_params params = load_.context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model_)));
     params.n_ctx /= params.n_seq_max;

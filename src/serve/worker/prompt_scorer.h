@@ -24,8 +24,8 @@ public:
     PromptScorer(const engine::LoadParams & load, llama_model * model) : load_(load), model_(model) {}
 
     // Of every token but the first, which nothing predicts. At most as many tokens as a request's context holds. Empty
-    // where `is_gone` says that nobody waits any more. Throws Error where there is no memory for it, or where LoRA
-    // adapters change the model.
+    // where `is_gone` says that nobody waits any more. LoRA adapters are not applied. Throws Error where there is no
+    // memory for it, or the model predicts no numbers.
     std::vector<TokenScore> score(const std::vector<llama_token> & tokens, int n_top,
                                   const std::function<bool()> & is_gone);
 

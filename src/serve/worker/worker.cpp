@@ -163,6 +163,16 @@ private:
         return ::poll(&client, 1, 0) == 1 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     }
 
+    void echo_prompts(Job & job, const Channel & channel) {
+        try {
+            for (const EchoedPrompt & prompt : job.echoed)
+                job.echoes.push_back(echo_of(prompt, job.n_top_echoed, model_->vocab(), model_->scorer(),
+                                             [&] { return is_gone(channel); }));
+        } catch (const Error & error) {  // nothing that the request says
+            throw JobError(ERROR_TYPE_UNAVAILABLE, error.what());
+        }
+    }
+
     void compute(Channel & channel) {
         std::unique_lock turn = turn_of(channel);
         if (is_gone(channel)) return;
@@ -175,9 +185,7 @@ private:
         channel.drop_body();
         preparation.done();
         if (turn) turn.unlock();
-        for (const EchoedPrompt & prompt : job.echoed)
-            job.echoes.push_back(
-                echo_of(prompt, job.n_top_echoed, model_->vocab(), model_->scorer(), [&] { return is_gone(channel); }));
+        echo_prompts(job, channel);
         answer(*model_, ticket, reader, channel, std::move(job));
     }
 
