@@ -416,6 +416,26 @@ TEST(Cache, EveryByteIsCountedAndGivenBack) {
     EXPECT_EQ(gpu.backends(), 0);
     EXPECT_EQ(stats().resident, 0u);
 }
+TEST(Cache, WhatItDidIsLoggedAtTheEnd) {
+    reset();
+    ModelGpu gpu;
+    const CacheSize size("64MiB");
+    LogCatcher log;
+    {
+        const Shape s;
+        Model m(s, &gpu);
+        m.run(2, 1);
+        m.layer(0, {1, 2}, 1);  // the cache opens: two misses, both uploaded
+        m.cache().wait_for_uploads();
+        m.layer(0, {1, 2}, 1);
+        m.layer(0, {1, 3}, 1);  // one more, whose upload nobody waits for
+    }
+    EXPECT_NE(log.text().find("experts in VRAM: 3 of 6 look-ups were hits, 2 uploads (0.1 MiB)"), std::string::npos)
+        << log.text();
+    LogCatcher quiet;
+    { const Model none(Shape{}); }
+    EXPECT_EQ(quiet.text().find("look-ups"), std::string::npos) << "no cache, no line";
+}
 TEST(Cache, ResidentsAreToldByLayerAndExpert) {
     const Shape s;
     ModelGpu gpu;
@@ -453,7 +473,7 @@ TEST(Cache, OnlyLayersOnAGpu) {
     EXPECT_EQ(stats().experts, 8u);
     Model none(s);
     none.run(4, 1);
-    EXPECT_EQ(text(), "off: no GPU with memory of its own computes the layers around the experts");
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
 }
 TEST(Cache, EachGpuGetsTheExpertsOfItsLayers) {
     const Shape s;
@@ -541,7 +561,26 @@ TEST(CacheAuto, OffWhereNothingRunsInTheBackgroundOrMemoryIsShared) {
     o.integrated = true;
     ModelGpu shared(o);
     Model(s, &shared).run(8, 1);
-    EXPECT_EQ(text(), "off: no GPU with memory of its own computes the layers around the experts");
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
+}
+// llama.cpp's RPC backend claims operations that the GPU over there may lack.
+TEST(CacheAuto, OffOnAnotherMachineAloneOrBesideAGpuHere) {
+    Shape s;
+    s.embd = 256, s.ff = 1024, s.experts = 4;  // large enough for the CPU to lose in any case
+    ModelGpuOptions o;
+    o.memory = size_t(1) << 31;
+    o.launch_s = 1e-9, o.memory_bytes_per_s = 1e15;
+    ModelGpu here(o);
+    o.backend_name = "RPC";
+    ModelGpu remote(o);
+    const CacheSize size("auto");
+    Model(s, &remote).run(6, 1);
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
+    Model both(s, &remote);
+    both.set_gpu(1, here);
+    both.run(6, 1);
+    EXPECT_EQ(text(), "4 of 4 experts in VRAM") << "those of one layer";
+    EXPECT_EQ(remote.used(), 0u);
 }
 TEST(CacheAuto, SizesThatAreAskedForAreTakenEverywhere) {
     const Shape s;
@@ -549,6 +588,7 @@ TEST(CacheAuto, SizesThatAreAskedForAreTakenEverywhere) {
     o.async = false;
     o.integrated = true;
     o.pinned_memory = false;
+    o.backend_name = "RPC";
     const auto expected = without_cache(s, 12, 2);
     reset();
     ModelGpu gpu(o);
