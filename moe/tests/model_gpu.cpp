@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "ggml-backend-impl.h"
@@ -32,7 +33,7 @@ struct ModelGpu::State {
     std::atomic<size_t> used{0}, most_allocation{SIZE_MAX};
     std::atomic<int> backends{0};
     std::atomic<uint64_t> graphs{0};
-    std::atomic<bool> fails{false};
+    std::atomic<bool> fails{false}, throws_on_uploads{false}, throws_on_waits{false};
 };
 
 namespace {
@@ -61,10 +62,14 @@ void free_buffer(ggml_backend_buffer_t b) {
 void * base(ggml_backend_buffer_t b) {
     return b->context;
 }
-void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+void copy_in(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
     const auto due = Clock::now() + link_time(of(b->buft), n);
     std::memcpy(static_cast<char *>(t->data) + offset, p, n);
     wait_until(due);
+}
+void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+    if (of(b->buft).throws_on_uploads) throw std::runtime_error("the modelled GPU was lost during an upload");
+    copy_in(b, t, p, offset, n);
 }
 void get_tensor(ggml_backend_buffer_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
     const auto due = Clock::now() + link_time(of(b->buft), n);
@@ -197,7 +202,7 @@ ggml_backend_t init(ggml_backend_dev_t d, const char *) {
     };
     i.set_tensor_async = [](ggml_backend_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
         if (stream(b).is_timed()) return stream(b).take(link_time(stream(b).gpu, n));
-        stream(b).add([=] { set_tensor(t->buffer, t, p, offset, n); });
+        stream(b).add([=] { copy_in(t->buffer, t, p, offset, n); });
     };
     i.get_tensor_async = [](ggml_backend_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
         if (stream(b).is_timed()) {
@@ -206,7 +211,10 @@ ggml_backend_t init(ggml_backend_dev_t d, const char *) {
         }
         stream(b).add([=] { get_tensor(t->buffer, t, p, offset, n); });
     };
-    i.synchronize = [](ggml_backend_t b) { stream(b).wait(); };
+    i.synchronize = [](ggml_backend_t b) {
+        stream(b).wait();
+        if (stream(b).gpu.throws_on_waits) throw std::runtime_error("the modelled GPU was lost");
+    };
     i.graph_compute = compute;
     ++of(d).backends;
     return new ggml_backend{&guid, i, d, new Stream(of(d))};
@@ -308,6 +316,12 @@ void ModelGpu::refuse_locks() {
 }
 void ModelGpu::fail_graphs(bool fail) {
     state_->fails = fail;
+}
+void ModelGpu::throw_on_uploads() {
+    state_->throws_on_uploads = true;
+}
+void ModelGpu::throw_on_waits() {
+    state_->throws_on_waits = true;
 }
 void ModelGpu::fail_allocations_above(size_t bytes) {
     state_->most_allocation = bytes;

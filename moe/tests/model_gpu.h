@@ -49,6 +49,9 @@ public:
     void refuse_locks();
     void fail_graphs(bool fail);  // from now on every graph is refused
     void fail_allocations_above(size_t bytes);
+    // As ggml's Vulkan backend reports a lost device: from now on, copies to it throw, or waiting for it.
+    void throw_on_uploads();
+    void throw_on_waits();
 
     struct State;
 

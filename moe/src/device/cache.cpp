@@ -304,6 +304,12 @@ void ExpertCache::close(const std::string & why) {
     if (!why.empty()) say(why);
 }
 
+void ExpertCache::give_up(const std::string & why) {
+    ++totals().failures;
+    log_warn("%s: experts are no longer kept in VRAM; the CPU computes them all\n", why.c_str());
+    close("off: " + why);
+}
+
 void ExpertCache::say(const std::string & text) {
     std::lock_guard<std::mutex> lock(totals().mutex);
     totals().text = totals().texts.insert(text).first->c_str();
@@ -327,6 +333,7 @@ void ExpertCache::take_uploaded() {
     done_.clear();
     uploader_.take_done(done_);
     for (const Uploader::Order & o : done_) {
+        if (o.failed) return give_up("an upload failed");
         Class & c = classes_[o.class_index];
         if (o.dropped) {
             c.policy->failed(o.upload);
@@ -349,6 +356,7 @@ void ExpertCache::begin(const Call & call, Routing & routing) {
     if (state_ == State::Watching) watch(call, routing);
     if (state_ != State::Open) return;
     take_uploaded();
+    if (state_ != State::Open) return;  // an upload failed
     const auto found = layers_.find(call.down->id);
     if (found == layers_.end() || found->second.class_index < 0) return;
     if (call.tokens == 1 && routing.used == found->second.n_expert) return;  // a warm-up, which chooses nothing
@@ -441,12 +449,7 @@ void ExpertCache::end() {
     for (const Run & run : runs_) {
         failed |= run.out == nullptr;
     }
-    if (failed) {
-        ++totals().failures;
-        log_warn("%s could not compute experts; the CPU did, and does from now on\n",
-                 ggml_backend_dev_name(layer_->gpu));
-        return close("off: a GPU failed");
-    }
+    if (failed) return give_up("a GPU failed");
     for (const Run & run : runs_) {
         if (const size_t grown = run.bank->take_growth()) count_bytes(layer_->gpu, grown);
     }

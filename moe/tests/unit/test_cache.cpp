@@ -386,13 +386,54 @@ TEST(Cache, AGpuThatFails) {
             EXPECT_LT(difference(m.run(4, tokens, 3), second), kFloat);
             EXPECT_EQ(stats().failures, 1u);
             EXPECT_EQ(text(), "off: a GPU failed");
-            EXPECT_EQ(log.level(), GGML_LOG_LEVEL_WARN);
+            EXPECT_EQ(log.warnings(), 1);
             EXPECT_EQ(gpu.used(), 0u) << "its memory is given back";
             EXPECT_EQ(cache_bytes(), 0u);
             EXPECT_EQ(stats().resident, 0u);
             EXPECT_EQ(stats().slots, 0u);
         }
     }
+}
+// Some backends report a lost device by an exception, as Vulkan's does: while something is uploaded, by a thread of the
+// plugin's own, or when a result is waited for.
+TEST(Cache, AGpuThatIsLost) {
+    for (const bool uploading : {true, false}) {
+        for (const int64_t tokens : {1, 5}) {
+            const Shape s;
+            const auto first = without_cache(s, 6, tokens), second = without_cache(s, 12, tokens, 3);
+            reset();
+            ModelGpu gpu;
+            const CacheSize size("256KiB");  // 7 of 24 experts: there is always one to upload
+            LogCatcher log;
+            Model m(s, &gpu);
+            EXPECT_LT(difference(m.run(6, tokens), first), kFloat);
+            EXPECT_GT(stats().resident, 0u);
+            uploading ? gpu.throw_on_uploads() : gpu.throw_on_waits();
+            EXPECT_LT(difference(m.run(12, tokens, 3), second), kFloat);
+            EXPECT_EQ(stats().failures, 1u);
+            EXPECT_EQ(text(), uploading ? "off: an upload failed" : "off: a GPU failed");
+            EXPECT_NE(log.text().find("the modelled GPU was lost"), std::string::npos);
+            EXPECT_NE(log.text().find("experts are no longer kept in VRAM"), std::string::npos);
+            EXPECT_EQ(log.warnings(), 1);
+            EXPECT_EQ(gpu.used(), 0u);
+            EXPECT_EQ(gpu.backends(), 0);
+            EXPECT_EQ(cache_bytes(), 0u);
+            EXPECT_EQ(stats().resident, 0u);
+        }
+    }
+}
+TEST(Cache, AGpuThatIsLostBeforeItsCacheIsOpened) {
+    const Shape s;
+    const auto expected = without_cache(s, 8, 1);
+    ModelGpuOptions o;
+    o.memory = size_t(1) << 31;
+    ModelGpu gpu(o);
+    gpu.throw_on_waits();
+    const CacheSize size("auto");  // tries the GPU first
+    EXPECT_EQ(difference(Model(s, &gpu).run(8, 1), expected), 0);
+    EXPECT_EQ(text(), "off: Model0 is slower at experts than the CPU");
+    EXPECT_EQ(cache_bytes(), 0u);
+    EXPECT_EQ(gpu.used(), 0u);
 }
 TEST(Cache, EveryByteIsCountedAndGivenBack) {
     const Shape s;
