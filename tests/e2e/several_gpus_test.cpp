@@ -11,7 +11,8 @@ protected:
     void SetUp() override {
         SKIP_WITHOUT_GPU();
         setenv("GGML_VK_VISIBLE_DEVICES", "0,0", 1);
-        for (const Json & device : shimmy_json({"gpu-info"})["devices"])
+        const Json known = shimmy_json({"gpu-info"});
+        for (const Json & device : known["devices"])
             if (device["kind"] == "gpu") names_ += (names_.empty() ? "" : ",") + device["name"].get<std::string>();
         if (names_.find(',') == std::string::npos) GTEST_SKIP() << "the GPU cannot stand for two";
     }
