@@ -9,6 +9,7 @@
 #include "server-schema.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 namespace shimmy::serve::worker {
@@ -156,9 +157,7 @@ server_task make_task(const HostedModel & model, server_response_reader & reader
     task.params =
         server_schema::eval_llama_cmpl_schema(model.vocab(), model.params(), model.meta().logit_bias_eog, data);
     task.id_slot = json_value(data, "id_slot", -1);
-    if (task.id_slot < -1 || task.id_slot >= static_cast<int>(model.loaded().n_parallel))
-        throw JobError(ERROR_TYPE_INVALID_REQUEST,
-                       fmt::format("\"id_slot\" must be below {}, or -1", model.loaded().n_parallel));
+    if (task.id_slot != -1) require_slot(model, std::to_string(task.id_slot));
     task.params.res_type = shape;
     task.params.oaicompat_cmpl_id = id;
     task.params.oaicompat_model = model.meta().model_name;
@@ -246,6 +245,15 @@ void add_echoed(const HostedModel & model, const server_tokens & tokens, const j
 }
 
 }  // namespace
+
+void require_slot(const HostedModel & model, const std::string & number) {
+    int slot = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), slot);
+    const bool is_number = error == std::errc{} && end == number.data() + number.size();
+    if (!is_number || slot < 0 || slot >= static_cast<int>(model.loaded().n_parallel))
+        throw JobError(ERROR_TYPE_INVALID_REQUEST, fmt::format("there is no slot {}: \"id_slot\" is 0 to {}", number,
+                                                               model.loaded().n_parallel - 1));
+}
 
 bool is_completion(const std::string & route) {
     return completion_routes().contains(route);
