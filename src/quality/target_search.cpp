@@ -4,10 +4,10 @@
 #include "base/json.h"
 #include "base/process/progress.h"
 #include "base/units.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/load/device.h"
 #include "engine/make/quantize.h"
-#include "engine/predict/fit.h"
-#include "engine/predict/tensor_plan.h"
+#include "engine/predict/estimate.h"
 #include "gguf/gguf_file.h"
 #include "gguf/model_info.h"
 #include "quality/reference_cache.h"
@@ -51,8 +51,7 @@ public:
     }
 
     void measure() {
-        ReferenceOptions options{evaluation_, read_file(target_.text), target_.n_chunks,
-                                 Json::object()};
+        ReferenceOptions options{evaluation_, read_file(target_.text), target_.n_chunks, Json::object()};
         auto progress = std::make_shared<Progress>("base", target_.quiet);
         reference_.emplace(options, cache_, [progress](size_t done, size_t total) { progress->update(done, total); });
         Progress steps("sensitivity", target_.quiet);

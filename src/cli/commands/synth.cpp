@@ -4,8 +4,8 @@
 #include "base/process/progress.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "engine/layout/quantization.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/quantization.h"
 #include "gguf/model_info.h"
 
 #include <chrono>

@@ -10,6 +10,7 @@
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
 #include "engine/predict/companions.h"
+#include "engine/predict/estimate.h"
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
@@ -255,8 +256,7 @@ void Model::Impl::decode_at_end(const std::vector<llama_token> & tokens) {
              log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
-void Model::Impl::advance(llama_token token, common_sampler * sampler, size_t n_most,
-                          std::vector<llama_token> & next) {
+void Model::Impl::advance(llama_token token, common_sampler * sampler, size_t n_most, std::vector<llama_token> & next) {
     const auto start = Clock::now();
     std::vector<llama_token> drafted;  // allocates nothing while it is empty
     if (speculation)
@@ -326,7 +326,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     require_text_model(options);
     require_text_speculation(options);
     impl_->placement = require_loadable(options);
-    options.placement = impl_->placement.placement;
+    options = placed(std::move(options), impl_->placement);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     if (has_companions(impl_->params->common())) impl_->companions = companion_memory(options);
     const auto start = Clock::now();
@@ -456,8 +456,7 @@ GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const
     impl_->forget();
     impl_->prefill(prompt.tokens.data(), prompt.n_before);
     impl_->held.assign(prompt.tokens.begin(), prompt.tokens.begin() + static_cast<std::ptrdiff_t>(prompt.n_before));
-    GenerateResult result =
-        impl_->produce(prompt.tokens, max_tokens, sampling, {}, on_text);
+    GenerateResult result = impl_->produce(prompt.tokens, max_tokens, sampling, {}, on_text);
     result.n_prompt_tokens -= result.n_reused_tokens;
     result.n_reused_tokens = 0;
     return result;

@@ -1,9 +1,9 @@
 #include "lab/run/real_hooks.h"
 
 #include "base/error.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/tensor_plan.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
