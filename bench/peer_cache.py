@@ -5,8 +5,7 @@ libggml-moe's, both in the same unmodified llama.cpp 0.7.0, on Mesa's software G
 A text goes through `llama-perplexity -ub 1`, one token at a time, so that both see the same routing whatever they round;
 the perplexities must agree. Two models: tiny-moe, which was trained, and a synthetic one whose routers prefer some experts.
 
-Needs root, and what `make test-newer` leaves: Debian sid's llama.cpp with the plugin built for it. Takes about 20 minutes.
-usage: bench/peer_cache.py [--tokens 1024] [--json FILE]
+Needs root, and what `make test-newer` leaves: Debian sid's llama.cpp with the plugin built for it. Takes a few minutes.
 """
 
 import argparse
@@ -151,8 +150,10 @@ class Bench:
         shutil.copy(TEXT, self.work / "text.txt")
         rows = []
         for name, model in self.models():
+            if not re.search(self.args.only, name):
+                continue
             n_experts, expert_bytes = self.experts(model)
-            for mib in sorted({max(1, round(share / 100 * n_experts * expert_bytes / 2**20)) for share in SHARES}):
+            for mib in sorted({max(1, round(share / 100 * n_experts * expert_bytes / 2**20)) for share in self.args.shares}):
                 theirs = self.run(model, [], ["--moe-cache-mib", str(mib)])
                 self.set_link(device_of(theirs))
                 ours = self.run(model, ["XDG_CACHE_HOME=/source/work/cache", f"GGML_BACKEND_PATH={PLUGIN}",
@@ -167,7 +168,9 @@ def main():
     parser.add_argument("--root", default=SOURCE / "build/newer/root", help="what make test-newer has made")
     parser.add_argument("--bin", default=SOURCE / "build/release/bin", help="folder of shimmy")
     parser.add_argument("--work", default=SOURCE / "build/peer-cache", help="folder for models and text")
-    parser.add_argument("--tokens", type=int, default=1024, help="tokens of the text (default: 1024)")
+    parser.add_argument("--tokens", type=int, default=512, help="tokens of the text (default: 512)")
+    parser.add_argument("--shares", type=int, nargs="+", default=SHARES, help="of the experts in VRAM, %% (default: 10 25 33 50)")
+    parser.add_argument("--only", default="", help="regular expression: only these models")
     parser.add_argument("--json", help="file for the counts")
     args = parser.parse_args()
     try:

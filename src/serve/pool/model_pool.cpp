@@ -132,12 +132,12 @@ ModelPool::Entry & ModelPool::find(const std::string & name) {
     return const_cast<Entry &>(std::as_const(*this).find(name));
 }
 
-Lease ModelPool::lease(Entry & entry, Clock::time_point asked) {
+Lease ModelPool::lease(Entry & entry, Clock::time_point asked, bool is_use) {
     ++entry.n_leases;
-    return Lease(entry.process, entry.model.name, asked, entry.model.options.verbosity > 0, [this, &entry] {
+    return Lease(entry.process, entry.model.name, asked, entry.model.options.verbosity > 0, [this, &entry, is_use] {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
-        entry.last_used = Clock::now();
+        if (is_use) entry.last_used = Clock::now();
         changed_.notify_all();
     });
 }
@@ -168,7 +168,7 @@ std::vector<Lease> ModelPool::loaded() {
     notice_deaths();
     std::vector<Lease> leases;
     for (const auto & entry : entries_) {
-        if (entry->state == ModelState::ready) leases.push_back(lease(*entry, Clock::now()));
+        if (entry->state == ModelState::ready) leases.push_back(lease(*entry, Clock::now(), /*is_use=*/false));
     }
     return leases;
 }

@@ -112,8 +112,8 @@ private:
     Entry & find(const std::string & name);
     const Entry & find(const std::string & name) const;
     const Entry * named(const std::string & name) const;
-    Lease lease(Entry & entry, Lease::Clock::time_point asked);  // with the lock held
-    void notice_deaths() const;                                  // with the lock held
+    Lease lease(Entry & entry, Lease::Clock::time_point asked, bool is_use = true);  // with the lock held
+    void notice_deaths() const;                                                      // with the lock held
     void require_hope(const Entry & entry) const;
     static void log_placement(const Entry & entry);
     void load(std::unique_lock<std::mutex> & lock, Entry & entry);
