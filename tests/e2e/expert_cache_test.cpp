@@ -96,6 +96,11 @@ TEST(ExpertTrace, IsReplayed) {
         hits += use["hits"].get<uint64_t>();
     const std::string text = read_file(file);
     EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')), hits + 2);
+    const std::string chart = (dir.path() / "c.svg").string();
+    EXPECT_EQ(shimmy({"plan", "--trace", file, "--bandwidth", "60GB/s", "--chart", chart}).exit_code, 0);
+    const std::string drawn = read_file(chart);
+    for (const char * part : {"<svg", "cache", "LRU", "whole layers"})
+        EXPECT_NE(drawn.find(part), std::string::npos) << part;
 }
 
 TEST(ExpertTrace, WhatTheCardLeavesIsASizeToo) {
