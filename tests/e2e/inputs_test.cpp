@@ -5,6 +5,8 @@
 #include "temp_dir.h"
 #include "terminal.h"
 
+#include <fmt/ranges.h>
+
 #include <gtest/gtest.h>
 
 namespace shimmy::e2e {
@@ -13,7 +15,8 @@ namespace {
 const std::string PROMPT = "A train travels 60 miles per hour for 2.5 hours. How far does it go?";
 
 std::vector<std::string> generate(const std::string & model, std::vector<std::string> more) {
-    std::vector<std::string> args{"generate", model, "--device", "cpu", "--temperature", "0", "--max-tokens", "8"};
+    std::vector<std::string> args{"generate", model,           "--device", "cpu",          "--threads",
+                                  "1",        "--temperature", "0",        "--max-tokens", "8"};
     args.insert(args.end(), more.begin(), more.end());
     return args;
 }
@@ -58,12 +61,24 @@ TEST_F(Prompts, ThatAreNoneAreNamed) {
     expect_failure(generate(model, {"--prompt-file", file(std::string("\xFF\xFEh\0i\0", 6))}), 1,
                    {"prompt.txt: is UTF-16", "iconv"});
     expect_failure(generate(model, {"--prompt-file", (dir_ / "gone").string()}), 1, {"gone: no such file"});
+    expect_failure(generate(model, {"--prompt-file", dir_.path().string()}), 1, {"is a folder, not a file"});
+    expect_failure(generate(model, {"--prompt-file", "/dev/zero"}), 1, {"/dev/zero: is larger than 1 GiB"});
     for (const std::vector<std::string> & how :
          {std::vector<std::string>{"--prompt-file", "-"}, {"--prompt", "-"}, {}}) {
         const ProcessResult empty = piped(file(""), how);
         EXPECT_EQ(empty.exit_code, 2);
         EXPECT_NE(empty.err.find("standard input holds no prompt"), std::string::npos) << empty.err;
     }
+}
+
+TEST_F(Prompts, ThatDoNotComeCanBeInterrupted) {
+    std::vector<std::string> args = generate(tiny_moe().string(), {});
+    const std::string script =
+        "mkfifo \"$1\"; exec 3<>\"$1\"; shift; exec timeout --preserve-status -s INT 1 \"$0\" \"$@\" <&3";
+    args.insert(args.begin(), {"sh", "-c", script, SHIMMY_PROGRAM, (dir_ / "pipe").string()});
+    const ProcessResult result = run_process(args, RUN_TIMEOUT);
+    EXPECT_EQ(result.exit_code, 130) << result.err;
+    EXPECT_EQ(result.err, "shimmy: interrupted\n");
 }
 
 TEST_F(Prompts, ASystemMessageNeedsATemplate) {
@@ -93,8 +108,8 @@ TEST_F(Prompts, BeyondTheContextGetAdviceThatWorks) {
         text += PROMPT;
     expect_failure(generate(tiny_moe().string(), {"--prompt-file", file(text)}), 1,
                    {"the context holds 512", "the model was trained for no more"});
-    expect_failure(generate(tiny_moe().string(), {"--ctx", "64", "--prompt-file", file(text)}), 1,
-                   {"the context holds 64", "raise --ctx (up to 512)"});
+    expect_failure(generate(tiny_moe().string(), {"--ctx", "256", "--prompt-file", file(text)}), 1,
+                   {"the context holds 256", "raise --ctx (up to 512)"});
 }
 
 // A program that comes with the model: it may neither hang nor take all memory, and what does without it goes on.
@@ -103,10 +118,8 @@ TEST(Templates, WithoutEndAreStopped) {
     engine::RewrittenModel model(tiny_moe());
     model.set("tokenizer.chat_template", "{% for i in range(999999999) %}x{% endfor %}");
     const std::string path = model.write(dir / "endless.gguf");
-    for (const std::vector<std::string> & args : {generate(path, {PROMPT}),
-                                                  {"chat", path, "--device", "cpu", PROMPT},
-                                                  {"run", path, "--device", "cpu", PROMPT}})
-        expect_failure(args, 1, {"endless.gguf: its chat template takes more than 10 s or 2 GiB", "--raw"});
+    expect_failure({"chat", path, "--device", "cpu", PROMPT}, 1,
+                   {"endless.gguf: its chat template takes more than 10 s or 2 GiB", "--raw"});
     const ProcessResult json = shimmy(generate(path, {PROMPT, "--json"}));
     EXPECT_EQ(json.exit_code, 1);
     const Json error = Json::parse(json.out, nullptr, /*allow_exceptions=*/false);
