@@ -22,7 +22,7 @@ bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.c
 base=(src/base/{base64,digest,files,json,last_words,text,units}.cpp src/base/process/interrupt.cpp)
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
-  src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/predict/quantization.cpp)
+  src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
 loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,placement,routing_recorder,rpc}.cpp
   src/engine/predict/{fit,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp)
 

@@ -49,6 +49,16 @@ std::string lower(std::string_view text) {
     return result;
 }
 
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> parts;
+    while (true) {
+        const size_t end = text.find(separator);
+        parts.emplace_back(text.substr(0, end));
+        if (end == text.npos) return parts;
+        text.remove_prefix(end + 1);
+    }
+}
+
 std::string upper(std::string_view text) {
     std::string result(text);
     for (char & c : result) {

@@ -4,11 +4,15 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace shimmy {
 
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);
+
+// The parts between separators: one more than there are of those.
+std::vector<std::string> split(std::string_view text, char separator);
 
 // 'it'\''s': one word of a POSIX shell, whatever is in it.
 std::string shell_quoted(std::string_view text);

@@ -68,6 +68,7 @@ void add_all(Commands & commands) {
     add_discover(commands);
     add_probe(commands);
     add_gpu_info(commands);
+    add_report_bug(commands);
     add_lab(commands);
     add_completion(commands);
     add_reference(commands);

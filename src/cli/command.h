@@ -74,6 +74,7 @@ void add_list(Commands & commands);
 void add_discover(Commands & commands);
 void add_probe(Commands & commands);
 void add_gpu_info(Commands & commands);
+void add_report_bug(Commands & commands);
 void add_lab(Commands & commands);
 void add_completion(Commands & commands);
 void add_reference(Commands & commands);

@@ -1,24 +1,16 @@
 #include "cli/options_table.h"
 
+#include "base/text.h"
+
 #include <algorithm>
-#include <sstream>
 
 namespace shimmy::cli {
 
 namespace {
 
-std::vector<std::string> split(const std::string & text, char separator) {
-    std::vector<std::string> parts;
-    std::istringstream stream(text);
-    for (std::string part; std::getline(stream, part, separator);)
-        parts.push_back(part);
-    return parts;
-}
-
 // CLI11 joins the type's name and the descriptions of its checks with ':': "NAME:{auto,cpu}", "P:0 to 1".
 void read_type(const std::string & text, OptionRow & row) {
     std::vector<std::string> parts = split(text, ':');
-    if (parts.empty()) return;
     row.type = parts.front();
     for (size_t i = 1; i < parts.size(); ++i) {
         const std::string & check = parts[i];

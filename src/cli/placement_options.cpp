@@ -2,6 +2,7 @@
 #include "cli/numbers.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "engine/load/device.h"
 #include "engine/load/rpc.h"
@@ -117,8 +118,10 @@ void add_placement_options(CLI::App & command, Globals & globals, DefaultPlaceme
         ->check(from_to(0, 1 << 20))
         ->group(GROUP_PLACEMENT);
     if (fallback != DefaultPlacement::automatic) return;
-    command.add_option("--vram", globals.vram, "use at most this much memory of each GPU (default: what is free)")
-        ->type_name("SIZE")
+    command
+        .add_option("--vram", globals.vram,
+                    "use at most this much memory of each GPU (default: what is free); of several: 12GiB,8GiB")
+        ->type_name("SIZE[,SIZE]")
         ->group(GROUP_PLACEMENT);
 }
 
@@ -138,9 +141,9 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load) {
         "--no-warmup", [&load] { load.warm_up = false; }, "skip the warm-up run");
     command
         .add_option("--device", load.device,
-                    "device for everything not kept on the CPU: a name from `shimmy gpu-info`, gpu or cpu (default: "
-                    "the hardware GPUs, else the CPU)")
-        ->type_name("NAME")
+                    "device for everything not kept on the CPU: a name from `shimmy gpu-info`, several (CUDA0,CUDA1), "
+                    "gpu or cpu (default: the hardware GPUs, else the CPU)")
+        ->type_name("NAME[,NAME]")
         ->group(GROUP_DEVICES);
 }
 
@@ -172,11 +175,14 @@ engine::Placement placement_option(const Globals & globals, DefaultPlacement fal
     return placement;
 }
 
-uint64_t vram_option(const Globals & globals) {
-    if (globals.vram.empty()) return 0;
-    const uint64_t bytes = parse_memory_size(globals.vram, "--vram");
-    if (bytes == 0) fail_usage("--vram 0: use no GPU at all with --device cpu");
-    return bytes;
+std::vector<uint64_t> vram_option(const Globals & globals) {
+    std::vector<uint64_t> limits;
+    if (globals.vram.empty()) return limits;
+    for (const std::string & size : split(globals.vram, ',')) {
+        limits.push_back(parse_memory_size(size, "--vram"));
+        if (limits.back() == 0) fail_usage("--vram 0: use no GPU at all with --device cpu");
+    }
+    return limits;
 }
 
 bool names_cache_size(const Globals & globals) {
@@ -200,7 +206,7 @@ bool load_backends(const Globals & globals, const std::string & device) {
     require_moe_backend_for_cache(globals);
     engine::load_backends(globals.gpu_backend);
     engine::add_rpc_servers(globals.rpc_servers);
-    engine::find_device(device);  // an unknown name is an error before anything is loaded
+    engine::find_devices(device);  // an unknown name is an error before anything is loaded
     if (globals.moe_gpu_min_batch) engine::set_gpu_min_batch(*globals.moe_gpu_min_batch);
     const bool loaded = engine::load_moe_backend(globals.moe_backend, moe_cache_option(globals));
     if (!loaded && names_cache_size(globals))

@@ -38,8 +38,8 @@ void add_batch_options(CLI::App & command, engine::LoadOptions & load);
 // The placement that --placement, --cpu-moe or --n-cpu-moe asks for.
 engine::Placement placement_option(const Globals & globals, DefaultPlacement fallback = DefaultPlacement::gpu);
 
-// --vram, in bytes of each GPU; 0: not given.
-uint64_t vram_option(const Globals & globals);
+// --vram, as LoadOptions::vram_limit_bytes.
+std::vector<uint64_t> vram_option(const Globals & globals);
 
 // Whether --moe-cache is a size.
 bool names_cache_size(const Globals & globals);

@@ -1,8 +1,8 @@
 #include "publish/publication_plan.h"
 
 #include "base/error.h"
+#include "engine/layout/quantization.h"
 #include "engine/make/split.h"
-#include "engine/predict/quantization.h"
 #include "hub/api/api.h"
 #include "hub/api/model_files.h"
 #include "lab/campaign/hasher.h"

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
-#include "engine/predict/tensor_plan.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/model_info.h"
 

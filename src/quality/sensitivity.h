@@ -1,9 +1,9 @@
 // How much quality each group of a model's tensors costs at each type, measured.
 #pragma once
 
+#include "engine/layout/tensor_override.h"
 #include "engine/load/load_options.h"
 #include "engine/load/placement.h"
-#include "engine/predict/tensor_override.h"
 #include "quality/evaluate.h"
 #include "quality/type_search.h"
 

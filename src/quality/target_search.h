@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/files.h"
+#include "engine/layout/tensor_override.h"
 #include "engine/load/load_options.h"
-#include "engine/predict/tensor_override.h"
 #include "quality/divergence.h"
 #include "quality/type_search.h"
 

@@ -234,14 +234,17 @@ TEST(PlacementOption, FromTheGlobals) {
     EXPECT_EQ(placement_option(globals), engine::Placement::offload());
 }
 
-TEST(VramOption, ASizeWithItsUnit) {
+TEST(VramOption, SizesWithTheirUnits) {
+    using Sizes = std::vector<uint64_t>;
     Globals globals;
-    EXPECT_EQ(vram_option(globals), 0U);
+    EXPECT_EQ(vram_option(globals), Sizes{});
     globals.vram = "2GiB";
-    EXPECT_EQ(vram_option(globals), 2ULL << 30);
+    EXPECT_EQ(vram_option(globals), Sizes{2ULL << 30});
     globals.vram = "1048576";
-    EXPECT_EQ(vram_option(globals), 1ULL << 20);
-    for (const char * wrong : {"8", "1048575", "0", "much"}) {
+    EXPECT_EQ(vram_option(globals), Sizes{1ULL << 20});
+    globals.vram = "12GiB,8GiB";
+    EXPECT_EQ(vram_option(globals), (Sizes{12ULL << 30, 8ULL << 30}));
+    for (const char * wrong : {"8", "1048575", "0", "much", "8GiB,", "8GiB,8", ",8GiB"}) {
         globals.vram = wrong;
         EXPECT_THROW((void)vram_option(globals), UsageError) << wrong;
     }

@@ -1,7 +1,7 @@
 // What commands print, from given figures: every text and document beside one that was checked by hand
 // (tests/cli/expected). After a change on purpose, run with SHIMMY_RENEW=1 and read the difference.
+#include "cli/plan/plan_document.h"
 #include "cli/print/model_list.h"
-#include "cli/print/plan_document.h"
 #include "cli/print/quality_document.h"
 
 #include "base/files.h"
@@ -28,6 +28,7 @@ engine::PlacementEstimate placement(int n_cpu_moe, uint64_t vram_mib, uint64_t h
     estimate.vram = {"", "", false, (vram_mib - 3) * MIB, 2 * MIB, MIB};
     estimate.host = {"", "", true, (host_mib - 2) * MIB, MIB, MIB};
     estimate.decode = {low_tps, high_tps};
+    estimate.cards = {estimate.vram};
     return estimate;
 }
 
@@ -45,10 +46,10 @@ Plan two_layers() {
     plan.quantization = "Q4_K_M";
     plan.disk_bytes = 1100 * MIB;
     plan.n_ctx = 4096;
-    plan.ram_limit_bytes = 700 * MIB;
-    plan.ram_limit_source = "--ram";
-    plan.ram = {50e9, 50e9, "given"};
-    plan.vram = {200e9, 3350e9, "assumed"};
+    plan.limits.ram_bytes = 700 * MIB;
+    plan.limits.ram_source = "--ram";
+    plan.limits.ram = {50e9, 50e9, "given"};
+    plan.limits.vram = {200e9, 3350e9, "assumed"};
     plan.placements = {placement(0, 1000, 100, 40.4, 99.6), placement(1, 600, 500, 5.04, 9.96),
                        placement(2, 200, 900, 1.0, 10.0)};
     plan.quantizations = {{"Q2_K", 700 * MIB, 650 * MIB, 150 * MIB, 600 * MIB},
@@ -68,42 +69,88 @@ TEST(PlanDocument, OfACardThatIsNotKnown) {
 
 TEST(PlanDocument, OfACardThatTakesOneLayer) {
     Plan plan = two_layers();
-    plan.exact = true;
-    plan.device_name = "Vulkan0";
+    plan.limits.exact = true;
+    plan.limits.device_name = "Vulkan0";
     plan.fetched_bytes = 2 * MIB;
-    plan.vram_limit_bytes = 700 * MIB;
-    plan.vram_limit_source = "--vram";
+    plan.limits.cards = {{"Vulkan0", 700 * MIB}};
+    plan.limits.card_source = "--vram";
     expect_file("plan-one-layer.json", to_json(plan).dump(2) + "\n");
     expect_file("plan-one-layer.txt", to_text(plan));
 }
 
 TEST(PlanDocument, LimitsOnBothSides) {
     Plan plan = two_layers();
-    plan.vram_limit_bytes = 1000 * MIB;
+    plan.limits.cards = {{"card", 1000 * MIB}};
     EXPECT_EQ(plan.why(), "everything fits on the card, and that is the fastest");
-    plan.ram_limit_bytes = 100 * MIB;
+    plan.limits.ram_bytes = 100 * MIB;
     EXPECT_EQ(plan.fits(plan.placements[0]), true) << "to the byte";
-    plan.ram_limit_bytes = 100 * MIB - 1;
+    plan.limits.ram_bytes = 100 * MIB - 1;
     EXPECT_EQ(plan.fits(plan.placements[0]), false);
     EXPECT_EQ(plan.why(),
               "nothing fits: even offload needs 900.0 MiB of RAM, 800.0 MiB too much; use a smaller quantization or a "
               "smaller --ctx");
-    plan.ram_limit_bytes = 900 * MIB;
-    plan.vram_limit_bytes = 1000 * MIB - 1;
+    plan.limits.ram_bytes = 900 * MIB;
+    plan.limits.cards = {{"card", 1000 * MIB - 1}};
     EXPECT_EQ(plan.fits(plan.placements[0]), false);
     EXPECT_EQ(
         plan.why(),
         "it keeps the most experts on the card, 1 of 2 layers on the CPU: baseline would need 1000.0 MiB of VRAM, "
         "1 B too much");
-    plan.vram_limit_bytes = 200 * MIB;
+    plan.limits.cards = {{"card", 200 * MIB}};
     EXPECT_EQ(plan.best(), &plan.placements[2]);
     EXPECT_EQ(plan.why(),
               "it keeps the most experts on the card, 2 of 2 layers on the CPU: n_cpu_moe=1 would need 600.0 MiB of "
               "VRAM, 400.0 MiB too much");
-    plan.vram_limit_bytes = 200 * MIB - 1;
+    plan.limits.cards = {{"card", 200 * MIB - 1}};
     EXPECT_EQ(plan.why(),
               "nothing fits: even offload needs 200.0 MiB of VRAM, 1 B too much; use a smaller quantization or a "
               "smaller --ctx");
+}
+
+// 600 MiB of the whole model on the first card, 400 on the second; a layer of experts fewer takes 400 MiB from the
+// second.
+TEST(PlanDocument, OfTwoCards) {
+    Plan plan = two_layers();
+    plan.limits.cards = {{"CUDA0", 800 * MIB, 200 * MIB}, {"CUDA1", 500 * MIB, 200 * MIB}};
+    plan.limits.card_source = "free now";
+    for (engine::PlacementEstimate & estimate : plan.placements) {
+        engine::BufferMemory second = estimate.vram;
+        const uint64_t whole = estimate.vram.total_bytes();
+        second.model_bytes = estimate.n_cpu_moe == 0 ? 397 * MIB : whole / 2 - 3 * MIB;
+        engine::BufferMemory first = estimate.vram;
+        first.model_bytes = whole - second.total_bytes() - 3 * MIB;
+        estimate.cards = {first, second};
+    }
+    EXPECT_EQ(plan.fits(plan.placements[0]), false) << "1000 MiB of 900, and the second card lacks 100";
+    EXPECT_EQ(plan.best(), &plan.placements[1]) << "300 MiB on each";
+    EXPECT_EQ(plan.why(),
+              "it keeps the most experts on the cards, 1 of 2 layers on the CPU: baseline would need 400.0 MiB of VRAM "
+              "on CUDA1, 100.0 MiB too much");
+    EXPECT_EQ(to_json(plan)["vram_limit_bytes"], 1300 * MIB);
+    EXPECT_EQ(to_json(plan)["placements"][0]["cards"][1]["vram_bytes"], 400 * MIB);
+    expect_file("plan-two-cards.txt", to_text(plan));
+}
+
+// Twenty layers, of which the best keeps nine on the CPU.
+TEST(PlanDocument, ShowsWhatIsNextToTheAnswer) {
+    Plan plan = two_layers();
+    plan.info.n_layers = 20;
+    plan.placements.clear();
+    for (int n = 0; n <= 20; ++n)
+        plan.placements.push_back(placement(n, 1000 - 40 * static_cast<uint64_t>(n), 100, 1.0, 2.0));
+    plan.placements[2].placement = engine::Placement::partial(2);  // which is all of them in a model of two layers
+    plan.limits.cards = {{"card", 640 * MIB}};
+    const auto shown = [&](const std::string & text) {
+        std::vector<int> found;
+        for (int n = 1; n < 20; ++n)
+            if (text.find(fmt::format("\nn_cpu_moe={} ", n)) != text.npos) found.push_back(n);
+        return found;
+    };
+    EXPECT_EQ(shown(to_text(plan)), (std::vector<int>{7, 8, 9, 10, 11}));
+    EXPECT_NE(to_text(plan).find("14 more: --all"), std::string::npos);
+    EXPECT_EQ(shown(to_text(plan, /*all=*/true)).size(), 19U);
+    plan.limits.cards.clear();
+    EXPECT_EQ(shown(to_text(plan)), (std::vector<int>{5, 10, 15}));
 }
 
 MeasuredModel measured(const std::string & quantization, double scale) {

@@ -115,7 +115,7 @@ TEST(Load, UsesAFileThatIsOpen) {
     options.open_file();
     n_models_opened = 0;
     { const Model model(options); }
-    (void)estimate_placements(options, {1e9, 1e9, "given"}, {1e9, 1e9, "given"});
+    (void)estimate_placements(options, {1e9, 1e9, "given"}, {1e9, 1e9, "given"}, gpus_in_use(options.device));
     EXPECT_EQ(n_models_opened, 0);
 }
 

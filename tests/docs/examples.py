@@ -70,8 +70,10 @@ def furnish(folder, models):
     for prefix in ("model", "phi-3.5-moe"):
         for kind in ("f16", *QUANTIZED):
             (folder / f"{prefix}-{kind}.gguf").symlink_to(models / f"model-{kind}.gguf")
-    for name in ("model.gguf", "small.gguf", "phi-3.5-moe-instruct-q4-k-m.gguf"):
+    for name in ("model.gguf", "small.gguf"):
         (folder / name).symlink_to(models / "model-Q4_K_M.gguf")
+    # Found by its name, which a link would not be: links to one file are one model.
+    shutil.copy(models / "model-Q4_K_M.gguf", folder / "phi-3.5-moe-instruct-Q4_K_M.gguf")
     text = (source / "models/tiny-moe/eval.txt").read_text()
     for name in ("eval.txt", "calibration.txt"):
         (folder / name).write_text(text[:4500])
@@ -93,7 +95,11 @@ n_ctx = 512
 [[models]]
 path = "phi-3.5-moe-Q2_K.gguf"
 name = "phi"
+license = "mit"
 quantizations = ["input"]
+[quality]
+text = "eval.txt"
+chunks = 1
 [[prompts]]
 id = "a"
 text = "Hello"

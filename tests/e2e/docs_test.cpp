@@ -3,6 +3,12 @@
 
 #include "base/files.h"
 
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
 namespace shimmy::e2e {
 namespace {
 
@@ -17,6 +23,34 @@ TEST(Docs, VersionNamesBoth) {
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_EQ(result.out.rfind("shimmy ", 0), 0U) << result.out;
     EXPECT_NE(result.out.find("llama.cpp v0.5.0"), std::string::npos) << result.out;
+}
+
+// What the issue forms ask for: versions, devices, instructions, and nothing that names the user.
+TEST(ReportBug, SaysWhatTheMachineIsAndNothingPrivate) {
+    for (const auto & [name, value] : {std::pair("HF_TOKEN", "hf_secretsecret"),
+                                       {"SHIMMY_API_KEY", "key-of-mine"},
+                                       {"GGML_MOE_GPU_MIN_BATCH", "77"},
+                                       {"GGML_VK_PIPELINE_CACHE", "/home/alice/cache"}})
+        setenv(name, value, 1);
+    const ProcessResult text = shimmy({"report-bug"});
+    const Json document = shimmy_json({"report-bug"});
+    for (const char * name : {"HF_TOKEN", "SHIMMY_API_KEY", "GGML_MOE_GPU_MIN_BATCH", "GGML_VK_PIPELINE_CACHE"})
+        unsetenv(name);
+    EXPECT_EQ(document["llama_cpp_version"], "0.5.0");
+    EXPECT_GT(document["ram_bytes"], 0U);
+    EXPECT_FALSE(document["devices"].empty());
+    EXPECT_EQ(document["environment"]["GGML_MOE_GPU_MIN_BATCH"], "77");
+    EXPECT_EQ(document["environment"]["HF_TOKEN"], "(set)");
+    for (const std::string & output : {text.out, document.dump()}) {
+        EXPECT_NE(output.find("77"), std::string::npos);
+        std::array<char, 256> host{};
+        gethostname(host.data(), host.size() - 1);
+        for (const std::string secret : {"hf_secretsecret", "key-of-mine", "alice", SHIMMY_SOURCE_DIR})
+            EXPECT_EQ(output.find(secret), std::string::npos) << secret << "\n" << output;
+        if (std::strlen(host.data()) > 3) {
+            EXPECT_EQ(output.find(host.data()), std::string::npos) << output;
+        }
+    }
 }
 
 }  // namespace

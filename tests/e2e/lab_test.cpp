@@ -97,6 +97,34 @@ TEST(Lab, ALicenseThatTheHubDoesNotKnowIsTold) {
     }
 }
 
+// Against the file as it is now, and with text in it that is markup elsewhere.
+TEST(Lab, StatusAndDocumentsOfACampaignThatWasChanged) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("repeats = 2"), 11, "repeats = 1\ncreator = \"<img src=x> [a](javascript:b)\"");
+    const std::string question = "A train travels";
+    text.insert(text.find(question), "<script>");
+    write_file_atomic(campaign, text);
+    EXPECT_EQ(shimmy({"lab", "run", campaign.string()}).exit_code, 0);
+    EXPECT_EQ(shimmy_json({"lab", "status", campaign.string()})["n_to_do"], 0);
+    text.replace(text.find("repeats = 1"), 11, "repeats = 3");
+    write_file_atomic(campaign, text);
+    const Json status = shimmy_json({"lab", "status", campaign.string()});
+    EXPECT_EQ(status["n_runs"], 6);
+    EXPECT_EQ(status["n_valid"], 2);
+    EXPECT_EQ(status["n_to_do"], 4);
+    for (const char * document : {"report.md", "whitepaper.md"}) {
+        const std::string written = read_file(dir / "out" / document);
+        EXPECT_NE(written.find("&lt;script"), std::string::npos) << document;
+        EXPECT_EQ(written.find("<script"), std::string::npos) << document;
+        EXPECT_EQ(written.find("<img"), std::string::npos) << document;
+        EXPECT_EQ(written.find("[a](javascript"), std::string::npos) << document;
+    }
+    EXPECT_EQ(read_file(dir / "out/report.html").find("<img src=x>"), std::string::npos);
+}
+
 // What llama-bench itself writes, in each of its forms.
 TEST(Lab, FiguresOfLlamaBenchItself) {
     const TempDir dir;

@@ -104,6 +104,17 @@ TEST_F(ServeHostile, PromptsThatCannotFitAreRefusedBeforeTheyAreTokens) {
         CHAT, Json{{"messages", Json::array({{{"role", "user"}, {"content", std::string(3'000'000, 'a')}}})}}.dump());
 }
 
+TEST_F(ServeHostile, ProbabilitiesThatMemoryCannotHoldAreRefused) {
+    for (const char * path : {"/completion", "/v1/completions"})
+        expect_refused(path, R"({"prompt": "a", "n_probs": 2000000000})");
+    expect_refused(CHAT, Json{{"messages", question()}, {"logprobs", true}, {"top_logprobs", 100'000}}.dump());
+    const std::string error = server_.post("/completion", {{"prompt", "a"}, {"n_probs", 3000}}).body;
+    EXPECT_NE(error.find("n_probs"), std::string::npos) << error;
+    const Json answer = server_.post("/completion", {{"prompt", "a"}, {"n_predict", 2}, {"n_probs", 500}}).json();
+    ASSERT_EQ(answer["completion_probabilities"].size(), 2) << answer.dump();
+    EXPECT_EQ(answer["completion_probabilities"][1]["top_logprobs"].size(), 500);
+}
+
 TEST_F(ServeHostile, ABodyOfAMegabyteIsTakenWhateverItsType) {
     const HttpReply reply = post_file(
         "/v1/completions", Json{{"prompt", "a"}, {"max_tokens", 1}, {"x", std::string(1'200'000, 'b')}}.dump());

@@ -52,6 +52,18 @@ TEST_F(ServeModelsFile, PinnedModelsStayAndOthersCome) {
     EXPECT_EQ(status(server, "first")["n_loads"], 1);
 }
 
+TEST_F(ServeModelsFile, PinnedModelsKeepOthersOutWhereThereIsRoomForNoMore) {
+    const std::string models = "[first]\n" + path_ + "pinned = true\nno-warmup = true\n[second]\n" + path_;
+    const ServerProcess server({"--models-file", file(models), "--max-loaded", "1"});
+    const HttpReply reply = server.post("/v1/completions", {{"model", "second"}, {"prompt", "a"}, {"max_tokens", 2}});
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_NE(reply.body.find("second cannot be loaded: --max-loaded is 1"), std::string::npos) << reply.body;
+    EXPECT_EQ(complete(server, "first")["choices"].size(), 1U);
+    EXPECT_EQ(status(server, "second")["state"], "unloaded");
+    expect_failure({"serve", "--models-file", file(models + "pinned = true\n"), "--max-loaded", "1"}, 2,
+                   {"2 models are pinned, and --max-loaded is 1"});
+}
+
 TEST_F(ServeModelsFile, AModelThatNobodyUsesGoesAfterItsTime) {
     ServerProcess server({"--models-file", file("[brief]\n" + path_ + "keep-alive = '50ms'\nno-warmup = true\n" +
                                                 "[lasting]\n" + path_ + "no-warmup = true\n")});

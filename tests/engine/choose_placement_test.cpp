@@ -1,6 +1,7 @@
 // Which placement is chosen, and why, on devices that are only figures.
 #include "engine/predict/choose_placement.h"
 
+#include "base/error.h"
 #include "base/units.h"
 #include "engine/predict/shortage.h"
 
@@ -96,9 +97,10 @@ TEST(ChoosePlacement, OfTwoGpusTheOneThatLacksMostIsNamed) {
     const auto choice = choose_placement({2, true, CacheWish::none, {gpu("A", 2 * MIB), gpu("B", 19 * MIB)}, memory});
     ASSERT_TRUE(choice);
     EXPECT_EQ(choice->placement, Placement::partial(1));
-    EXPECT_EQ(choice->reason, "experts of the first 1 of 2 layers in RAM (all on B needs 20.0 MiB, 19.0 MiB usable)");
+    EXPECT_EQ(choice->reason,
+              "experts of the first 1 of 2 layers in RAM (all on 2 GPUs: B needs 20.0 MiB, 19.0 MiB usable)");
     EXPECT_EQ(choose_placement({2, true, CacheWish::none, {gpu("A", 2 * MIB), gpu("B", 20 * MIB)}, memory})->reason,
-              "all on B (needs 20.0 MiB, 20.0 MiB usable)")
+              "all on 2 GPUs (B needs 20.0 MiB, 20.0 MiB usable)")
         << "the one that is used most";
 }
 
@@ -112,23 +114,22 @@ TEST(ChoosePlacement, AsksNoMoreThanItMust) {
 }
 
 TEST(Usable, AMarginAndALimit) {
-    Device cpu;
-    cpu.name = "CPU";
-    cpu.memory_free_bytes = 7;
     const std::vector<Device> all{gpu("small", 2 * GIB, 4 * GIB), gpu("large", 30 * GIB, 80 * GIB),
-                                  gpu("full", MIB, 4 * GIB), cpu};
-    const auto free_of = [&](uint64_t limit, bool margin) {
-        std::vector<uint64_t> bytes;
-        for (const Device & device : usable(all, limit, margin))
+                                  gpu("full", MIB, 4 * GIB)};
+    using Bytes = std::vector<uint64_t>;
+    const auto free_of = [&](const Bytes & limits, bool margin) {
+        Bytes bytes;
+        for (const Device & device : usable(all, limits, margin))
             bytes.push_back(device.memory_free_bytes);
         return bytes;
     };
-    EXPECT_EQ(free_of(0, false), (std::vector<uint64_t>{2 * GIB, 30 * GIB, MIB, 7}));
-    EXPECT_EQ(free_of(0, true), (std::vector<uint64_t>{1536 * MIB, 26 * GIB, 0, 7}))
-        << "512 MiB at least, else a twentieth of all of it";
-    EXPECT_EQ(free_of(GIB, false), (std::vector<uint64_t>{GIB, GIB, MIB, 7}));
-    EXPECT_EQ(free_of(1800 * MIB, true), (std::vector<uint64_t>{1536 * MIB, 1800 * MIB, 0, 7}))
+    EXPECT_EQ(free_of({}, false), (Bytes{2 * GIB, 30 * GIB, MIB}));
+    EXPECT_EQ(free_of({}, true), (Bytes{1536 * MIB, 26 * GIB, 0})) << "512 MiB at least, else a twentieth of all of it";
+    EXPECT_EQ(free_of({GIB}, false), (Bytes{GIB, GIB, MIB}));
+    EXPECT_EQ(free_of({1800 * MIB}, true), (Bytes{1536 * MIB, 1800 * MIB, 0}))
         << "the limit is not made smaller by the margin";
+    EXPECT_EQ(free_of({GIB, 20 * GIB, 1}, false), (Bytes{GIB, 20 * GIB, 1})) << "one for each";
+    EXPECT_THROW(free_of({GIB, GIB}, false), UsageError) << "two sizes for three cards";
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Files whose values llama.cpp answers with an assertion: a failed call with the reason, and the process goes on.
 #include "base/error.h"
-#include "engine/predict/fit.h"
-#include "engine/predict/tensor_plan.h"
+#include "engine/layout/tensor_plan.h"
+#include "engine/predict/estimate.h"
 #include "temp_dir.h"
 #include "tiny_moe.h"
 

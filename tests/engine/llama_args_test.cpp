@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "engine/load/llama_params.h"
-#include "engine/predict/fit.h"
+#include "engine/predict/estimate.h"
 #include "error_of.h"
 #include "tiny_moe.h"
 

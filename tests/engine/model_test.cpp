@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "engine/load/device.h"
-#include "engine/predict/fit.h"
+#include "engine/predict/estimate.h"
 #include "gguf/model_info.h"
 #include "tiny_moe.h"
 

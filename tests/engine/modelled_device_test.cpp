@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 namespace shimmy::engine {
 namespace {
 
@@ -44,8 +46,18 @@ TEST_F(ModelledDevice, IsACardWithoutMemory) {
         ggml_backend_buft_alloc_buffer(ggml_backend_dev_host_buffer_type(modelled_cuda_device()), 4096));
     EXPECT_TRUE(ggml_backend_buffer_is_host(host.get()));
     std::memset(ggml_backend_buffer_get_base(host.get()), 1, 4096);
-    EXPECT_EQ(ggml_backend_reg_dev_count(ggml_backend_dev_backend_reg(device_)), 1U);
+    EXPECT_EQ(ggml_backend_reg_dev_count(ggml_backend_dev_backend_reg(device_)), MAX_CARDS);
     EXPECT_EQ(ggml_backend_reg_dev_get(ggml_backend_dev_backend_reg(device_), 0), device_);
+}
+
+TEST_F(ModelledDevice, AreSeveralThatDoNotHoldEachOthersBuffers) {
+    const ggml_backend_dev_t second = modelled_cuda_device(1);
+    EXPECT_STREQ(ggml_backend_dev_name(second), "CUDA-modelled-2");
+    EXPECT_STREQ(ggml_backend_buft_name(ggml_backend_dev_buffer_type(second)), "CUDA-modelled-2");
+    EXPECT_TRUE(ggml_backend_dev_supports_buft(second, ggml_backend_dev_buffer_type(second)));
+    EXPECT_FALSE(ggml_backend_dev_supports_buft(second, type_));
+    EXPECT_EQ(ggml_backend_reg_dev_get(ggml_backend_dev_backend_reg(device_), 1), second);
+    EXPECT_THROW(modelled_cuda_device(MAX_CARDS), std::out_of_range);
 }
 
 TEST_F(ModelledDevice, PadsRowsOfQuantizedTensors) {

@@ -1,12 +1,12 @@
 // Architectures with other memories than a plain KV cache, with layers that are not loaded, and with tensors that only
 // they have: planned, made and run.
 #include "base/error.h"
+#include "engine/layout/stand_in.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/load/modelled_device.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/fit.h"
-#include "engine/predict/stand_in.h"
-#include "engine/predict/tensor_plan.h"
+#include "engine/predict/estimate.h"
 #include "error_of.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"

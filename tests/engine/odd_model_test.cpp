@@ -1,8 +1,8 @@
 // Files that people have and that are unlike most: each is run, or refused in a line with the way out.
 #include "base/error.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
-#include "engine/predict/fit.h"
-#include "engine/predict/tensor_plan.h"
+#include "engine/predict/estimate.h"
 #include "error_of.h"
 #include "gguf/problems.h"
 #include "rewritten_model.h"

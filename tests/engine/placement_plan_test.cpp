@@ -2,12 +2,15 @@
 #include "engine/predict/placement_plan.h"
 
 #include "base/host/host.h"
+#include "base/units.h"
 #include "engine/make/synthesize.h"
 #include "engine/predict/fit.h"
 #include "tiny_moe.h"
 #include "tiny_shape.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace shimmy::engine {
 namespace {
@@ -70,11 +73,12 @@ TEST(BestFit, IsTheFirstWithinBothLimitsToTheByte) {
         estimate.n_cpu_moe = n_cpu_moe;
         estimate.vram = {"", "", false, vram - 3, 2, 1};
         estimate.host = {"", "", true, host - 3, 2, 1};
+        estimate.cards = {estimate.vram};
         return estimate;
     };
     const std::vector<PlacementEstimate> all{placement(0, 300, 10), placement(1, 200, 110), placement(2, 100, 210)};
     const auto best = [&](uint64_t vram, uint64_t ram) {
-        const PlacementEstimate * found = best_fit(all, vram, ram);
+        const PlacementEstimate * found = best_fit(all, {vram}, ram);
         return found == nullptr ? -1 : found->n_cpu_moe;
     };
     EXPECT_EQ(best(300, 1000), 0);
@@ -85,7 +89,7 @@ TEST(BestFit, IsTheFirstWithinBothLimitsToTheByte) {
     EXPECT_EQ(best(100, 210), 2);
     EXPECT_EQ(best(99, 1000), -1);
     EXPECT_EQ(best(300, 9), -1);
-    EXPECT_EQ(best_fit({}, 1000, 1000), nullptr);
+    EXPECT_EQ(best_fit({}, {1000}, 1000), nullptr);
 }
 
 class PlacementPlan : public ::testing::Test {
@@ -112,7 +116,7 @@ protected:
 TEST_F(PlacementPlan, EveryLayerMovesItsOwnExperts) {
     const gguf::GgufFile file(load_.path);
     const gguf::ModelInfo info = gguf::read_model_info(file);
-    const std::vector<PlacementEstimate> plan = estimate_placements(load_, ram_, vram_);
+    const std::vector<PlacementEstimate> plan = estimate_placements(load_, ram_, vram_, gpus_in_use(load_.device));
     ASSERT_EQ(plan.size(), 5U);
     for (int n = 0; n <= 4; ++n) {
         const PlacementEstimate & estimate = plan[static_cast<size_t>(n)];
@@ -135,14 +139,54 @@ TEST_F(PlacementPlan, EveryLayerMovesItsOwnExperts) {
 }
 
 TEST_F(PlacementPlan, TheExtremesAreItsEnds) {
-    const std::vector<PlacementEstimate> plan = estimate_placements(load_, ram_, vram_);
-    const std::vector<PlacementEstimate> ends = estimate_extremes(load_, ram_, vram_);
+    const std::vector<PlacementEstimate> plan = estimate_placements(load_, ram_, vram_, gpus_in_use(load_.device));
+    const std::vector<PlacementEstimate> ends = estimate_extremes(load_, ram_, vram_, gpus_in_use(load_.device));
     ASSERT_EQ(ends.size(), 2U);
     EXPECT_EQ(ends[0].placement, Placement::baseline());
     EXPECT_EQ(ends[0].vram.total_bytes(), plan.front().vram.total_bytes());
     EXPECT_EQ(ends[1].placement, Placement::offload());
     EXPECT_EQ(ends[1].n_cpu_moe, 4);
     EXPECT_EQ(ends[1].vram.total_bytes(), plan.back().vram.total_bytes());
+}
+
+// Two cards, the first with three times the room of the second.
+TEST_F(PlacementPlan, SeveralCardsAreAsFullAsOneAnother) {
+    const PlacementEstimate alone = estimate_placements(load_, ram_, vram_, gpus_in_use(load_.device))[2];
+    load_.device = modelled_cards(2);
+    std::vector<Device> gpus = gpus_in_use(load_.device);
+    ASSERT_EQ(gpus.size(), 2U);
+    EXPECT_NE(gpus[0].name, gpus[1].name);
+    const auto shared = [&](uint64_t first, uint64_t second) {
+        gpus[0].memory_free_bytes = first;
+        gpus[1].memory_free_bytes = second;
+        return estimate_placements(load_, ram_, vram_, gpus)[2];
+    };
+    const PlacementEstimate equal = shared(GIB, GIB);
+    ASSERT_EQ(equal.cards.size(), 2U);
+    EXPECT_EQ(equal.cards[0].model_bytes + equal.cards[1].model_bytes, alone.vram.model_bytes);
+    EXPECT_EQ(equal.cards[0].context_bytes + equal.cards[1].context_bytes, alone.vram.context_bytes);
+    EXPECT_EQ(equal.host.model_bytes, alone.host.model_bytes);
+    const auto fullest = [](const PlacementEstimate & plan) {
+        return std::max(plan.cards[0].total_bytes(), plan.cards[1].total_bytes());
+    };
+    uint64_t least = UINT64_MAX;
+    for (const char * cut : {"1,4", "2,3", "3,2", "4,1"}) {  // four layers and the output
+        load_.llama_args = {"--tensor-split", cut};
+        least = std::min(least, fullest(shared(GIB, GIB)));
+    }
+    load_.llama_args.clear();
+    EXPECT_EQ(fullest(equal), least) << "no other cut leaves more room";
+    EXPECT_EQ(shared(GIB, 1).cards[1].model_bytes, 0U) << "no room, no layers";
+    EXPECT_EQ(shared(1, GIB).cards[0].model_bytes, 0U);
+}
+
+TEST_F(PlacementPlan, SharesThatTheUserNamesAreKept) {
+    load_.device = modelled_cards(2);
+    load_.llama_args = {"--tensor-split", "1,4"};
+    std::vector<Device> gpus = gpus_in_use(load_.device);
+    gpus[0].memory_free_bytes = gpus[1].memory_free_bytes = GIB;
+    const PlacementEstimate plan = estimate_placements(load_, ram_, vram_, gpus)[0];
+    EXPECT_EQ(4 * plan.cards[0].context_bytes, plan.vram.context_bytes) << "one layer of four, and of the output";
 }
 
 TEST_F(PlacementPlan, ContextsBeyondTheModelsAreRefused) {

@@ -1,4 +1,4 @@
-#include "engine/predict/quantization.h"
+#include "engine/layout/quantization.h"
 
 #include "base/error.h"
 #include "base/files.h"

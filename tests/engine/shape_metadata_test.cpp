@@ -1,8 +1,8 @@
 // Metadata of models that do not exist: every value in the type that llama.cpp reads, read back by ggml.
-#include "engine/predict/shape_metadata.h"
+#include "engine/layout/shape_metadata.h"
 
 #include "base/error.h"
-#include "engine/predict/file_layout.h"
+#include "engine/layout/file_layout.h"
 #include "tiny_moe.h"
 #include "tiny_shape.h"
 

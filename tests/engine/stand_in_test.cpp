@@ -1,11 +1,11 @@
 // A model's header over a hole, beside the file that llama.cpp's quantizer really writes.
-#include "engine/predict/stand_in.h"
+#include "engine/layout/stand_in.h"
 
 #include "base/error.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/fit.h"
-#include "engine/predict/tensor_plan.h"
+#include "engine/predict/estimate.h"
 #include "gguf/model_info.h"
 #include "tiny_moe.h"
 #include "tiny_shape.h"

@@ -1,8 +1,8 @@
 #include "engine/make/synthesize.h"
 
 #include "base/error.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/load/log.h"
-#include "engine/predict/tensor_plan.h"
 #include "engine/run/model.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"

@@ -1,7 +1,7 @@
-#include "engine/predict/tensor_override.h"
+#include "engine/layout/tensor_override.h"
 
 #include "base/error.h"
-#include "engine/predict/tensor_types.h"
+#include "engine/layout/tensor_types.h"
 
 #include <gtest/gtest.h>
 

@@ -16,7 +16,7 @@ TEST_F(PublishTest, TheOfficialClientReadsItBack) {
         EXPECT_EQ(sha256_file_hex(snapshot / campaign_.model(type).filename()), sha256_file_hex(campaign_.model(type)));
     const std::string card = read_file(snapshot / "README.md");
     EXPECT_EQ(card, read_file(campaign_.out() / "publish/tiny/README.md"));
-    EXPECT_NE(card.find("shimmy generate --model hf:user/tiny:Q4_K_M"), std::string::npos);
+    EXPECT_NE(card.find("shimmy chat hf:user/tiny:Q4_K_M"), std::string::npos);
     EXPECT_TRUE(fs::exists(snapshot / "vram.svg"));
     // In one piece and in parts, and every object confirmed.
     EXPECT_GT(hub_.requests("PUT", "^/part/").size(), 5U);

@@ -2,9 +2,9 @@
 #include "quality/evaluate.h"
 
 #include "base/error.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/load/device.h"
 #include "engine/make/quantize.h"
-#include "engine/predict/tensor_plan.h"
 #include "engine/run/model.h"
 #include "quality/sensitivity.h"
 #include "temp_dir.h"

@@ -10,7 +10,7 @@ import collections, pathlib, re, sys
 ROOMS = """
 base base/process base/host base/http
 gguf
-engine/load engine/replay engine/predict engine/speculate engine/run engine/make
+engine/load engine/layout engine/replay engine/predict engine/speculate engine/run engine/make
 library
 hub/http hub/api hub/download hub/upload
 quality check eval tune
@@ -18,7 +18,7 @@ serve/http serve/bounds serve/wire serve/forms serve/worker serve/pool serve/api
 lab/campaign lab/measure lab/http lab/run lab/compare lab/import
 report/template report/text report/figures report/charts report/documents report/bundle
 publish
-cli cli/print cli/tune cli/chat cli/serve cli/commands cli/lab
+cli cli/print cli/plan cli/tune cli/chat cli/serve cli/commands cli/lab
 """.split()
 MOST_FILES = 26
 FROM_THE_PLUGIN = ["experts/policy.h"]  # moe/policy.cmake

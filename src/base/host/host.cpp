@@ -1,6 +1,7 @@
 #include "base/host/host.h"
 
 #include "base/host/cgroup.h"
+#include "base/text.h"
 
 #include <fmt/format.h>
 
@@ -63,6 +64,31 @@ Host host() {
     result.n_cores = std::max(1, CPU_COUNT(&cpus));
     result.ram_bytes = std::min(meminfo_bytes("MemTotal"), cgroup_limits().memory_bytes);
     return result;
+}
+
+std::vector<std::string> cpu_features() {
+    constexpr std::array PREFIXES{"avx", "amx", "fma", "f16c", "bmi2", "gfni", "sve", "asimd", "i8mm", "bf16"};
+    std::string flags = proc_value("/proc/cpuinfo", "flags");
+    if (flags.empty()) flags = proc_value("/proc/cpuinfo", "Features");  // on Arm
+    std::vector<std::string> result;
+    for (const std::string & flag : split(flags, ' ')) {
+        const bool matters = std::any_of(PREFIXES.begin(), PREFIXES.end(),
+                                         [&](const char * prefix) { return flag.starts_with(prefix); });
+        if (matters) result.push_back(flag);
+    }
+    return result;
+}
+
+std::string distribution() {
+    std::ifstream stream("/etc/os-release");
+    const std::string key = "PRETTY_NAME=";
+    for (std::string line; std::getline(stream, line);) {
+        if (!line.starts_with(key)) continue;
+        std::string name = line.substr(key.size());
+        std::erase(name, '"');
+        return name;
+    }
+    return "";
 }
 
 int default_threads() {

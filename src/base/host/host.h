@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace shimmy {
 
@@ -15,6 +16,12 @@ struct Host {
 };
 
 Host host();
+
+// Instructions of the processor that matter to matrix kernels, as Linux names them: "avx2", "avx512_vnni", "i8mm".
+std::vector<std::string> cpu_features();
+
+// "Debian GNU/Linux 12 (bookworm)"; empty if the system does not say.
+std::string distribution();
 
 // Physical cores this process may use, within a container's quota: more threads than that slow token generation down.
 int default_threads();

@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/print/publish_text.h"
 #include "cli/templates_option.h"
-#include "engine/predict/quantization.h"
+#include "engine/layout/quantization.h"
 #include "publish/publishing.h"
 
 #include <poll.h>

@@ -8,7 +8,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/commands/quantize_target.h"
-#include "engine/predict/quantization.h"
+#include "engine/layout/quantization.h"
 #include "gguf/model_info.h"
 #include "library/names.h"
 

@@ -5,8 +5,8 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
+#include "engine/layout/quantization.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/quantization.h"
 #include "gguf/model_info.h"
 
 #include <chrono>

@@ -94,6 +94,13 @@ void turn_automatic_caches_off(std::vector<serve::ServedModel> & models) {
     }
 }
 
+void require_room_for_pinned(const serve::ServerOptions & server) {
+    const auto n_pinned = std::count_if(server.models.begin(), server.models.end(),
+                                        [](const serve::ServedModel & model) { return model.is_pinned; });
+    if (server.max_loaded > 0 && n_pinned > server.max_loaded)
+        fail_usage("{} models are pinned, and --max-loaded is {}", n_pinned, server.max_loaded);
+}
+
 void set_models(serve::ServerOptions & server, const ServeArguments & options, const Globals & globals) {
     if (options.models.empty() && options.models_file.empty()) {
         server.discover = [arguments = options.model, globals, max_loaded = server.max_loaded] {
@@ -106,6 +113,7 @@ void set_models(serve::ServerOptions & server, const ServeArguments & options, c
         server.models = models_of(options, globals);
         if (server.max_loaded != 1) turn_automatic_caches_off(server.models);
     }
+    require_room_for_pinned(server);
     if (!options.model.expert_trace.empty() && server.models.size() != 1)
         fail_usage("--expert-trace: needs one --model, since a file holds the trace of one");
 }

@@ -228,7 +228,9 @@ std::vector<Device> devices() {
     return result;
 }
 
-Device find_device(const std::string & name) {
+namespace {
+
+Device find_one(const std::string & name) {
     const std::string wanted = lower(name);
     const std::vector<Device> all = devices();
     std::string names;
@@ -244,6 +246,39 @@ Device find_device(const std::string & name) {
         if (device.kind != DeviceKind::accelerator) names += (names.empty() ? "" : ", ") + device.name;
     }
     fail_usage("device '{}' not found (there is: {}; see shimmy gpu-info)", name, names);
+}
+
+// Those that llama.cpp takes: integrated ones only where there is no other.
+std::vector<Device> hardware_gpus() {
+    std::vector<Device> result;
+    for (const Device & device : devices()) {
+        if (device.kind == DeviceKind::gpu && !device.software) result.push_back(device);
+    }
+    return result;
+}
+
+}  // namespace
+
+std::vector<Device> find_devices(const std::string & names) {
+    std::vector<Device> result;
+    if (names.empty()) result = hardware_gpus();
+    if (!result.empty()) return result;
+    const std::vector<std::string> parts = split(names, ',');
+    for (const std::string & name : parts) {
+        if (name.empty() && parts.size() > 1) fail_usage("--device {}: a name is missing", names);
+        const Device device = find_one(name);
+        if (parts.size() > 1 && !device.is_gpu())
+            fail_usage("--device {}: several devices must be GPUs, and {} is none", names, device.name);
+        for (const Device & other : result) {
+            if (other.name == device.name) fail_usage("--device {}: {} is named twice", names, device.name);
+        }
+        result.push_back(device);
+    }
+    return result;
+}
+
+Device find_device(const std::string & names) {
+    return find_devices(names).front();
 }
 
 }  // namespace shimmy::engine

@@ -9,6 +9,8 @@ namespace shimmy::engine {
 
 enum class DeviceKind { cpu, gpu, integrated_gpu, accelerator };
 
+inline constexpr size_t MAX_CARDS = 8;  // of a machine that is modelled
+
 struct Device {
     std::string name;         // ggml's name: "CPU", "Vulkan0", "CUDA0"
     std::string description;  // "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)"
@@ -63,8 +65,11 @@ const std::vector<FailedModule> & failed_modules();
 // Every device, GPUs first.
 std::vector<Device> devices();
 
-// What `--device` asks for. "": the first GPU that is hardware, else the CPU. "gpu": the first GPU, a software one if
-// there is no other. "cpu": the CPU. Else a name as in devices(), in any case. Throws UsageError listing the names.
-Device find_device(const std::string & name);
+// What `--device` asks for. "": the GPUs that are hardware, else the CPU. "gpu": the first GPU, a software one if there
+// is no other. "cpu": the CPU. Else a name as in devices(), in any case, or those of several GPUs: "CUDA0,CUDA1".
+// Throws UsageError listing the names.
+std::vector<Device> find_devices(const std::string & names);
+// The first of them.
+Device find_device(const std::string & names);
 
 }  // namespace shimmy::engine

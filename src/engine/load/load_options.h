@@ -1,6 +1,7 @@
 // What a user chooses when a model is loaded.
 #pragma once
 
+#include "engine/load/device.h"
 #include "engine/load/placement.h"
 #include "gguf/gguf_file.h"
 
@@ -15,17 +16,26 @@ namespace shimmy::engine {
 // As LoadOptions::device, for loads that allocate nothing: a CUDA card that need not be there
 // (engine/load/modelled_device.h says what is modelled and what is left out).
 inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
+// Several of them, at most MAX_CARDS.
+std::string modelled_cards(size_t n_cards);
+
+// The GPUs that a load with this LoadOptions::device uses, in order; empty: the CPU alone. Throws UsageError as
+// find_devices does.
+std::vector<Device> gpus_in_use(const std::string & device);
 
 struct LoadOptions {
     std::string path;  // GGUF file; of a split model, its first part
     std::string name;  // what messages call it; empty: the path
     Placement placement;
-    uint64_t vram_limit_bytes = 0;  // of each GPU, for everything that is put there; 0: what is free
-    std::string device;             // as find_device takes it
-    int n_threads = 0;              // 0: one per physical core
-    uint32_t n_ctx = 0;             // tokens of context; 0: 4096, or what the model was trained for if that is less
-    uint32_t n_parallel = 1;        // sequences at once, each with a context of its own
-    uint32_t n_sharing = 1;         // sequences that share one context of n_ctx tokens, for Model::log_probabilities_of
+    // For everything that is put there, of each GPU in turn; one: of each; none: what is free.
+    std::vector<uint64_t> vram_limit_bytes;
+    std::string device;  // as find_devices takes it
+    // How many layers each GPU gets, the output as one more; empty: llama.cpp's choice, which is by free memory.
+    std::vector<uint32_t> layers_of_gpu;
+    int n_threads = 0;        // 0: one per physical core
+    uint32_t n_ctx = 0;       // tokens of context; 0: 4096, or what the model was trained for if that is less
+    uint32_t n_parallel = 1;  // sequences at once, each with a context of its own
+    uint32_t n_sharing = 1;   // sequences that share one context of n_ctx tokens, for Model::log_probabilities_of
     uint32_t n_batch = 2048;
     uint32_t n_ubatch = 512;
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)

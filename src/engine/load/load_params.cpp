@@ -25,28 +25,18 @@ namespace {
 
 constexpr int MAX_LAYERS = 512;  // LLAMA_MAX_LAYERS
 
-// Every hardware GPU when no device is named, as llama.cpp does; the named one otherwise.
-std::vector<ggml_backend_dev_t> pick_devices(const std::string & wanted, const Device & first) {
-    if (wanted == MODELLED_CUDA) return {modelled_cuda_device(), nullptr};
-    std::vector<ggml_backend_dev_t> picked;
-    for (const Device & device : devices()) {
-        const bool all_gpus = wanted.empty() && device.kind == DeviceKind::gpu && !device.software;
-        const bool chosen = device.is_gpu() && device.name == first.name;
-        if (all_gpus || chosen) picked.push_back(ggml_backend_dev_by_name(device.name.c_str()));
-    }
-    picked.push_back(nullptr);
-    return picked;
+// Null-terminated.
+std::vector<ggml_backend_dev_t> backend_devices_of(const std::vector<Device> & gpus, bool modelled) {
+    std::vector<ggml_backend_dev_t> result;
+    for (size_t i = 0; i < gpus.size(); ++i)
+        result.push_back(modelled ? modelled_cuda_device(i) : ggml_backend_dev_by_name(gpus[i].name.c_str()));
+    result.push_back(nullptr);
+    return result;
 }
 
-Device resolve_device(const std::string & wanted, bool no_alloc) {
-    if (wanted != MODELLED_CUDA) return find_device(wanted);
-    if (!no_alloc) fail_usage("device '{}' exists for estimates only", wanted);
-    Device device;
-    device.name = ggml_backend_dev_name(modelled_cuda_device());
-    device.description = ggml_backend_dev_description(modelled_cuda_device());
-    device.backend = "CUDA";
-    device.kind = DeviceKind::gpu;
-    return device;
+std::vector<Device> resolve_gpus(const std::string & wanted, bool no_alloc) {
+    if (wanted.starts_with(MODELLED_CUDA) && !no_alloc) fail_usage("device '{}' exists for estimates only", wanted);
+    return gpus_in_use(wanted);
 }
 
 // `user_data`: the options. False ends the load.
@@ -65,9 +55,10 @@ bool on_abort(void * /*user_data*/) {
 LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
     : options_(options),
       no_alloc_(no_alloc),
-      device_(resolve_device(options.device, no_alloc)),
+      gpus_(resolve_gpus(options.device, no_alloc)),
+      device_(gpus_.empty() ? find_device(options.device) : gpus_.front()),
       n_threads_(options.n_threads > 0 ? options.n_threads : default_threads()),
-      devices_(pick_devices(options.device, device_)) {
+      devices_(backend_devices_of(gpus_, options.device.starts_with(MODELLED_CUDA))) {
     if (!options.path.empty()) {
         const gguf::GgufFile & file = options_.open_file();
         looks_ahead_ = gguf::looks_ahead(file);
@@ -98,6 +89,9 @@ void LoadParams::set_common() {
     common_.devices = devices_;
     common_.tensor_buft_overrides = overrides_.size() > 1 ? overrides_ : decltype(overrides_){};
     common_.n_gpu_layers = device_.is_gpu() ? -2 : 0;  // -2: all of them
+    // llama.cpp makes each share part of the number of layers, so a share that is a number of layers is kept to.
+    if (splits_layers())
+        std::copy(options_.layers_of_gpu.begin(), options_.layers_of_gpu.end(), std::begin(common_.tensor_split));
     common_.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
     common_.no_alloc = no_alloc_;
     // A mapping would be an allocation.
@@ -117,6 +111,12 @@ void LoadParams::set_common() {
                                         [](auto type) { return type != COMMON_SPECULATIVE_TYPE_NONE; });
     if (common_.speculative.has_dft() && !names_type)
         common_.speculative.types = {COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE};
+}
+
+bool LoadParams::splits_layers() const {
+    return gpus_.size() > 1 && common_.split_mode == LLAMA_SPLIT_MODE_LAYER &&
+           std::all_of(std::begin(common_.tensor_split), std::end(common_.tensor_split),
+                       [](float share) { return share == 0.0F; });
 }
 
 llama_model_params LoadParams::model_params() const {

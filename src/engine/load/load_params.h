@@ -22,8 +22,11 @@ public:
     LoadParams(const LoadParams &) = delete;
     LoadParams & operator=(const LoadParams &) = delete;
 
-    // The device that holds what is not on the CPU; the CPU itself if there is no GPU in use.
+    // The device that holds what is not on the CPU, the first of several; the CPU itself if there is no GPU in use.
     const Device & device() const { return device_; }
+    const std::vector<Device> & gpus() const { return gpus_; }
+    // Whether layers go to several GPUs, and the user's llama_args do not say which.
+    bool splits_layers() const;
     int n_threads() const { return n_threads_; }
 
     // Null-terminated; nothing else in it: the CPU only.
@@ -53,6 +56,7 @@ private:
     bool looks_ahead_ = false;  // the whole context is one batch
     bool can_be_mapped_ = true;
     bool is_larger_than_ram_ = false;
+    std::vector<Device> gpus_;
     Device device_;
     int n_threads_;
     std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only
@@ -66,14 +70,6 @@ MemoryUse read_memory(const llama_context * context);
 MemoryUse read_llama_memory(const llama_context * context);
 // Adds what libggml-moe holds by now, which llama.cpp does not know of; read_memory() has done so at its time.
 void add_expert_caches(MemoryUse & use);
-// What is loaded beside a model (companions.cpp).
-bool has_companions(const common_params & params);
-
-// Adds what the user's llama_args load with the model: LoRA adapters, and for a server a draft model or a context for
-// drafting, and a projector for images. Nothing is allocated. `model` and `context`: of `params`, loaded likewise.
-// Throws Error where one of them cannot be read.
-void add_companions(MemoryUse & use, const LoadParams & params, llama_model * model, llama_context * context);
-
 std::vector<TensorPlacement> read_tensors(const llama_model * model);
 
 // True for buffers in RAM. ggml_backend_buft_is_host() is not that: it is false for CPU_REPACK, whose bytes lie in RAM

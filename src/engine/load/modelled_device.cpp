@@ -3,23 +3,36 @@
 #include "ggml-backend-impl.h"
 #include "ggml.h"
 
+#include <fmt/format.h>
+
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 namespace shimmy::engine {
 
 namespace {
 
-constexpr const char * NAME = "CUDA-modelled";
+constexpr const char * NAME = "CUDA-modelled";  // of the first card; the others add their number
 constexpr const char * HOST_NAME = "CUDA-modelled_Host";
 constexpr size_t ALIGNMENT_BYTES = 128;
 constexpr int64_t ROW_PADDING = 512;            // MATRIX_ROW_PADDING
 constexpr int64_t OFFLOAD_MIN_BATCH_SIZE = 32;  // GGML_OP_OFFLOAD_MIN_BATCH's default
 
-ggml_backend_buffer_type_t buffer_type();
+// A card with what ggml asks it for. They live as long as the program.
+struct Card {
+    std::string name;
+    ggml_backend_device device{};
+    ggml_backend_buffer_type buffer_type{};
+};
 
-const char * buffer_type_name(ggml_backend_buffer_type_t /*type*/) {
-    return NAME;
+Card & card_of(ggml_backend_dev_t device) {
+    return *static_cast<Card *>(device->context);
+}
+
+const char * buffer_type_name(ggml_backend_buffer_type_t type) {
+    return card_of(type->device).name.c_str();
 }
 
 void free_nothing(ggml_backend_buffer_t /*buffer*/) {}
@@ -65,7 +78,7 @@ ggml_backend_buffer_type_t host_buffer_type() {
         ggml_backend_buffer_type result = *ggml_backend_cpu_buffer_type();
         result.iface.get_name = host_buffer_type_name;
         result.iface.alloc_buffer = alloc_host_buffer;
-        result.device = modelled_cuda_device();
+        result.device = modelled_cuda_device(0);
         return result;
     }();
     return &type;
@@ -81,8 +94,8 @@ size_t alloc_size(ggml_backend_buffer_type_t /*type*/, const ggml_tensor * tenso
     return ggml_nbytes(tensor) + (padded ? ggml_row_size(tensor->type, ROW_PADDING - rest) : 0);
 }
 
-const char * backend_name(ggml_backend_t /*backend*/) {
-    return NAME;
+const char * backend_name(ggml_backend_t backend) {
+    return card_of(backend->device).name.c_str();
 }
 
 void free_backend(ggml_backend_t backend) {
@@ -93,8 +106,8 @@ ggml_status compute(ggml_backend_t /*backend*/, ggml_cgraph * /*graph*/) {
     return GGML_STATUS_FAILED;
 }
 
-const char * device_name(ggml_backend_dev_t /*device*/) {
-    return NAME;
+const char * device_name(ggml_backend_dev_t device) {
+    return card_of(device).name.c_str();
 }
 
 const char * device_description(ggml_backend_dev_t /*device*/) {
@@ -111,7 +124,7 @@ enum ggml_backend_dev_type device_type(ggml_backend_dev_t /*device*/) {
 
 void device_props(ggml_backend_dev_t device, ggml_backend_dev_props * props) {
     *props = {};
-    props->name = NAME;
+    props->name = device_name(device);
     props->description = device_description(device);
     props->type = GGML_BACKEND_DEVICE_TYPE_GPU;
     device_memory(device, &props->memory_free, &props->memory_total);
@@ -130,8 +143,8 @@ ggml_backend_t init_backend(ggml_backend_dev_t device, const char * /*params*/) 
     return new ggml_backend{&guid, interface, device, nullptr};
 }
 
-ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t /*device*/) {
-    return buffer_type();
+ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t device) {
+    return &card_of(device).buffer_type;
 }
 
 ggml_backend_buffer_type_t device_host_buffer_type(ggml_backend_dev_t /*device*/) {
@@ -142,8 +155,8 @@ bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor * /*op*/) {
     return true;
 }
 
-bool supports_buffer_type(ggml_backend_dev_t /*device*/, ggml_backend_buffer_type_t type) {
-    return type == buffer_type();
+bool supports_buffer_type(ggml_backend_dev_t device, ggml_backend_buffer_type_t type) {
+    return type == &card_of(device).buffer_type;
 }
 
 int64_t batch_size(const ggml_tensor * op) {
@@ -165,11 +178,11 @@ bool offload_op(ggml_backend_dev_t /*device*/, const ggml_tensor * op) {
 }
 
 size_t device_count(ggml_backend_reg_t /*registry*/) {
-    return 1;
+    return MAX_CARDS;
 }
 
-ggml_backend_dev_t device_at(ggml_backend_reg_t /*registry*/, size_t /*index*/) {
-    return modelled_cuda_device();
+ggml_backend_dev_t device_at(ggml_backend_reg_t /*registry*/, size_t index) {
+    return modelled_cuda_device(index);
 }
 
 const char * registry_name(ggml_backend_reg_t /*registry*/) {
@@ -180,41 +193,48 @@ void * no_extensions(ggml_backend_reg_t /*registry*/, const char * /*name*/) {
     return nullptr;
 }
 
-ggml_backend_buffer_type_t buffer_type() {
-    static ggml_backend_buffer_type type = [] {
-        ggml_backend_buffer_type result{};
-        result.iface.get_name = buffer_type_name;
-        result.iface.alloc_buffer = alloc_buffer;
-        result.iface.get_alignment = alignment;
-        result.iface.get_alloc_size = alloc_size;
-        result.device = modelled_cuda_device();
-        return result;
-    }();
-    return &type;
+void describe_device(Card & card, ggml_backend_reg_t registry) {
+    ggml_backend_device_i & device = card.device.iface;
+    device.get_name = device_name;
+    device.get_description = device_description;
+    device.get_memory = device_memory;
+    device.get_type = device_type;
+    device.get_props = device_props;
+    device.init_backend = init_backend;
+    device.get_buffer_type = device_buffer_type;
+    device.get_host_buffer_type = device_host_buffer_type;
+    device.supports_op = supports_op;
+    device.supports_buft = supports_buffer_type;
+    device.offload_op = offload_op;
+    card.device.reg = registry;
+    card.device.context = &card;
+}
+
+void describe_buffer_type(Card & card) {
+    ggml_backend_buffer_type_i & type = card.buffer_type.iface;
+    type.get_name = buffer_type_name;
+    type.alloc_buffer = alloc_buffer;
+    type.get_alignment = alignment;
+    type.get_alloc_size = alloc_size;
+    card.buffer_type.device = &card.device;
 }
 
 }  // namespace
 
-ggml_backend_dev_t modelled_cuda_device() {
+ggml_backend_dev_t modelled_cuda_device(size_t card) {
     static ggml_backend_reg registry{
         GGML_BACKEND_API_VERSION, {registry_name, device_count, device_at, no_extensions}, nullptr};
-    static ggml_backend_device device = [] {
-        ggml_backend_device result{};
-        result.iface.get_name = device_name;
-        result.iface.get_description = device_description;
-        result.iface.get_memory = device_memory;
-        result.iface.get_type = device_type;
-        result.iface.get_props = device_props;
-        result.iface.init_backend = init_backend;
-        result.iface.get_buffer_type = device_buffer_type;
-        result.iface.get_host_buffer_type = device_host_buffer_type;
-        result.iface.supports_op = supports_op;
-        result.iface.supports_buft = supports_buffer_type;
-        result.iface.offload_op = offload_op;
-        result.reg = &registry;
-        return result;
+    static std::array<Card, MAX_CARDS> cards;
+    static const bool described = [] {
+        for (size_t i = 0; i < cards.size(); ++i) {
+            cards[i].name = i == 0 ? NAME : fmt::format("{}-{}", NAME, i + 1);
+            describe_device(cards[i], &registry);
+            describe_buffer_type(cards[i]);
+        }
+        return true;
     }();
-    return &device;
+    (void)described;
+    return &cards.at(card).device;
 }
 
 }  // namespace shimmy::engine

@@ -2,7 +2,8 @@
 //
 // It is a ggml device that states what llama.cpp's CUDA backend states about itself and allocates nothing: so the same
 // no-allocation load that is exact for a device that is there places the weights, builds the compute graph and lays out
-// its buffers. What it takes over from CUDA (llama.cpp v0.5.0, ggml/src/ggml-cuda/ggml-cuda.cu):
+// its buffers. There are several, for machines with several cards. What it takes over from CUDA (llama.cpp v0.5.0,
+// ggml/src/ggml-cuda/ggml-cuda.cu):
 //   - tensors are aligned to 128 bytes, and rows of quantized ones padded to 512 values;
 //   - every operation can run on it, flash attention included (true of the architectures in shapes/ with the default
 //     F16 KV cache);
@@ -11,10 +12,13 @@
 // pools that llama.cpp does not account for (some hundred MiB).
 #pragma once
 
+#include "engine/load/device.h"
+
 #include "ggml-backend.h"
 
 namespace shimmy::engine {
 
-ggml_backend_dev_t modelled_cuda_device();
+// Throws std::out_of_range beyond the last.
+ggml_backend_dev_t modelled_cuda_device(size_t card = 0);
 
 }  // namespace shimmy::engine

@@ -1,13 +1,13 @@
 #include "engine/load/rpc.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/load/log.h"
 
 #include "ggml-backend.h"
 #include "ggml-rpc.h"
 
 #include <memory>
-#include <sstream>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -59,8 +59,8 @@ void add_rpc_server(const std::string & server) {
 }  // namespace
 
 void add_rpc_servers(const std::string & servers) {
-    std::istringstream list(servers);
-    for (std::string server; std::getline(list, server, ',');)
+    if (servers.empty()) return;
+    for (const std::string & server : split(servers, ','))
         add_rpc_server(server);
 }
 

@@ -1,8 +1,8 @@
 // Quantization through llama.cpp's own quantizer.
 #pragma once
 
-#include "engine/predict/planned_tensors.h"
-#include "engine/predict/tensor_override.h"
+#include "engine/layout/planned_tensors.h"
+#include "engine/layout/tensor_override.h"
 #include "gguf/gguf_file.h"
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace shimmy::engine {
 struct QuantizeOptions {
     std::filesystem::path input;                    // F32, F16 or BF16 GGUF; of a split model, its first part
     std::filesystem::path output;                   // one file, whatever the input
-    std::string type;                               // "Q4_K_M": a name of engine/predict/quantization.h
+    std::string type;                               // "Q4_K_M": a name of engine/layout/quantization.h
     std::filesystem::path imatrix;                  // importance matrix (GGUF or the older .dat); empty: none
     int n_threads = 0;                              // 0: one per physical core
     std::vector<TensorOverride> tensor_types = {};  // the first whose pattern matches decides

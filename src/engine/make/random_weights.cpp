@@ -1,7 +1,7 @@
 #include "engine/make/random_weights.h"
 
 #include "base/process/interrupt.h"
-#include "engine/predict/tensor_types.h"
+#include "engine/layout/tensor_types.h"
 
 #include <algorithm>
 #include <cmath>

@@ -19,7 +19,7 @@ namespace shimmy::engine {
 
 struct SynthOptions {
     gguf::Shape shape;
-    std::string quantization;  // a name of engine/predict/quantization.h; empty: the shape's own
+    std::string quantization;  // a name of engine/layout/quantization.h; empty: the shape's own
     std::filesystem::path output;
     bool sparse = false;  // leave the weights as a hole in the file: zeros that take no disk
     uint64_t seed = 42;   // the same seed gives the same file

@@ -5,9 +5,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace shimmy::engine {
 
 namespace {
+
+size_t number_of_gpus(const std::vector<Device> & devices) {
+    return static_cast<size_t>(
+        std::count_if(devices.begin(), devices.end(), [](const Device & device) { return device.is_gpu(); }));
+}
 
 // The device that a sentence about VRAM names: the one that lacks most, else the one that is used most.
 struct Need {
@@ -49,10 +56,12 @@ std::optional<PlacementChoice> choose_placement(const PlacementQuestion & questi
     const MemoryUse whole = question.memory(Placement::baseline());
     const std::optional<Need> need = largest_need(whole, question.devices);
     if (!need) return PlacementChoice{Placement::baseline(), ""};
-    const std::string figures =
-        fmt::format("needs {}, {} usable", format_bytes(need->needed_bytes), format_bytes(need->usable_bytes));
+    const size_t n_gpus = number_of_gpus(question.devices);
+    const std::string all = n_gpus > 1 ? fmt::format("all on {} GPUs", n_gpus) : fmt::format("all on {}", need->device);
+    const std::string figures = fmt::format("{}needs {}, {} usable", n_gpus > 1 ? need->device + " " : "",
+                                            format_bytes(need->needed_bytes), format_bytes(need->usable_bytes));
     if (!vram_shortage(whole, question.devices))
-        return PlacementChoice{Placement::baseline(), fmt::format("all on {} ({})", need->device, figures)};
+        return PlacementChoice{Placement::baseline(), fmt::format("{} ({})", all, figures)};
     if (!question.has_experts) return std::nullopt;
     const MemoryUse least = question.memory(Placement::offload());
     if (vram_shortage(least, question.devices)) return std::nullopt;
@@ -60,7 +69,7 @@ std::optional<PlacementChoice> choose_placement(const PlacementQuestion & questi
     const int n = smallest_n_cpu_moe(question.n_layers, [&](const Placement & placement) {
         return !vram_shortage(question.memory(placement), question.devices);
     });
-    const std::string why = fmt::format("all on {} {}", need->device, figures);
+    const std::string why = fmt::format("{}{} {}", all, n_gpus > 1 ? ":" : "", figures);
     if (caches && (2 * n >= question.n_layers || question.cache == CacheWish::asked))
         return PlacementChoice{Placement::offload(),
                                fmt::format("experts in RAM, copies of hot ones in VRAM ({})", why)};

@@ -5,6 +5,7 @@
 #include "engine/load/memory.h"
 #include "engine/load/placement.h"
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ struct PlacementChoice {
     // "all on CUDA0 (needs 5.10 GiB, 11.20 GiB usable)", for people; empty where no GPU is in use, and so nothing was
     // chosen.
     std::string reason;
+    std::vector<uint32_t> layers_of_gpu = {};  // as in LoadOptions; require_loadable sets it
 };
 
 // "placement n-cpu-moe=5: experts of …; keep it with --placement n-cpu-moe=5", or empty where nothing was chosen.

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "engine/load/load_params.h"
 #include "engine/load/log.h"
 
 #include "mtmd.h"

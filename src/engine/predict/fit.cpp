@@ -2,47 +2,28 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
-#include "base/process/interrupt.h"
 #include "base/units.h"
 #include "engine/load/load_params.h"
-#include "engine/predict/companions.h"
+#include "engine/predict/estimate.h"
+#include "engine/predict/share_layers.h"
 #include "engine/predict/shortage.h"
 #include "gguf/model_info.h"
 #include "gguf/problems.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace shimmy::engine {
 
-MemoryUse estimate_memory(const LoadOptions & options) {
-    const EndsWithinASecond soon;
-    const LoadParams params(options, /*no_alloc=*/true);
-    const llama_model_ptr model = params.load_model();
-    const llama_context_ptr context = params.make_context(model.get());
-    MemoryUse use = read_memory(context.get());
-    add_companions(use, params, model.get(), context.get());
-    return use;
-}
-
-MemoryUse companion_memory(const LoadOptions & options) {
-    MemoryUse use;
-    const LoadParams params(options, /*no_alloc=*/true);
-    if (!has_companions(params.common())) return use;
-    const llama_model_ptr model = params.load_model();
-    const llama_context_ptr context = params.make_context(model.get());
-    add_companions(use, params, model.get(), context.get());
-    return use;
-}
-
 namespace {
 
-std::vector<Device> usable_devices(const LoadOptions & options) {
-    return usable(devices(), options.vram_limit_bytes, /*with_margin=*/false);
+std::vector<Device> usable_gpus(const LoadOptions & options, bool with_margin) {
+    return usable(gpus_in_use(options.device), options.vram_limit_bytes, with_margin);
 }
 
-LoadOptions with_placement(LoadOptions options, const Placement & placement) {
+LoadOptions with_placement(LoadOptions options, const Placement & placement, const std::vector<Device> & gpus) {
     options.placement = placement;
-    return options;
+    return with_shared_layers(std::move(options), gpus);
 }
 
 CacheWish cache_wish() {
@@ -60,13 +41,14 @@ uint64_t largest_expert_bytes(const gguf::ModelInfo & info) {
     return info.n_expert > 0 ? largest / static_cast<uint64_t>(info.n_expert) : 0;
 }
 
-// What the limit leaves of the fullest GPU.
+// What the limits leave of the fullest GPU.
 uint64_t left_bytes(const LoadOptions & options) {
-    uint64_t left = options.vram_limit_bytes;
+    uint64_t left = std::numeric_limits<uint64_t>::max();
     const MemoryUse use = estimate_memory(options);
-    for (const Device & device : devices()) {
-        const uint64_t used = use.of_device(device.name).total_bytes();
-        if (device.is_gpu()) left = std::min(left, options.vram_limit_bytes - std::min(options.vram_limit_bytes, used));
+    const std::vector<Device> gpus = gpus_in_use(options.device);
+    for (size_t i = 0; i < gpus.size(); ++i) {
+        const uint64_t limit = limit_of(options.vram_limit_bytes, i);
+        left = std::min(left, limit - std::min(limit, use.of_device(gpus[i].name).total_bytes()));
     }
     return left;
 }
@@ -78,7 +60,7 @@ void tell_expert_cache(const LoadOptions & placed, const gguf::ModelInfo & info,
     set_expert_cache(setting);  // what the model before this one needed is over
     if (setting == "off" || !is_moe_backend_loaded() || !placed.placement.offloads()) return;
     if (was_chosen && setting == "auto" && placed.placement != Placement::offload()) return set_expert_cache("off");
-    if (placed.vram_limit_bytes == 0) return;
+    if (placed.vram_limit_bytes.empty()) return;
     const uint64_t spare = SPARE_EXPERTS * largest_expert_bytes(info);
     uint64_t left = left_bytes(placed);
     left -= std::min(left, spare);
@@ -89,12 +71,13 @@ void tell_expert_cache(const LoadOptions & placed, const gguf::ModelInfo & info,
 
 // Without the margin where nothing fits with it; and where nothing fits at all, the baseline, whose error says so.
 PlacementChoice choose(const LoadOptions & options, const gguf::ModelInfo & info) {
-    const auto memory = [&](const Placement & placement) {
-        return estimate_memory(with_placement(options, placement));
-    };
     for (const bool with_margin : {true, false}) {
-        const PlacementQuestion question{static_cast<int>(info.n_layers), info.n_expert_tensors > 0, cache_wish(),
-                                         usable(devices(), options.vram_limit_bytes, with_margin), memory};
+        const std::vector<Device> gpus = usable_gpus(options, with_margin);
+        const auto memory = [&](const Placement & placement) {
+            return estimate_memory(with_placement(options, placement, gpus));
+        };
+        const PlacementQuestion question{static_cast<int>(info.n_layers), info.n_expert_tensors > 0, cache_wish(), gpus,
+                                         memory};
         if (const auto choice = choose_placement(question)) return *choice;
     }
     return {Placement::baseline(), ""};
@@ -104,15 +87,16 @@ PlacementChoice choose(const LoadOptions & options, const gguf::ModelInfo & info
 
 void require_fit(const LoadOptions & options, int n_layers, bool has_experts) {
     const MemoryUse use = estimate_memory(options);
-    if (const auto shortage = vram_shortage(use, usable_devices(options))) {
+    const std::vector<Device> gpus = usable_gpus(options, /*with_margin=*/false);
+    if (const auto shortage = vram_shortage(use, gpus)) {
         const auto fits = [&](const Placement & placement) {
-            return !vram_shortage(estimate_memory(with_placement(options, placement)), usable_devices(options));
+            return !vram_shortage(estimate_memory(with_placement(options, placement, gpus)), gpus);
         };
-        throw DoesNotFit(
-            fmt::format("{}: needs {} on {}, which has {} {}, {} short; {}", options.shown_name(),
-                        format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
-                        options.vram_limit_bytes > 0 ? "to be used" : "free", format_bytes(shortage->missing_bytes()),
-                        advice(options.placement, n_layers, has_experts, fits)));
+        throw DoesNotFit(fmt::format(
+            "{}: needs {} on {}, which has {} {}, {} short; {}", options.shown_name(),
+            format_bytes(shortage->needed_bytes), shortage->device, format_bytes(shortage->free_bytes),
+            !options.vram_limit_bytes.empty() ? "to be used" : "free", format_bytes(shortage->missing_bytes()),
+            advice(options.placement, n_layers, has_experts, fits)));
     }
     if (const auto shortage = ram_shortage(use, available_ram_bytes())) {
         throw DoesNotFit(fmt::format(
@@ -134,11 +118,18 @@ PlacementChoice require_loadable(const LoadOptions & wanted) {
     }
     (void)context_size(options, static_cast<uint32_t>(info.n_ctx_train));
     const bool chosen = options.placement.is_automatic;
-    const PlacementChoice choice = chosen ? choose(options, info) : PlacementChoice{options.placement, ""};
-    const LoadOptions placed = with_placement(options, choice.placement);
+    PlacementChoice choice = chosen ? choose(options, info) : PlacementChoice{options.placement, ""};
+    const LoadOptions placed = with_placement(options, choice.placement, usable_gpus(options, /*with_margin=*/true));
+    choice.layers_of_gpu = placed.layers_of_gpu;
     if (options.check_fit) require_fit(placed, static_cast<int>(info.n_layers), has_experts);
     tell_expert_cache(placed, info, chosen);
     return choice;
+}
+
+LoadOptions placed(LoadOptions options, const PlacementChoice & choice) {
+    options.placement = choice.placement;
+    options.layers_of_gpu = choice.layers_of_gpu;
+    return options;
 }
 
 }  // namespace shimmy::engine

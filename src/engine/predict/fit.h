@@ -3,13 +3,9 @@
 
 #include "base/error.h"
 #include "engine/load/load_options.h"
-#include "engine/load/memory.h"
 #include "engine/predict/choose_placement.h"
 
 namespace shimmy::engine {
-
-// What a model needs with these options, from a load that allocates nothing. Exact for the devices that are present.
-MemoryUse estimate_memory(const LoadOptions & options);
 
 // Less of it would fit, or with less else in memory.
 class DoesNotFit : public Error {
@@ -24,5 +20,8 @@ void require_fit(const LoadOptions & options, int n_layers, bool has_experts);
 // with options.check_fit, what does not fit. Returns the placement to load with: options.placement, or the one that was
 // chosen where that is automatic; then libggml-moe is also told how much VRAM its cache may take.
 PlacementChoice require_loadable(const LoadOptions & options);
+
+// The options with what was chosen.
+LoadOptions placed(LoadOptions options, const PlacementChoice & choice);
 
 }  // namespace shimmy::engine

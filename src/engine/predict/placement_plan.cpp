@@ -2,7 +2,8 @@
 
 #include "base/process/interrupt.h"
 #include "base/units.h"
-#include "engine/predict/fit.h"
+#include "engine/predict/estimate.h"
+#include "engine/predict/share_layers.h"
 #include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 
@@ -17,8 +18,9 @@ namespace {
 
 class Estimator {
 public:
-    Estimator(const LoadOptions & load, const BandwidthRange & ram, const BandwidthRange & vram)
-        : load_(load), ram_(ram), vram_(vram), info_(gguf::read_model_info(load_.open_file())) {}
+    Estimator(const LoadOptions & load, const BandwidthRange & ram, const BandwidthRange & vram,
+              const std::vector<Device> & gpus)
+        : load_(load), ram_(ram), vram_(vram), gpus_(gpus), info_(gguf::read_model_info(load_.open_file())) {}
 
     int n_layers() const { return static_cast<int>(info_.n_layers); }
     bool has_experts() const { return info_.cpu_moe_applies(); }
@@ -29,8 +31,10 @@ public:
         estimate.n_cpu_moe = n_cpu_moe;
         estimate.placement = n_cpu_moe == n_layers() ? Placement::offload() : Placement::partial(n_cpu_moe);
         load_.placement = estimate.placement;
-        const MemoryUse use = estimate_memory(load_);
+        const MemoryUse use = estimate_memory(with_shared_layers(load_, gpus_));
         estimate.vram = use.vram();
+        for (const Device & gpu : gpus_)
+            estimate.cards.push_back(use.of_device(gpu.name));
         estimate.host = use.host();
         estimate.decode = decode_rate(token_bytes(*load_.file, n_cpu_moe),
                                       estimate.vram.context_bytes + estimate.host.context_bytes, ram_, vram_);
@@ -41,6 +45,7 @@ private:
     LoadOptions load_;
     BandwidthRange ram_;
     BandwidthRange vram_;
+    std::vector<Device> gpus_;
     gguf::ModelInfo info_;
 };
 
@@ -72,8 +77,8 @@ RateRange decode_rate(const TokenBytes & bytes, uint64_t context_bytes, const Ba
 }
 
 std::vector<PlacementEstimate> estimate_placements(const LoadOptions & load, const BandwidthRange & ram,
-                                                   const BandwidthRange & vram) {
-    Estimator estimate(load, ram, vram);
+                                                   const BandwidthRange & vram, const std::vector<Device> & gpus) {
+    Estimator estimate(load, ram, vram, gpus);
     std::vector<PlacementEstimate> result{estimate(0)};
     for (int n = 1; estimate.has_experts() && n <= estimate.n_layers(); ++n)
         result.push_back(estimate(n));
@@ -81,19 +86,25 @@ std::vector<PlacementEstimate> estimate_placements(const LoadOptions & load, con
 }
 
 std::vector<PlacementEstimate> estimate_extremes(const LoadOptions & load, const BandwidthRange & ram,
-                                                 const BandwidthRange & vram) {
-    Estimator estimate(load, ram, vram);
+                                                 const BandwidthRange & vram, const std::vector<Device> & gpus) {
+    Estimator estimate(load, ram, vram, gpus);
     std::vector<PlacementEstimate> result{estimate(0)};
     if (estimate.has_experts()) result.push_back(estimate(estimate.n_layers()));
     return result;
 }
 
-const PlacementEstimate * best_fit(const std::vector<PlacementEstimate> & estimates, uint64_t vram_bytes,
-                                   uint64_t ram_bytes) {
-    const auto fits = [&](const PlacementEstimate & estimate) {
-        return estimate.vram.total_bytes() <= vram_bytes && estimate.host.total_bytes() <= ram_bytes;
-    };
-    const auto found = std::find_if(estimates.begin(), estimates.end(), fits);
+bool fits(const PlacementEstimate & estimate, const std::vector<uint64_t> & card_bytes, uint64_t ram_bytes) {
+    if (estimate.host.total_bytes() > ram_bytes) return false;
+    for (size_t i = 0; i < estimate.cards.size(); ++i)
+        if (estimate.cards[i].total_bytes() > card_bytes.at(i)) return false;
+    return true;
+}
+
+const PlacementEstimate * best_fit(const std::vector<PlacementEstimate> & estimates,
+                                   const std::vector<uint64_t> & card_bytes, uint64_t ram_bytes) {
+    const auto found = std::find_if(estimates.begin(), estimates.end(), [&](const PlacementEstimate & estimate) {
+        return fits(estimate, card_bytes, ram_bytes);
+    });
     return found == estimates.end() ? nullptr : &*found;
 }
 

@@ -1,6 +1,7 @@
 // What every placement of a model would take and how fast it could decode, without loading it.
 #pragma once
 
+#include "engine/load/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "gguf/model_info.h"
@@ -46,21 +47,26 @@ struct PlacementEstimate {
     BufferMemory vram;  // model, context and compute bytes on GPUs
     BufferMemory host;  // the same in RAM, mapped weights included
     RateRange decode;
+    std::vector<BufferMemory> cards = {};  // of `vram` what lies on each GPU
 };
 
 // Of the baseline, of every n_cpu_moe from 1 and, last, of offload; only the baseline for a model without experts.
 // `load` names the file (real, or a StandIn's), device (MODELLED_CUDA included) and context; its placement is not used.
+// `gpus`: those in use, with what may be used as their free memory, by which layers are shared out to several.
 std::vector<PlacementEstimate> estimate_placements(const LoadOptions & load, const BandwidthRange & ram,
-                                                   const BandwidthRange & vram);
+                                                   const BandwidthRange & vram, const std::vector<Device> & gpus);
 
 // The same for the two ends only: baseline and offload.
 std::vector<PlacementEstimate> estimate_extremes(const LoadOptions & load, const BandwidthRange & ram,
-                                                 const BandwidthRange & vram);
+                                                 const BandwidthRange & vram, const std::vector<Device> & gpus);
+
+// `card_bytes`: what may be used of each GPU.
+bool fits(const PlacementEstimate & estimate, const std::vector<uint64_t> & card_bytes, uint64_t ram_bytes);
 
 // The fastest of `estimates` within the limits: the one that keeps the most experts on the device. None if even the
 // last does not fit.
-const PlacementEstimate * best_fit(const std::vector<PlacementEstimate> & estimates, uint64_t vram_bytes,
-                                   uint64_t ram_bytes);
+const PlacementEstimate * best_fit(const std::vector<PlacementEstimate> & estimates,
+                                   const std::vector<uint64_t> & card_bytes, uint64_t ram_bytes);
 
 // A model that is larger than RAM: what of its experts stays there, and what a token reads from disk.
 struct DiskPlan {

@@ -1,5 +1,6 @@
 #include "engine/predict/shortage.h"
 
+#include "base/error.h"
 #include "base/units.h"
 
 #include <fmt/format.h>
@@ -48,14 +49,20 @@ uint64_t margin_bytes(uint64_t card_bytes) {
     return std::max(LEAST_MARGIN_BYTES, card_bytes / MARGIN_DIVISOR);
 }
 
-std::vector<Device> usable(std::vector<Device> devices, uint64_t limit_bytes, bool with_margin) {
-    for (Device & device : devices) {
-        if (!device.is_gpu()) continue;
-        uint64_t & free_bytes = device.memory_free_bytes;
-        if (with_margin) free_bytes -= std::min(free_bytes, margin_bytes(device.memory_total_bytes));
-        if (limit_bytes > 0) free_bytes = std::min(free_bytes, limit_bytes);
+uint64_t limit_of(const std::vector<uint64_t> & limit_bytes, size_t gpu) {
+    return limit_bytes.size() == 1 ? limit_bytes.front() : limit_bytes.at(gpu);
+}
+
+std::vector<Device> usable(std::vector<Device> gpus, const std::vector<uint64_t> & limit_bytes, bool with_margin) {
+    if (limit_bytes.size() > 1 && limit_bytes.size() != gpus.size())
+        fail_usage("--vram has {} sizes, and the model goes to {} GPUs: give one size, or one for each",
+                   limit_bytes.size(), gpus.size());
+    for (size_t i = 0; i < gpus.size(); ++i) {
+        uint64_t & free_bytes = gpus[i].memory_free_bytes;
+        if (with_margin) free_bytes -= std::min(free_bytes, margin_bytes(gpus[i].memory_total_bytes));
+        if (!limit_bytes.empty()) free_bytes = std::min(free_bytes, limit_of(limit_bytes, i));
     }
-    return devices;
+    return gpus;
 }
 
 int smallest_n_cpu_moe(int n_layers, const std::function<bool(const Placement &)> & fits) {

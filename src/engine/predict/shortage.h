@@ -27,13 +27,17 @@ std::optional<Shortage> vram_shortage(const MemoryUse & use, const std::vector<D
 std::optional<Shortage> ram_shortage(const MemoryUse & use, uint64_t available_bytes);
 
 // What llama.cpp does not account for, the driver and other programs take some of a GPU's memory while a model runs:
-// this much of a card is not given away by a plan, nor by a placement that nobody asked for. libggml-moe leaves as much.
-// 512 MiB, or 5% of a larger card.
+// this much of a card is not given away by a plan, nor by a placement that nobody asked for. libggml-moe leaves as
+// much. 512 MiB, or 5% of a larger card.
 uint64_t margin_bytes(uint64_t card_bytes);
 
-// The same devices with the memory that may be used as their free memory: at most `limit_bytes` of each GPU (0: no
-// limit), and where `with_margin`, less margin_bytes().
-std::vector<Device> usable(std::vector<Device> devices, uint64_t limit_bytes, bool with_margin);
+// Of LoadOptions::vram_limit_bytes that of the GPU with this number.
+uint64_t limit_of(const std::vector<uint64_t> & limit_bytes, size_t gpu);
+
+// The same GPUs with the memory that may be used as their free memory: at most the limit of each (as
+// LoadOptions::vram_limit_bytes), and where `with_margin`, less margin_bytes(). Throws UsageError where there are
+// several limits, and not as many GPUs.
+std::vector<Device> usable(std::vector<Device> gpus, const std::vector<uint64_t> & limit_bytes, bool with_margin);
 
 // The fewest layers (1 to n_layers) whose experts must stay on the CPU for the rest to fit: a `fits` that is false for
 // none of them and true for all is asked about log2(n_layers) times.

@@ -185,7 +185,7 @@ Bench::Bench(const LoadOptions & wanted, const std::vector<BenchTest> & tests, c
     const Subject subject(wanted.shown_name());
     const EndsWithinASecond soon;
     impl_->placement = require_loadable(largest);
-    impl_->options.placement = impl_->placement.placement;
+    impl_->options = placed(impl_->options, impl_->placement);
     impl_->params = std::make_unique<LoadParams>(impl_->options, /*no_alloc=*/false);
     const auto start = BenchClock::now();
     impl_->model = impl_->params->load_model();

@@ -11,6 +11,7 @@
 #include "engine/load/log.h"
 #include "engine/load/routing_recorder.h"
 #include "engine/predict/companions.h"
+#include "engine/predict/estimate.h"
 #include "engine/predict/fit.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/reply_reader.h"
@@ -343,7 +344,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     require_text_model(options);
     require_text_speculation(options);
     impl_->placement = require_loadable(options);
-    options.placement = impl_->placement.placement;
+    options = placed(std::move(options), impl_->placement);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     if (has_companions(impl_->params->common())) impl_->companions = companion_memory(options);
     const auto start = Clock::now();

@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "base/toml_reader.h"
-#include "engine/predict/quantization.h"
+#include "engine/layout/quantization.h"
 #include "lab/campaign/languages.h"
 #include "library/names.h"
 

@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "engine/layout/tensor_plan.h"
 #include "engine/load/device.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
-#include "engine/predict/tensor_plan.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
@@ -85,7 +85,7 @@ void require_gpu(const Campaign & campaign, const CampaignOptions & options) {
     const Json document = parse_json(shown.out);
     const Json devices = document.is_object() ? document.value("devices", Json()) : Json();
     if (!devices.is_array()) return;  // the first run will say what is wrong
-    const std::string wanted = lower(campaign.device);
+    const std::string wanted = split(lower(campaign.device), ',').front();  // the runs look at the others
     std::string names;
     for (const Json & device : devices) {
         const std::string name = device.value("name", "");

@@ -1,7 +1,7 @@
 // Is a file that was made the model it should be?
 #pragma once
 
-#include "engine/predict/tensor_plan.h"
+#include "engine/layout/tensor_plan.h"
 #include "lab/campaign/plan.h"
 
 namespace shimmy::lab {

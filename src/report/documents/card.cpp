@@ -54,6 +54,13 @@ const lab::Row * smallest_row(const lab::Summary & summary, const std::string & 
     return smallest;
 }
 
+// A link to the file on the Hub, where it is known and the name needs no escaping; else `text`.
+std::string linked(const std::string & text, const CardRepo & repo, const std::string & file) {
+    static const std::regex plain("[A-Za-z0-9._-]+");
+    if (repo.id.empty() || !std::regex_match(file, plain)) return text;
+    return fmt::format("[{}](https://huggingface.co/{}/blob/main/{})", text, repo.id, file);
+}
+
 // All quantizations of the model, those of this repository in bold.
 Table overview_table(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
     using Align = Table::Align;
@@ -73,12 +80,13 @@ Table overview_table(const lab::Summary & summary, const Quality & quality, cons
         const QualityFigures * entry = quality.of(repo.model, type);
         const lab::Row * row = smallest_row(summary, repo.model, type);
         if (entry == nullptr || row == nullptr) continue;
-        const std::string name = markdown_code(file_name_of(*variant).string());
-        table.rows.push_back({here ? name : name + "\n(another repository)", here ? "**" + type + "**" : type,
-                              format_bytes(variant->file_size_bytes), fmt::format("{:.2f}", entry->bits_per_weight),
-                              format_bytes(row->baseline.vram_bytes), format_bytes(row->offload.vram_bytes),
-                              plus_minus(entry->mean_kld, entry->mean_kld_error, 5),
-                              fronts_of(summary, repo.model, quality, type)});
+        const std::string file = file_name_of(*variant).string();
+        const std::string name = markdown_code(file);
+        table.rows.push_back(
+            {here ? linked(name, repo, file) : name + "\n(another repository)", here ? "**" + type + "**" : type,
+             format_bytes(variant->file_size_bytes), fmt::format("{:.2f}", entry->bits_per_weight),
+             format_bytes(row->baseline.vram_bytes), format_bytes(row->offload.vram_bytes),
+             plus_minus(entry->mean_kld, entry->mean_kld_error, 5), fronts_of(summary, repo.model, quality, type)});
     }
     return table;
 }
@@ -104,8 +112,16 @@ void choose_files(const lab::Summary & summary, const Quality & quality, const s
     card["smallest"] = files.empty() || lossless == files.begin() ? Json() : described(files.front());
 }
 
+// What `hf download` takes to fetch one quantization: a file, or a pattern for the parts of one that is split.
+std::string download_pattern(const lab::MeasuredFile & variant) {
+    const std::string file = file_name_of(variant).string();
+    const size_t part = file.rfind("-00001-of-");
+    return variant.parts.size() > 1 && part != file.npos ? file.substr(0, part) + "-*" : file;
+}
+
 Json card_values(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
-    const fs::path file = file_name_of(summary.variant(repo.model, repo.quantizations.front()));
+    const lab::MeasuredFile & first = summary.variant(repo.model, repo.quantizations.front());
+    const fs::path file = file_name_of(first);
     const std::string selector = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
     const fs::path input = summary.model(repo.model).path.filename();
     std::vector<std::string> made;  // quantized from the input
@@ -113,7 +129,11 @@ Json card_values(const lab::Summary & summary, const Quality & quality, const Ca
         if (file_name_of(*variant) != input) made.push_back(variant->quantization);
     }
     Json card{{"name", repo.name},
+              {"repo", repo.id},
               {"hub_model", repo.id.empty() ? "" : repo.id + selector},
+              {"quantization", repo.quantizations.front()},
+              {"download", download_pattern(first)},
+              {"is_split", first.parts.size() > 1},
               {"file", file.string()},
               {"served_name", file.stem().string()},
               {"overview", markdown_or_nothing(overview_table(summary, quality, repo))},

@@ -48,6 +48,17 @@ Handler by_query(ModelPool & pool, const char * path) {
     };
 }
 
+// ?action=save, restore or erase what a slot has computed; llama.cpp refuses other actions and names that are paths.
+Handler on_slot(ModelPool & pool) {
+    return [&pool](const Request & request) {
+        const Json body = request.body.empty() ? Json::object() : parse_object(request.body);
+        if (request.param("action") != "erase" && string_of(body, "filename", "").empty())
+            throw HttpError(400, "\"filename\" is missing: a file below --slot-save-path");
+        const std::string model = string_of(body, "model", request.param("model"));
+        return ask_model(pool, model, request, "/slots/action", Shape::openai, false);
+    };
+}
+
 Json openai_model(const ModelStatus & status) {
     const Json n_ctx = status.loaded ? Json(status.loaded->n_ctx) : Json(nullptr);
     return {{"id", status.model.name},
@@ -114,6 +125,7 @@ void add_openai_api(HttpFront & front, ModelPool & pool) {
     front.set_error_format(MESSAGES, [](const HttpError & error) { return error_document(Shape::anthropic, error); });
     front.get("/props", by_query(pool, "/props"));
     front.get("/slots", by_query(pool, "/slots"));
+    front.post("/slots/:id_slot", on_slot(pool));
 }
 
 }  // namespace shimmy::serve

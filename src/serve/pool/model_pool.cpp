@@ -1,5 +1,6 @@
 #include "serve/pool/model_pool.h"
 
+#include "base/error.h"
 #include "base/host/host.h"
 #include "base/units.h"
 #include "engine/load/placement.h"
@@ -228,7 +229,9 @@ void ModelPool::load(std::unique_lock<std::mutex> & lock, Entry & entry) {
 
 std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry) {
     while (max_loaded_ > 0 && n_loaded() >= max_loaded_) {
-        if (!unload_least_recently_used(lock)) break;
+        if (!unload_least_recently_used(lock))
+            fail("{} cannot be loaded: --max-loaded is {}, and what is loaded is pinned", entry.model.name,
+                 max_loaded_);
     }
     // Mapped files need no RAM of their own, but decoding from a disk is not what anyone wants.
     const auto mapped_bytes = [&] {

@@ -2,6 +2,7 @@
 
 #include "engine/load/log.h"
 #include "engine/predict/companions.h"
+#include "engine/predict/estimate.h"
 #include "engine/predict/fit.h"
 #include "engine/predict/placement_plan.h"
 #include "gguf/expert_tensors.h"
@@ -27,11 +28,6 @@ ModelOptions opened_with_batches(ModelOptions options) {
     options.load.open_file();
     if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
     return options;
-}
-
-engine::LoadOptions placed(engine::LoadOptions load, const engine::PlacementChoice & choice) {
-    load.placement = choice.placement;
-    return load;
 }
 
 // As was asked for, or as the model says that was trained to give embeddings; else the mean over a text's tokens.
@@ -98,7 +94,7 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     : options_(opened_with_batches(options)),
       placement_(engine::require_loadable(options_.load)),
-      load_(placed(options_.load, placement_), /*no_alloc=*/false),
+      load_(engine::placed(options_.load, placement_), /*no_alloc=*/false),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
@@ -128,7 +124,7 @@ void HostedModel::load() {
     // Before anything is loaded: one that cannot be read is an error at once.
     engine::MemoryUse companions;
     if (engine::has_companions(load_.common()))
-        companions = engine::companion_memory(placed(options_.load, placement_));
+        companions = engine::companion_memory(engine::placed(options_.load, placement_));
     const engine::LogCapture log;
     const auto start = std::chrono::steady_clock::now();
     const bool ok = context_.load_model(params_);

@@ -9,6 +9,7 @@
 #include "server-schema.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 namespace shimmy::serve::worker {
@@ -156,13 +157,31 @@ server_task make_task(const HostedModel & model, server_response_reader & reader
     task.params =
         server_schema::eval_llama_cmpl_schema(model.vocab(), model.params(), model.meta().logit_bias_eog, data);
     task.id_slot = json_value(data, "id_slot", -1);
-    if (task.id_slot < -1 || task.id_slot >= static_cast<int>(model.loaded().n_parallel))
-        throw JobError(ERROR_TYPE_INVALID_REQUEST,
-                       fmt::format("\"id_slot\" must be below {}, or -1", model.loaded().n_parallel));
+    if (task.id_slot != -1) require_slot(model, std::to_string(task.id_slot));
     task.params.res_type = shape;
     task.params.oaicompat_cmpl_id = id;
     task.params.oaicompat_model = model.meta().model_name;
     return task;
+}
+
+// Every probability is told as an object of JSON of 300 bytes, and all stay until the answer ends. As many for a token
+// as OpenAI's API lets there be pass whatever the answer's length.
+constexpr size_t MAX_SCORES = 500'000;
+constexpr size_t ALWAYS_TOLD = 20;
+
+void require_few_scores(const HostedModel & model, const task_params & params, size_t n_prompts) {
+    const auto n_vocab = static_cast<size_t>(llama_vocab_n_tokens(model.vocab()));
+    const auto n_told = std::min(static_cast<size_t>(std::max(params.sampling.n_probs, 0)), n_vocab);
+    if (n_told <= ALWAYS_TOLD) return;
+    const auto n_ctx = static_cast<size_t>(model.loaded().n_ctx);
+    const size_t n_answer = params.n_predict < 0 ? n_ctx : std::min(static_cast<size_t>(params.n_predict), n_ctx);
+    const size_t n_answers = n_prompts * static_cast<size_t>(std::max(params.n_cmpl, 1));
+    if (n_told * n_answer * n_answers > MAX_SCORES)
+        throw JobError(
+            ERROR_TYPE_INVALID_REQUEST,
+            fmt::format("probabilities (\"n_probs\", \"logprobs\") of {} tokens in each of up to {} places are "
+                        "too many: at most {} are told; ask for {} in each, or set \"max_tokens\"",
+                        n_told, n_answer * n_answers, MAX_SCORES, ALWAYS_TOLD));
 }
 
 std::vector<server_task> text_tasks(const HostedModel & model, server_response_reader & reader, const json & data,
@@ -178,6 +197,7 @@ std::vector<server_task> text_tasks(const HostedModel & model, server_response_r
         task.params.message_spans = task.tokens.find_message_spans(delimiters);
         tasks.push_back(std::move(task));
     }
+    if (!tasks.empty()) require_few_scores(model, tasks.front().params, tasks.size());
     return tasks;
 }
 
@@ -188,6 +208,7 @@ std::vector<server_task> media_tasks(const HostedModel & model, server_response_
     server_task task = make_task(model, reader, server_tokens(), data, shape, id);
     if (task.params.n_cmpl > 1)  // each would need the tokens now
         throw JobError(ERROR_TYPE_NOT_SUPPORTED, "\"n\" must be 1 where there are pictures or sounds");
+    require_few_scores(model, task.params, 1);
     task.cli = true;
     task.cli_prompt = data.at("prompt").get<std::string>();
     task.cli_files = std::move(files);
@@ -207,7 +228,6 @@ void read_echo(const HostedModel & model, const json & data, Job & job) {
 }
 
 void add_echoed(const HostedModel & model, const server_tokens & tokens, const json & prompt, Job & job) {
-    constexpr size_t MAX_SCORES = 500'000;  // of all prompts: each is an object of JSON, 300 bytes
     EchoedPrompt echoed;
     echoed.tokens = tokens.get_tokens();
     // A text got the token that begins one where the model was trained with it; tokens stand for themselves.
@@ -225,6 +245,15 @@ void add_echoed(const HostedModel & model, const server_tokens & tokens, const j
 }
 
 }  // namespace
+
+void require_slot(const HostedModel & model, const std::string & number) {
+    int slot = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), slot);
+    const bool is_number = error == std::errc{} && end == number.data() + number.size();
+    if (!is_number || slot < 0 || slot >= static_cast<int>(model.loaded().n_parallel))
+        throw JobError(ERROR_TYPE_INVALID_REQUEST, fmt::format("there is no slot {}: \"id_slot\" is 0 to {}", number,
+                                                               model.loaded().n_parallel - 1));
+}
 
 bool is_completion(const std::string & route) {
     return completion_routes().contains(route);

@@ -52,6 +52,9 @@ bool is_embedding(const std::string & route);
 // A request's body as llama.cpp's own handlers read it.
 std::string readable_body(const std::string & route, const std::string & body);
 
+// `number`: of a slot, as a request says it. llama.cpp would count on from the first again. Throws JobError.
+void require_slot(const HostedModel & model, const std::string & number);
+
 // Throws JobError, or what llama.cpp throws for a request that it does not like.
 Job make_completion(const HostedModel & model, server_response_reader & reader, const std::string & route,
                     const std::string & body);

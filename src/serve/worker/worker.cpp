@@ -208,6 +208,7 @@ private:
             {"/detokenize", &server_routes::post_detokenize},
             {"/props", &server_routes::get_props},
             {"/slots", &server_routes::get_slots},
+            {"/slots/action", &server_routes::post_slots},
             {"/metrics", &server_routes::get_metrics},
         };
         const auto known = handlers.find(route);
@@ -224,6 +225,7 @@ private:
         if (is_gone(channel)) return;
         const Watchdog::Preparation preparation(watchdog_, REQUEST);
         const std::function<bool()> never = [] { return false; };
+        if (channel.ask().params.contains("id_slot")) require_slot(*model_, channel.ask().params.at("id_slot"));
         const std::string body = readable_body(channel.ask().route, channel.body());
         const server_http_req request{channel.ask().params, {}, channel.ask().route, "", body, {}, never};
         const server_http_res_ptr result = (*handler)(request);

@@ -1,12 +1,12 @@
-#include "engine/predict/tensor_plan.h"
+#include "engine/layout/tensor_plan.h"
 
 #include "base/error.h"
+#include "engine/layout/file_layout.h"
+#include "engine/layout/quantization.h"
+#include "engine/layout/shape_metadata.h"
+#include "engine/layout/tensor_types.h"
 #include "engine/load/llama_internal.h"
 #include "engine/load/log.h"
-#include "engine/predict/file_layout.h"
-#include "engine/predict/quantization.h"
-#include "engine/predict/shape_metadata.h"
-#include "engine/predict/tensor_types.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/problems.h"
 

@@ -1,4 +1,4 @@
-#include "engine/predict/tensor_override.h"
+#include "engine/layout/tensor_override.h"
 
 #include "base/error.h"
 #include "base/text.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "cli/plan/limits.h"
 #include "engine/predict/placement_plan.h"
 
 #include <optional>
@@ -27,25 +28,13 @@ struct Plan {
     uint64_t fetched_bytes = 0;  // of a remote file's header
     int n_ctx = 0;
 
-    bool exact = false;       // by the no-allocation load of a device that is there; otherwise modelled
-    std::string device_name;  // that device
-    bool software_device = false;
-
-    std::optional<uint64_t> vram_limit_bytes;  // none: no card is there or named, so nothing can be said to fit
-    std::string vram_limit_source;
-    uint64_t vram_reserve_bytes = 0;  // of it, kept free: for the driver, its context, and a display
-    uint64_t ram_limit_bytes = 0;
-    std::string ram_limit_source;
-    engine::BandwidthRange ram;
-    engine::BandwidthRange vram;
+    Limits limits;
 
     std::vector<engine::PlacementEstimate> placements;
     std::optional<engine::DiskPlan> disk;    // none: the model fits in RAM
     std::optional<double> disk_bytes_per_s;  // as --disk says
     std::vector<QuantizationNeed> quantizations;
 
-    // What of the limit a model may take.
-    uint64_t usable_vram_bytes() const;
     std::optional<bool> fits(const engine::PlacementEstimate & estimate) const;
     // Points into `placements`; null if nothing fits or no card is known.
     const engine::PlacementEstimate * best() const;
@@ -53,7 +42,8 @@ struct Plan {
 };
 
 Json to_json(const Plan & plan);
-std::string to_text(const Plan & plan);
+// The answer, then the placements: the best with those next to it, and both ends; with `all`, every one.
+std::string to_text(const Plan & plan, bool all = false);
 
 // "exact for Vulkan0, …" or what the model of CUDA leaves out.
 std::string method_note(bool exact, const std::string & device_name);

@@ -1,4 +1,4 @@
-#include "engine/predict/shape_metadata.h"
+#include "engine/layout/shape_metadata.h"
 
 #include "base/error.h"
 #include "gguf/gguf_file.h"

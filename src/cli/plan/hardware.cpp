@@ -1,13 +1,13 @@
-#include "cli/commands/plan_hardware.h"
+#include "cli/plan/hardware.h"
 
 #include "base/json.h"
 #include "base/process/progress.h"
 #include "base/units.h"
-#include "cli/print/plan_document.h"
+#include "cli/plan/plan_document.h"
+#include "engine/layout/stand_in.h"
 #include "engine/load/placement.h"
 #include "engine/predict/placement_plan.h"
 #include "engine/predict/shortage.h"
-#include "engine/predict/stand_in.h"
 #include "report/text/table.h"
 
 #include <fmt/format.h>
@@ -34,7 +34,8 @@ Line make_line(const gguf::Shape & shape, const std::string & quantization, engi
     load.path = model.path().string();
     load.name = shape.name;
     const engine::BandwidthRange unused{1.0, 1.0, ""};  // the guide shows no rates
-    return {shape.name, model.quantization(), model.size_bytes(), engine::estimate_placements(load, unused, unused)};
+    return {shape.name, model.quantization(), model.size_bytes(),
+            engine::estimate_placements(load, unused, unused, engine::gpus_in_use(load.device))};
 }
 
 std::vector<Line> make_lines(const HardwareOptions & options, bool quiet) {
@@ -63,7 +64,7 @@ uint64_t ram_limit(const HardwareOptions & options) {
 
 const engine::PlacementEstimate * best_on(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
     const uint64_t reserve = options.vram_reserve_bytes.value_or(engine::margin_bytes(card_bytes));
-    return engine::best_fit(line.placements, card_bytes - std::min(card_bytes, reserve), ram_limit(options));
+    return engine::best_fit(line.placements, {card_bytes - std::min(card_bytes, reserve)}, ram_limit(options));
 }
 
 Json card_json(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {

@@ -1,4 +1,4 @@
-#include "cli/commands/plan_trace.h"
+#include "cli/plan/trace.h"
 
 #include "base/error.h"
 #include "base/files.h"

@@ -1,8 +1,8 @@
-#include "engine/predict/file_layout.h"
+#include "engine/layout/file_layout.h"
 
 #include "base/error.h"
 #include "base/units.h"
-#include "engine/predict/tensor_types.h"
+#include "engine/layout/tensor_types.h"
 
 #include "ggml-cpp.h"
 

@@ -2,7 +2,7 @@
 // llama.cpp's quantizer takes.
 #pragma once
 
-#include "engine/predict/tensor_override.h"
+#include "engine/layout/tensor_override.h"
 
 #include "ggml.h"
 #include "llama.h"

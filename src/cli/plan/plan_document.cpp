@@ -1,4 +1,4 @@
-#include "cli/print/plan_document.h"
+#include "cli/plan/plan_document.h"
 
 #include "base/units.h"
 #include "report/text/table.h"
@@ -30,15 +30,43 @@ Json optional_json(const std::optional<bool> & value) {
     return value ? Json(*value) : Json(nullptr);
 }
 
-Json placement_json(const Plan & plan, const engine::PlacementEstimate & estimate) {
-    return {{"placement", engine::to_string(estimate.placement)}, {"n_cpu_moe", estimate.n_cpu_moe},
-            {"vram_bytes", estimate.vram.total_bytes()},          {"model_bytes", estimate.vram.model_bytes},
-            {"context_bytes", estimate.vram.context_bytes},       {"compute_bytes", estimate.vram.compute_bytes},
-            {"host_bytes", estimate.host.total_bytes()},          {"decode_tps_low", estimate.decode.low_tps},
-            {"decode_tps_high", estimate.decode.high_tps},        {"fits", optional_json(plan.fits(estimate))}};
+Json cards_json(const Plan & plan, const engine::PlacementEstimate & estimate) {
+    Json cards = Json::array();
+    for (size_t i = 0; i < estimate.cards.size(); ++i)
+        cards.push_back({{"device", plan.limits.cards.at(i).name}, {"vram_bytes", estimate.cards[i].total_bytes()}});
+    return cards;
 }
 
-report::Table placement_table(const Plan & plan) {
+Json placement_json(const Plan & plan, const engine::PlacementEstimate & estimate) {
+    Json document{{"placement", engine::to_string(estimate.placement)}, {"n_cpu_moe", estimate.n_cpu_moe},
+                  {"vram_bytes", estimate.vram.total_bytes()},          {"model_bytes", estimate.vram.model_bytes},
+                  {"context_bytes", estimate.vram.context_bytes},       {"compute_bytes", estimate.vram.compute_bytes},
+                  {"host_bytes", estimate.host.total_bytes()},          {"decode_tps_low", estimate.decode.low_tps},
+                  {"decode_tps_high", estimate.decode.high_tps},        {"fits", optional_json(plan.fits(estimate))}};
+    if (estimate.cards.size() > 1) document["cards"] = cards_json(plan, estimate);
+    return document;
+}
+
+// The best with two on either side, and both ends; where there is no best, some between the ends. True: shown.
+std::vector<bool> worth_showing(const Plan & plan, bool all) {
+    constexpr size_t AROUND = 2;
+    constexpr size_t WITHOUT_BEST = 5;
+    const size_t n = plan.placements.size();
+    std::vector<bool> shown(n, all);
+    if (n == 0) return shown;
+    shown.front() = shown.back() = true;
+    if (const engine::PlacementEstimate * best = plan.best(); best != nullptr) {
+        const auto at = static_cast<size_t>(best - plan.placements.data());
+        for (size_t i = at - std::min(at, AROUND); i <= std::min(at + AROUND, n - 1); ++i)
+            shown[i] = true;
+    } else {
+        for (size_t i = 0; i < WITHOUT_BEST; ++i)
+            shown[i * (n - 1) / (WITHOUT_BEST - 1)] = true;
+    }
+    return shown;
+}
+
+report::Table placement_table(const Plan & plan, const std::vector<bool> & shown) {
     using Align = report::Table::Align;
     report::Table table;
     table.columns = {{"placement", Align::left},
@@ -48,8 +76,13 @@ report::Table placement_table(const Plan & plan) {
                      {"compute", Align::right},
                      {"RAM", Align::right},
                      {"decode, tok/s\n(predicted)", Align::right}};
-    if (plan.vram_limit_bytes) table.columns.push_back({"fits", Align::left});
-    for (const engine::PlacementEstimate & estimate : plan.placements) {
+    const bool several = plan.limits.cards.size() > 1;
+    for (const PlannedCard & card : several ? plan.limits.cards : std::vector<PlannedCard>{})
+        table.columns.push_back({card.name, Align::right});
+    if (!plan.limits.cards.empty()) table.columns.push_back({"fits", Align::left});
+    for (size_t i = 0; i < plan.placements.size(); ++i) {
+        if (!shown[i]) continue;
+        const engine::PlacementEstimate & estimate = plan.placements[i];
         std::vector<std::string> cells{engine::to_string(estimate.placement),
                                        format_bytes(estimate.vram.total_bytes()),
                                        format_bytes(estimate.vram.model_bytes),
@@ -57,6 +90,8 @@ report::Table placement_table(const Plan & plan) {
                                        format_bytes(estimate.vram.compute_bytes),
                                        format_bytes(estimate.host.total_bytes()),
                                        rate_text(estimate.decode)};
+        for (const engine::BufferMemory & card : several ? estimate.cards : std::vector<engine::BufferMemory>{})
+            cells.push_back(format_bytes(card.total_bytes()));
         if (const auto fits = plan.fits(estimate)) cells.emplace_back(*fits ? "yes" : "no");
         table.rows.push_back(std::move(cells));
     }
@@ -105,15 +140,28 @@ std::string disk_text(const Plan & plan) {
                               *plan.disk_bytes_per_s / 1e9);
 }
 
-std::string excess(uint64_t needed, uint64_t limit, const char * what) {
+Json limits_json(const Limits & limits) {
+    Json cards = Json::array();
+    for (const PlannedCard & card : limits.cards)
+        cards.push_back({{"device", card.name},
+                         {"vram_limit_bytes", card.limit_bytes},
+                         {"vram_reserve_bytes", card.reserve_bytes}});
+    return cards;
+}
+
+std::string excess(uint64_t needed, uint64_t limit, const std::string & what) {
     return fmt::format("{} of {}, {} too much", format_bytes(needed), what, format_bytes(needed - limit));
 }
 
 // What of a placement goes beyond its limits.
 std::string excess_of(const Plan & plan, const engine::PlacementEstimate & estimate) {
-    const uint64_t vram_bytes = estimate.vram.total_bytes();
-    if (vram_bytes > plan.usable_vram_bytes()) return excess(vram_bytes, plan.usable_vram_bytes(), "VRAM");
-    return excess(estimate.host.total_bytes(), plan.ram_limit_bytes, "RAM");
+    const std::vector<PlannedCard> & cards = plan.limits.cards;
+    for (size_t i = 0; i < estimate.cards.size(); ++i) {
+        const uint64_t bytes = estimate.cards[i].total_bytes();
+        const std::string what = cards.size() > 1 ? "VRAM on " + cards.at(i).name : "VRAM";
+        if (bytes > cards.at(i).usable_bytes()) return excess(bytes, cards[i].usable_bytes(), what);
+    }
+    return excess(estimate.host.total_bytes(), plan.limits.ram_bytes, "RAM");
 }
 
 }  // namespace
@@ -125,30 +173,27 @@ std::string method_note(bool exact, const std::string & device_name) {
            "driver's own memory (some hundred MiB) comes on top";
 }
 
-uint64_t Plan::usable_vram_bytes() const {
-    const uint64_t limit = vram_limit_bytes.value_or(0);
-    return limit - std::min(limit, vram_reserve_bytes);
-}
-
 std::optional<bool> Plan::fits(const engine::PlacementEstimate & estimate) const {
-    if (!vram_limit_bytes) return std::nullopt;
-    return estimate.vram.total_bytes() <= usable_vram_bytes() && estimate.host.total_bytes() <= ram_limit_bytes;
+    if (limits.cards.empty()) return std::nullopt;
+    return engine::fits(estimate, limits.usable_card_bytes(), limits.ram_bytes);
 }
 
 const engine::PlacementEstimate * Plan::best() const {
-    return vram_limit_bytes ? engine::best_fit(placements, usable_vram_bytes(), ram_limit_bytes) : nullptr;
+    if (limits.cards.empty()) return nullptr;
+    return engine::best_fit(placements, limits.usable_card_bytes(), limits.ram_bytes);
 }
 
 std::string Plan::why() const {
-    if (!vram_limit_bytes) return "no card is known: name its memory with --vram";
+    if (limits.cards.empty()) return "no card is known: name it with --card, or its memory with --vram";
     const engine::PlacementEstimate * choice = best();
     if (choice == nullptr) {
         return fmt::format("nothing fits: even {} needs {}; use a smaller quantization or a smaller --ctx",
                            engine::to_string(placements.back().placement), excess_of(*this, placements.back()));
     }
-    if (choice->n_cpu_moe == 0) return "everything fits on the card, and that is the fastest";
+    const char * card = limits.cards.size() > 1 ? "cards" : "card";
+    if (choice->n_cpu_moe == 0) return fmt::format("everything fits on the {}, and that is the fastest", card);
     const engine::PlacementEstimate & before = *(choice - 1);
-    return fmt::format("it keeps the most experts on the card, {} of {} layers on the CPU: {} would need {}",
+    return fmt::format("it keeps the most experts on the {}, {} of {} layers on the CPU: {} would need {}", card,
                        choice->n_cpu_moe, info.n_layers, engine::to_string(before.placement), excess_of(*this, before));
 }
 
@@ -165,6 +210,7 @@ Json to_json(const Plan & plan) {
                                  {"host_bytes", need.min_vram_host_bytes}});
     }
     const engine::PlacementEstimate * best = plan.best();
+    const Limits & limits = plan.limits;
     return {{"model",
              {{"source", plan.source},
               {"name", plan.info.name},
@@ -177,13 +223,14 @@ Json to_json(const Plan & plan) {
             {"disk_bytes", plan.disk_bytes},
             {"fetched_bytes", plan.fetched_bytes},
             {"n_ctx", plan.n_ctx},
-            {"vram_method", plan.exact ? "exact" : "modelled"},
-            {"vram_method_note", method_note(plan.exact, plan.device_name)},
-            {"vram_limit_bytes", plan.vram_limit_bytes ? Json(*plan.vram_limit_bytes) : Json(nullptr)},
-            {"vram_reserve_bytes", plan.vram_limit_bytes ? Json(plan.vram_reserve_bytes) : Json(nullptr)},
-            {"ram_limit_bytes", plan.ram_limit_bytes},
-            {"ram_bandwidth", to_json(plan.ram)},
-            {"vram_bandwidth", to_json(plan.vram)},
+            {"vram_method", limits.exact ? "exact" : "modelled"},
+            {"vram_method_note", method_note(limits.exact, limits.device_name)},
+            {"vram_limit_bytes", limits.cards.empty() ? Json(nullptr) : Json(limits.vram_bytes())},
+            {"vram_reserve_bytes", limits.cards.empty() ? Json(nullptr) : Json(limits.reserve_bytes())},
+            {"cards", limits_json(limits)},
+            {"ram_limit_bytes", limits.ram_bytes},
+            {"ram_bandwidth", to_json(limits.ram)},
+            {"vram_bandwidth", to_json(limits.vram)},
             {"placements", placements},
             {"disk", disk_json(plan)},
             {"best", best == nullptr ? Json(nullptr) : placement_json(plan, *best)},
@@ -191,29 +238,49 @@ Json to_json(const Plan & plan) {
             {"quantizations", quantizations}};
 }
 
-std::string to_text(const Plan & plan) {
+namespace {
+
+std::string answer_text(const Plan & plan) {
+    const engine::PlacementEstimate * best = plan.best();
+    if (best == nullptr) return plan.why() + "\n";
+    return fmt::format("best: {} (--placement {}): {} of VRAM, {} of RAM, {} tokens/s (predicted)\n      {}\n",
+                       engine::to_string(best->placement), engine::to_text(best->placement),
+                       format_bytes(best->vram.total_bytes()), format_bytes(best->host.total_bytes()),
+                       rate_text(best->decode), plan.why());
+}
+
+// Where the figures come from.
+std::string method_text(const Plan & plan) {
+    const Limits & limits = plan.limits;
+    std::string out;
+    for (const PlannedCard & card : limits.cards)
+        out += fmt::format("{}: {} ({}), {} of it kept free (--reserve)\n", card.name, format_bytes(card.limit_bytes),
+                           limits.card_source, format_bytes(card.reserve_bytes));
+    out += fmt::format("RAM: {} ({})\n", format_bytes(limits.ram_bytes), limits.ram_source);
+    out += fmt::format("VRAM is {}\n", method_note(limits.exact, limits.device_name));
+    return out +
+           fmt::format(
+               "decode is predicted from the bytes a token reads: RAM at {}, VRAM at {}; the low end is {:.0f}% of "
+               "that with a full context\n",
+               bandwidth_text(limits.ram), bandwidth_text(limits.vram), 100.0 * engine::DECODE_EFFICIENCY_LOW);
+}
+
+}  // namespace
+
+std::string to_text(const Plan & plan, bool all) {
     std::string out =
         fmt::format("{}: {} parameters, {}, {} on disk, context {}\n", plan.source, format_count(plan.info.n_params),
                     plan.quantization, format_bytes(plan.disk_bytes), plan.n_ctx);
     if (plan.fetched_bytes > 0) out += fmt::format("read of it: {} (its header)\n", format_bytes(plan.fetched_bytes));
-    out += fmt::format("VRAM is {}\n", method_note(plan.exact, plan.device_name));
-    if (plan.vram_limit_bytes) {
-        out += fmt::format("card: {} ({}), {} of it kept free (--reserve); ", format_bytes(*plan.vram_limit_bytes),
-                           plan.vram_limit_source, format_bytes(plan.vram_reserve_bytes));
-    }
-    out += fmt::format("RAM: {} ({})\n", format_bytes(plan.ram_limit_bytes), plan.ram_limit_source);
-    out += fmt::format(
-        "decode is predicted from the bytes a token reads: RAM at {}, VRAM at {}; the low end is {:.0f}% of that with "
-        "a full context\n\n",
-        bandwidth_text(plan.ram), bandwidth_text(plan.vram), 100.0 * engine::DECODE_EFFICIENCY_LOW);
-    out += placement_table(plan).text() + "\n";
-    const engine::PlacementEstimate * best = plan.best();
-    out += best == nullptr ? plan.why() + "\n"
-                           : fmt::format("best: {}: {}\n", engine::to_string(best->placement), plan.why());
+    out += answer_text(plan);
     if (plan.disk) out += disk_text(plan);
     if (!plan.info.cpu_moe_applies()) out += "the model has no experts: there is nothing to offload\n";
+    const std::vector<bool> shown = worth_showing(plan, all);
+    out += "\n" + placement_table(plan, shown).text();
+    if (const auto n_hidden = std::count(shown.begin(), shown.end(), false); n_hidden > 0)
+        out += fmt::format("{} more: --all\n", n_hidden);
     if (plan.quantizations.size() > 1) out += "\n" + quantization_table(plan).text();
-    return out;
+    return out + "\n" + method_text(plan);
 }
 
 }  // namespace shimmy::cli

@@ -1,7 +1,7 @@
 // Internal to the engine: a GGUF file of planned tensors before its weights are written.
 #pragma once
 
-#include "engine/predict/planned_tensors.h"
+#include "engine/layout/planned_tensors.h"
 
 #include "gguf.h"
 
@@ -21,8 +21,8 @@ struct FileLayout {
 // Adds the tensors to `metadata`.
 FileLayout lay_out(gguf_context * metadata, const TensorPlan & plan);
 
-// A model's file without its weights, for loads that allocate nothing: a hole, in memory, of which the header is all that
-// takes room. It has no name in any folder, so nothing is left of it however the process ends.
+// A model's file without its weights, for loads that allocate nothing: a hole, in memory, of which the header is all
+// that takes room. It has no name in any folder, so nothing is left of it however the process ends.
 class HollowFile {
 public:
     explicit HollowFile(const FileLayout & layout);

@@ -2,8 +2,8 @@
 // code, types from its own quantizer. Nothing here knows an architecture.
 #pragma once
 
-#include "engine/predict/planned_tensors.h"
-#include "engine/predict/tensor_override.h"
+#include "engine/layout/planned_tensors.h"
+#include "engine/layout/tensor_override.h"
 #include "gguf/gguf_file.h"
 #include "gguf/shape.h"
 
@@ -17,7 +17,7 @@ namespace shimmy::engine {
 TensorPlan tensors_as_they_are(const gguf::GgufFile & file);
 
 // What `quantize` would make of an existing model without an importance matrix (with one, a few tensors of the smallest
-// types may change). `quantization` in any case, as in engine/predict/quantization.h. Throws Error with llama.cpp's
+// types may change). `quantization` in any case, as in engine/layout/quantization.h. Throws Error with llama.cpp's
 // reason, UsageError for an override that no tensor's name matches.
 TensorPlan plan_tensors(const std::filesystem::path & model, const std::string & quantization,
                         const std::vector<TensorOverride> & overrides = {});

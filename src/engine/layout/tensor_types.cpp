@@ -1,4 +1,4 @@
-#include "engine/predict/tensor_types.h"
+#include "engine/layout/tensor_types.h"
 
 #include "base/error.h"
 
