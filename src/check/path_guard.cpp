@@ -125,7 +125,9 @@ PathGuard::PathGuard(const std::vector<fs::path> & readable) : stop_(::eventfd(0
     for (const fs::path & path : readable) {
         std::error_code error;
         const fs::path canonical = fs::canonical(path, error);
-        if (!error) readable_.push_back(canonical);
+        if (error) continue;
+        readable_.push_back(canonical);
+        readable_.push_back(fs::absolute(path).lexically_normal());
     }
 }
 
@@ -198,15 +200,30 @@ bool PathGuard::is_allowed(const seccomp_notif & call) const {
     return is_readable(folder / *text, kind->follows_link && !has_flag(*kind, call.data, no_follow));
 }
 
+// Step by step, as the kernel goes: a link outside tells by where it leads that it is there.
 bool PathGuard::is_readable(const fs::path & path, bool follows_link) const {
-    std::error_code error;
-    const bool has_name = path.has_filename() && path.filename() != "." && path.filename() != "..";
-    const fs::path real = follows_link || !has_name ? fs::weakly_canonical(path, error)
-                                                    : fs::weakly_canonical(path.parent_path(), error) / path.filename();
-    if (error) return false;
-    return std::any_of(readable_.begin(), readable_.end(), [&](const fs::path & allowed) {
-        return std::mismatch(allowed.begin(), allowed.end(), real.begin(), real.end()).first == allowed.end();
-    });
+    const auto begins = [](const fs::path & whole, const fs::path & start) {
+        return std::mismatch(start.begin(), start.end(), whole.begin(), whole.end()).first == start.end();
+    };
+    const auto any = [&](auto holds) { return std::any_of(readable_.begin(), readable_.end(), holds); };
+    const auto is_inside = [&](const fs::path & at) {
+        return any([&](const fs::path & one) { return begins(at, one); });
+    };
+    const auto is_above = [&](const fs::path & at) {
+        return any([&](const fs::path & one) { return begins(one, at); });
+    };
+    fs::path at = "/";
+    for (auto part = path.begin(); part != path.end(); ++part) {
+        if (*part == "/" || *part == "." || part->empty()) continue;
+        at = *part == ".." ? at.parent_path() : at / *part;
+        if (!is_inside(at) && !is_above(at)) return false;
+        std::error_code error;
+        const bool is_last = std::next(part) == path.end();
+        if ((is_last && !follows_link) || !fs::is_symlink(at, error)) continue;
+        at = fs::weakly_canonical(at, error);
+        if (error || (!is_inside(at) && !is_above(at))) return false;
+    }
+    return is_inside(at);
 }
 
 }  // namespace shimmy::check

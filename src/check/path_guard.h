@@ -37,7 +37,7 @@ private:
     bool is_allowed(const seccomp_notif & call) const;
     bool is_readable(const std::filesystem::path & path, bool follows_link) const;
 
-    std::vector<std::filesystem::path> readable_;  // canonical
+    std::vector<std::filesystem::path> readable_;  // as they are named, and where links of theirs lead
     std::vector<sock_filter> filter_;
     Fd child_end_;   // sends the kernel's descriptor for the questions
     Fd parent_end_;  // takes it
