@@ -7,7 +7,8 @@ of the machine touches all alike. Files are synthetic (real widths, few layers, 
 deleted again. Their routers are measured as made, and "skewed": with rows scaled, so that some experts are used more.
 
 Takes --minutes at most: what matters least is left out, and named. Builds nothing. Writes RESULTS/NAME.json (every run),
-.csv (one line per run) and .md (the tables). No GPU: `--device Vulkan0 --scale small` tries the script on a software one.
+.csv (one line per run) and .md (the tables). No GPU: `GGML_VK_VISIBLE_DEVICES=0 bench/gpu.py --device Vulkan0 --scale small`
+tries the script on a software one.
 """
 
 import argparse
@@ -41,7 +42,6 @@ SMALL = {  # what --scale small replaces in the shapes
     "attention.head_count_kv": "2", "rope.dimension_count": "64",
 }
 SHARES = [25, 10, 50, 5]  # of the bytes of the experts, the most important first
-DECODE_PROMPT = 128  # tokens; decode runs give the prefill rate of this size as well
 PREFILL = [512, 2048, 32, 4096]
 N_PREFILL_OUTPUT = 2
 SOFTWARE = ("{gpu} is a software GPU: this checks the script, and measures nothing. Its speeds say nothing about a GPU, nor "
@@ -279,7 +279,7 @@ class Bench:
         args = self.args
         document = self.call(
             *cell.way.flags, "generate", "--model", model, "--raw", "--prompt-file",
-            prompts[DECODE_PROMPT if decode else int(cell.test[2:])], "--max-tokens",
+            prompts[args.prompt if decode else int(cell.test[2:])], "--max-tokens",
             args.tokens if decode else N_PREFILL_OUTPUT, "--ctx", n_ctx, "--threads", args.threads, "--device",
             self.gpu["name"], "--cold-run",
             # Not greedy: random weights soon repeat one token, which would make every cache look good.
@@ -294,7 +294,7 @@ class Bench:
         model = self.make(shape, quant, layers)
         info = self.call("inspect", model)
         title = f"{shape}{' (tiny widths)' if self.args.scale == 'small' else ''}, {info['n_layers']} layers, {quant}"
-        n_ctx = min(info["n_ctx_train"], max([DECODE_PROMPT + self.args.tokens, *self.args.prefill]) + 32)
+        n_ctx = min(info["n_ctx_train"], max([self.args.prompt + self.args.tokens, *self.args.prefill]) + 32)
         prefill = [min(n, n_ctx - 16) for n in self.args.prefill]
         baseline_fits = self.gpu["memory_free_bytes"] > info["size_bytes"] * 1.1 + (1 << 30)
         if not baseline_fits:
@@ -302,7 +302,7 @@ class Bench:
         cells = cells_of(info["expert_bytes_per_layer"], baseline_fits, prefill)
         routers = Routers(model)
         with tempfile.TemporaryDirectory() as folder:
-            prompts = self.prompts(model, [DECODE_PROMPT, *prefill], Path(folder))
+            prompts = self.prompts(model, [self.args.prompt, *prefill], Path(folder))
             self.models.append({"title": title, "size_bytes": info["size_bytes"], "expert_bytes": info["expert_bytes"],
                                 "n_expert": info["n_expert"], "n_expert_used": info["n_expert_used"], "n_ctx": n_ctx,
                                 "ways": {cell.way.name: asdict(cell.way) for cell in cells}})
@@ -468,7 +468,7 @@ def head(results):
               "".join(f"shimmy {d['shimmy_version']}, llama.cpp {d['llama_cpp_version']}." for d in versions), "",
               "Synthetic files with random weights. Median (range) of the runs; \"times stock\" compares runs of the same round, "
               "as median (range). A difference counts only where the ranges are apart. Decode is the second half of "
-              f"{settings['tokens']} tokens after a prompt of {DECODE_PROMPT}, sampled (temperature 1, fixed seed), because "
+              f"{settings['tokens']} tokens after a prompt of {settings['prompt']}, sampled (temperature 1, fixed seed), because "
               "greedy text of random weights repeats itself. Hits and uploads are those of the whole process: warm-up, a short "
               "cold answer, prompt and answer. `--n-cpu-moe N` has the N whose experts in VRAM come nearest to a cache's bytes; "
               "where that is no layer at all, it is `--cpu-moe`.", "",
@@ -507,6 +507,8 @@ def main():
     parser.add_argument("--scale", choices=["real", "small"], default="real", help="small: tiny widths, to try the script")
     parser.add_argument("--layers", type=int, help="layers of every model (default: 8 to 14; 4 with --scale small)")
     parser.add_argument("--tokens", type=int, default=128, help="tokens to generate in decode runs (default: 128)")
+    # Decode runs give the prefill rate of this size as well.
+    parser.add_argument("--prompt", type=int, default=128, help="tokens of the prompt in decode runs (default: 128)")
     parser.add_argument("--prefill", type=int, nargs="*", default=PREFILL, help="prompt sizes, the most important first")
     parser.add_argument("--only", default="", help="regular expression: only these shapes")
     parser.add_argument("--threads", type=int, default=0, help="as shimmy's --threads")

@@ -2,6 +2,7 @@
 # libggml-moe in a newer, unmodified llama.cpp: Debian sid's packages, in a root of their own (1 GB). Builds the plugin there
 # and runs llama-bench, llama.cpp's own tests of a backend, and the same text with and without it.
 # usage: test-newer.sh [ROOT]     ROOT (default build/newer/root) is made if it is not there
+# bench/peer_cache.py measures in the same root afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$(realpath -m "${1:-build/newer/root}")
@@ -12,10 +13,10 @@ cannot() { echo "test-newer cannot run here: $*" >&2; exit 1; }
 command -v mmdebstrap >/dev/null || cannot "mmdebstrap is missing (apt-get install mmdebstrap)"
 unshare --mount true 2>/dev/null || cannot "this container may not mount"
 
-if [ ! -x "$root/usr/bin/llama-bench" ]; then
+if [ ! -x "$root/usr/bin/llama-perplexity" ]; then
   mkdir -p "$(dirname "$root")"
   mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include=llama.cpp-tools,llama.cpp-tests,libggml-dev,libggml0-backend-vulkan,mesa-vulkan-drivers,g++,cmake,ninja-build \
+    --include=llama.cpp-tools,llama.cpp-tools-extra,llama.cpp-tests,libggml-dev,libggml0-backend-vulkan,libggml0-backend-rpc,mesa-vulkan-drivers,g++,cmake,ninja-build \
     sid "$root" || cannot "Debian's sid cannot be had (the reason is above)"
 fi
 
@@ -62,7 +63,14 @@ say() {
     -f /tmp/prompt.txt --no-warmup "$@" 2>>"$root/say.log" </dev/null
 }
 echo "== the same text without and with the plugin"
-for options in "-:" "0:--cpu-moe" "0:--n-cpu-moe 2" "0:--cpu-moe --no-op-offload" "0:--cpu-moe --moe-cache-mib 8" \
+# Another machine as the GPU, played by llama.cpp's server for that on its CPU.
+port=$((20000 + RANDOM % 20000))
+server=$(cd "$root" && find usr/libexec usr/bin -name ggml-rpc-server | head -n 1)
+chroot "$root" env GGML_VK_VISIBLE_DEVICES= "/$server" --host 127.0.0.1 --port "$port" --device CPU >"$root/rpc.txt" 2>&1 &
+rpc=$!
+trap 'kill "$rpc" 2>/dev/null || true' EXIT
+for _ in $(seq 100); do (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break; sleep 0.1; done
+for options in "-:" "-:--cpu-moe --rpc 127.0.0.1:$port" "0:--cpu-moe" "0:--n-cpu-moe 2" "0:--cpu-moe --no-op-offload" "0:--cpu-moe --moe-cache-mib 8" \
   "0,0:--cpu-moe --split-mode layer" "0,0:--cpu-moe --split-mode tensor" "0,0:--split-mode tensor"; do
   devices=${options%%:*} options=${options#*:}
   [ "$devices" != - ] || devices=

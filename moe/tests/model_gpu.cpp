@@ -1,11 +1,13 @@
 #include "model_gpu.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "ggml-backend-impl.h"
@@ -31,7 +33,7 @@ struct ModelGpu::State {
     std::atomic<size_t> used{0}, most_allocation{SIZE_MAX};
     std::atomic<int> backends{0};
     std::atomic<uint64_t> graphs{0};
-    std::atomic<bool> fails{false};
+    std::atomic<bool> fails{false}, throws_on_uploads{false}, throws_on_waits{false};
 };
 
 namespace {
@@ -60,10 +62,14 @@ void free_buffer(ggml_backend_buffer_t b) {
 void * base(ggml_backend_buffer_t b) {
     return b->context;
 }
-void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+void copy_in(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
     const auto due = Clock::now() + link_time(of(b->buft), n);
     std::memcpy(static_cast<char *>(t->data) + offset, p, n);
     wait_until(due);
+}
+void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
+    if (of(b->buft).throws_on_uploads) throw std::runtime_error("the modelled GPU was lost during an upload");
+    copy_in(b, t, p, offset, n);
 }
 void get_tensor(ggml_backend_buffer_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
     const auto due = Clock::now() + link_time(of(b->buft), n);
@@ -165,7 +171,9 @@ double weight_bytes(ggml_cgraph * g) {
     double bytes = 0;
     for (int i = 0; i < ggml_graph_n_nodes(g); ++i) {
         const ggml_tensor * n = ggml_graph_node(g, i);
-        if (n->op == GGML_OP_MUL_MAT_ID) bytes += double(n->src[0]->nb[2]) * double(ggml_nelements(n->src[2]));
+        if (n->op == GGML_OP_MUL_MAT_ID) {
+            bytes += double(n->src[0]->nb[2]) * double(std::min(ggml_nelements(n->src[2]), n->src[0]->ne[2]));
+        }
         if (n->op == GGML_OP_MUL_MAT) bytes += double(ggml_nbytes(n->src[0]));
     }
     return bytes;
@@ -194,13 +202,19 @@ ggml_backend_t init(ggml_backend_dev_t d, const char *) {
     };
     i.set_tensor_async = [](ggml_backend_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
         if (stream(b).is_timed()) return stream(b).take(link_time(stream(b).gpu, n));
-        stream(b).add([=] { set_tensor(t->buffer, t, p, offset, n); });
+        stream(b).add([=] { copy_in(t->buffer, t, p, offset, n); });
     };
     i.get_tensor_async = [](ggml_backend_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
-        if (stream(b).is_timed()) return std::memset(p, 0, n), stream(b).take(link_time(stream(b).gpu, n));
+        if (stream(b).is_timed()) {
+            if (t->type != GGML_TYPE_I32) return std::memset(p, 0, n), stream(b).take(link_time(stream(b).gpu, n));
+            return get_tensor(t->buffer, t, p, offset, n);  // ggml's scheduler asks which experts are used
+        }
         stream(b).add([=] { get_tensor(t->buffer, t, p, offset, n); });
     };
-    i.synchronize = [](ggml_backend_t b) { stream(b).wait(); };
+    i.synchronize = [](ggml_backend_t b) {
+        stream(b).wait();
+        if (stream(b).gpu.throws_on_waits) throw std::runtime_error("the modelled GPU was lost");
+    };
     i.graph_compute = compute;
     ++of(d).backends;
     return new ggml_backend{&guid, i, d, new Stream(of(d))};
@@ -258,9 +272,14 @@ ModelGpu::ModelGpu(ModelGpuOptions options) : state_(new State) {
     d.get_buffer_type = [](ggml_backend_dev_t v) { return &of(v).type; };
     if (s.options.pinned_memory) d.get_host_buffer_type = [](ggml_backend_dev_t v) { return &of(v).host_type; };
     d.supports_op = [](ggml_backend_dev_t v, const ggml_tensor * op) { return of(v).options.supports(op); };
+    d.offload_op = [](ggml_backend_dev_t v, const ggml_tensor * op) {
+        const int64_t from = of(v).options.offload_from;
+        return from > 0 && op->op == GGML_OP_MUL_MAT_ID && op->ne[2] >= from;
+    };
     d.supports_buft = [](ggml_backend_dev_t v, ggml_backend_buffer_type_t t) { return t == &of(v).type; };
     s.device.reg = &s.reg;
-    s.reg.iface.get_name = [](ggml_backend_reg_t) { return "Model"; };
+    s.reg.context = &s;
+    s.reg.iface.get_name = [](ggml_backend_reg_t r) { return static_cast<State *>(r->context)->options.backend_name; };
     if (s.options.locks_pages) s.reg.iface.get_proc_address = find_function;
     locks().refused = false;
     s.type.device = s.host_type.device = &s.device;
@@ -297,6 +316,12 @@ void ModelGpu::refuse_locks() {
 }
 void ModelGpu::fail_graphs(bool fail) {
     state_->fails = fail;
+}
+void ModelGpu::throw_on_uploads() {
+    state_->throws_on_uploads = true;
+}
+void ModelGpu::throw_on_waits() {
+    state_->throws_on_waits = true;
 }
 void ModelGpu::fail_allocations_above(size_t bytes) {
     state_->most_allocation = bytes;

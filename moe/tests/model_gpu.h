@@ -20,8 +20,10 @@ struct ModelGpuOptions {
     bool async = true;
     bool pinned_memory = true;  // offers host memory of its own
     bool integrated = false;    // uses the host's memory
-    bool locks_pages = false;   // its backend offers ggml_backend_register_host_buffer
+    const char * backend_name = "Model";
+    bool locks_pages = false;  // its backend offers ggml_backend_register_host_buffer
     std::function<bool(const ggml_tensor *)> supports = [](const ggml_tensor *) { return true; };
+    int64_t offload_from = 0;  // takes expert products of so many tokens, whose weights are elsewhere; 0: none
     // Timing; 0: as fast as it can. With timing it computes nothing, its results are zero.
     double launch_s = 0;            // of a graph
     double memory_bytes_per_s = 0;  // weights that a graph reads
@@ -47,6 +49,9 @@ public:
     void refuse_locks();
     void fail_graphs(bool fail);  // from now on every graph is refused
     void fail_allocations_above(size_t bytes);
+    // As ggml's Vulkan backend reports a lost device: from now on, copies to it throw, or waiting for it.
+    void throw_on_uploads();
+    void throw_on_waits();
 
     struct State;
 

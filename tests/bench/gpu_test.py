@@ -130,7 +130,7 @@ class Tables(unittest.TestCase):
         return {"warning": gpu.SOFTWARE.format(gpu="Card") if software else None,
                 "machine": {"date": "now", "gpu": device, "cpu": "Processor", "n_cores": 16, "ram_bytes": 64 << 30,
                             "nvidia_smi": "Card, 550, 8192 MiB, 4, 16"},
-                "settings": {"threads": 0, "tokens": 4}, "notes": ["m: pp512: no time for round 3"], "runs": runs,
+                "settings": {"threads": 0, "tokens": 4, "prompt": 128}, "notes": ["m: pp512: no time for round 3"], "runs": runs,
                 "models": [{"title": "m", "size_bytes": 3 << 30, "expert_bytes": 2 << 30, "n_expert": 4, "n_expert_used": 2,
                             "n_ctx": 512, "ways": ways}]}
 

@@ -5,8 +5,10 @@
 #include "server_process.h"
 #include "temp_dir.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <sstream>
 
 namespace shimmy::e2e {
 namespace {
@@ -200,6 +202,58 @@ TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {
                               "shimmy_expert_cache_uploaded_bytes_total{", "shimmy_expert_cache_lookups_total{",
                               "shimmy_expert_cache_resident{"})
         EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
+}
+
+// Of the metrics of buffers on the GPU.
+uint64_t vram_in_metrics(const std::string & metrics) {
+    std::istringstream lines(metrics);
+    uint64_t bytes = 0;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("shimmy_memory_bytes{") && line.find("device=\"Vulkan0\"") != std::string::npos)
+            bytes += std::stoull(line.substr(line.find("} ") + 2));
+    }
+    return bytes;
+}
+
+// A batch needs more of the GPU than a token, so the cache grows after the model was loaded.
+TEST(ServeExpertCache, EveryFigureOfMemoryIsThatOfNow) {
+    SKIP_WITHOUT_GPU();
+    ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB",
+                          "--moe-gpu-min-batch", "0", "--ollama-bind", "127.0.0.1:0"});
+    const auto vram = [&] { return server.curl("/v1/moe").json()["models"][0]["vram"]; };
+    const uint64_t loaded = vram()["total_bytes"];
+    const std::string prompt(200, 'a');
+    EXPECT_EQ(server.post("/v1/completions", {{"prompt", prompt}, {"max_tokens", 2}}).status, 200);
+    const uint64_t now = vram()["total_bytes"];
+    EXPECT_GT(now, loaded);
+    EXPECT_EQ(vram_in_metrics(server.curl("/metrics").body), now);
+    EXPECT_EQ(server.curl("/api/models/tiny-moe-f16/status").json()["vram_bytes"], now);
+    EXPECT_EQ(server.curl("/diag").json()["models"][0]["vram_bytes"], now);
+    const std::string ollama = "http://" + server.started()["ollama_address"].get<std::string>();
+    const Json running = server.curl(ollama + "/api/ps").json()["models"][0];
+    EXPECT_EQ(running["size_vram"], now);
+    const Json host = server.curl("/v1/moe").json()["models"][0]["host"];
+    EXPECT_EQ(running["size"], now + host["total_bytes"].get<uint64_t>());
+}
+
+TEST(ExpertCache, APlanLeavesItWhatARunWithoutOneLeaves) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const std::string file = (dir.path() / "t.csv").string();
+    const Json off =
+        shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "off", "--expert-trace", file}));
+    const uint64_t limit = 20U << 20;
+    const Json plan = shimmy_json({"plan", tiny_moe().string(), "--trace", file, "--bandwidth", "60GB/s", "--ctx",
+                                   "256", "--reserve", "0", "--device", "gpu", "--vram", "20MiB"});
+    std::vector<uint64_t> sizes;
+    for (const Json & size : plan["sizes"])
+        sizes.push_back(size["cache_bytes"]);
+    EXPECT_EQ(std::count(sizes.begin(), sizes.end(), limit - off["memory"]["vram_bytes"].get<uint64_t>()), 1)
+        << plan["sizes"];
+    const Json on =
+        shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "1GiB", "--vram", std::to_string(limit)}));
+    EXPECT_LE(on["memory"]["vram_bytes"].get<uint64_t>(), limit);
+    EXPECT_GT(on["memory"]["vram_bytes"].get<uint64_t>(), limit - 3 * 1024 * 1024) << "but for the spare slots";
 }
 
 }  // namespace

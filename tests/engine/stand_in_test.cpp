@@ -44,6 +44,22 @@ protected:
     gguf::Shape shape_;
 };
 
+// As many parameters as the makers of the models publish: from llama.cpp's own tensors for the metadata.
+TEST(Shapes, HaveThePublishedNumberOfParameters) {
+    for (const std::string & name : gguf::shape_names()) {
+        SCOPED_TRACE(name);
+        const gguf::Shape shape = gguf::load_shape(name);
+        const StandIn model(shape, shape.quantization);
+        const gguf::ModelInfo info = gguf::read_model_info(model.path());
+        const gguf::Expectations & expect = shape.expect;
+        EXPECT_NEAR(static_cast<double>(info.n_params) / *expect.n_params, 1.0, expect.tolerance);
+        EXPECT_NEAR(static_cast<double>(info.n_active_params) / *expect.n_active_params, 1.0, expect.tolerance);
+        if (expect.n_expert_tensors) {
+            EXPECT_EQ(info.n_expert_tensors, *expect.n_expert_tensors);
+        }
+    }
+}
+
 TEST_F(StandInTest, HoldsTheTensorsOfTheModelAndNoWeights) {
     fs::path path;
     {

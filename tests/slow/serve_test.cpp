@@ -124,6 +124,24 @@ TEST(SlowServe, LlhttpReadsRequestsAsWeDo) {
     EXPECT_LT(n_differ, requests.size() / 8);
 }
 
+TEST(SlowServe, ThePageFramesTheExpertsInVram) {
+    SKIP_WITHOUT_GPU();
+    ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"});
+    const Json views =
+        Json::parse(output_of({"node", slow_file("experts_check.mjs"),
+                               node_packages() + "/node_modules/playwright-core", "http://" + server.address()}),
+                    nullptr, /*allow_exceptions=*/false);
+    ASSERT_EQ(views.size(), 2U) << views;
+    for (const Json & view : views) {
+        EXPECT_EQ(view["framed"], view["told"]) << view;
+        EXPECT_LE(view["told"].size(), 21U) << "of 384 KiB each";
+        EXPECT_NE(view["text"].get<std::string>().find(fmt::format("; {} in VRAM (framed), ", view["told"].size())),
+                  std::string::npos)
+            << view["text"];
+        EXPECT_NE(view["memory"].get<std::string>().find("Experts in VRAM"), std::string::npos) << view["memory"];
+    }
+}
+
 TEST(SlowServe, ThePageWorksInABrowser) {
     ServerProcess server({"--model", tiny_moe().string(), "--model", tiny_moe("Q8_0").string()});
     const Json seen = Json::parse(

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <limits>
 
 #include "ggml-alloc.h"
+#include "ggml/log.h"
 
 namespace moe {
 
@@ -20,6 +22,18 @@ int filled_up(int tokens) {
         n *= 2;
     }
     return n;
+}
+
+// What it returns; false if it throws.
+template <class Fn>
+bool succeeds(const Fn & fn) {
+    try {
+        return fn();
+    } catch (const std::exception & e) {
+        log_info("%s\n", e.what());  // whoever asked warns
+    } catch (...) {
+    }
+    return false;
 }
 
 size_t row_bytes(ggml_type type, int64_t columns, int64_t rows) {
@@ -90,7 +104,10 @@ Bank::Bank(ggml_backend_dev_t device, const FfnShape & shape, int slots)
     : device_(device), shape_(shape), slots_(slots) {}
 
 Bank::~Bank() {
-    if (backend_ != nullptr) ggml_backend_synchronize(backend_);
+    succeeds([&] {
+        if (backend_ != nullptr) ggml_backend_synchronize(backend_);
+        return true;
+    });
     graphs_.clear();
     ggml_backend_buffer_free(pinned_);
     ggml_backend_buffer_free(buffer_);
@@ -107,7 +124,7 @@ int Bank::most_slots(ggml_backend_dev_t device, const FfnShape & s) {
 
 std::unique_ptr<Bank> Bank::make(ggml_backend_dev_t device, const FfnShape & shape, int slots) {
     std::unique_ptr<Bank> bank(new Bank(device, shape, slots));
-    if (slots < 1 || !bank->allocate()) return nullptr;
+    if (slots < 1 || !succeeds([&] { return bank->allocate(); })) return nullptr;
     return bank;
 }
 
@@ -145,18 +162,22 @@ size_t Bank::take_growth() {
     return grown;
 }
 
-void Bank::load(int slot, const FfnWeights & w, int expert) {
-    const auto copy = [&](ggml_tensor * to, const FfnWeights::Source & from) {
-        if (to == nullptr) return;
-        const size_t bytes = to->nb[to->ne[2] > 1 ? 2 : 1];
-        ggml_backend_tensor_set(to, from.data + size_t(expert) * from.stride, size_t(slot) * bytes, bytes);
-    };
-    copy(gate_, w.gate);
-    copy(up_, w.up);
-    copy(down_, w.down);
-    copy(gate_bias_, w.gate_bias);
-    copy(up_bias_, w.up_bias);
-    copy(down_bias_, w.down_bias);
+void Bank::copy(ggml_tensor * to, const FfnWeights::Source & from, int slot, int expert) {
+    if (to == nullptr) return;
+    const size_t bytes = to->nb[to->ne[2] > 1 ? 2 : 1];
+    ggml_backend_tensor_set(to, from.data + size_t(expert) * from.stride, size_t(slot) * bytes, bytes);
+}
+
+bool Bank::load(int slot, const FfnWeights & w, int expert) {
+    return succeeds([&] {
+        copy(gate_, w.gate, slot, expert);
+        copy(up_, w.up, slot, expert);
+        copy(down_, w.down, slot, expert);
+        copy(gate_bias_, w.gate_bias, slot, expert);
+        copy(up_bias_, w.up_bias, slot, expert);
+        copy(down_bias_, w.down_bias, slot, expert);
+        return true;
+    });
 }
 
 Bank::Graph * Bank::graph(int used, int tokens) {
@@ -190,6 +211,10 @@ float * Bank::staged() {
 }
 
 bool Bank::start(const int32_t * slots, int used, int tokens) {
+    return succeeds([&] { return start_or_throw(slots, used, tokens); });
+}
+
+bool Bank::start_or_throw(const int32_t * slots, int used, int tokens) {
     const int n = filled_up(tokens);
     Graph * g = graph(used, n);
     if (g == nullptr) return false;
@@ -214,8 +239,11 @@ bool Bank::start(const int32_t * slots, int used, int tokens) {
 }
 
 const float * Bank::finish() {
-    ggml_backend_synchronize(backend_);
-    return result_;
+    const bool done = succeeds([&] {
+        ggml_backend_synchronize(backend_);
+        return true;
+    });
+    return done ? result_ : nullptr;
 }
 
 }  // namespace moe

@@ -1,6 +1,7 @@
 // Experts in the memory of a GPU: the weights of some experts of equal shape, and their FFN computed there.
 //
-// It uses ggml's public interface alone, so that any GPU backend serves.
+// It uses ggml's public interface alone, so that any GPU backend serves. Some report a lost device by an exception
+// (Vulkan's), which ends here.
 #pragma once
 
 #include <cstddef>
@@ -50,21 +51,24 @@ public:
     size_t bytes() const { return bytes_; }  // of the device's memory: weights and what the products need
     size_t take_growth();                    // bytes since the last call, or since it was made
 
-    // Copies an expert into a slot that no running graph reads, and waits for it. From any thread, one at a time.
-    void load(int slot, const FfnWeights & w, int expert);
+    // Copies an expert into a slot that no running graph reads, and waits for it. From any thread, one at a time. False
+    // if the device fails.
+    bool load(int slot, const FfnWeights & w, int expert);
 
     // Where the input rows of the next start go: [tokens][n_embd]. They stay there until the next call.
     float * input(int used, int tokens);
     // Starts the FFN of `used` slots, slots[tokens][used], for each of the input rows, and returns without waiting
     // where the device can. False if the device refuses: nothing is running then.
     bool start(const int32_t * slots, int used, int tokens);
-    // Waits for it. The result, [tokens][used][n_out], is valid until the next input().
+    // Waits for it. The result, [tokens][used][n_out], is valid until the next input(); null if the device failed.
     const float * finish();
 
 private:
     struct Graph;
     Bank(ggml_backend_dev_t device, const FfnShape & shape, int slots);
     bool allocate();
+    bool start_or_throw(const int32_t * slots, int used, int tokens);
+    void copy(ggml_tensor * to, const FfnWeights::Source & from, int slot, int expert);
     Graph * graph(int used, int tokens);
     float * staged();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cinttypes>
 #include <cstring>
 #include <mutex>
 #include <numeric>
@@ -38,8 +39,21 @@ Totals & totals() {
     return t;
 }
 
+// A device of llama.cpp's RPC backend. It claims every operation, and the other side ends if its GPU lacks one.
+bool is_remote(ggml_backend_dev_t gpu) {
+    const ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(gpu);
+    return reg != nullptr && std::strcmp(ggml_backend_reg_name(reg), "RPC") == 0;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point t) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
+
+// For programs that do not ask for the figures, as llama.cpp's.
+void log_totals() {
+    const Totals & t = totals();
+    log_info("experts in VRAM: %" PRIu64 " of %" PRIu64 " look-ups were hits, %" PRIu64 " uploads (%.1f MiB)\n",
+             t.hits.load(), t.lookups.load(), t.uploads.load(), double(t.uploaded_bytes) / kMiB);
 }
 
 }  // namespace
@@ -59,6 +73,7 @@ ExpertCache::~ExpertCache() {
         std::lock_guard<std::mutex> lock(totals().mutex);
         totals().caches.erase(this);
     }
+    if (state_ == State::Open) log_totals();
     close("");
 }
 
@@ -66,7 +81,8 @@ ExpertCache::~ExpertCache() {
 
 // A GPU without memory of its own reads the same RAM.
 bool ExpertCache::may_cache_on(ggml_backend_dev_t gpu) const {
-    return setting_.kind == CacheSetting::Size || ggml_backend_dev_type(gpu) == GGML_BACKEND_DEVICE_TYPE_GPU;
+    return setting_.kind == CacheSetting::Size ||
+           (ggml_backend_dev_type(gpu) == GGML_BACKEND_DEVICE_TYPE_GPU && !is_remote(gpu));
 }
 
 void ExpertCache::watch(const Call & call, const Routing & routing) {
@@ -111,7 +127,8 @@ void ExpertCache::open() {
         c->layers.push_back(&l);
         c->layer_of.insert(c->layer_of.end(), size_t(l.n_expert), &l);
     }
-    if (gpus.empty()) return close("off: no GPU with memory of its own computes the layers around the experts");
+    if (gpus.empty())
+        return close("off: no GPU of this machine with memory of its own computes the layers around the experts");
     double total = 0;
     for (const Class & c : classes_) {
         total += double(c.experts) * double(c.shape.expert_bytes());
@@ -287,6 +304,12 @@ void ExpertCache::close(const std::string & why) {
     if (!why.empty()) say(why);
 }
 
+void ExpertCache::give_up(const std::string & why) {
+    ++totals().failures;
+    log_warn("%s: experts are no longer kept in VRAM; the CPU computes them all\n", why.c_str());
+    close("off: " + why);
+}
+
 void ExpertCache::say(const std::string & text) {
     std::lock_guard<std::mutex> lock(totals().mutex);
     totals().text = totals().texts.insert(text).first->c_str();
@@ -310,6 +333,7 @@ void ExpertCache::take_uploaded() {
     done_.clear();
     uploader_.take_done(done_);
     for (const Uploader::Order & o : done_) {
+        if (o.failed) return give_up("an upload failed");
         Class & c = classes_[o.class_index];
         if (o.dropped) {
             c.policy->failed(o.upload);
@@ -332,6 +356,7 @@ void ExpertCache::begin(const Call & call, Routing & routing) {
     if (state_ == State::Watching) watch(call, routing);
     if (state_ != State::Open) return;
     take_uploaded();
+    if (state_ != State::Open) return;  // an upload failed
     const auto found = layers_.find(call.down->id);
     if (found == layers_.end() || found->second.class_index < 0) return;
     if (call.tokens == 1 && routing.used == found->second.n_expert) return;  // a warm-up, which chooses nothing
@@ -424,12 +449,7 @@ void ExpertCache::end() {
     for (const Run & run : runs_) {
         failed |= run.out == nullptr;
     }
-    if (failed) {
-        ++totals().failures;
-        log_warn("%s could not compute experts; the CPU did, and does from now on\n",
-                 ggml_backend_dev_name(layer_->gpu));
-        return close("off: a GPU failed");
-    }
+    if (failed) return give_up("a GPU failed");
     for (const Run & run : runs_) {
         if (const size_t grown = run.bank->take_growth()) count_bytes(layer_->gpu, grown);
     }

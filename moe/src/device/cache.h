@@ -103,6 +103,7 @@ private:
     int resident_groups(const Class & c, const Layer & layer, const Routing & r) const;
     PolicyParams params_for(const Class & c) const;
     void close(const std::string & why);
+    void give_up(const std::string & why);  // after a failure
     void say(const std::string & text);
     void take_uploaded();
     void take_hits(Class & c, const Layer & layer, const Call & call, Routing & r);

@@ -1,5 +1,6 @@
 #include "streaming.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -21,6 +22,12 @@ namespace {
 
 // Tokens below which no GPU backend of ggml asks for an upload (GGML_OP_OFFLOAD_MIN_BATCH).
 constexpr int64_t kFewestTokens = 32;
+
+// What computing experts here takes beside the products (bench/LOG.md, entry 39): quantizing rows, the activation and
+// the sum take the rest of the time, and unpacking a weight takes as long as its products with so many rows. An expert
+// of a batch has few rows, so that this counts.
+constexpr double kShareOfProducts = 0.7;
+constexpr double kRowsOfUnpacking = 4.5;
 
 ggml_backend_dev_t gpu_of_buffer(const ggml_tensor * t) {
     const ggml_backend_buffer_t b = t->view_src != nullptr ? t->view_src->buffer : t->buffer;
@@ -77,9 +84,11 @@ int64_t batch_of(const ggml_tensor * mm, ggml_backend_dev_t gpu) {
     if (wanted == 0) return INT64_MAX;
     if (wanted > 0) return wanted;
     const ggml_tensor * w = mm->src[0];
-    const double macs = static_cast<double>(w->ne[0]) * static_cast<double>(w->ne[1]) * static_cast<double>(mm->ne[1]);
-    return static_cast<int64_t>(
-        least_batch(static_cast<double>(ggml_nbytes(w)), upload_bytes_per_s(gpu), macs, own_macs_per_s()));
+    ExpertProduct p;
+    p.weight_bytes = static_cast<double>(ggml_nbytes(w));
+    p.macs_per_token = static_cast<double>(w->ne[0]) * static_cast<double>(w->ne[1]) * static_cast<double>(mm->ne[1]);
+    p.sparsity = static_cast<double>(w->ne[2]) / static_cast<double>(mm->ne[1]);
+    return static_cast<int64_t>(least_batch(p, upload_bytes_per_s(gpu), own_macs_per_s()));
 }
 
 bool product_is_for_gpu(const ggml_tensor * mm) {
@@ -92,8 +101,9 @@ bool product_is_for_gpu(const ggml_tensor * mm) {
 
 }  // namespace
 
-double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s) {
-    return std::ceil(weight_bytes / bytes_per_s * (macs_per_s / macs_per_token));
+double least_batch(const ExpertProduct & p, double upload_bytes_per_s, double macs_per_s) {
+    const double products = p.weight_bytes / upload_bytes_per_s * kShareOfProducts * macs_per_s / p.macs_per_token;
+    return std::max(0.0, std::ceil(products - kRowsOfUnpacking * p.sparsity));
 }
 
 ggml_backend_dev_t note_gpu(const ggml_tensor * op) {

@@ -18,7 +18,15 @@ bool is_for_gpu(const ggml_tensor * op);
 // it; null if there is none.
 ggml_backend_dev_t note_gpu(const ggml_tensor * op);
 
-// From how many tokens on uploading `weight_bytes` is faster than `macs_per_token` multiply-accumulates for each here.
-double least_batch(double weight_bytes, double bytes_per_s, double macs_per_token, double macs_per_s);
+// One product with the experts of a layer.
+struct ExpertProduct {
+    double weight_bytes = 0;    // of all experts
+    double macs_per_token = 0;  // multiply-accumulates
+    double sparsity = 1;        // experts for each one that a token uses
+};
+
+// From how many tokens on uploading all experts is faster than computing the product here. `macs_per_s`: of products
+// with many rows of one weight matrix.
+double least_batch(const ExpertProduct & product, double upload_bytes_per_s, double macs_per_s);
 
 }  // namespace moe

@@ -56,13 +56,14 @@ void Uploader::run() {
     while (true) {
         wake_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
         if (stop_) return;
-        const Order order = waiting_.front();
+        Order order = waiting_.front();
         waiting_.pop_front();
         current_ = &order;
         lock.unlock();
-        if (!order.dropped) order.bank->load(order.slot, order.from, order.expert);
+        const bool copied = order.dropped || order.bank->load(order.slot, order.from, order.expert);
         lock.lock();
         current_ = nullptr;
+        order.failed = !copied;
         done_.push_back(order);
         any_done_.store(true, std::memory_order_release);
         idle_.notify_all();

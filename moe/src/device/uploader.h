@@ -23,6 +23,7 @@ public:
         FfnWeights from;
         int expert = 0;        // within `from`
         bool dropped = false;  // nothing was copied
+        bool failed = false;   // the device failed
     };
 
     Uploader() = default;

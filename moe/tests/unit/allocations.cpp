@@ -27,6 +27,21 @@ void * operator new(size_t bytes) {
 void * operator new[](size_t bytes) {
     return allocate(bytes);
 }
+// Sanitizers have their own of these, which do not go together with the ones here.
+void * operator new(size_t bytes, const std::nothrow_t &) noexcept {
+    ++count;
+    return std::malloc(bytes);
+}
+void * operator new[](size_t bytes, const std::nothrow_t &) noexcept {
+    ++count;
+    return std::malloc(bytes);
+}
+void operator delete(void * p, const std::nothrow_t &) noexcept {
+    std::free(p);
+}
+void operator delete[](void * p, const std::nothrow_t &) noexcept {
+    std::free(p);
+}
 void operator delete(void * p) noexcept {
     std::free(p);
 }

@@ -144,6 +144,36 @@ public:
         return result;
     }
 
+    // The same in F64, without rounding anything.
+    std::vector<double> exact(int l, const std::vector<int32_t> & ids, uint32_t seed) const {
+        const int64_t tokens = static_cast<int64_t>(ids.size()) / s_.used;
+        const auto in = normals(us(s_.embd * tokens), seed), weight = normals(us(s_.used * tokens), seed + 1);
+        const Layer & m = layers_[us(l)];
+        const auto gate = values(m.gate), up = values(m.up), down = values(m.down);
+        std::vector<double> out(us(s_.embd * tokens), 0.0), mid(us(s_.ff));
+        const auto row = [](const std::vector<double> & w, int64_t e, int64_t rows, int64_t r, int64_t k, auto * x) {
+            const double * at = w.data() + us((e * rows + r) * k);
+            double sum = 0;
+            for (int64_t i = 0; i < k; ++i) {
+                sum += at[i] * double(x[i]);
+            }
+            return sum;
+        };
+        for (size_t slot = 0; slot < ids.size(); ++slot) {
+            const size_t token = slot / us(s_.used);
+            const float * x = in.data() + token * us(s_.embd);
+            for (int64_t r = 0; r < s_.ff; ++r) {
+                const double g = row(gate, ids[slot], s_.ff, r, s_.embd, x);
+                mid[us(r)] = g / (1 + std::exp(-g)) * row(up, ids[slot], s_.ff, r, s_.embd, x);
+            }
+            for (int64_t r = 0; r < s_.embd; ++r) {
+                out[token * us(s_.embd) + us(r)] +=
+                    double(weight[slot]) * row(down, ids[slot], s_.embd, r, s_.ff, mid.data());
+            }
+        }
+        return out;
+    }
+
     // All layers for batches of this many tokens, routed at random; what has been asked for is uploaded in between.
     std::vector<float> run(int batches, int64_t tokens, uint32_t seed = 1) {
         std::mt19937 rng(seed);
@@ -180,6 +210,11 @@ private:
     struct Layer {
         ggml_tensor *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
     };
+    static std::vector<double> values(ggml_tensor * t) {
+        std::vector<uint8_t> data(ggml_nbytes(t));
+        ggml_backend_tensor_get(t, data.data(), 0, data.size());
+        return dequantize(t->type, data, ggml_nelements(t));
+    }
     static ggml_backend_dev_t dev() { return ggml_backend_reg_dev_get(plugin(), 0); }
     ggml_tensor * matrix(int l, const char * name, ggml_type type, int64_t k, int64_t rows) {
         ggml_tensor * t = ggml_new_tensor_3d(c_, type, k, rows, s_.experts);
@@ -229,6 +264,37 @@ TEST(Cache, SameResultsFromBothSides) {
         EXPECT_LT(n.hits, n.lookups) << tokens;
         EXPECT_GT(gpu.graphs(), 0u);
         EXPECT_EQ(n.failures, 0u);
+    }
+}
+// Against F64, with the bounds of the CPU alone (test_ffn.cpp), and no further off than it by more than half.
+TEST(Cache, AsCloseToExactResultsAsTheCpu) {
+    for (const ggml_type type : {GGML_TYPE_F16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_K, GGML_TYPE_Q2_K}) {
+        Shape s;
+        s.embd = s.ff = 256;
+        s.gate = s.up = s.down = type;
+        const std::vector<int32_t> ids{1, 2, 3, 4, 5, 1};
+        const auto compute = [&](const std::string & size, std::vector<double> & exact) {
+            ModelGpu gpu;
+            const CacheSize cache(size);
+            Model m(s, &gpu);
+            for (int i = 0; i < 4; ++i) {  // the cache opens, and three of the five experts come into it
+                m.layer(0, {1, 2, 3, 1, 2, 3}, 7);
+                m.cache().wait_for_uploads();
+            }
+            reset();
+            exact = m.exact(0, ids, 9);
+            return m.layer(0, ids, 9);
+        };
+        std::vector<double> exact;
+        const double cpu = nmse(compute("off", exact), exact);
+        const double both = nmse(compute("64MiB", exact), exact);
+        EXPECT_EQ(stats().hits, 3u);
+        EXPECT_EQ(stats().lookups, 5u);
+        EXPECT_LT(cpu, type == GGML_TYPE_F16 ? kFloat : kQuantized) << ggml_type_name(type);
+        EXPECT_LT(both, type == GGML_TYPE_F16 ? kFloat : kQuantized) << ggml_type_name(type);
+        if (type != GGML_TYPE_F16) {
+            EXPECT_LT(both, 1.5 * cpu) << ggml_type_name(type);
+        }
     }
 }
 TEST(Cache, AllExpertsInVram) {
@@ -386,13 +452,54 @@ TEST(Cache, AGpuThatFails) {
             EXPECT_LT(difference(m.run(4, tokens, 3), second), kFloat);
             EXPECT_EQ(stats().failures, 1u);
             EXPECT_EQ(text(), "off: a GPU failed");
-            EXPECT_EQ(log.level(), GGML_LOG_LEVEL_WARN);
+            EXPECT_EQ(log.warnings(), 1);
             EXPECT_EQ(gpu.used(), 0u) << "its memory is given back";
             EXPECT_EQ(cache_bytes(), 0u);
             EXPECT_EQ(stats().resident, 0u);
             EXPECT_EQ(stats().slots, 0u);
         }
     }
+}
+// Some backends report a lost device by an exception, as Vulkan's does: while something is uploaded, by a thread of the
+// plugin's own, or when a result is waited for.
+TEST(Cache, AGpuThatIsLost) {
+    for (const bool uploading : {true, false}) {
+        for (const int64_t tokens : {1, 5}) {
+            const Shape s;
+            const auto first = without_cache(s, 6, tokens), second = without_cache(s, 12, tokens, 3);
+            reset();
+            ModelGpu gpu;
+            const CacheSize size("256KiB");  // 7 of 24 experts: there is always one to upload
+            LogCatcher log;
+            Model m(s, &gpu);
+            EXPECT_LT(difference(m.run(6, tokens), first), kFloat);
+            EXPECT_GT(stats().resident, 0u);
+            uploading ? gpu.throw_on_uploads() : gpu.throw_on_waits();
+            EXPECT_LT(difference(m.run(12, tokens, 3), second), kFloat);
+            EXPECT_EQ(stats().failures, 1u);
+            EXPECT_EQ(text(), uploading ? "off: an upload failed" : "off: a GPU failed");
+            EXPECT_NE(log.text().find("the modelled GPU was lost"), std::string::npos);
+            EXPECT_NE(log.text().find("experts are no longer kept in VRAM"), std::string::npos);
+            EXPECT_EQ(log.warnings(), 1);
+            EXPECT_EQ(gpu.used(), 0u);
+            EXPECT_EQ(gpu.backends(), 0);
+            EXPECT_EQ(cache_bytes(), 0u);
+            EXPECT_EQ(stats().resident, 0u);
+        }
+    }
+}
+TEST(Cache, AGpuThatIsLostBeforeItsCacheIsOpened) {
+    const Shape s;
+    const auto expected = without_cache(s, 8, 1);
+    ModelGpuOptions o;
+    o.memory = size_t(1) << 31;
+    ModelGpu gpu(o);
+    gpu.throw_on_waits();
+    const CacheSize size("auto");  // tries the GPU first
+    EXPECT_EQ(difference(Model(s, &gpu).run(8, 1), expected), 0);
+    EXPECT_EQ(text(), "off: Model0 is slower at experts than the CPU");
+    EXPECT_EQ(cache_bytes(), 0u);
+    EXPECT_EQ(gpu.used(), 0u);
 }
 TEST(Cache, EveryByteIsCountedAndGivenBack) {
     const Shape s;
@@ -415,6 +522,26 @@ TEST(Cache, EveryByteIsCountedAndGivenBack) {
     EXPECT_EQ(gpu.used(), 0u);
     EXPECT_EQ(gpu.backends(), 0);
     EXPECT_EQ(stats().resident, 0u);
+}
+TEST(Cache, WhatItDidIsLoggedAtTheEnd) {
+    reset();
+    ModelGpu gpu;
+    const CacheSize size("64MiB");
+    LogCatcher log;
+    {
+        const Shape s;
+        Model m(s, &gpu);
+        m.run(2, 1);
+        m.layer(0, {1, 2}, 1);  // the cache opens: two misses, both uploaded
+        m.cache().wait_for_uploads();
+        m.layer(0, {1, 2}, 1);
+        m.layer(0, {1, 3}, 1);  // one more, whose upload nobody waits for
+    }
+    EXPECT_NE(log.text().find("experts in VRAM: 3 of 6 look-ups were hits, 2 uploads (0.1 MiB)"), std::string::npos)
+        << log.text();
+    LogCatcher quiet;
+    { const Model none(Shape{}); }
+    EXPECT_EQ(quiet.text().find("look-ups"), std::string::npos) << "no cache, no line";
 }
 TEST(Cache, ResidentsAreToldByLayerAndExpert) {
     const Shape s;
@@ -453,7 +580,7 @@ TEST(Cache, OnlyLayersOnAGpu) {
     EXPECT_EQ(stats().experts, 8u);
     Model none(s);
     none.run(4, 1);
-    EXPECT_EQ(text(), "off: no GPU with memory of its own computes the layers around the experts");
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
 }
 TEST(Cache, EachGpuGetsTheExpertsOfItsLayers) {
     const Shape s;
@@ -541,7 +668,26 @@ TEST(CacheAuto, OffWhereNothingRunsInTheBackgroundOrMemoryIsShared) {
     o.integrated = true;
     ModelGpu shared(o);
     Model(s, &shared).run(8, 1);
-    EXPECT_EQ(text(), "off: no GPU with memory of its own computes the layers around the experts");
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
+}
+// llama.cpp's RPC backend claims operations that the GPU over there may lack.
+TEST(CacheAuto, OffOnAnotherMachineAloneOrBesideAGpuHere) {
+    Shape s;
+    s.embd = 256, s.ff = 1024, s.experts = 4;  // large enough for the CPU to lose in any case
+    ModelGpuOptions o;
+    o.memory = size_t(1) << 31;
+    o.launch_s = 1e-9, o.memory_bytes_per_s = 1e15;
+    ModelGpu here(o);
+    o.backend_name = "RPC";
+    ModelGpu remote(o);
+    const CacheSize size("auto");
+    Model(s, &remote).run(6, 1);
+    EXPECT_EQ(text(), "off: no GPU of this machine with memory of its own computes the layers around the experts");
+    Model both(s, &remote);
+    both.set_gpu(1, here);
+    both.run(6, 1);
+    EXPECT_EQ(text(), "4 of 4 experts in VRAM") << "those of one layer";
+    EXPECT_EQ(remote.used(), 0u);
 }
 TEST(CacheAuto, SizesThatAreAskedForAreTakenEverywhere) {
     const Shape s;
@@ -549,6 +695,7 @@ TEST(CacheAuto, SizesThatAreAskedForAreTakenEverywhere) {
     o.async = false;
     o.integrated = true;
     o.pinned_memory = false;
+    o.backend_name = "RPC";
     const auto expected = without_cache(s, 12, 2);
     reset();
     ModelGpu gpu(o);

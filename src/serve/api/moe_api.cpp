@@ -30,22 +30,6 @@ private:
     std::atomic<double> bytes_per_s_ = 0.0;
 };
 
-// What `route` of the model's process says. Empty where it ends meanwhile: these are looks from outside.
-std::string ask(const Lease & model, const char * route, const Request & request) {
-    try {
-        return model->ask(route, "", [&] { return request.should_stop() != Stop::no; });
-    } catch (const Error &) {
-        return "";
-    }
-}
-
-// As it was loaded where the model's process ends meanwhile.
-wire::ExpertsNow experts_now(const Lease & model, const Request & request) {
-    const std::string document = ask(model, wire::EXPERTS, request);
-    if (document.empty()) return {{}, std::nullopt, std::nullopt, model->loaded().memory};
-    return wire::experts_from(Json::parse(document));
-}
-
 Json bytes_by_kind(const engine::BufferMemory & memory) {
     return {{"model_bytes", memory.model_bytes},
             {"context_bytes", memory.context_bytes},
@@ -175,7 +159,7 @@ std::string metrics_text(ModelPool & pool, const Request & request) {
     return metrics.text();
 }
 
-Json diagnosis(const ModelPool & pool, const ModelOptions & options) {
+Json diagnosis(ModelPool & pool, const ModelOptions & options, const Request & request) {
     Json devices = Json::array();
     for (const engine::Device & device : ModelProcess::devices(options)) {
         devices.push_back({{"name", device.name},
@@ -186,7 +170,7 @@ Json diagnosis(const ModelPool & pool, const ModelOptions & options) {
                            {"memory_total_bytes", device.memory_total_bytes}});
     }
     Json models = Json::array();
-    for (const ModelStatus & status : pool.list())
+    for (const ModelStatus & status : list_now(pool, request))
         models.push_back(status_document(status));
     const Host machine = host();
     return {{"shimmy_version", shimmy_version()},
@@ -211,7 +195,8 @@ void add_moe_api(HttpFront & front, ModelPool & pool, const ModelOptions & optio
     };
     front.get("/health", health, Needs::nothing);
     front.get("/v1/health", health, Needs::nothing);
-    front.get("/diag", [&pool, &options](const Request &) { return json_answer(diagnosis(pool, options)); });
+    front.get("/diag",
+              [&pool, &options](const Request & request) { return json_answer(diagnosis(pool, options, request)); });
     auto bandwidth = std::make_shared<RamBandwidth>();
     front.get("/v1/moe", [&pool, bandwidth](const Request & request) {
         const std::vector<Lease> loaded = pool.loaded();

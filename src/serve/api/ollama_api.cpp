@@ -4,6 +4,7 @@
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
 #include "serve/api/keep_alive.h"
+#include "serve/api/model_status.h"
 #include "serve/api/ollama_request.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
@@ -283,9 +284,9 @@ Json tags(const ModelPool & pool) {
     return {{"models", models}};
 }
 
-Json running(const ModelPool & pool) {
+Json running(ModelPool & pool, const Request & request) {
     Json models = Json::array();
-    for (const ModelStatus & status : pool.list()) {
+    for (const ModelStatus & status : list_now(pool, request)) {
         if (!status.loaded) continue;
         Json entry = listed(status.model);
         const auto & memory = status.loaded->memory;
@@ -404,7 +405,7 @@ void add_ollama_api(HttpFront & front, ModelPool & pool) {
         "/", [](const Request &) { return text_answer("Ollama is running", "text/plain"); }, Needs::nothing);
     front.get("/api/version", [](const Request &) { return json_answer({{"version", OLLAMA_VERSION}}); });
     front.get("/api/tags", [&pool](const Request &) { return json_answer(tags(pool)); });
-    front.get("/api/ps", [&pool](const Request &) { return json_answer(running(pool)); });
+    front.get("/api/ps", [&pool](const Request & request) { return json_answer(running(pool, request)); });
     front.post("/api/show",
                [&pool](const Request & request) { return json_answer(show(pool, parse_object(request.body))); });
     front.post("/api/embed", embeddings(pool));

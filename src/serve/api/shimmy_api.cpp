@@ -152,11 +152,11 @@ void add_shimmy_api(HttpFront & front, ModelPool & pool, const std::function<std
         return json_answer(document);
     });
     front.get("/api/models/:name/status", [&pool](const Request & request) {
-        return json_answer(status_document(pool.status(request.param("name"))));
+        return json_answer(status_document(status_now(pool, request.param("name"), request)));
     });
     front.post("/api/models/:name/load", [&pool](const Request & request) {
         const Lease lease = pool.use(request.param("name"), request.should_stop);
-        return json_answer(status_document(pool.status(lease.name())));
+        return json_answer(status_document(status_now(pool, lease.name(), request)));
     });
     front.post("/api/models/:name/unload", [&pool](const Request & request) {
         const std::string name = request.param("name");
