@@ -41,7 +41,9 @@ void read_pieces(const fs::path & path, const std::function<void(std::string_vie
     std::vector<char> buffer(size_t{1} << 20);
     for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), file.get())) > 0;)
         take({buffer.data(), n});
-    if (std::ferror(file.get()) != 0) fail("{}: {}", path.string(), reason());
+    if (std::ferror(file.get()) == 0) return;
+    if (errno == EINTR) throw Interrupted();  // Ctrl-C, while a pipe or a terminal has nothing more
+    fail("{}: {}", path.string(), reason());
 }
 
 // A file as its writer's user means it: a link to it is not replaced.
@@ -67,8 +69,12 @@ bool sync(const fs::path & path, int flags) {
 }  // namespace
 
 std::string read_file(const fs::path & path) {
+    constexpr size_t MAX_BYTES = size_t{1} << 30;  // a device may have no end
     std::string content;
-    read_pieces(path, [&](std::string_view piece) { content += piece; });
+    read_pieces(path, [&](std::string_view piece) {
+        content += piece;
+        if (content.size() > MAX_BYTES) fail("{}: is larger than 1 GiB: that is no text", path.string());
+    });
     return content;
 }
 

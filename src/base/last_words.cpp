@@ -82,6 +82,7 @@ std::string_view subject() {
 
 void say(std::string_view about, std::string_view reason, std::string_view exit_code) {
     Line line;
+    if (::isatty(STDERR_FILENO) == 1) line.add("\r\x1b[K");  // in place of a line of progress
     line.add("shimmy: ");
     if (!about.empty()) {
         line.add_shown(about);

@@ -122,7 +122,7 @@ std::string extract_python(const std::string & answer) {
     return code.empty() ? unfenced(answer) : code;
 }
 
-PythonRunner::PythonRunner(bool may_read_files) {
+PythonRunner::PythonRunner(bool may_read_files) : hides_paths_(!may_read_files) {
     if (!may_read_files && !ReadOnlyView::is_supported())
         fail(
             "this kernel has no Landlock, so code that a model writes could read files of yours, such as access "
@@ -149,8 +149,18 @@ PythonRunner::PythonRunner(bool may_read_files) {
         readable_.emplace_back(path);
     SandboxLimits limits;
     limits.readable = readable_;
-    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", "print(6 * 7)"}, "", limits);
-    if (run.out != "42\n") fail("python3 does not run confined on this machine: {}", shortened(run.err));
+    limits.hides_paths = hides_paths_;
+    SandboxResult run;
+    try {
+        run = run_sandboxed({interpreter_, "-I", "-B", "-c", "print(6 * 7)"}, "", limits);
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error & error) {
+        run.err = error.what();
+    }
+    if (run.out != "42\n")
+        fail("python3 does not run in the sandbox on this machine: {}{}", shortened(run.err),
+             may_read_files ? "" : " (--unsafe-no-sandbox lets it learn which files there are)");
 }
 
 std::vector<std::string> PythonRunner::defects(const std::string & code, const Task & task) const {
@@ -163,6 +173,7 @@ std::vector<std::string> PythonRunner::defects(const std::string & code, const T
     limits.time = task.time;
     limits.memory_bytes = task.memory_bytes;
     limits.readable = readable_;
+    limits.hides_paths = hides_paths_;
     const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER}, json_text(job, -1), limits);
     const std::vector<Json> said = marked_lines(run.out, mark);
     for (size_t i = 0; i < task.cases.size(); ++i) {

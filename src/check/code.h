@@ -26,6 +26,7 @@ public:
 private:
     std::string interpreter_;
     std::vector<std::filesystem::path> readable_;
+    bool hides_paths_;
 };
 
 }  // namespace shimmy::check

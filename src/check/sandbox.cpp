@@ -4,6 +4,8 @@
 #include "base/process/interrupt.h"
 #include "base/process/spawn.h"
 #include "base/process/uninterrupted.h"
+#include "check/fd.h"
+#include "check/path_guard.h"
 #include "check/read_only_view.h"
 #include "check/seccomp_filter.h"
 
@@ -22,6 +24,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace shimmy::check {
@@ -32,27 +35,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int POLL_MS = 20;
 constexpr rlim_t MAX_OPEN_FILES = 64;
-
-class Fd {
-public:
-    explicit Fd(int fd = -1) : fd_(fd) {}
-    ~Fd() { reset(); }
-    Fd(Fd && other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Fd(const Fd &) = delete;
-    Fd & operator=(const Fd &) = delete;
-    Fd & operator=(Fd && other) noexcept {
-        reset(std::exchange(other.fd_, -1));
-        return *this;
-    }
-    int get() const { return fd_; }
-    void reset(int fd = -1) {
-        if (fd_ >= 0) ::close(fd_);
-        fd_ = fd;
-    }
-
-private:
-    int fd_;
-};
 
 std::pair<Fd, Fd> make_pipe() {
     std::array<int, 2> ends{};
@@ -74,6 +56,7 @@ struct Child {
     int in_fd, out_fd, err_fd;
     const sock_fprog * filter;
     const ReadOnlyView * view;
+    const PathGuard * guard;  // null: it may learn which paths there are
     rlim_t memory_bytes;
     rlim_t cpu_s;
     pid_t parent;
@@ -93,16 +76,19 @@ void become(const Child & child) {
         ::dup2(child.err_fd, STDERR_FILENO) < 0)
         return;
     if (::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) return;
+    // Before the limits: the descriptor that it makes may have a high number.
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return;
+    if (child.guard != nullptr && !child.guard->apply()) return;
     if (!limit(RLIMIT_AS, child.memory_bytes) || !limit(RLIMIT_CPU, child.cpu_s) || !limit(RLIMIT_FSIZE, 0) ||
         !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, MAX_OPEN_FILES))
         return;
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !child.view->apply()) return;
+    if (!child.view->apply()) return;
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, child.filter) != 0) return;
     ::execve(child.args[0], child.args, child.environment);
 }
 
 // Throws Error with what failed in the child before it became the program.
-pid_t start(const Child & child, const std::string & name) {
+pid_t start(const Child & child, PathGuard * guard, const std::string & name) {
     auto [failed, tell] = make_pipe();
     const pid_t pid = ::fork();
     if (pid == 0) {
@@ -113,6 +99,7 @@ pid_t start(const Child & child, const std::string & name) {
         ::_exit(127);
     }
     tell.reset();
+    if (pid > 0 && guard != nullptr) guard->answer();
     int error = pid < 0 ? errno : 0;
     if (pid > 0) uninterrupted([&] { return ::read(failed.get(), &error, sizeof(error)); });
     if (error == 0) return pid;
@@ -141,6 +128,8 @@ SandboxResult run_sandboxed(const std::vector<std::string> & argv, const std::st
     std::vector<sock_filter> filter = compute_only_filter();
     const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
     const ReadOnlyView view(limits.readable);
+    std::optional<PathGuard> guard;
+    if (limits.hides_paths) guard.emplace(limits.readable);
     std::vector<char *> args;
     for (const std::string & arg : argv)
         args.push_back(const_cast<char *>(arg.c_str()));
@@ -153,8 +142,8 @@ SandboxResult run_sandboxed(const std::vector<std::string> & argv, const std::st
     auto [err, err_write] = make_pipe();
     const auto cpu_s = static_cast<rlim_t>(limits.time.count() / 1000 + 1);
     const pid_t pid = start({args.data(), environment.data(), in.get(), out_write.get(), err_write.get(), &program,
-                             &view, limits.memory_bytes, cpu_s, ::getpid()},
-                            argv.at(0));
+                             &view, guard ? &*guard : nullptr, limits.memory_bytes, cpu_s, ::getpid()},
+                            guard ? &*guard : nullptr, argv.at(0));
     out_write.reset();
     err_write.reset();
 

@@ -15,6 +15,7 @@ struct SandboxLimits {
     uint64_t output_bytes = uint64_t{1} << 20;    // stdout and stderr together
     // Files and folders that it may read, with all below; more only where the kernel has no Landlock.
     std::vector<std::filesystem::path> readable;
+    bool hides_paths = true;  // it does not learn either whether another path exists
 };
 
 struct SandboxResult {
@@ -28,8 +29,8 @@ struct SandboxResult {
 // Starts `argv[0]`, a path, with `input` as its stdin. It can compute, read and write to its two outputs; the kernel
 // refuses everything else with EPERM: a system call is allowed only if it is listed (seccomp), so there are no sockets,
 // no files opened for writing, made, renamed or removed, no processes or threads, no signals to others, no new
-// privileges. Reading is limited by Landlock. It is killed at a limit, and dies with this process.
-// Throws Error if this machine cannot confine it, and then starts nothing.
+// privileges. Reading is limited by Landlock, and other paths look alike whether they exist or not. It is killed at a
+// limit, and dies with this process. Throws Error if this machine cannot confine it, and then starts nothing.
 SandboxResult run_sandboxed(const std::vector<std::string> & argv, const std::string & input,
                             const SandboxLimits & limits);
 

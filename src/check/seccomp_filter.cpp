@@ -91,16 +91,20 @@ constexpr int WRITE_FLAGS = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
 
 class Filter {
 public:
-    Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM)), &seccomp_release) {
+    explicit Filter(uint32_t otherwise) : context_(seccomp_init(otherwise), &seccomp_release) {
         if (!context_) fail("code cannot be confined here: libseccomp failed");
     }
 
-    // Allowed if all conditions hold. A call that this architecture does not have is skipped.
     void allow(const char * name, std::initializer_list<scmp_arg_cmp> conditions = {}) {
+        add(SCMP_ACT_ALLOW, name, conditions);
+    }
+
+    // If all conditions hold. A call that this architecture does not have is skipped.
+    void add(uint32_t action, const char * name, std::initializer_list<scmp_arg_cmp> conditions = {}) {
         const int call = seccomp_syscall_resolve_name(name);
         if (call < 0) return;
-        const int rc = seccomp_rule_add_array(context_.get(), SCMP_ACT_ALLOW, call,
-                                              static_cast<unsigned>(conditions.size()), conditions.begin());
+        const int rc = seccomp_rule_add_array(context_.get(), action, call, static_cast<unsigned>(conditions.size()),
+                                              conditions.begin());
         if (rc != 0) fail("code cannot be confined here: libseccomp: {}: {}", name, std::strerror(-rc));
     }
 
@@ -124,7 +128,7 @@ private:
 }  // namespace
 
 std::vector<sock_filter> compute_only_filter() {
-    Filter filter;
+    Filter filter(SCMP_ACT_ERRNO(EPERM));
     for (const char * name : ALLOWED)
         filter.allow(name);
     filter.allow("open", {SCMP_A1(SCMP_CMP_MASKED_EQ, WRITE_FLAGS, O_RDONLY)});
@@ -139,6 +143,13 @@ std::vector<sock_filter> compute_only_filter() {
     for (const unsigned command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC})
         filter.allow("fcntl", {SCMP_A1(SCMP_CMP_EQ, command)});
     filter.allow("prlimit64", {SCMP_A2(SCMP_CMP_EQ, 0)});  // asks, sets nothing
+    return filter.program();
+}
+
+std::vector<sock_filter> asking_filter(const std::vector<const char *> & calls) {
+    Filter filter(SCMP_ACT_ALLOW);
+    for (const char * name : calls)
+        filter.add(SCMP_ACT_NOTIFY, name);
     return filter.program();
 }
 

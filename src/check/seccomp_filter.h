@@ -7,7 +7,10 @@
 
 namespace shimmy::check {
 
-// A filter program for seccomp(2). Throws Error if it cannot be made.
+// Filter programs for seccomp(2). Throw Error if they cannot be made.
 std::vector<sock_filter> compute_only_filter();
+
+// Asks whoever listens (SECCOMP_RET_USER_NOTIF) about these calls, and lets all others pass.
+std::vector<sock_filter> asking_filter(const std::vector<const char *> & calls);
 
 }  // namespace shimmy::check

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/profile_option.h"
 
@@ -18,7 +19,7 @@ constexpr const char * GROUP_SAMPLING = "Sampling";
 void add_sampling_options(CLI::App & command, engine::SamplingOptions & sampling) {
     command.add_option("--temperature", sampling.temperature, "sampling temperature; 0: always the most likely token")
         ->type_name("T")
-        ->check(CLI::Range(0.0, 100.0))
+        ->check(from_to(0.0, 100.0))
         ->capture_default_str()
         ->group(GROUP_SAMPLING);
     command.add_option("--seed", sampling.seed, "random seed; the same seed on the same device gives the same text")
@@ -27,23 +28,23 @@ void add_sampling_options(CLI::App & command, engine::SamplingOptions & sampling
         ->group(GROUP_SAMPLING);
     command.add_option("--top-p", sampling.top_p, "sample from the most likely tokens with this total probability")
         ->type_name("P")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(from_to(0.0, 1.0))
         ->capture_default_str()
         ->group(GROUP_SAMPLING);
     command.add_option("--top-k", sampling.top_k, "sample from the K most likely tokens; 0: all")
         ->type_name("K")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str()
         ->group(GROUP_SAMPLING);
     command.add_option("--min-p", sampling.min_p, "drop tokens below this fraction of the top probability")
         ->type_name("P")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(from_to(0.0, 1.0))
         ->capture_default_str()
         ->group(GROUP_SAMPLING);
     command
         .add_option("--repeat-penalty", sampling.repeat_penalty, "repetition penalty over the last 64 tokens; 1: off")
         ->type_name("X")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str()
         ->group(GROUP_SAMPLING);
 }
@@ -62,7 +63,7 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
         .add_option("--max-tokens,-n", options.max_tokens,
                     "maximum number of tokens of an answer; 0: until the model ends it or the context is full")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     add_model_dirs_option(command, commands.globals());
     add_sampling_options(command, options.sampling);

@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <new>
-#include <regex>
 #include <string>
 #include <string_view>
 
@@ -34,33 +33,6 @@ int report(const shimmy::cli::Globals & globals, std::string message, int exit_c
         fmt::print("{}\n", shimmy::json_text(document));
     }
     return exit_code;
-}
-
-// CLI11 writes the largest double out, all 309 digits, for options that have a least value alone: 0, or just above it.
-std::string readable(const std::string & message) {
-    static const std::regex no_largest(R"(Value (\S+) not in range \S+ (?:to|-) [0-9]{30,}\S*)");
-    std::smatch match;
-    if (!std::regex_search(message, match, no_largest)) return message;
-    const bool is_zero = match[1].str().find_first_of("123456789") == std::string::npos;
-    return match.prefix().str() + match[1].str() + (is_zero ? " must be above 0" : " must not be negative") +
-           match.suffix().str();
-}
-
-// "nan" is a number to CLI11, and in every range.
-void refuse_what_is_no_number(const CLI::App & app) {
-    for (const CLI::Option * option : app.get_options()) {
-        const std::string type = option->get_type_name();
-        const bool numeric = type.find(" in [") != std::string::npos || type.find("POSITIVE") != std::string::npos ||
-                             type.find("NONNEGATIVE") != std::string::npos;
-        if (!numeric) continue;
-        for (const std::string & result : option->results()) {
-            const std::string text = shimmy::lower(result);
-            if (text.find("nan") != std::string::npos || text.find("inf") != std::string::npos)
-                throw CLI::ValidationError(option->get_name(), fmt::format("{} is not a number", result));
-        }
-    }
-    for (const CLI::App * command : app.get_subcommands())
-        refuse_what_is_no_number(*command);
 }
 
 int run(shimmy::cli::Commands & commands) {
@@ -110,7 +82,6 @@ int main(int argc, char ** argv) {
     }
     try {
         parse(app, respelled(words, table));
-        refuse_what_is_no_number(app);
     } catch (const CLI::ExtrasError &) {
         const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
         const std::string first = extras.empty() ? "" : extras.front();
@@ -118,7 +89,7 @@ int main(int argc, char ** argv) {
     } catch (const CLI::ParseError & error) {
         const bool asked_for_help = error.get_exit_code() == 0;
         if (asked_for_help) return app.exit(error);
-        return report(commands.globals(), fmt::format("{} ({})", readable(error.what()), see_help(words, table)),
+        return report(commands.globals(), fmt::format("{} ({})", error.what(), see_help(words, table)),
                       EXIT_CODE_USAGE);
     } catch (const shimmy::UsageError & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_USAGE);

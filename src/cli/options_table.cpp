@@ -8,7 +8,7 @@ namespace shimmy::cli {
 
 namespace {
 
-// CLI11 joins the type's name and the descriptions of its checks with ':': "NAME:{auto,cpu}", "P:FLOAT in [0 - 1]".
+// CLI11 joins the type's name and the descriptions of its checks with ':': "NAME:{auto,cpu}", "P:0 to 1".
 void read_type(const std::string & text, OptionRow & row) {
     std::vector<std::string> parts = split(text, ':');
     row.type = parts.front();

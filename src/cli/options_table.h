@@ -13,7 +13,7 @@ struct OptionRow {
     std::string name;                  // of a positional argument
     std::string type;                  // "FILE|NAME"; empty for a flag without a value
     std::vector<std::string> choices;  // if only these values are taken
-    std::string range;                 // "[0 - 1]", "POSITIVE": what else checks the value
+    std::string range;                 // "0 to 1": what else checks the value
     std::string default_value;
     std::string description;
     std::vector<std::string> excludes;  // options that cannot be given with it

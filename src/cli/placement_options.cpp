@@ -1,4 +1,5 @@
 #include "cli/placement_options.h"
+#include "cli/numbers.h"
 
 #include "base/error.h"
 #include "base/text.h"
@@ -87,7 +88,7 @@ void add_placement_flags(CLI::App & command, Globals & globals, DefaultPlacement
                      ->group(group);
     command.add_option("--n-cpu-moe", globals.n_cpu_moe, "keep the experts of the first N layers on the CPU")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->excludes(placement)
         ->excludes(all)
         ->group(group);
@@ -114,7 +115,7 @@ void add_placement_options(CLI::App & command, Globals & globals, DefaultPlaceme
                     "leave batches of so many tokens or more to the GPU, experts streamed to it; 0: none (default: "
                     "measured once per machine)")
         ->type_name("N")
-        ->check(CLI::Range(0, 1 << 20))
+        ->check(from_to(0, 1 << 20))
         ->group(GROUP_PLACEMENT);
     if (fallback != DefaultPlacement::automatic) return;
     command
@@ -134,7 +135,7 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load) {
         ->capture_default_str();
     command.add_option("--threads", load.n_threads, "CPU threads; 0: one per physical core")
         ->type_name("N")
-        ->check(CLI::Range(0, 1024))
+        ->check(from_to(0, 1024))
         ->capture_default_str();
     command.add_flag_callback(
         "--no-warmup", [&load] { load.warm_up = false; }, "skip the warm-up run");
@@ -149,14 +150,14 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load) {
 void add_batch_options(CLI::App & command, engine::LoadOptions & load) {
     command.add_option("--batch", load.n_batch, "logical batch size in tokens")
         ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
+        ->check(from_to(1U, MAX_BATCH))
         ->capture_default_str();
     command
         .add_option("--ubatch", load.n_ubatch,
                     "physical batch size in tokens, at most --batch; larger is faster for long prompts and needs more "
                     "memory")
         ->type_name("N")
-        ->check(CLI::Range(1U, MAX_BATCH))
+        ->check(from_to(1U, MAX_BATCH))
         ->capture_default_str();
 }
 
@@ -184,6 +185,15 @@ std::vector<uint64_t> vram_option(const Globals & globals) {
     return limits;
 }
 
+bool names_cache_size(const Globals & globals) {
+    return globals.moe_cache != "auto" && globals.moe_cache != "off";
+}
+
+void require_moe_backend_for_cache(const Globals & globals) {
+    if (globals.moe_backend == "off" && names_cache_size(globals))
+        fail_usage("--moe-cache {}: the cache is libggml-moe's, which --moe-backend off leaves out", globals.moe_cache);
+}
+
 // Layers that are in VRAM whole leave less of it for a cache: both together only if that is asked for.
 std::string moe_cache_option(const Globals & globals) {
     const std::string & wanted = globals.moe_cache;
@@ -193,11 +203,16 @@ std::string moe_cache_option(const Globals & globals) {
 }
 
 bool load_backends(const Globals & globals, const std::string & device) {
+    require_moe_backend_for_cache(globals);
     engine::load_backends(globals.gpu_backend);
     engine::add_rpc_servers(globals.rpc_servers);
     engine::find_devices(device);  // an unknown name is an error before anything is loaded
     if (globals.moe_gpu_min_batch) engine::set_gpu_min_batch(*globals.moe_gpu_min_batch);
-    return engine::load_moe_backend(globals.moe_backend, moe_cache_option(globals));
+    const bool loaded = engine::load_moe_backend(globals.moe_backend, moe_cache_option(globals));
+    if (!loaded && names_cache_size(globals))
+        fail("--moe-cache {}: the cache is libggml-moe's, which cannot be loaded (--moe-backend on says why)",
+             globals.moe_cache);
+    return loaded;
 }
 
 void add_hidden_shared_options(CLI::App & app, Globals & globals) {

@@ -41,6 +41,12 @@ engine::Placement placement_option(const Globals & globals, DefaultPlacement fal
 // --vram, as LoadOptions::vram_limit_bytes.
 std::vector<uint64_t> vram_option(const Globals & globals);
 
+// Whether --moe-cache is a size.
+bool names_cache_size(const Globals & globals);
+
+// Throws UsageError for a cache beside --moe-backend off, which leaves out what would have it.
+void require_moe_backend_for_cache(const Globals & globals);
+
 // What --moe-cache says, or means beside --n-cpu-moe.
 std::string moe_cache_option(const Globals & globals);
 

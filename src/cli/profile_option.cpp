@@ -76,6 +76,15 @@ bool fits_context(const tune::Profile & profile, const tune::Choice & choice, co
     return !is_fixed || n_wanted <= uint64_t{profile.n_ctx} * profile.n_parallel;
 }
 
+// Settings of libggml-moe mean nothing without it.
+bool needs_what_is_off(const tune::Choice & choice, const std::vector<GivenOption> & given) {
+    const bool is_off = std::any_of(given.begin(), given.end(), [](const GivenOption & one) {
+        return one.words == std::vector<std::string>{"--moe-backend", "off"};
+    });
+    return is_off && std::any_of(choice.options.begin(), choice.options.end(),
+                                 [](const std::string & word) { return word == "--moe-cache"; });
+}
+
 }  // namespace
 
 void add_profile_option(CLI::App & command, bool & no_profile) {
@@ -110,7 +119,7 @@ TakenProfile take_profile(const fs::path & model, const std::vector<GivenOption>
         const std::vector<std::string> & deciding = tune::options_that_decide(choice.setting);
         const bool is_decided = std::any_of(deciding.begin(), deciding.end(),
                                             [&](const std::string & flag) { return is_given(given, flag); });
-        if (is_decided || !fits_context(found->profile, choice, load)) continue;
+        if (is_decided || !fits_context(found->profile, choice, load) || needs_what_is_off(choice, given)) continue;
         taken.options.insert(taken.options.end(), choice.options.begin(), choice.options.end());
         values += fmt::format("{}{} {}", values.empty() ? "" : ", ", choice.setting, choice.value);
     }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/text_file.h"
 #include "eval/json_forms.h"
 #include "eval/llama_forms.h"
 
@@ -78,7 +79,7 @@ std::vector<Question> read_questions(const std::string & content, std::optional<
 
 Task read_task(const fs::path & file, std::optional<Form> form) {
     Task task;
-    const std::string content = read_file(file);
+    const std::string content = read_text_file(file.string());
     try {
         task.questions = read_questions(content, form);
         if (task.questions.empty()) fail_usage("holds no question");

@@ -208,6 +208,18 @@ std::vector<std::string> find_problems(const GgufFile & file) {
     return problems;
 }
 
+std::vector<std::string> find_weaknesses(const GgufFile & file) {
+    std::vector<std::string> weaknesses;
+    // Files from before May 2024: llama.cpp then splits text as another model's tokenizer does.
+    if (file.metadata().find_string("tokenizer.ggml.model").value_or("") == "gpt2" &&
+        file.metadata().find_string("tokenizer.ggml.pre").value_or("").empty()) {
+        weaknesses.emplace_back(
+            "does not say how its tokenizer splits text (tokenizer.ggml.pre), so llama.cpp guesses, and answers may be "
+            "worse: take a newer file, or convert the original model again");
+    }
+    return weaknesses;
+}
+
 void require_usable(const GgufFile & file) {
     const std::vector<std::string> problems = find_problems(file);
     if (!problems.empty()) fail("{}: {}", file.path().string(), problems.front());

@@ -12,7 +12,10 @@ namespace shimmy::gguf {
 // A line each, with the way out; empty for a file of which nothing is known that would not work.
 std::vector<std::string> find_problems(const GgufFile & file);
 
-// Throws Error "FILE: the first of them".
+// What llama.cpp works with all the same, and gives worse answers for: a line each, with the way out.
+std::vector<std::string> find_weaknesses(const GgufFile & file);
+
+// Throws Error "FILE: the first of the problems".
 void require_usable(const GgufFile & file);
 
 // False if weights lie at addresses that ggml cannot compute from when the file is mapped: it is read into memory then.

@@ -1,6 +1,7 @@
 #include "library/resolve.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "library/names.h"
 
 #include <algorithm>
@@ -14,6 +15,18 @@ constexpr size_t MAX_SUGGESTIONS = 3;
 bool looks_like_a_file(const std::string & text) {
     return text.ends_with(".gguf") || text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
            text.starts_with('~');
+}
+
+// What the scan said about Ollama's model of this name, which cannot be used; "" if it said nothing.
+std::string warning_about(const std::string & wanted, const std::vector<std::string> & warnings) {
+    std::string path = "/" + wanted;
+    std::replace(path.begin(), path.end(), ':', '/');
+    for (const std::string & warning : warnings) {
+        const std::string text = lower(warning);
+        if (text.find(path + ": ") != std::string::npos || text.find(path + "/latest: ") != std::string::npos)
+            return warning;
+    }
+    return "";
 }
 
 }  // namespace
@@ -61,6 +74,8 @@ fs::path resolve(const std::string & name_or_path, const std::string & dirs, con
             if (model.name == name) return model.path;
         }
     }
+    const std::string warning = warning_about(wanted, found.warnings);
+    if (!warning.empty()) fail("'{}' cannot be used: {}", name_or_path, warning);
     for (const FoundModel & model : found.models)
         names.push_back(model.name);
     if (names.empty()) {

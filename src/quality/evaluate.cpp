@@ -15,11 +15,12 @@ namespace {
 
 using Tokens = std::vector<int32_t>;
 
-std::vector<Tokens> cut(const engine::Model & model, const std::string & text, size_t n_ctx, size_t n_chunks) {
+std::vector<Tokens> cut(const engine::Model & model, const std::string & path, const std::string & text, size_t n_ctx,
+                        size_t n_chunks) {
     const Tokens tokens = model.tokenize(text, /*parse_special=*/false);
     if (tokens.size() < n_ctx)
-        fail("the text has {} tokens, fewer than one chunk of {}: use a longer text or a smaller --ctx", tokens.size(),
-             n_ctx);
+        fail("{}: cuts the text into {} tokens, fewer than one chunk of {}: use a longer text or a smaller --ctx", path,
+             tokens.size(), n_ctx);
     const size_t n_whole = tokens.size() / n_ctx;
     const size_t n = n_chunks == 0 ? n_whole : std::min(n_chunks, n_whole);
     const auto bos = model.bos_token();
@@ -98,7 +99,7 @@ std::unique_ptr<ReferenceFile> Reference::make(ReferenceCache & cache, const OnC
     engine::Model model(options_.load);
     const auto n_vocab = static_cast<size_t>(model.n_vocab());
     const size_t n_ctx = options_.load.n_ctx;
-    const std::vector<Tokens> chunks = cut(model, options_.text, n_ctx, options_.n_chunks);
+    const std::vector<Tokens> chunks = cut(model, options_.load.path, options_.text, n_ctx, options_.n_chunks);
     const uint64_t bytes = chunks.size() * (n_scored(n_ctx) * (encoded_row_bytes(n_vocab) + sizeof(double)));
     auto file = cache.create(options_.settings, {{"n_vocab", n_vocab}, {"n_chunks", chunks.size()}}, bytes);
     for (size_t i = 0; i < chunks.size(); ++i) {
@@ -129,10 +130,11 @@ Comparison Reference::compare(engine::LoadOptions load, const OnChunk & on_chunk
     const size_t n_ctx = options_.load.n_ctx;
     const auto n_vocab = static_cast<size_t>(model.n_vocab());
     const auto fail_other_model = [&] {
-        fail("{}: cuts the text into other tokens than the base: it is a quantization of another model", load.path);
+        fail("{}: cuts the text into other tokens than {}: it is a quantization of another model", load.path,
+             options_.load.path);
     };
     if (file_->header()["n_vocab"] != n_vocab) fail_other_model();
-    const std::vector<Tokens> chunks = cut(model, options_.text, n_ctx, n_chunks());
+    const std::vector<Tokens> chunks = cut(model, load.path, options_.text, n_ctx, n_chunks());
     if (chunks.size() != n_chunks()) fail_other_model();
 
     RoutingTally tally = tally_for(load.path);
@@ -149,7 +151,11 @@ Comparison Reference::compare(engine::LoadOptions load, const OnChunk & on_chunk
             positions.push_back(comparer.compare(base.rows.data() + i * encoded_row_bytes(n_vocab), base.nll[i],
                                                  rows.data() + i * n_vocab, right));
         }
-        tally.add(base.routing, model.take_routing());
+        try {
+            tally.add(base.routing, model.take_routing());
+        } catch (const Error & error) {
+            fail("{}: {} ({})", load.path, error.what(), options_.load.path);
+        }
     }
     on_chunk(chunks.size(), chunks.size());
     return {summarize(positions), tally.layers()};

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/process/progress.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "engine/layout/tensor_plan.h"
 #include "engine/load/device.h"
@@ -51,7 +52,7 @@ public:
     }
 
     void measure() {
-        ReferenceOptions options{evaluation_, read_file(target_.text), target_.n_chunks, Json::object()};
+        ReferenceOptions options{evaluation_, read_text_file(target_.text.string()), target_.n_chunks, Json::object()};
         auto progress = std::make_shared<Progress>("base", target_.quiet);
         reference_.emplace(options, cache_, [progress](size_t done, size_t total) { progress->update(done, total); });
         Progress steps("sensitivity", target_.quiet);

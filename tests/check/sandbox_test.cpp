@@ -159,6 +159,55 @@ TEST_F(Sandbox, OtherFilesAreNotRead) {
     expect_refused("open('/etc/passwd')");
 }
 
+// Python's own files are found, and all else looks alike whether it is there or not.
+TEST_F(Sandbox, WhetherAPathExistsIsNotTold) {
+    if (!ReadOnlyView::is_supported()) GTEST_SKIP() << "this kernel has no Landlock: reading is not limited";
+    write_file_atomic(dir_ / "there", "secret");
+    fs::create_symlink("/usr/bin/env", dir_ / "link");
+    fs::create_symlink(dir_ / "there", dir_ / "out");
+    limits_.readable.push_back(dir_ / "open");
+    fs::create_directory(dir_ / "open");
+    write_file_atomic(dir_ / "open" / "mine", "mine");
+    fs::create_symlink(dir_ / "there", dir_ / "open" / "out");
+    const std::string folder = dir_.path().string();
+    const auto said = [&](const std::string & call) {
+        const SandboxResult result = run("import os\ndir = '" + folder + "'\ntry:\n    " + call +
+                                         "\n    print('DONE')\nexcept OSError as error:\n    print(error.errno)\n");
+        return result.out + result.err;
+    };
+    for (const std::string name : {"/there", "/gone", "/link", "/open/../there", "/open/../gone", "/open/out"}) {
+        for (const std::string call : {"os.stat(P)", "os.listdir(P)", "open(P)", "os.execv(P, ['x'])",
+                                       "os.stat('..' + P, dir_fd=os.open('/usr', 0))", "os.chdir(P)"}) {
+            std::string code = call;
+            for (size_t at = code.find('P'); at != std::string::npos; at = code.find('P', at + 1))
+                code.replace(at, 1, "(dir + '" + name + "')");
+            EXPECT_EQ(said(code), "1\n") << code;  // EPERM
+        }
+        if (name != "/open/out") {
+            EXPECT_EQ(said("os.lstat(dir + '" + name + "')"), "1\n") << name;
+            EXPECT_EQ(said("os.readlink(dir + '" + name + "')"), "1\n") << name;
+        }
+    }
+    for (const std::string call :
+         {"assert not os.access(dir + '/there', 0)", "assert not os.access(dir + '/gone', 0)",
+          "assert open(dir + '/open/mine').read() == 'mine'",
+          "assert os.stat('mine', dir_fd=os.open(dir + '/open', 0)).st_size == 4", "os.lstat(dir + '/open/out')",
+          "os.readlink(dir + '/open/out')", "assert not os.path.exists('/usr/no such file')"})
+        EXPECT_EQ(said(call), "DONE\n") << call;
+    EXPECT_EQ(said("os.stat(dir + '/open/gone')"), "2\n");  // ENOENT: where it may read, it may know
+}
+
+// Pages that are poisoned are lost to the whole machine (MADV_HWPOISON, MADV_SOFT_OFFLINE): only root can, and not
+// here.
+TEST_F(Sandbox, NoAdviceAboutMemoryButAllocators) {
+    const SandboxResult result =
+        run("import ctypes, mmap\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+            "page = mmap.mmap(-1, 4096)\naddress = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
+            "for advice in (4, 14, 100, 101, 21, 20, 12):\n"
+            "    print(advice, libc.madvise(ctypes.c_void_p(address), 4096, advice), ctypes.get_errno())\n");
+    EXPECT_EQ(result.out, "4 0 0\n14 0 0\n100 -1 1\n101 -1 1\n21 -1 1\n20 -1 1\n12 -1 1\n") << result.err;
+}
+
 TEST_F(Sandbox, NothingOfThisProcessLeaksIn) {
     ::setenv("SHIMMY_TEST_SECRET", "secret", 1);
     const int open_fd = ::open("/etc/passwd", O_RDONLY);  // without O_CLOEXEC

@@ -1,5 +1,6 @@
 // The options table of the whole program, without running any of it.
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/options_table.h"
 #include "cli/placement_options.h"
 #include "cli/print/reference_page.h"
@@ -90,6 +91,49 @@ TEST_F(Program, WhatIsNotTaken) {
     EXPECT_EQ(error_of({"plan", "--threads", "1024"}), "");
     EXPECT_EQ(error_of({"plan", "--threads", "0"}), "");
     EXPECT_EQ(error_of({"plan", "--threads", "-1"}), "ValidationError");
+}
+
+// Every option of every command that takes a number from a range.
+TEST_F(Program, WhatIsNoNumberIsRefusedAndRangesAreReadable) {
+    const CommandRow table = read_options_table(app_);
+    size_t n_checked = 0;
+    for (const CommandRow * row : runnable_commands(table)) {
+        for (const OptionRow & option : row->options) {
+            if (option.range.empty() || option.range.find_first_of("0123456789") == std::string::npos) continue;
+            for (const std::string value : {"nan", "-nan", "inf", "-Infinity", "nan(1)", "1e999", "many", "-1"}) {
+                std::vector<std::string> words = row->path;
+                words.push_back(option.flags.front() + "=" + value);
+                std::reverse(words.begin(), words.end());
+                std::string message;
+                try {
+                    app_.parse(words);
+                } catch (const CLI::ValidationError & error) {
+                    message = error.what();
+                } catch (const CLI::ParseError & error) {
+                    message = error.get_name();
+                }
+                const std::string wrong = value == "-1" ? " must " : " is not a number";
+                EXPECT_NE(message.find(option.flags.front() + ": " + value + wrong), std::string::npos)
+                    << row->path.back() << " " << option.flags.front() << " " << value << ": " << message;
+                ++n_checked;
+            }
+        }
+    }
+    EXPECT_GT(n_checked, 400U);
+}
+
+TEST(Numbers, LimitsOnBothSides) {
+    const CLI::Validator range = from_to(0.5, 2.0);
+    for (const char * good : {"0.5", "1", "2.0"})
+        EXPECT_EQ(range(good), "") << good;
+    EXPECT_EQ(range("0.49"), "0.49 must be from 0.5 to 2");
+    EXPECT_EQ(range("2.01"), "2.01 must be from 0.5 to 2");
+    EXPECT_EQ(from_to(1, 1 << 20)("0"), "0 must be from 1 to 1048576");
+    EXPECT_EQ(at_least_zero()("0"), "");
+    EXPECT_EQ(at_least_zero()("-0.1"), "-0.1 must not be negative");
+    EXPECT_EQ(above_zero()("0.1"), "");
+    EXPECT_EQ(above_zero()("0"), "0 must be above 0");
+    EXPECT_EQ(above_zero()(""), " is not a number");
 }
 
 TEST_F(Program, NoCommandIsAnErrorOfItsOwn) {
@@ -215,7 +259,7 @@ TEST(OptionsTable, WhatTheProgramTakesAsData) {
     command->footer("Notes.");
     command->add_option("files", texts, "what")->type_name("FILE")->required();
     auto * mode = command->add_option("--mode,-m", text, "how")->check(CLI::IsMember({"a", "b"}));
-    command->add_option("--size", text, "how much")->type_name("SIZE")->check(CLI::Range(1, 3))->excludes(mode);
+    command->add_option("--size", text, "how much")->type_name("SIZE")->check(from_to(1, 3))->excludes(mode);
     command->add_flag("--loud", flag, "louder");
     const CommandRow root = read_options_table(app);
     ASSERT_EQ(root.commands.size(), 1U);
@@ -237,7 +281,7 @@ TEST(OptionsTable, WhatTheProgramTakesAsData) {
     EXPECT_FALSE(row.options[1].required);
     EXPECT_FALSE(row.options[1].repeated);
     EXPECT_EQ(row.options[2].type, "SIZE");
-    EXPECT_EQ(row.options[2].range, "INT in [1 - 3]");
+    EXPECT_EQ(row.options[2].range, "1 to 3");
     EXPECT_TRUE(row.options[2].choices.empty());
     EXPECT_TRUE(row.options[2].takes_value());
     EXPECT_FALSE(row.options[3].takes_value());

@@ -1,6 +1,7 @@
 #include "cli/print/reference_page.h"
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 
 #include <gtest/gtest.h>
 
@@ -28,11 +29,11 @@ std::string make_page() {
     auto * prompt = command->add_option("--prompt,-p", values->prompt, "what to say")->type_name("TEXT");
     command->add_option("--max-tokens", values->max_tokens, "at most")
         ->type_name("N")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str();
     command->add_option("--top-p", values->top_p, "nucleus")
         ->type_name("P")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(from_to(0.0, 1.0))
         ->capture_default_str();
     command->add_option("--mode", values->mode, "how")->check(CLI::IsMember({"quick", "slow"}))->capture_default_str();
     command->add_flag("--raw", values->raw, "no template")->excludes(prompt);

@@ -58,6 +58,73 @@ TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
     EXPECT_FALSE(fs::exists(dir / "out"));
 }
 
+TEST(Lab, WithoutAGpuItSaysSoBeforeItBegins) {
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    write_file_atomic(campaign, campaign_text("threads = 1\n"));
+    for (const std::vector<std::string> & how :
+         {std::vector<std::string>{"--device", "cpu"}, {"--gpu-backend", "cpu"}, {"--device", "Nope0"}}) {
+        std::vector<std::string> args{"lab", "run", campaign.string()};
+        args.insert(args.end(), how.begin(), how.end());
+        expect_failure(args, 1, {"needs a GPU", "shimmy gpu-info", "shimmy bench"});
+        EXPECT_FALSE(fs::exists(dir / "out/results"));
+    }
+}
+
+// Before the runs, and in the exit code after them; other figures are there.
+TEST(Lab, ALicenseThatTheHubDoesNotKnowIsTold) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("repeats = 2"), 11, "repeats = 1");
+    const std::string name = "name = \"tiny\"\n";
+    const auto with_license = [&](const std::string & license) {
+        std::string changed = text;
+        changed.insert(changed.find(name) + name.size(), "license = \"" + license + "\"\n");
+        write_file_atomic(campaign, changed);
+        return shimmy({"lab", "run", campaign.string()});
+    };
+    const ProcessResult unknown = with_license("llama-3.1");
+    EXPECT_EQ(unknown.exit_code, 1);
+    EXPECT_EQ(unknown.err.find("shimmy: warning: tiny: the Hub does not know the license 'llama-3.1'"), 0U)
+        << unknown.err;
+    EXPECT_TRUE(fs::exists(dir / "out/summary.json"));
+    for (const char * known : {"llama3", "llama3.1", "llama3.2", "llama3.3", "mit"}) {
+        const ProcessResult result = with_license(known);
+        EXPECT_EQ(result.exit_code, 0) << known << result.err;
+        EXPECT_EQ(result.err.find("warning"), std::string::npos) << result.err;
+    }
+}
+
+// Against the file as it is now, and with text in it that is markup elsewhere.
+TEST(Lab, StatusAndDocumentsOfACampaignThatWasChanged) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("repeats = 2"), 11, "repeats = 1\ncreator = \"<img src=x> [a](javascript:b)\"");
+    const std::string question = "A train travels";
+    text.insert(text.find(question), "<script>");
+    write_file_atomic(campaign, text);
+    EXPECT_EQ(shimmy({"lab", "run", campaign.string()}).exit_code, 0);
+    EXPECT_EQ(shimmy_json({"lab", "status", campaign.string()})["n_to_do"], 0);
+    text.replace(text.find("repeats = 1"), 11, "repeats = 3");
+    write_file_atomic(campaign, text);
+    const Json status = shimmy_json({"lab", "status", campaign.string()});
+    EXPECT_EQ(status["n_runs"], 6);
+    EXPECT_EQ(status["n_valid"], 2);
+    EXPECT_EQ(status["n_to_do"], 4);
+    for (const char * document : {"report.md", "whitepaper.md"}) {
+        const std::string written = read_file(dir / "out" / document);
+        EXPECT_NE(written.find("&lt;script"), std::string::npos) << document;
+        EXPECT_EQ(written.find("<script"), std::string::npos) << document;
+        EXPECT_EQ(written.find("<img"), std::string::npos) << document;
+        EXPECT_EQ(written.find("[a](javascript"), std::string::npos) << document;
+    }
+    EXPECT_EQ(read_file(dir / "out/report.html").find("<img src=x>"), std::string::npos);
+}
+
 // What llama-bench itself writes, in each of its forms.
 TEST(Lab, FiguresOfLlamaBenchItself) {
     const TempDir dir;

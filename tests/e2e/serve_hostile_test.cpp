@@ -2,6 +2,7 @@
 // server answers afterwards.
 #include "base/files.h"
 #include "chat_request.h"
+#include "engine/rewritten_model.h"
 #include "server_process.h"
 #include "temp_dir.h"
 
@@ -168,6 +169,17 @@ INSTANTIATE_TEST_SUITE_P(
         "{%- for m in messages -%}{%- if 'gradient' in m['content'] -%}{{ again(0) }}{%- endif -%}{{ m['content'] }}{%- endfor -%}",
         "{%- for m in messages -%}{%- if 'gradient' in m['content'] -%}{%- for i in range(999999999) -%}x{%- endfor -%}{%- endif "
         "-%}{{ m['content'] }}{%- endfor -%}"));
+
+// In the model's own file: it is tried when the model is loaded, before its weights are read.
+TEST(ServeTemplateOfTheFile, ThatNeverEndsKeepsTheModelFromLoading) {
+    const TempDir dir;
+    engine::RewrittenModel model(tiny_moe());
+    model.set("tokenizer.chat_template", "{% for i in range(999999999) %}x{% endfor %}");
+    const ProcessResult result =
+        shimmy({"serve", model.write(dir / "endless.gguf"), "--bind", "127.0.0.1:0", "--device", "cpu"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_NE(result.err.find("the model's chat template takes more than"), std::string::npos) << result.err;
+}
 
 }  // namespace
 }  // namespace shimmy::e2e

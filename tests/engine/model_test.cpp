@@ -144,8 +144,8 @@ TEST(EngineModel, GenerationEndsWhereItsLimitsSay) {
         FAIL();
     } catch (const Error & error) {
         EXPECT_STREQ(error.what(),
-                     "the prompt has 256 tokens, but the context holds 256 with the reply: shorten it or "
-                     "raise --ctx");
+                     "the prompt has 256 tokens, but the context holds 256 with the reply: shorten it, or raise --ctx "
+                     "(up to 512)");
     }
     EXPECT_EQ(model.tokenize(prompt, true).size(),
               model.log_probabilities(model.tokenize(prompt, true)).size() / static_cast<size_t>(model.n_vocab()));

@@ -26,8 +26,9 @@ public:
     const std::string & storage() const { return storage_; }
 
     void set(const Json & settings) { control("settings", settings); }
-    void fault(const Json & rule) { control("fault", rule); }  // see server/faults.mjs
-    void mend() { control("mend", Json::object()); }           // no more faults
+    void fault(const Json & rule) { control("fault", rule); }                         // see server/faults.mjs
+    void mend() { control("mend", Json::object()); }                                  // no more faults
+    void release(const std::string & path) { control("release", {{"path", path}}); }  // what a fault of this path holds
     void expire_urls() { control("expire", Json::object()); }
     Json log() const;
     Json state() const;

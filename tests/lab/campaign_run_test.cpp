@@ -356,6 +356,27 @@ TEST_F(CampaignRun, WithoutAGpuThereIsNothingToCompare) {
     EXPECT_FALSE(fs::exists(result_file("F16/baseline/generate/a-1.json")));
 }
 
+// Looked at before anything is made, and only where there is something to run.
+TEST_F(CampaignRun, WithoutAGpuNothingBegins) {
+    int n_looked = 0;
+    hooks_.check_device = [&](const Campaign & campaign) {
+        ++n_looked;
+        EXPECT_EQ(campaign.device, "gpu");
+        if (device_kind_ == "cpu") throw Error("no GPU");
+    };
+    device_kind_ = "cpu";
+    EXPECT_THROW(run(), Error);
+    EXPECT_EQ(n_looked, 1);
+    EXPECT_EQ(n_quantized_, 0);
+    EXPECT_TRUE(launched_.empty());
+    device_kind_ = "gpu";
+    EXPECT_TRUE(run().complete());
+    EXPECT_EQ(n_looked, 2);
+    device_kind_ = "cpu";
+    EXPECT_TRUE(run().complete()) << "all of it is there";
+    EXPECT_EQ(n_looked, 2);
+}
+
 TEST_F(CampaignRun, AFullDiskIsNoticedBeforeAnyWork) {
     quantized_bytes_ = uint64_t{1} << 60;
     EXPECT_THROW(run(), Error);

@@ -282,6 +282,17 @@ TEST_F(Resolve, APathWinsThenNames) {
     EXPECT_EQ(resolve("tiny", (dir_ / "elsewhere").string(), environment()), elsewhere);
 }
 
+TEST_F(Resolve, AnOllamaModelThatIsNoGgufSaysSo) {
+    add("models/blobs/sha256-1");
+    for (const char * tag : {"latest", "120b"})
+        add_manifest(fs::path("models/manifests/registry.ollama.ai/library/cloudy") / tag,
+                     R"({"layers": [{"mediaType": "x"}]})");
+    for (const char * name : {"cloudy", "cloudy:latest", "Cloudy:120B"}) {
+        EXPECT_NE(error_of(name).find("holds no GGUF file"), std::string::npos) << error_of(name);
+    }
+    EXPECT_EQ(error_of("loudy").find("holds no GGUF file"), std::string::npos) << error_of("loudy");
+}
+
 TEST_F(Resolve, OllamaTagLatestMayBeLeftOut) {
     const std::string hex(64, 'a');
     const fs::path blob = add("models/blobs/sha256-" + hex);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <algorithm>
 #include <fstream>
 #include <thread>
 
@@ -28,21 +29,45 @@ protected:
         file.close();
         fs::last_write_time(model_, time_);
     }
-    // Busy for so long before this request is taken.
-    void keep_waiting(const std::string & path, int seconds) {
-        hub_.fault({{"method", "PUT"},
-                    {"path", path},
-                    {"status", 503},
-                    {"headers", {{"Retry-After", std::to_string(seconds)}}}});
+    // This request is taken, and answered with "busy" once it is released.
+    void hold(const std::string & path) {
+        hub_.fault({{"method", "PUT"}, {"path", path}, {"status", 503}, {"hold", true}});
     }
-    bool wait_for_put(const std::string & path, int status) const {
-        for (int i = 0; i < 400; ++i) {
-            for (const Json & put : hub_.requests("PUT", path)) {
-                if (put["status"] == status) return true;
-            }
+    template <typename Condition>
+    static bool wait_until(Condition condition) {
+        for (int i = 0; i < 4800; ++i) {
+            if (condition()) return true;
             std::this_thread::sleep_for(std::chrono::milliseconds(25));
         }
         return false;
+    }
+    bool wait_for_put(const std::string & path, const char * member, const Json & value) const {
+        return wait_until([&] {
+            const std::vector<Json> puts = hub_.requests("PUT", path);
+            return std::any_of(puts.begin(), puts.end(),
+                               [&](const Json & put) { return put.value(member, Json()) == value; });
+        });
+    }
+    // Until none of its threads computes or reads: besides waiting for the Hub it has nothing to do, so that it has
+    // hashed the file, which a thread of its own does.
+    static bool wait_for_rest(const ChildProcess & program) {
+        constexpr int N_SAMPLES = 5;
+        int n_resting = 0;
+        return wait_until([&] {
+            bool rests = true;
+            for (const auto & task : fs::directory_iterator(fmt::format("/proc/{}/task", program.pid()))) {
+                std::string stat;
+                std::getline(std::ifstream(task.path() / "stat"), stat);
+                const size_t name_end = stat.rfind(')');
+                rests = rests && name_end != std::string::npos && stat.substr(name_end + 2, 1) == "S";
+            }
+            n_resting = rests ? n_resting + 1 : 0;
+            return n_resting == N_SAMPLES;
+        });
+    }
+    // Its first try of `request()` is held, and all else is done.
+    bool wait_for_hold(const ChildProcess & program) const {
+        return wait_for_put(request(), "held", true) && wait_for_rest(program);
     }
     std::vector<std::string> command() const {
         std::vector<std::string> argv = arguments({"--quant", "Q4_K_M", "--yes"});
@@ -50,8 +75,7 @@ protected:
         return argv;
     }
     int end_of(ChildProcess & program) const {
-        for (int i = 0; i < 1200 && !program.has_ended(); ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        wait_until([&] { return program.has_ended(); });
         return program.stop(std::chrono::seconds(1));
     }
     void expect_nothing_committed() const {
@@ -83,10 +107,11 @@ TEST_P(ChangingFile, ChangedBeforeIsNotCommitted) {
 }
 
 TEST_P(ChangingFile, ChangedMeanwhileIsNotCommitted) {
-    keep_waiting(request(), 4);
+    hold(request());
     ChildProcess program(command());
-    ASSERT_TRUE(wait_for_put(request(), 503)) << program.err();
+    ASSERT_TRUE(wait_for_hold(program)) << program.err();
     flip_byte(2500000);
+    hub_.release(request());
     EXPECT_EQ(end_of(program), 1);
     const char * reason = GetParam() ? "is being written to" : "is not what was to be uploaded";
     EXPECT_NE(program.err().find(reason), std::string::npos) << program.err();
@@ -101,13 +126,16 @@ class ChangingParts : public ChangingFile {};
 INSTANTIATE_TEST_SUITE_P(Uploaded, ChangingParts, ::testing::Values(true));
 
 TEST_P(ChangingParts, ChangedAndChangedBackIsSentAgain) {
-    keep_waiting(request(), 2);
-    keep_waiting("partNumber=5&", 9);
+    const std::string another = "partNumber=5&";
+    hold(request());
+    hold(another);
     ChildProcess program(command());
-    ASSERT_TRUE(wait_for_put(request(), 503)) << program.err();
+    ASSERT_TRUE(wait_for_put(another, "held", true) && wait_for_hold(program)) << program.err();
     flip_byte(2500000);
-    ASSERT_TRUE(wait_for_put(request(), 200)) << program.err();
+    hub_.release(request());
+    ASSERT_TRUE(wait_for_put(request(), "status", 200)) << program.err();
     flip_byte(2500000);
+    hub_.release(another);
     EXPECT_EQ(end_of(program), 0) << program.err();
     EXPECT_NE(program.err().find("1 parts were sent with other bytes"), std::string::npos) << program.err();
     EXPECT_EQ(hub_.state()["objects"].size(), 1U);

@@ -118,8 +118,10 @@ TEST(Evaluate, TextsOfOneChunkAndLess) {
         const Reference reference(all, none, ignore);
         ADD_FAILURE() << "took less than a chunk";
     } catch (const Error & error) {
-        EXPECT_EQ(std::string(error.what()),
-                  "the text has 63 tokens, fewer than one chunk of 64: use a longer text or a smaller --ctx");
+        EXPECT_EQ(
+            std::string(error.what()),
+            all.load.path +
+                ": cuts the text into 63 tokens, fewer than one chunk of 64: use a longer text or a smaller --ctx");
     }
     const size_t n_whole = model.tokenize(TEXT, false).size() / N_CTX;
     EXPECT_EQ(Reference(options(0), none, ignore).n_chunks(), n_whole) << "all that the text has";

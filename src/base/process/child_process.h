@@ -30,6 +30,8 @@ public:
     // The most RAM it has held at once; 0 if it ended.
     uint64_t peak_rss_bytes() const;
 
+    pid_t pid() const { return pid_; }
+
     bool has_ended();
 
     // SIGTERM, and SIGKILL after `grace`. Returns its exit code, 128 + signal number if a signal ended it.

@@ -1,10 +1,12 @@
 // shimmy chat and shimmy run: a conversation in the terminal.
 #include "cli/chat/chat.h"
 #include "base/error.h"
+#include "base/text_file.h"
 #include "cli/answer_options.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
 #include "engine/run/expert_use.h"
 #include "engine/run/model.h"
@@ -34,11 +36,12 @@ int converse(ChatArguments options, Globals globals, bool once) {
     if (globals.json) fail_usage("a chat is no document: leave out --json (shimmy generate --json has one)");
     complete_load(options, globals);
     load_backends(globals, options.load.device);
-    engine::Model model(options.load);
+    engine::Model model = load_model(options.load, globals);
     if (!model.has_chat_template())
         fail("{}: the model has no chat template, so it holds no conversation (shimmy generate continues a text)",
              options.load.path);
     print_placement(model.placement());
+    warn_of_no_cache(globals, model);
     print_load_mode();
     engine::reset_expert_use();  // the warm-up chose experts too
     Conversation conversation(model);
@@ -67,7 +70,7 @@ int run_run(ChatArguments options, const Globals & globals) {
     name_words(options, "run");
     options.model = run_name(options.model);
     const bool from_input = options.text == "-" || (options.text.empty() && ::isatty(STDIN_FILENO) == 0);
-    if (from_input) options.text = read_file("/dev/stdin");
+    if (from_input) options.text = read_text_file("-");
     const bool once = !options.text.empty();
     if (from_input && !once) fail_usage("standard input holds no prompt");
     return converse(std::move(options), globals, once);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
 #include "engine/load/load_options.h"
 #include "engine/run/model.h"
@@ -46,11 +47,12 @@ check::Answer ask(engine::Model & model, const check::Task & task) {
 }
 
 std::vector<Checked> check_model(const engine::LoadOptions & load, const std::vector<check::Task> & tasks,
-                                 const check::Grader & grader, bool quiet) {
-    engine::Model model(load);
+                                 const check::Grader & grader, const Globals & globals) {
+    engine::Model model = load_model(load, globals);
     print_placement(model.placement());
+    warn_of_no_cache(globals, model);
     print_load_mode();
-    Progress progress(load.path, quiet);
+    Progress progress(load.path, globals.json);
     std::vector<Checked> checked;
     for (const check::Task & task : tasks) {
         progress.update(checked.size(), tasks.size());
@@ -108,7 +110,7 @@ int run_check(CheckArguments options, const Globals & globals) {
     bool all_passed = true;
     for (const std::string & file : options.models) {
         options.load.path = file;
-        const std::vector<Checked> checked = check_model(options.load, tasks, grader, globals.json);
+        const std::vector<Checked> checked = check_model(options.load, tasks, grader, globals);
         all_passed = all_passed && n_passed(checked) == checked.size();
         if (globals.json) {
             models.push_back(to_json(file, checked));

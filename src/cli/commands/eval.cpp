@@ -9,8 +9,10 @@
 #include "cli/command.h"
 #include "cli/model_hash.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/eval_document.h"
+#include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
 #include "engine/load/device.h"
 #include "engine/load/version.h"
@@ -55,9 +57,10 @@ eval::Task prepared_task(const EvalArguments & options) {
 }
 
 EvaluatedModel evaluate_model(const engine::LoadOptions & load, const eval::Task & task, const EvalArguments & options,
-                              bool quiet) {
-    engine::Model model(load);
+                              const Globals & globals) {
+    engine::Model model = load_model(load, globals);
     print_placement(model.placement());
+    warn_of_no_cache(globals, model);
     print_load_mode();
     if (options.how.chat && !model.has_chat_template()) fail("{}: has no chat template: leave --chat out", load.path);
     EvaluatedModel result{load.path,
@@ -65,7 +68,7 @@ EvaluatedModel evaluate_model(const engine::LoadOptions & load, const eval::Task
                           gguf::read_model_info(load.path).quantization,
                           engine::to_string(model.placement().placement),
                           {}};
-    Progress progress(fs::path(load.path).filename().string(), quiet);
+    Progress progress(fs::path(load.path).filename().string(), globals.json);
     result.evaluation =
         eval::evaluate(model, task, options.how, [&](size_t done, size_t total) { progress.update(done, total); });
     return result;
@@ -119,7 +122,7 @@ int run_eval(EvalArguments options, const Globals & globals) {
     for (const std::string & file : options.models) {
         options.load.path = file;
         const std::string sha256 = globals.json ? hashes.sha256(file) : "";
-        EvaluatedModel model = evaluate_model(options.load, task, options, globals.json);
+        EvaluatedModel model = evaluate_model(options.load, task, options, globals);
         model.sha256 = sha256;
         stopped = model.evaluation.stopped;
         if (!model.evaluation.asked.empty()) models.push_back(std::move(model));
@@ -155,7 +158,7 @@ void add_eval(Commands & commands) {
         ->check(CLI::IsMember(eval::form_names()));
     command->add_option("--shots", options->n_shots, "number of answered examples before each question")
         ->type_name("N")
-        ->check(CLI::Range(0, 1000))
+        ->check(from_to(0, 1000))
         ->capture_default_str();
     command
         ->add_option("--shots-file", options->shots_file,
@@ -164,11 +167,11 @@ void add_eval(Commands & commands) {
         ->type_name("FILE");
     command->add_option("--limit", options->limit, "maximum number of questions; 0: all")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     command->add_option("--max-tokens,-n", options->how.max_tokens, "maximum number of tokens of an answer in words")
         ->type_name("N")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str();
     command->add_flag("--chat", options->how.chat, "ask through the model's chat template (answers in words)");
     add_load_options(*command, options->load);

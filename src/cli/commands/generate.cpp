@@ -2,10 +2,13 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/host/host.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "cli/answer_options.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
+#include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
 #include "cli/print/run_document.h"
 #include "engine/load/device.h"
@@ -45,9 +48,16 @@ struct GenerateArguments : AnswerOptions {
 
 // From the option, the file, or standard input: "-", or where something other than a terminal is there.
 std::string prompt_text(const GenerateArguments & options) {
-    if (!options.prompt_file.empty()) return read_file(options.prompt_file);
+    if (!options.prompt_file.empty()) {
+        const std::string prompt = read_text_file(options.prompt_file);
+        if (prompt.empty())
+            fail_usage("--prompt-file: {} holds no prompt",
+                       options.prompt_file == "-" ? "standard input" : options.prompt_file);
+        return prompt;
+    }
     const bool from_input = options.prompt ? *options.prompt == "-" : ::isatty(STDIN_FILENO) == 0;
-    const std::string prompt = from_input ? read_file("/dev/stdin") : options.prompt.value_or("");
+    const std::string prompt = from_input ? read_text_file("-") : options.prompt.value_or("");
+    if (prompt.empty() && from_input) fail_usage("standard input holds no prompt");
     if (prompt.empty() && options.prompt) fail_usage("--prompt is empty");
     if (prompt.empty()) fail_usage("which prompt? (shimmy generate MODEL PROMPT, or on standard input)");
     return prompt;
@@ -55,7 +65,11 @@ std::string prompt_text(const GenerateArguments & options) {
 
 std::string render(const engine::Model & model, const GenerateArguments & options, const std::string & prompt) {
     // A model without a template is a base model: its prompt is the text to continue.
-    if (options.raw || !model.has_chat_template()) return prompt;
+    if (options.raw || !model.has_chat_template()) {
+        if (!options.system.empty())
+            fail_usage("{}: has no chat template, which --system needs: put it into the prompt", options.load.path);
+        return prompt;
+    }
     std::vector<engine::Message> messages;
     if (!options.system.empty()) messages.push_back({"system", options.system});
     messages.push_back({"user", prompt});
@@ -103,6 +117,18 @@ void write_expert_stats(const std::string & file, const std::string & model, con
     write_file_atomic(file, json_text(document) + "\n");
 }
 
+// llama.cpp begins the text with that token itself; with two, many models answer worse.
+void warn_if_begun_twice(const engine::Model & model, const std::string & rendered) {
+    const std::optional<int32_t> bos = model.bos_token();
+    if (!bos) return;
+    const std::vector<int32_t> tokens = model.tokenize(rendered, /*parse_special=*/true);
+    if (tokens.size() < 2 || tokens[0] != *bos || tokens[1] != *bos) return;
+    fmt::print(
+        stderr,
+        "warning: the prompt begins with the token that begins a text, and shimmy puts one there itself: leave it "
+        "out of the prompt\n");
+}
+
 bool write_text(std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
@@ -113,6 +139,8 @@ int run_generate(GenerateArguments options, Globals globals) {
         fail_usage("the prompt is given twice: '{}' and {}", options.text,
                    options.prompt ? "--prompt" : "--prompt-file");
     if (!options.text.empty()) options.prompt = options.text;
+    if (options.raw && !options.system.empty())
+        fail_usage("--raw continues the prompt as it is: put what --system says into it");
     const std::string prompt = prompt_text(options);
     complete_load(options, globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.open_file());
@@ -124,12 +152,14 @@ int run_generate(GenerateArguments options, Globals globals) {
         fail_usage("--expert-stats needs libggml-moe, which does not compute here: add --moe-backend on");
     }
     const std::vector<engine::Device> devices_before = engine::devices();
-    engine::Model model(options.load);
+    engine::Model model = load_model(options.load, globals);
     print_placement(model.placement());
+    warn_of_no_cache(globals, model);
     print_load_mode();
     warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt);
+    warn_if_begun_twice(model, rendered);
     const bool has_length = options.length.n_tokens > 0 || options.length.depth > 0;
     const engine::TokenPrompt tokens =
         has_length ? engine::make_prompt(model, rendered, prompt, options.length) : engine::TokenPrompt();
@@ -168,7 +198,7 @@ void add_generate(Commands & commands) {
     add_answer_options(*command, commands, *options, "prompt text (default: standard input)");
     auto * prompt =
         command->add_option("--prompt,-p", options->prompt, "prompt text; - for standard input")->type_name("TEXT");
-    command->add_option("--prompt-file", options->prompt_file, "read the prompt from a file")
+    command->add_option("--prompt-file", options->prompt_file, "read the prompt from a file; - for standard input")
         ->type_name("FILE")
         ->excludes(prompt);
     command->add_flag("--raw", options->raw, "continue the prompt as it is, without the chat template");
@@ -180,12 +210,12 @@ void add_generate(Commands & commands) {
         ->add_option("--prompt-tokens", options->length.n_tokens,
                      "for measuring: lengthen the prompt to N tokens with a built-in text")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     command
         ->add_option("--depth", options->length.depth,
                      "for measuring: hold N tokens of a built-in text in the context before the prompt, untimed")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least_zero());
     command
         ->add_option("--expert-stats", options->expert_stats,
                      "write tokens and bytes per layer and expert as JSON (needs libggml-moe)")

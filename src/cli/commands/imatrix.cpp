@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/process/progress.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "engine/load/device.h"
 #include "engine/make/imatrix_coverage.h"
@@ -89,7 +90,7 @@ void add_imatrix(Commands & commands) {
         ->add_option("--chunks", options->imatrix.n_chunks,
                      "maximum number of chunks of --ctx tokens; 0: the whole text")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     add_load_options(*command, options->imatrix.load);
     add_placement_options(*command, commands.globals(), DefaultPlacement::gpu);

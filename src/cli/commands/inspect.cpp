@@ -162,11 +162,14 @@ int run_inspect(const std::string & file, const Globals & globals) {
         // Text in a file need not be UTF-8: what is not is replaced.
         Json document = to_json(info);
         document["problems"] = problems;
+        document["weaknesses"] = gguf::find_weaknesses(opened);
         fmt::print("{}\n", json_text(document));
     } else {
         print_text(info);
         for (const std::string & problem : problems)
             fmt::print("\nproblem: {}\n", printable(problem, MAX_PROBLEM_CHARS));
+        for (const std::string & weakness : gguf::find_weaknesses(opened))
+            fmt::print("\nwarning: {}\n", printable(weakness, MAX_PROBLEM_CHARS));
     }
     return 0;
 }
@@ -186,7 +189,8 @@ void add_inspect(Commands & commands) {
         "head_size, n_vocab, n_expert, n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, "
         "expert_bytes, expert_bytes_per_layer, cpu_moe_applies, n_tensors, tensor_types (type, n_tensors, bytes), "
         "tokenizer, chat_template, shards, problems (what keeps llama.cpp from working with the file, each with the way "
-        "out). What the file does not say is 0, or null.");
+        "out), weaknesses (what makes its answers worse)."
+        " What the file does not say is 0, or null.");
 }
 
 }  // namespace shimmy::cli

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
@@ -30,8 +31,9 @@ int probe(ProbeArguments options, const Globals & globals) {
     options.load.vram_limit_bytes = vram_option(globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.open_file());
     load_backends(globals, options.load.device);
-    const engine::Model model(options.load);
+    const engine::Model model = load_model(options.load, globals);
     print_placement(model.placement());
+    warn_of_no_cache(globals, model);
     print_load_mode();
     const engine::MemoryUse memory = model.memory();
     if (globals.json) {

@@ -4,10 +4,12 @@
 #include "base/host/cache_dir.h"
 #include "base/json.h"
 #include "base/process/progress.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/model_hash.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/quality_document.h"
 #include "engine/load/device.h"
@@ -57,7 +59,7 @@ public:
     Measurement(const QualityArguments & options, const Globals & globals)
         : options_(options),
           globals_(globals),
-          text_(read_file(options.text)),
+          text_(read_text_file(options.text)),
           cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
           hashes_(cache_folder(), globals.json) {
         if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
@@ -232,7 +234,7 @@ void add_quality(Commands & commands) {
         ->required();
     command->add_option("--chunks", options->n_chunks, "maximum number of chunks of --ctx tokens; 0: the whole text")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     command->add_flag("--check-offload", options->check_offload,
                       "also run every model (the base, if it stands alone) with all experts on the GPU and with "

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "quality/target_search.h"
 #include "report/text/table.h"
@@ -93,7 +94,7 @@ void add_target_options(CLI::App & command, TargetOptions & target, Globals & gl
     command.add_option("--text", target.text, "evaluation text of --target-size and --target-vram")->type_name("FILE");
     command.add_option("--chunks", target.n_chunks, "maximum number of chunks of 512 tokens; 0: the whole text")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     add_load_options(command, target.load);
     add_placement_options(command, globals, DefaultPlacement::gpu);

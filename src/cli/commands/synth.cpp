@@ -4,6 +4,7 @@
 #include "base/process/progress.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "engine/layout/quantization.h"
 #include "engine/make/synthesize.h"
 #include "gguf/model_info.h"
@@ -69,7 +70,7 @@ void add_synth(Commands & commands) {
     command->add_option("--out", options->output, "file to write")->type_name("FILE")->required();
     command->add_option("--layers", options->n_layers, "only this many layers (default: all)")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     command->add_option("--quant", options->quantization, "quantization (default: the shape's own)")->type_name("TYPE");
     command->add_flag("--sparse", options->sparse,
                       "leave the weights as a hole in the file, which takes no disk space");

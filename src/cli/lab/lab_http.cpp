@@ -7,6 +7,7 @@
 #include "cli/lab/load_options.h"
 #include "cli/llama_options.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/load_text.h"
 #include "engine/load/load_options.h"
@@ -118,12 +119,12 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
         ->excludes(add_load_test_options(*http, options->load_test));
     http->add_option("--max-tokens,-n", options->run.max_tokens, "maximum number of tokens per answer")
         ->type_name("N")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str();
     http->add_option("--temperature", options->run.sampling.temperature,
                      "sampling temperature; 0: always the most likely token")
         ->type_name("T")
-        ->check(CLI::Range(0.0, 100.0))
+        ->check(from_to(0.0, 100.0))
         ->capture_default_str();
     http->add_option("--seed", options->run.sampling.seed,
                      "random seed; the same seed on the same device gives the same text")

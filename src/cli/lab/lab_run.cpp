@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/process/subprocess.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/lab/lab_commands.h"
 #include "cli/placement_options.h"
@@ -14,6 +15,7 @@
 #include "lab/run/real_hooks.h"
 #include "lab/run/slurm.h"
 #include "report/documents/documents.h"
+#include "report/documents/licenses.h"
 #include "report/documents/text_report.h"
 #include "report/text/table.h"
 
@@ -25,6 +27,8 @@
 namespace shimmy::cli {
 
 namespace {
+
+constexpr size_t MAX_OBSTACLE_CHARS = 400;
 
 struct RunArguments {
     LabCampaign campaign;
@@ -189,8 +193,23 @@ void refuse_axes_as_options(const lab::Campaign & campaign, const Globals & glob
     };
     refuse("--moe-backend", "moe_backend", globals.moe_backend != "auto");
     refuse("--moe-cache", "moe_cache", globals.moe_cache != "auto");
+    require_moe_backend_for_cache(globals);
     if (globals.moe_backend == "off" && campaign.axes.find("moe_cache") != nullptr)
         fail_usage("--moe-backend off: moe_cache under [axes] needs libggml-moe");
+}
+
+// A license that no card can be published under is told before the hours of measuring. None at all is no mistake: not
+// every campaign is published.
+bool check_licenses(const lab::Campaign & campaign) {
+    bool hold = true;
+    for (const lab::CampaignModel & model : campaign.models) {
+        const std::string obstacle = model.license.empty() ? "" : report::license_obstacle(model);
+        if (obstacle.empty()) continue;
+        hold = false;
+        fmt::print(stderr, "shimmy: warning: {}: {}; its card will not be written\n", printable(model.name),
+                   printable(obstacle, MAX_OBSTACLE_CHARS));
+    }
+    return hold;
 }
 
 int run_lab(const RunArguments & options, const Globals & globals) {
@@ -217,9 +236,11 @@ int run_lab(const RunArguments & options, const Globals & globals) {
         }
         return 0;
     }
-    const lab::Hooks hooks = lab::real_hooks();
-    const lab::Executor executor = options.executor == "slurm" ? lab::slurm_executor(run_options, {options.sbatch_args})
-                                                               : lab::local_executor(run_options, hooks);
+    const bool licenses_hold = check_licenses(campaign);
+    const bool elsewhere = options.executor == "slurm";
+    const lab::Hooks hooks = elsewhere ? lab::real_hooks() : lab::real_hooks_here(run_options);
+    const lab::Executor executor =
+        elsewhere ? lab::slurm_executor(run_options, {options.sbatch_args}) : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
@@ -229,7 +250,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     } else {
         fmt::print("{}\n{}", report::text_report(summary, rerun), report::describe(documents, campaign.out_dir));
     }
-    return summary.complete() ? 0 : EXIT_CODE_FAILED;
+    return summary.complete() && licenses_hold ? 0 : EXIT_CODE_FAILED;
 }
 
 }  // namespace
@@ -266,7 +287,8 @@ void add_lab_run(Commands & commands, CLI::App * lab) {
         "You can stop or kill it at any time: the same command continues where it was. Finished runs are not repeated "
         "as long as the campaign's settings, the model files and the program are the same. A run that fails or takes "
         "longer than the campaign's timeout_s is recorded with its reason and does not stop the others. Exit codes: 0 "
-        "every figure is there; 1 runs failed or are missing, and what depends on them is left out of the table.");
+        "every figure is there; 1 runs failed or are missing, and what depends on them is left out of the table, or a "
+        "model's license lets no card be written.");
 }
 
 }  // namespace shimmy::cli

@@ -1,7 +1,9 @@
 #include "cli/lab/load_options.h"
+#include "cli/numbers.h"
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text_file.h"
 
 #include <cstdlib>
 
@@ -34,7 +36,7 @@ std::string api_key(const std::string & file) {
 void add_pace_options(CLI::App & command, LoadArguments & arguments) {
     command.add_option("--rate", arguments.rate, "open loop: conversations that begin per second")
         ->type_name("R")
-        ->check(CLI::Range(0.001, 10000.0))
+        ->check(from_to(0.001, 10000.0))
         ->group(GROUP);
     command.add_option("--arrivals", arguments.arrivals, "distances between them: all alike, or a Poisson process")
         ->check(CLI::IsMember({"constant", "poisson"}))
@@ -55,29 +57,29 @@ void add_pace_options(CLI::App & command, LoadArguments & arguments) {
     command.add_option("--speed", arguments.speed, "replay the trace so many times as fast")
         ->type_name("X")
         ->needs(trace)
-        ->check(CLI::Range(0.001, 1000.0))
+        ->check(from_to(0.001, 1000.0))
         ->capture_default_str()
         ->group(GROUP);
     command.add_option("--duration", arguments.duration_s, "duration of the load test in seconds, or of each step")
         ->type_name("S")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->capture_default_str()
         ->group(GROUP);
     command.add_option("--requests", arguments.n_requests, "number of conversations, in place of the duration")
         ->type_name("N")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->group(GROUP);
     command
         .add_option("--timeout", arguments.timeout_s,
                     "most seconds a request may take; it has failed then (default: 600 in a load test, else no limit)")
         ->type_name("S")
-        ->check(CLI::Range(0.001, 86400.0));
+        ->check(from_to(0.001, 86400.0));
     command
         .add_option(
             "--parallel", arguments.n_parallel,
             "requests that the started server computes at once (default: --clients; 4 in open loops and sweeps)")
         ->type_name("N")
-        ->check(CLI::Range(1, MAX_CLIENTS))
+        ->check(from_to(1, MAX_CLIENTS))
         ->group(GROUP);
 }
 
@@ -90,7 +92,7 @@ void add_prompt_options(CLI::App & command, LoadArguments & arguments) {
     command
         .add_option("--turns", arguments.n_turns, "most turns of a conversation, each sent with all before it; 0: all")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str()
         ->group(GROUP);
     command.add_option("--system-file", arguments.system_file, "text that every conversation begins with")
@@ -103,15 +105,15 @@ void add_prompt_options(CLI::App & command, LoadArguments & arguments) {
 void add_limit_options(CLI::App & command, LoadArguments & arguments) {
     command.add_option("--max-ttft", arguments.max_ttft_ms, "goodput: most milliseconds to the first token")
         ->type_name("MS")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->group(GROUP);
     command.add_option("--max-tpot", arguments.max_tpot_ms, "goodput: most milliseconds per token after the first")
         ->type_name("MS")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->group(GROUP);
     command.add_option("--max-e2e", arguments.max_e2e_ms, "goodput: most milliseconds to the last token")
         ->type_name("MS")
-        ->check(CLI::PositiveNumber)
+        ->check(above_zero())
         ->group(GROUP);
 }
 
@@ -187,7 +189,7 @@ lab::LoadTestOptions LoadArguments::options(const std::vector<std::string> & pro
     test.limits = {max_ttft_ms, max_tpot_ms, max_e2e_ms};
     test.ask.served_model = served_model;
     test.ask.ignore_eos = ignore_eos;
-    if (!system_file.empty()) test.ask.system = read_file(system_file);
+    if (!system_file.empty()) test.ask.system = read_text_file(system_file);
     // What one conversation, or all of them, begin with is to be found in the server's cache.
     test.ask.cache_prompt = n_turns != 1 || !system_file.empty() || test.is_trace;
     return test;
@@ -200,7 +202,7 @@ CLI::Option * add_load_test_options(CLI::App & command, LoadArguments & argument
                         "concurrent clients, each asking again once answered; with --rate, --trace or --sweep the "
                         "most requests under way (256, 256, 16)")
             ->type_name("N")
-            ->check(CLI::Range(1, MAX_CLIENTS))
+            ->check(from_to(1, MAX_CLIENTS))
             ->group(GROUP);
     add_pace_options(command, arguments);
     add_prompt_options(command, arguments);

@@ -1,6 +1,7 @@
 #include "cli/print/memory_text.h"
 
 #include "base/units.h"
+#include "cli/placement_options.h"
 #include "engine/run/expert_cache.h"
 #include "engine/run/expert_disk.h"
 
@@ -53,6 +54,14 @@ std::string expert_disk_text() {
 void print_load_mode() {
     const auto disk = engine::expert_disk();
     if (disk && disk->is_on()) fmt::print(stderr, "{} (--load-mode mmap: all of them mapped)\n", disk->state);
+}
+
+void warn_of_no_cache(const Globals & globals, const engine::Model & model) {
+    if (!names_cache_size(globals) || moe_cache_option(globals) == "0") return;
+    const bool on_cpu = !model.device().is_gpu();
+    if (on_cpu || model.expert_ram_bytes() == 0)
+        fmt::print(stderr, "warning: --moe-cache {}: there is no cache: {}\n", globals.moe_cache,
+                   on_cpu ? "the model runs on the CPU alone" : "no experts are kept on the CPU");
 }
 
 }  // namespace shimmy::cli

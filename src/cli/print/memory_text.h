@@ -1,6 +1,7 @@
 // Where a loaded model lies, as people read it.
 #pragma once
 
+#include "cli/globals.h"
 #include "engine/run/model.h"
 
 #include <string>
@@ -21,5 +22,8 @@ std::string expert_disk_text();
 
 // That it does so, on stderr.
 void print_load_mode();
+
+// On stderr: that a cache was asked for where there can be none.
+void warn_of_no_cache(const Globals & globals, const engine::Model & model);
 
 }  // namespace shimmy::cli

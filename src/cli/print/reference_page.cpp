@@ -65,18 +65,6 @@ std::string value(const OptionRow & option) {
     return out;
 }
 
-// CLI11's words for a check as people say them: "FLOAT in [0 - 1]" is "0 to 1".
-std::string range_text(const std::string & range) {
-    if (range == "POSITIVE") return "more than 0";
-    if (range == "NONNEGATIVE") return "0 or more";
-    const size_t open = range.find("in [");
-    const size_t middle = range.find(" - ", open);
-    const size_t close = range.rfind(']');
-    if (open == std::string::npos || middle == std::string::npos || close == std::string::npos) return range;
-    const std::string low = range.substr(open + 4, middle - open - 4);
-    return fmt::format("{} to {}", low, range.substr(middle + 3, close - middle - 3));
-}
-
 std::string sentence(std::string text) {
     if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
     return text + ".";
@@ -85,7 +73,7 @@ std::string sentence(std::string text) {
 std::string description(const OptionRow & option) {
     std::string out = cell(option.description);
     if (option.required) out += " (required)";
-    if (!option.range.empty()) out += fmt::format(" ({})", cell(range_text(option.range)));
+    if (!option.range.empty()) out += fmt::format(" ({})", cell(option.range));
     if (!option.excludes.empty()) out += fmt::format(" (not with `{}`)", fmt::join(option.excludes, "`, `"));
     return out;
 }

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/serve/models_file.h"
 #include "cli/serve/served_models.h"
@@ -223,7 +224,7 @@ void add_serve(Commands & commands) {
                                  serve::Address{}.text(), serve::DEFAULT_PORT))
         ->type_name("ADDRESS|auto");
     command->add_option("--host", options->host, "the address alone, as of llama.cpp's server")->type_name("HOST");
-    command->add_option("--port", options->port, "the port alone")->type_name("PORT")->check(CLI::Range(0, 65535));
+    command->add_option("--port", options->port, "the port alone")->type_name("PORT")->check(from_to(0, 65535));
     command
         ->add_option(
             "--ollama-bind", options->ollama_bind,
@@ -244,13 +245,13 @@ void add_serve(Commands & commands) {
         ->add_option("--max-loaded", options->max_loaded,
                      "models to keep loaded (0: as many as fit); the least recently used goes first")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least_zero())
         ->capture_default_str();
     command
         ->add_option("--drain-seconds", options->drain_s,
                      "time for running requests to finish after SIGTERM or Ctrl-C; a second signal ends them at once")
         ->type_name("N")
-        ->check(CLI::Range(0, 86400))
+        ->check(from_to(0, 86400))
         ->capture_default_str();
     add_model_options(*command, options->model, commands.globals());
     add_model_dirs_option(*command, commands.globals());

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/units.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "gguf/model_info.h"
 #include "library/catalog.h"
@@ -34,7 +35,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
     command
         .add_option("--parallel", arguments.load.n_parallel, "concurrent requests per model, each with its own context")
         ->type_name("N")
-        ->check(CLI::Range(1U, MAX_PARALLEL))
+        ->check(from_to(1U, MAX_PARALLEL))
         ->capture_default_str();
     command
         .add_option("--keep-alive", arguments.keep_alive,
@@ -44,7 +45,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
     command
         .add_option("--stall-seconds", arguments.stall_s, "restart a model's process after this long without progress")
         ->type_name("N")
-        ->check(CLI::Range(1, 86400))
+        ->check(from_to(1, 86400))
         ->capture_default_str();
     auto * embeddings =
         command.add_flag("--embeddings", arguments.embeddings,
@@ -84,6 +85,7 @@ serve::ModelOptions model_options(const ModelArguments & arguments, const Global
     options.load.llama_args = llama_args(arguments.llama, globals, engine::LlamaUse::server);
     options.load.serves = true;
     options.load.measures_speculation = measures_speculation(arguments.llama);
+    require_moe_backend_for_cache(globals);
     options.backends = {globals.gpu_backend, globals.moe_backend, moe_cache_option(globals), globals.rpc_servers,
                         globals.moe_gpu_min_batch};
     options.embeddings = arguments.embeddings;

@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/llama_options.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/memory_text.h"
 #include "engine/load/version.h"
@@ -180,7 +182,7 @@ lab::Statistics tps_of(const engine::BenchTest & test, uint32_t n_parallel,
 int run_bench(BenchArguments options, const Globals & globals) {
     const std::vector<engine::BenchTest> tests = bench_tests(options);
     refuse_speculation(globals.llama_args);
-    const std::string text = options.text.empty() ? std::string(engine::bench_text()) : read_file(options.text);
+    const std::string text = options.text.empty() ? std::string(engine::bench_text()) : read_text_file(options.text);
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
     options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
@@ -227,7 +229,7 @@ void add_bench(Commands & commands) {
             ->type_name("N,…")
             ->delimiter(',')
             ->allow_extra_args(false)
-            ->check(CLI::Range(0, MAX_BENCH_TOKENS))
+            ->check(from_to(0, MAX_BENCH_TOKENS))
             ->capture_default_str();
     };
     add_counts("--n-prompt,-p", options->n_prompt, "prompt lengths in tokens (ppN); 0: none");
@@ -238,11 +240,11 @@ void add_bench(Commands & commands) {
     add_counts("--depth,-d", options->n_depth, "tokens that the context holds before a test");
     command->add_option("--repetitions,-r", options->n_repeats, "repetitions of every test")
         ->type_name("N")
-        ->check(CLI::Range(1, 1000))
+        ->check(from_to(1, 1000))
         ->capture_default_str();
     command->add_option("--parallel", options->load.n_parallel, "sequences at once; rates are of all together")
         ->type_name("N")
-        ->check(CLI::Range(1, 256))
+        ->check(from_to(1, 256))
         ->capture_default_str();
     command->add_option("--text", options->text, "text to measure on (default: a built-in one)")->type_name("FILE");
     add_model_dirs_option(*command, commands.globals());

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/llama_options.h"
 #include "cli/model_name.h"
+#include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/tune_text.h"
 #include "cli/profile_option.h"
@@ -347,7 +348,7 @@ void add_tune(Commands & commands) {
         ->capture_default_str();
     command->add_option("--minutes", options->minutes, "time limit")
         ->type_name("N")
-        ->check(CLI::Range(0.05, 1440.0))
+        ->check(from_to(0.05, 1440.0))
         ->capture_default_str();
     command->add_flag("--dry-run", options->dry_run, "write no profile");
     add_model_dirs_option(*command, commands.globals());

@@ -90,6 +90,12 @@ bool load_module(const fs::path & file) {
     return false;
 }
 
+// Of OpenCL, no module is published.
+std::string how_to_get(const std::string & name) {
+    return name == "opencl" ? "build it with llama.cpp's own option: cmake -DGGML_OPENCL=ON"
+                            : fmt::format("get it with: make gpu GPU={}", name);
+}
+
 void load_gpu_module(const fs::path & dir, const std::string & name, bool required) {
     const fs::path file = dir / fmt::format("libggml-{}.so", name);
     const bool built_in = ggml_backend_reg_by_name(name == "cuda"     ? "CUDA"
@@ -98,7 +104,7 @@ void load_gpu_module(const fs::path & dir, const std::string & name, bool requir
     if (built_in) return;
     if (!fs::exists(file)) {
         if (required)
-            fail("--gpu-backend {}: {} is not there (get it with: make gpu GPU={})", name, file.string(), name);
+            fail("--gpu-backend {}: {} is not there ({})", name, file.string(), how_to_get(name));
         return;
     }
     if (!load_module(file) && required) fail("--gpu-backend {}: {}", name, failed.back().reason);

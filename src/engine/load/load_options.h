@@ -6,6 +6,7 @@
 #include "gguf/gguf_file.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,9 @@ struct LoadOptions {
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled
     bool check_fit = true;        // refuse, with numbers, what would not fit; costs a second read of the header
     bool record_routing = false;  // for take_routing(); slows decoding
+
+    // Called while weights are read, with the share that is there: 0 to 1. Null: nobody looks.
+    std::function<void(double share)> on_progress;
 
     // The file at `path`, open. Copies of these options share it: a command reads the header of a model once. Null:
     // not opened yet.

@@ -39,7 +39,10 @@ std::vector<Device> resolve_gpus(const std::string & wanted, bool no_alloc) {
     return gpus_in_use(wanted);
 }
 
-bool on_progress(float /*progress*/, void * /*user_data*/) {
+// `user_data`: the options. False ends the load.
+bool on_progress(float progress, void * user_data) {
+    const auto * options = static_cast<const LoadOptions *>(user_data);
+    if (options->on_progress) options->on_progress(progress);
     return !interrupted();
 }
 
@@ -122,6 +125,7 @@ llama_model_params LoadParams::model_params() const {
     params.tensor_buft_overrides = overrides_.size() > 1 ? overrides_.data() : nullptr;
     params.n_gpu_layers = device_.is_gpu() ? -1 : 0;
     params.progress_callback = on_progress;
+    params.progress_callback_user_data = const_cast<LoadOptions *>(&options_);
     return params;
 }
 

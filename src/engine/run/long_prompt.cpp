@@ -100,8 +100,8 @@ TokenPrompt make_prompt(const Model & model, const std::string & rendered, const
     }
     prompt.tokens.insert(prompt.tokens.end(), tokens.begin(), tokens.end());
     if (prompt.tokens.size() >= model.n_ctx())
-        fail("a depth of {} tokens and a prompt of {} do not fit into a context of {} with the reply: raise --ctx",
-             prompt.n_before, prompt.tokens.size() - prompt.n_before, model.n_ctx());
+        fail("a depth of {} tokens and a prompt of {} do not fit into a context of {} with the reply: take fewer{}",
+             prompt.n_before, prompt.tokens.size() - prompt.n_before, model.n_ctx(), model.larger_context());
     return prompt;
 }
 

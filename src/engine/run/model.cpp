@@ -4,6 +4,7 @@
 #include "base/last_words.h"
 #include "base/log_sum_exp.h"
 #include "base/no_allocation.h"
+#include "base/process/bounded_work.h"
 #include "base/process/interrupt.h"
 #include "base/text.h"
 #include "engine/load/load_params.h"
@@ -42,6 +43,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
 constexpr size_t MAX_REASON_CHARS = 300;
+constexpr const char * WITHOUT_TEMPLATE = "shimmy generate --raw needs none";
+constexpr const char * ENDLESS_TEMPLATE =
+    "its chat template takes more than 10 s or 2 GiB, and was stopped: shimmy generate --raw needs none";
+static_assert(BoundedWork::TIME_LIMIT.count() == 10 && BoundedWork::MEMORY_LIMIT == uint64_t{2} << 30);
 constexpr size_t LONG_TOKEN_BYTES = 256;        // of its text; longer ones are rare
 constexpr size_t RESERVED_BYTES_PER_TOKEN = 8;  // of an answer's text: twice what most vocabularies have on average
 
@@ -144,8 +149,7 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     llama_context_ptr context;
-    common_chat_templates_ptr templates;       // null: the model has none, or one that cannot be read
-    std::string template_error;                // why it cannot be read; runs without it go on
+    common_chat_templates_ptr templates;       // null: not needed yet
     std::unique_ptr<Speculation> speculation;  // null: none
     std::string name;                          // of the model, for messages
     double load_ms = 0.0;
@@ -174,7 +178,8 @@ struct Model::Impl {
                            const std::set<llama_token> & shown, const OnText & on_text);
     common_chat_templates_inputs template_inputs(const std::vector<Message> & messages) const;
     void warm_up();
-    void load_chat_template();
+    const common_chat_templates * chat_templates();
+    common_chat_params render(const common_chat_templates_inputs & inputs);
 };
 
 void Model::Impl::decode(const llama_token * tokens, int n_tokens) {
@@ -306,15 +311,28 @@ void Model::Impl::warm_up() {
     open_expert_cache(context.get());
 }
 
-void Model::Impl::load_chat_template() {
+// Read when it is first needed: a template is a program, and most commands can do without one that is broken.
+const common_chat_templates * Model::Impl::chat_templates() {
+    if (templates) return templates.get();
     const char * source = llama_model_chat_template(model.get(), nullptr);
-    if (source == nullptr) return;
+    if (source == nullptr) fail("{}: has no chat template: continue a text with shimmy generate --raw", name);
     common_log_set_verbosity_thold(LOG_LEVEL_OUTPUT);  // what is wrong with a template is said in the error
     try {
         const common_chat_template checked(source, "", "");  // llama.cpp's next call would lose the reason
         templates = common_chat_templates_init(model.get(), "");
     } catch (const std::exception & error) {
-        template_error = printable(error.what(), MAX_REASON_CHARS);
+        fail("{}: its chat template cannot be read: {}: {}", name, printable(error.what(), MAX_REASON_CHARS),
+             WITHOUT_TEMPLATE);
+    }
+    return templates.get();
+}
+
+common_chat_params Model::Impl::render(const common_chat_templates_inputs & inputs) {
+    const common_chat_templates * read = chat_templates();
+    try {
+        return common_chat_templates_apply(read, inputs);
+    } catch (const std::exception & error) {
+        fail("{}: its chat template failed: {}: {}", name, printable(error.what(), MAX_REASON_CHARS), WITHOUT_TEMPLATE);
     }
 }
 
@@ -333,7 +351,6 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     impl_->model = impl_->params->load_model();
     if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
     impl_->context = impl_->params->make_context(impl_->model.get(), impl_->routing.get());
-    impl_->load_chat_template();
     impl_->speculation = Speculation::make(options, *impl_->params, impl_->model.get(), impl_->context.get());
     if (options.warm_up) impl_->warm_up();
     take_routing();  // the warm-up's tokens are nobody's
@@ -362,6 +379,12 @@ double Model::load_ms() const {
     return impl_->load_ms;
 }
 
+std::string Model::larger_context() const {
+    const auto n_trained = static_cast<uint32_t>(llama_model_n_ctx_train(impl_->model.get()));
+    if (n_ctx() < n_trained) return fmt::format(", or raise --ctx (up to {})", n_trained);
+    return " (the model was trained for no more)";
+}
+
 int Model::n_vocab() const {
     return llama_vocab_n_tokens(impl_->vocab());
 }
@@ -381,7 +404,7 @@ uint64_t Model::expert_ram_bytes() const {
 }
 
 bool Model::has_chat_template() const {
-    return impl_->templates != nullptr || !impl_->template_error.empty();
+    return llama_model_chat_template(impl_->model.get(), nullptr) != nullptr;
 }
 
 common_chat_templates_inputs Model::Impl::template_inputs(const std::vector<Message> & messages) const {
@@ -397,17 +420,9 @@ common_chat_templates_inputs Model::Impl::template_inputs(const std::vector<Mess
 }
 
 std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
-    if (!impl_->template_error.empty())
-        fail("{}: its chat template cannot be read: {}: give the whole prompt with --raw", impl_->name,
-             impl_->template_error);
-    if (!impl_->templates) fail("{}: has no chat template: give the whole prompt with --raw", impl_->name);
     const Subject subject(impl_->name);
-    try {
-        return common_chat_templates_apply(impl_->templates.get(), impl_->template_inputs(messages)).prompt;
-    } catch (const std::exception & error) {
-        fail("{}: its chat template failed: {}: give the whole prompt with --raw", impl_->name,
-             printable(error.what(), MAX_REASON_CHARS));
-    }
+    const BoundedWork bounded(ENDLESS_TEMPLATE);
+    return impl_->render(impl_->template_inputs(messages)).prompt;
 }
 
 std::vector<int32_t> Model::tokenize(const std::string & text, bool parse_special) const {
@@ -435,8 +450,8 @@ GenerateResult Model::generate_on(const std::string & prompt, int max_tokens, co
     std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
     if (tokens.empty()) fail_usage("the prompt is empty");
     if (tokens.size() >= n_ctx()) {
-        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it or raise --ctx",
-             tokens.size(), n_ctx());
+        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it{}", tokens.size(), n_ctx(),
+             larger_context());
     }
     const double tokenize_ms = ms_since(start);
     GenerateResult result = impl_->produce(tokens, max_tokens, sampling, {}, on_text);
@@ -448,7 +463,8 @@ GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const
                                const OnText & on_text) {
     if (prompt.tokens.size() <= prompt.n_before) fail_usage("the prompt is empty");
     if (prompt.tokens.size() >= n_ctx())
-        fail("{} tokens do not fit into a context of {} with the reply", prompt.tokens.size(), n_ctx());
+        fail("{} tokens do not fit into a context of {} with the reply: take fewer{}", prompt.tokens.size(), n_ctx(),
+             larger_context());
     if (prompt.n_before > 0 && !impl_->has_memory())
         fail("{}: keeps nothing of a text, so it cannot be measured at a depth", impl_->name);
     const Subject subject(impl_->name);
@@ -553,25 +569,22 @@ GenerateResult Model::Impl::produce(const std::vector<llama_token> & tokens, int
 
 Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const SamplingOptions & sampling, bool thinks,
                    const OnReply & on_reply) {
-    const auto start = Clock::now();
-    if (!impl_->template_error.empty())
-        fail("{}: its chat template cannot be read: {}", impl_->name, impl_->template_error);
-    if (!impl_->templates)
-        fail("{}: has no chat template, so it holds no conversation (shimmy generate continues a text)", impl_->name);
+    const Subject subject(impl_->name);
     common_chat_params params;
-    try {
+    Clock::time_point start;
+    {
+        const BoundedWork bounded(ENDLESS_TEMPLATE);
+        impl_->chat_templates();  // a part of loading, whenever it happens
+        start = Clock::now();
         common_chat_templates_inputs inputs = impl_->template_inputs(messages);
         inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
         inputs.enable_thinking = thinks;
-        params = common_chat_templates_apply(impl_->templates.get(), inputs);
-    } catch (const std::exception & error) {
-        fail("{}: its chat template failed: {}", impl_->name, printable(error.what(), MAX_REASON_CHARS));
+        params = impl_->render(inputs);
     }
     const std::vector<llama_token> tokens = tokenize(params.prompt, /*parse_special=*/true);
     if (tokens.empty() || tokens.size() >= n_ctx())
-        fail(
-            "the conversation has {} tokens, and the context holds {} with the reply: take some of it back, or raise --ctx",
-            tokens.size(), n_ctx());
+        fail("the conversation has {} tokens, and the context holds {} with the reply: take some of it back{}",
+             tokens.size(), n_ctx(), larger_context());
     const double before_ms = ms_since(start);
     ReplyReader reader(params);
     Reply reply;

@@ -85,6 +85,8 @@ public:
     int n_threads() const;
     uint32_t n_ctx() const;
     double load_ms() const;
+    // For errors about a context that is too small: how to get a larger one, or that there is none.
+    std::string larger_context() const;
 
     MemoryUse memory() const;
     std::vector<TensorPlacement> tensors() const;

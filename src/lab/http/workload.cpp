@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/text_file.h"
 
 #include <algorithm>
 #include <array>
@@ -93,7 +94,7 @@ void for_each_object(const std::string & content, const std::function<void(const
 
 template <typename Read>
 std::vector<Talk> read_file_of_talks(const fs::path & file, const Read & read) {
-    const std::string content = read_file(file);
+    const std::string content = read_text_file(file.string());
     std::vector<Talk> talks;
     try {
         if (is_blank(content)) fail_usage("is empty");

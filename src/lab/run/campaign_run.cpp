@@ -86,7 +86,7 @@ void make_variants(CampaignPlan & plan, const std::vector<size_t> & variants, co
     }
 }
 
-// A placement is about VRAM: on a machine where the device is the CPU there is nothing to compare.
+// A GPU that was there when the campaign began, and is gone.
 void check_device(const Json & result) {
     if (result.contains("error") || result["device"]["kind"] != "cpu") return;
     fail(
@@ -152,8 +152,8 @@ std::string other_model(const CampaignPlan & plan, size_t run, const Json & docu
         n_bytes += fs::file_size(part);
     const Json & loaded = document.at("model");
     if (loaded.value("size_bytes", Json()) != n_bytes)
-        return fmt::format("a model of {} bytes was loaded in place of {}", json_text(loaded.value("size_bytes", Json()), -1),
-                           n_bytes);
+        return fmt::format("a model of {} bytes was loaded in place of {}",
+                           json_text(loaded.value("size_bytes", Json()), -1), n_bytes);
     const std::string & quantization = plan.variant_of(run).quantization;
     if (loaded.contains("quantization") && loaded["quantization"] != quantization)
         return fmt::format("{} was loaded in place of {}", json_text(loaded["quantization"], -1), quantization);
@@ -226,7 +226,9 @@ Summary run_campaign(const Campaign & campaign, const CampaignOptions & options,
     remove_unfinished(campaign.out_dir / "results");
     CampaignPlan plan = plan_campaign(campaign, options, hooks);
     const std::vector<size_t> variants = variants_to_make(plan, options);
-    if (!runs_to_make(plan, options).empty()) check_same_host(plan);
+    const bool has_runs = !runs_to_make(plan, options).empty();
+    if (has_runs && hooks.check_device) hooks.check_device(plan.campaign);
+    if (has_runs) check_same_host(plan);
     check_disk(plan, variants, hooks);
     write_plan(plan);
     make_variants(plan, variants, options, hooks, state);

@@ -1,7 +1,10 @@
 #include "lab/run/real_hooks.h"
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "engine/layout/tensor_plan.h"
+#include "engine/load/device.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "gguf/file_type.h"
@@ -14,6 +17,8 @@
 namespace shimmy::lab {
 
 namespace {
+
+constexpr std::chrono::seconds DEVICES_TIMEOUT{120};  // a first look at a GPU compiles kernels, or wakes it
 
 gguf::Shape shape_of(const CampaignModel & model) {
     gguf::Shape shape = gguf::load_shape(model.shape);
@@ -73,6 +78,31 @@ InputInfo read_input_info(const CampaignModel & model) {
     return input;
 }
 
+// In a process of its own, as the runs are: one that looks at a CUDA card holds some of its memory from then on.
+void require_gpu(const Campaign & campaign, const CampaignOptions & options) {
+    const ProcessResult shown =
+        run_process({options.program, "gpu-info", "--gpu-backend", options.backends.gpu, "--json"}, DEVICES_TIMEOUT);
+    const Json document = parse_json(shown.out);
+    const Json devices = document.is_object() ? document.value("devices", Json()) : Json();
+    if (!devices.is_array()) return;  // the first run will say what is wrong
+    const std::string wanted = split(lower(campaign.device), ',').front();  // the runs look at the others
+    std::string names;
+    for (const Json & device : devices) {
+        const std::string name = device.value("name", "");
+        const std::string kind = device.value("kind", "");
+        if (kind == engine::to_string(engine::DeviceKind::accelerator)) continue;
+        const bool is_gpu = kind != engine::to_string(engine::DeviceKind::cpu);
+        const bool hardware = is_gpu && !device.value("software", false);
+        if ((is_gpu && (wanted == "gpu" || wanted == lower(name))) || (wanted.empty() && hardware)) return;
+        names += (names.empty() ? "" : ", ") + name;
+    }
+    fail(
+        "a campaign compares how much VRAM placements need, so it needs a GPU, and its device '{}' is none (there is: "
+        "{}; shimmy gpu-info says why others are not). Without one, device = \"gpu\" takes Mesa's software GPU if it is "
+        "installed; shimmy bench and shimmy tune measure on the CPU",
+        campaign.device, names);
+}
+
 Hooks real_hooks() {
     Hooks hooks;
     hooks.launch = run_process;
@@ -86,6 +116,12 @@ Hooks real_hooks() {
         const CampaignModel & model = campaign.models.at(variant.campaign_model);
         verify_made(variant, read_input_info(model), tensors_of(model, variant));
     };
+    return hooks;
+}
+
+Hooks real_hooks_here(const CampaignOptions & options) {
+    Hooks hooks = real_hooks();
+    hooks.check_device = [options](const Campaign & campaign) { require_gpu(campaign, options); };
     return hooks;
 }
 

@@ -8,6 +8,9 @@ namespace shimmy::lab {
 // The program itself, libllama's quantizer, the real files.
 Hooks real_hooks();
 
+// The same for runs on this machine: whether it has the campaign's GPU is looked at before they begin.
+Hooks real_hooks_here(const CampaignOptions & options);
+
 // Of the model's file or shape. Throws Error if the file is missing or not a model, UsageError for an unknown shape.
 InputInfo read_input_info(const CampaignModel & model);
 

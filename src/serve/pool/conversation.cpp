@@ -48,7 +48,7 @@ Conversation::~Conversation() {
                   "queue {:.0f} ms, TTFT {:.0f} ms, prefill {} tokens in {:.0f} ms, decode {} tokens in {:.0f} ms",
                   figures_.queue_ms, figures_.ttft_ms, timings.value("prompt_n", 0), timings.value("prompt_ms", 0.0),
                   timings.value("predicted_n", 0), timings.value("predicted_ms", 0.0))
-            : "no answer";
+            : "no tokens computed";
     log("{} {}: {}, total {:.0f} ms", path_, lease_.name(), what, total_ms);
 }
 

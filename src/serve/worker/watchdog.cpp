@@ -1,5 +1,7 @@
 #include "serve/worker/watchdog.h"
 
+#include "base/process/process_memory.h"
+
 #include <fmt/format.h>
 
 #include <sys/socket.h>
@@ -26,16 +28,6 @@ constexpr int EXIT_STALLED = 70;
 [[noreturn]] void give_up(const std::string & reason) {
     fmt::print(stderr, "{}\n", reason);
     ::_exit(EXIT_STALLED);
-}
-
-uint64_t rss_bytes() {
-    unsigned long total = 0;
-    unsigned long resident = 0;
-    FILE * file = std::fopen("/proc/self/statm", "re");
-    if (file == nullptr) return 0;
-    const int n = std::fscanf(file, "%lu %lu", &total, &resident);
-    std::fclose(file);
-    return n == 2 ? uint64_t{resident} * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
 }  // namespace
@@ -80,16 +72,12 @@ void Watchdog::check_preparations(Clock::time_point now) {
     const milliseconds limit = stall_limit_.count() > 0 ? std::min(PREPARATION_LIMIT, stall_limit_) : PREPARATION_LIMIT;
     for (Started & one : preparations_) {
         if (now - one.at > limit)
-            give_up(
-                fmt::format("a request was not ready to be computed after {} s: its template, schema, grammar or "
-                            "text takes too long",
-                            limit.count() / 1000));
+            give_up(fmt::format("{} takes more than {} s, and was stopped", one.what, limit.count() / 1000));
         if (now - one.at < WATCH_INTERVAL) continue;
         const uint64_t rss = rss_bytes();
         if (one.rss_bytes == 0) one.rss_bytes = rss;
         if (rss > one.rss_bytes + PREPARATION_MEMORY)
-            give_up(
-                fmt::format("a request took more than {} GiB before it could be computed", PREPARATION_MEMORY >> 30));
+            give_up(fmt::format("{} takes more than {} GiB, and was stopped", one.what, PREPARATION_MEMORY >> 30));
     }
 }
 
@@ -113,9 +101,9 @@ void Watchdog::run_probes() {
     }
 }
 
-Watchdog::Preparation::Preparation(Watchdog & watchdog) : watchdog_(watchdog) {
+Watchdog::Preparation::Preparation(Watchdog & watchdog, const char * what) : watchdog_(watchdog) {
     const std::lock_guard lock(watchdog_.mutex_);
-    started_ = watchdog_.preparations_.insert(watchdog_.preparations_.end(), {Clock::now()});
+    started_ = watchdog_.preparations_.insert(watchdog_.preparations_.end(), {Clock::now(), what});
 }
 
 Watchdog::Preparation::~Preparation() {

@@ -31,13 +31,14 @@ public:
 
     struct Started {
         Clock::time_point at;
+        const char * what = "";
         uint64_t rss_bytes = 0;  // of the process when it was first looked at; 0: not yet
     };
 
-    // A request that is being prepared: until done(), or for as long as this exists.
+    // A request that is being prepared, or else `what`: until done(), or for as long as this exists.
     class Preparation {
     public:
-        explicit Preparation(Watchdog & watchdog);
+        Preparation(Watchdog & watchdog, const char * what);
         ~Preparation();
         Preparation(const Preparation &) = delete;
         Preparation & operator=(const Preparation &) = delete;

@@ -12,6 +12,7 @@
 #include "serve/worker/channel.h"
 #include "serve/worker/hosted_model.h"
 #include "serve/worker/jobs.h"
+#include "serve/worker/template_trial.h"
 #include "serve/worker/watchdog.h"
 
 #include <fcntl.h>
@@ -31,6 +32,7 @@ namespace shimmy::serve::worker {
 
 namespace {
 
+constexpr const char * REQUEST = "a request's chat template, schema, grammar or text";
 constexpr std::chrono::milliseconds ASK_PATIENCE{30000};  // for the request's own frames, which are sent at once
 
 // The socket that is stdout; from now on, what is printed goes to stderr.
@@ -122,6 +124,10 @@ private:
         }
         try {
             const std::vector<engine::Device> before = engine::devices();
+            {
+                const Watchdog::Preparation preparation(watchdog_, "the model's chat template");
+                try_chat_template(options);
+            }
             const std::string speculation = engine::choose_speculation(options.load);
             model_ = std::make_unique<HostedModel>(wire::name_from(document), options);
             watchdog_.watch_loop(options.stall_limit, [this] { probe(); });
@@ -176,7 +182,7 @@ private:
     void compute(Channel & channel) {
         std::unique_lock turn = turn_of(channel);
         if (is_gone(channel)) return;
-        Watchdog::Preparation preparation(watchdog_);
+        Watchdog::Preparation preparation(watchdog_, REQUEST);
         server_response_reader reader = model_->reader();
         Attendance::Ticket ticket(attendance_, channel.socket(), reader);
         const std::string & route = channel.ask().route;
@@ -217,7 +223,7 @@ private:
                 400, fmt::format("the text is too long: at most {} MiB are counted here", MAX_COUNTED_BYTES >> 20));
         const std::unique_lock turn = turn_of(channel);
         if (is_gone(channel)) return;
-        const Watchdog::Preparation preparation(watchdog_);
+        const Watchdog::Preparation preparation(watchdog_, REQUEST);
         const std::function<bool()> never = [] { return false; };
         if (channel.ask().params.contains("id_slot")) require_slot(*model_, channel.ask().params.at("id_slot"));
         const std::string body = readable_body(channel.ask().route, channel.body());

@@ -1,6 +1,7 @@
 // What a test lets go wrong: rules of { host, method, path, skip, times } that answer in place of the server, or spoil
 // what it answers.
 //   { status, headers, json }  answers so, and does nothing
+//   { hold: true }             (beside `status`) takes the whole request, and answers only after /_control/release
 //   { drop_after_bytes: N }    closes the connection once N bytes of the request came
 //   { lose_reply: true }       does what was asked and closes the connection
 //   { hang_after_bytes: N }    stops reading once N bytes of the request came, and never answers

@@ -1,7 +1,7 @@
 // A stand-in for the Hugging Face Hub on loopback: two hosts, 127.0.0.1 for the Hub and localhost for its storage. The
 // official client (../official_client.mjs) is what shows that it behaves like one.
 //   usage: node main.mjs FOLDER ['{"setting": …}']    prints {"endpoint", "storage"} as one line
-// POST /_control/settings {…}, /_control/fault {rule}, /_control/mend, /_control/expire; GET /_control/log, /_control/state
+// POST /_control/settings {…}, /_control/fault {rule}, /_control/mend, /_control/expire, /_control/release {path}; GET /_control/log, /_control/state
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -33,6 +33,7 @@ const storage = new Storage(process.argv[2], settings);
 const hub = new HubApi(storage, settings);
 const faults = new Faults();
 const log = [];
+const held = [];          // { path: of the rule, release: lets it be answered }
 for (const [name, files] of Object.entries(settings.preload)) hub.preload(name, files);
 
 // More than any commit of the tests: a body that is cut ends in half a line, wherever the network put the cut.
@@ -70,6 +71,7 @@ async function control(request, url) {
   else if (call === 'fault') faults.add(body);
   else if (call === 'mend') faults.rules = [];
   else if (call === 'expire') storage.expireAll();
+  else if (call === 'release') for (const hold of held.splice(0)) hold.path === body.path ? hold.release() : held.push(hold);
   else throw new Rejected(404, call);
   return { json: {} };
 }
@@ -131,6 +133,10 @@ async function answer(host, request, response) {
   try {
     if (fault?.status) {
       for await (const _ of request);
+      if (fault.hold) {
+        entry.held = true;
+        await new Promise((release) => held.push({ path: fault.path, release }));
+      }
       reply = { status: fault.status, headers: fault.headers ?? {}, json: fault.json ?? { error: 'injected' } };
     } else {
       reply = await (host === 'hub' ? hub : storage).handle(request, url);

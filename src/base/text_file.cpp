@@ -1,0 +1,16 @@
+#include "base/text_file.h"
+
+#include "base/error.h"
+
+namespace shimmy {
+
+std::string read_text_file(const std::string & file) {
+    const bool is_input = file == "-";
+    std::string text = read_file(is_input ? "/dev/stdin" : file);
+    if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+        fail("{}: is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)", is_input ? "standard input" : file);
+    return text;
+}
+
+}  // namespace shimmy
