@@ -24,12 +24,18 @@ constexpr const char * NAME = "the model";
 // Keys that change what a model is; those of the vocabulary stay, they are many and have a check of their own.
 std::vector<std::string> keys() {
     const gguf_context_ptr context(gguf_init_from_file(MODEL, {/*no_alloc=*/true, nullptr}));
-    std::vector<std::string> names{"deepseek.rope.scaling.type",        "deepseek.rope.scaling.factor",
-                                   "deepseek.attention.key_length",     "deepseek.attention.value_length",
-                                   "deepseek.attention.sliding_window", "deepseek.expert_group_count",
-                                   "deepseek.expert_group_used_count",  "deepseek.nextn_predict_layers",
-                                   "deepseek.attention.causal",         "deepseek.pooling_type",
-                                   "tokenizer.ggml.model",              "general.alignment"};
+    std::vector<std::string> names{"deepseek.rope.scaling.type",
+                                   "deepseek.rope.scaling.factor",
+                                   "deepseek.attention.key_length",
+                                   "deepseek.attention.value_length",
+                                   "deepseek.attention.sliding_window",
+                                   "deepseek.expert_group_count",
+                                   "deepseek.expert_group_used_count",
+                                   "deepseek.nextn_predict_layers",
+                                   "deepseek.attention.causal",
+                                   "deepseek.pooling_type",
+                                   "tokenizer.ggml.model",
+                                   "general.alignment"};
     for (int64_t i = 0; i < gguf_get_n_kv(context.get()); ++i) {
         const std::string key = gguf_get_key(context.get(), i);
         if (!key.starts_with("tokenizer.ggml.t") && !key.starts_with("tokenizer.ggml.merges")) names.push_back(key);

@@ -5,9 +5,9 @@
 #include "serve/api/ollama_request.h"
 #include "serve/bounds/members.h"
 #include "serve/bounds/request_bounds.h"
-#include "serve/http/request.h"
 #include "serve/forms/begun_answer.h"
 #include "serve/forms/responses.h"
+#include "serve/http/request.h"
 #include "serve/worker/tool_choice.h"
 
 #include "complain.h"

@@ -1,5 +1,5 @@
-// libFuzzer entry: any bytes as a campaign and as a model's shape. They must be taken, or refused in one line that names
-// the file.
+// libFuzzer entry: any bytes as a campaign and as a model's shape. They must be taken, or refused in one line that
+// names the file.
 #include "base/error.h"
 #include "complain.h"
 #include "gguf/shape.h"

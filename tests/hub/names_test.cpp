@@ -101,8 +101,7 @@ TEST(HubNames, QuantizationsInFileNames) {
     for (const char * file : {"m-Q4_K_M.gguf", "m.Q4_K_M.gguf", "Q4_K_M/m.gguf", "Q4_K_M-00001-of-00002.gguf",
                               "m-UD-q4_k_m.gguf", "mQ4_K_M-Q4_K_M.gguf", "m_Q4_K_M.gguf", "m-Q4_K_M"})
         EXPECT_TRUE(names_quantization(file, "Q4_K_M")) << file;
-    for (const char * file :
-         {"m-Q4_K_M_L.gguf", "mQ4_K_M.gguf", "m-IQ4_K_M.gguf", "m-Q4_K_MX.gguf", "m.gguf"})
+    for (const char * file : {"m-Q4_K_M_L.gguf", "mQ4_K_M.gguf", "m-IQ4_K_M.gguf", "m-Q4_K_MX.gguf", "m.gguf"})
         EXPECT_FALSE(names_quantization(file, "Q4_K_M")) << file;
     EXPECT_FALSE(names_quantization("m-Q4_K_M.gguf", "Q4_K"));
 }

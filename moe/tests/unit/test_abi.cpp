@@ -45,8 +45,8 @@ TEST(Abi, Registry) {
     EXPECT_EQ(ggml_backend_reg_dev_count(plugin()), 1u);
     EXPECT_EQ(plugin()->iface.get_device(plugin(), 1), nullptr);
     EXPECT_GT(ggml_backend_score(), 0);
-    for (const char * name : {"ggml_backend_set_n_threads", "ggml_moe_isa", "ggml_moe_experts",
-                              "ggml_moe_experts_of", "ggml_moe_expert_stats_reset"}) {
+    for (const char * name : {"ggml_backend_set_n_threads", "ggml_moe_isa", "ggml_moe_experts", "ggml_moe_experts_of",
+                              "ggml_moe_expert_stats_reset"}) {
         EXPECT_NE(ggml_backend_reg_get_proc_address(plugin(), name), nullptr) << name;
     }
     EXPECT_EQ(ggml_backend_reg_get_proc_address(plugin(), "ggml_moe"), nullptr);

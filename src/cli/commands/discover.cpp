@@ -33,7 +33,8 @@ int run_discover(bool llm_only, const Globals & globals) {
     print_warnings(catalog);
     fmt::print("Searched:\n");
     for (const library::SearchDir & dir : dirs) {
-        fmt::print("  {:<12} {}{}\n", dir.source, printable(dir.path.string(), MAX_PATH_CHARS), fs::is_directory(dir.path) ? "" : " (not there)");
+        fmt::print("  {:<12} {}{}\n", dir.source, printable(dir.path.string(), MAX_PATH_CHARS),
+                   fs::is_directory(dir.path) ? "" : " (not there)");
     }
     fmt::print("\n{} model(s) found\n{}", catalog.models.size(), model_list_text(catalog));
     return 0;

@@ -103,8 +103,7 @@ void load_gpu_module(const fs::path & dir, const std::string & name, bool requir
                                                                       : "OpenCL") != nullptr;
     if (built_in) return;
     if (!fs::exists(file)) {
-        if (required)
-            fail("--gpu-backend {}: {} is not there ({})", name, file.string(), how_to_get(name));
+        if (required) fail("--gpu-backend {}: {} is not there ({})", name, file.string(), how_to_get(name));
         return;
     }
     if (!load_module(file) && required) fail("--gpu-backend {}: {}", name, failed.back().reason);

@@ -9,7 +9,7 @@ namespace shimmy::engine {
 struct Placement {
     static constexpr int ALL_LAYERS = -1;
 
-    int n_cpu_moe = 0;  // experts of the first N layers stay on the CPU; 0: none, ALL_LAYERS: of every layer
+    int n_cpu_moe = 0;          // experts of the first N layers stay on the CPU; 0: none, ALL_LAYERS: of every layer
     bool is_automatic = false;  // still to be chosen (engine/predict/fit.h): n_cpu_moe says nothing yet
 
     static Placement baseline() { return {0}; }

@@ -1,8 +1,8 @@
 // The model files that a campaign makes, and how it is known that they are the ones it wants.
 //
 // Beside `<model>-<type>.gguf` lies `<model>-<type>.source.json`: {"input_sha256", "quantization", "llama_cpp_version",
-// "size_bytes", "sha256"}. A file without it, or with another, was not finished by this campaign and is made again. Where making
-// it failed, the record holds {"input_sha256", "error"} in place of a size.
+// "size_bytes", "sha256"}. A file without it, or with another, was not finished by this campaign and is made again.
+// Where making it failed, the record holds {"input_sha256", "error"} in place of a size.
 #pragma once
 
 #include "lab/campaign/hash_cache.h"

@@ -84,7 +84,7 @@ void require_gpu(const Campaign & campaign, const CampaignOptions & options) {
         run_process({options.program, "gpu-info", "--gpu-backend", options.backends.gpu, "--json"}, DEVICES_TIMEOUT);
     const Json document = parse_json(shown.out);
     const Json devices = document.is_object() ? document.value("devices", Json()) : Json();
-    if (!devices.is_array()) return;  // the first run will say what is wrong
+    if (!devices.is_array()) return;                                        // the first run will say what is wrong
     const std::string wanted = split(lower(campaign.device), ',').front();  // the runs look at the others
     std::string names;
     for (const Json & device : devices) {

@@ -20,8 +20,7 @@ std::string threads_text(const lab::Summary & summary) {
 // The settings that the first table is at: the first value of each axis.
 std::string base_line(const lab::Summary & summary) {
     if (summary.campaign.axes.varied().empty()) return "";
-    return fmt::format("At {}.\n",
-                       lab::words(summary.campaign.axes, lab::base_of(summary.campaign.axes)));
+    return fmt::format("At {}.\n", lab::words(summary.campaign.axes, lab::base_of(summary.campaign.axes)));
 }
 
 // What a reader must know to trust the figures; one line each.

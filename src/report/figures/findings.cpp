@@ -227,14 +227,14 @@ std::vector<Finding> find_anomalies(const lab::Summary & summary, const Quality 
     }
     for (const lab::StreamingComparison & streaming : summary.streaming) {
         if (streaming.n_sse_defects == 0) continue;
-        found.push_back(
-            {streaming.model, fmt::format("{}: {} defects in event streams, the first: {}.",
-                                          cell_name(summary, streaming), streaming.n_sse_defects, streaming.first_sse_defect)});
+        found.push_back({streaming.model,
+                         fmt::format("{}: {} defects in event streams, the first: {}.", cell_name(summary, streaming),
+                                     streaming.n_sse_defects, streaming.first_sse_defect)});
     }
     for (const lab::LoadFigures & load : summary.load) {
         if (load.n_failed_requests == 0) continue;
-        found.push_back({load.model, fmt::format("{}, {} clients: {} of {} requests failed.",
-                                                 cell_name(summary, load), load.n_clients, load.n_failed_requests, load.n_requests)});
+        found.push_back({load.model, fmt::format("{}, {} clients: {} of {} requests failed.", cell_name(summary, load),
+                                                 load.n_clients, load.n_failed_requests, load.n_requests)});
     }
     return found;
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "base/error.h"
-#include "serve/wire/model.h"
 #include "serve/wire/documents.h"
 #include "serve/wire/frames.h"
+#include "serve/wire/model.h"
 
 #include <sys/types.h>
 
