@@ -27,7 +27,7 @@ refused. These commands and `probe` understand llama.cpp's names for their own o
 | 0 | done |
 | 1 | failed; the reason is on stderr, and with `--json` in `{"error": {"message", "exit_code"}}` |
 | 2 | wrong usage: the command line, or a file that the user wrote, is invalid |
-| 130 | interrupted by Ctrl-C |
+| 130 | interrupted by Ctrl-C; `serve`, which is stopped so, ends with 0 |
 )";
 
 // A table cell: '|' would end it.
