@@ -243,7 +243,7 @@ TEST_F(Eval, WrongUseSaysSo) {
                    {"--shots-file", "--shots N"});
     expect_failure({"eval", model, "--task", example("arc.jsonl"), "--form", "mmlu"}, 2, {"arc.jsonl", "form mmlu"});
     expect_failure({"eval", model, "--device", "cpu", "--task", example("gsm8k.jsonl"), "--shots", "11"}, 1,
-                   {"question 12", "--ctx"});
+                   {"question 12", "642 tokens", "shorten it"});
     expect_failure({"eval", model, "--device", "cpu", "--task", example("arc.jsonl"), "--ctx", "256", "--shots", "10"},
                    1, {"question 11", "256", "--shots"});
 }
