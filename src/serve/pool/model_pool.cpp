@@ -229,7 +229,8 @@ void ModelPool::load(std::unique_lock<std::mutex> & lock, Entry & entry) {
 
 std::shared_ptr<ModelProcess> ModelPool::load_making_room(std::unique_lock<std::mutex> & lock, const Entry & entry) {
     while (max_loaded_ > 0 && n_loaded() >= max_loaded_) {
-        if (!unload_least_recently_used(lock))
+        // Where none may go, one that was waited for may have gone by itself.
+        if (!unload_least_recently_used(lock) && n_loaded() >= max_loaded_)
             fail("{} cannot be loaded: --max-loaded is {}, and what is loaded is pinned", entry.model.name,
                  max_loaded_);
     }
