@@ -33,8 +33,7 @@ constexpr milliseconds WATCH_INTERVAL{200};
 constexpr milliseconds END_PATIENCE{2000};  // for a process that was asked to end
 constexpr milliseconds REASON_PATIENCE{2000};
 constexpr size_t MAX_LAST_LINE_BYTES = 2000;
-constexpr size_t BODY_AT_ONCE_BYTES = size_t{64} << 10;  // a socket holds 208 KiB unless the machine says otherwise
-constexpr int SIGNAL_EXIT = 128;                         // and the signal's number, as base/process/spawn.h has it
+constexpr int SIGNAL_EXIT = 128;  // and the signal's number, as base/process/spawn.h has it
 
 std::string exit_text(int exit_code) {
     if (exit_code <= SIGNAL_EXIT) return fmt::format("ended with status {}", exit_code);
@@ -66,8 +65,7 @@ ModelProcess::ModelProcess(std::string name, std::chrono::seconds stall_limit)
 
 ModelProcess::ModelProcess(std::string name, const ModelOptions & options, const std::function<bool()> & should_stop)
     : ModelProcess(std::move(name), options.stall_limit) {
-    loaded_ =
-        wire::loaded_from(Json::parse(ask(wire::LOAD, json_text(wire::to_json(name_, options), -1), should_stop)));
+    loaded_ = wire::loaded_from(Json::parse(ask(wire::LOAD, json_text(wire::to_json(name_, options), -1), should_stop)));
 }
 
 std::vector<engine::Device> ModelProcess::devices(const ModelOptions & options) {
@@ -108,14 +106,11 @@ std::string ModelProcess::ask(const char * route, std::string_view body,
 
 wire::Socket ModelProcess::open(const wire::Ask & ask, std::string_view body) const {
     auto [ours, theirs] = wire::socket_pair();
-    // What the socket's buffer holds lies there before the process wakes up, which then need not wait for it; a larger
-    // body is taken as the process reads it.
-    const bool fits = body.size() <= BODY_AT_ONCE_BYTES;
-    bool sent = wire::send_frame(ours, wire::Kind::ask, json_text(wire::to_json(ask), -1)) &&
-                (!fits || wire::send_frame(ours, wire::Kind::body, body)) && wire::send_socket(control_, theirs);
+    const bool sent = wire::send_socket(control_, theirs);
     theirs.close();  // so that ours closes with the process
-    sent = sent && (fits || wire::send_frame(ours, wire::Kind::body, body));
-    if (!sent) throw ProcessEnded(fmt::format("{}: its process {}", name_, how_it_ended()));
+    if (!sent || !wire::send_frame(ours, wire::Kind::ask, json_text(wire::to_json(ask), -1)) ||
+        !wire::send_frame(ours, wire::Kind::body, body))
+        throw ProcessEnded(fmt::format("{}: its process {}", name_, how_it_ended()));
     return std::move(ours);
 }
 
