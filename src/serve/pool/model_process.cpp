@@ -65,7 +65,8 @@ ModelProcess::ModelProcess(std::string name, std::chrono::seconds stall_limit)
 
 ModelProcess::ModelProcess(std::string name, const ModelOptions & options, const std::function<bool()> & should_stop)
     : ModelProcess(std::move(name), options.stall_limit) {
-    loaded_ = wire::loaded_from(Json::parse(ask(wire::LOAD, json_text(wire::to_json(name_, options), -1), should_stop)));
+    loaded_ =
+        wire::loaded_from(Json::parse(ask(wire::LOAD, json_text(wire::to_json(name_, options), -1), should_stop)));
 }
 
 std::vector<engine::Device> ModelProcess::devices(const ModelOptions & options) {
