@@ -24,7 +24,8 @@ reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
   src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
 loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,placement,routing_recorder,rpc}.cpp
-  src/engine/predict/{fit,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp)
+  src/engine/predict/{choose_placement,companions,estimate,fit,layer_split,share_layers,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp
+  src/base/process/{spawn,subprocess}.cpp)
 
 # Seeds are those of tests/fuzz/corpus/TARGET; what is found beyond them stays in build/fuzz/TARGET.
 run() {  # TARGET SOURCE… -- LIBFUZZER_OPTION… -- LIBRARY…
@@ -53,10 +54,10 @@ for target in "$@"; do
       seeds=$out/load-seeds
       mkdir -p "$seeds"
       head -c 64 /dev/urandom > "$seeds/any"
-      run load "${reader[@]}" "${loader[@]}" -- -max_len=256 -detect_leaks=0 -- -Imoe/include -isystem "$llama/ggml/src" "${llama_libraries[@]}" -ldl ;;
+      run load "${reader[@]}" "${loader[@]}" -- -max_len=256 -detect_leaks=0 -- -Imoe/include -isystem "$llama/ggml/src" "${llama_libraries[@]}" -lggml-rpc -lmtmd -ldl ;;
     toml) run toml "${campaigns[@]}" -- -max_len=2048 -- "${llama_libraries[@]}" ;;
     result) run result "${campaigns[@]}" -- -max_len=4096 -- "${llama_libraries[@]}" ;;
-    http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp -- -max_len=4096 \
+    http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp "${base[@]}" -- -max_len=4096 \
       -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
     request) run request "${bounds[@]}" "${base[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
       src/serve/forms/{begun_answer,responses}.cpp src/serve/worker/tool_choice.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
