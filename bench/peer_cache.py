@@ -30,8 +30,8 @@ RUN = """
 root=$1 work=$2; shift 2
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mkdir -p "$root/source/work"
-mount --bind "$work" "$root/source/work"
+mkdir -p "$root/source/files"
+mount --bind "$work" "$root/source/files"
 icd=$(cd "$root" && ls usr/share/vulkan/icd.d/lvp*.json | head -n 1)
 exec chroot "$root" env HOME=/tmp VK_ICD_FILENAMES="/$icd" GGML_VK_VISIBLE_DEVICES=0 "$@"
 """
@@ -131,7 +131,7 @@ class Bench:
 
     def run(self, model, environment, options):
         command = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", RUN, "run", str(self.root), str(self.work),
-                   *environment, "llama-perplexity", "-m", f"/source/work/{model.name}", "-f", "/source/work/text.txt",
+                   *environment, "llama-perplexity", "-m", f"/source/files/{model.name}", "-f", "/source/files/text.txt",
                    "--cpu-moe", "--flash-attn", "off", "-t", "1", "-c", str(CONTEXT), "-b", str(CONTEXT), "-ub", "1",
                    "--chunks", str(max(1, self.args.tokens // CONTEXT)), "-v", *options]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
@@ -156,7 +156,7 @@ class Bench:
             for mib in sorted({max(1, round(share / 100 * n_experts * expert_bytes / 2**20)) for share in self.args.shares}):
                 theirs = self.run(model, [], ["--moe-cache-mib", str(mib)])
                 self.set_link(device_of(theirs))
-                ours = self.run(model, ["XDG_CACHE_HOME=/source/work/cache", f"GGML_BACKEND_PATH={PLUGIN}",
+                ours = self.run(model, ["XDG_CACHE_HOME=/source/files/cache", f"GGML_BACKEND_PATH={PLUGIN}",
                                         f"GGML_MOE_CACHE={slots_of_theirs(theirs, expert_bytes) * expert_bytes}"], [])
                 rows.append(row_of(name, n_experts, expert_bytes, theirs, ours))
                 print(markdown(rows).splitlines()[-1], file=sys.stderr, flush=True)

@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,10 +51,14 @@ bool opens(const PathCall & call) {
 }
 
 const PathCall * find_call(int number) {
-    const auto * found = std::find_if(std::begin(CALLS), std::end(CALLS), [&](const PathCall & call) {
-        return seccomp_syscall_resolve_name(call.name) == number;
-    });
-    return found == std::end(CALLS) ? nullptr : found;
+    static const std::map<int, const PathCall *> by_number = [] {
+        std::map<int, const PathCall *> result;
+        for (const PathCall & call : CALLS)
+            result.emplace(seccomp_syscall_resolve_name(call.name), &call);
+        return result;
+    }();
+    const auto found = by_number.find(number);
+    return found == by_number.end() ? nullptr : found->second;
 }
 
 // None if the memory cannot be read, or holds no path.
@@ -86,21 +91,41 @@ bool has_flag(const PathCall & call, const seccomp_data & data, int flag) {
     return call.flags >= 0 && (static_cast<int>(data.args[call.flags]) & flag) != 0;
 }
 
-// What the child has sent; -1 if it ended before.
-int receive_fd(int socket) {
+// A message of one byte, with room for one descriptor beside it. Nothing is allocated: it is made in the child, too.
+struct Envelope {
     char byte = 0;
     iovec data{&byte, 1};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> buffer{};
     msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = buffer.data();
-    message.msg_controllen = buffer.size();
-    const ssize_t n = uninterrupted([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC); });
-    const cmsghdr * header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+
+    Envelope() {
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = buffer.data();
+        message.msg_controllen = buffer.size();
+    }
+    Envelope(const Envelope &) = delete;  // it points into itself
+    Envelope & operator=(const Envelope &) = delete;
+};
+
+// What the child has sent; -1 if it ended before.
+int receive_fd(int socket) {
+    Envelope envelope;
+    const ssize_t n = uninterrupted([&] { return ::recvmsg(socket, &envelope.message, MSG_CMSG_CLOEXEC); });
+    const cmsghdr * header = n > 0 ? CMSG_FIRSTHDR(&envelope.message) : nullptr;
     int fd = -1;
     if (header != nullptr) std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
     return fd;
+}
+
+bool send_fd(int socket, int fd) {
+    Envelope envelope;
+    cmsghdr * header = CMSG_FIRSTHDR(&envelope.message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    return ::sendmsg(socket, &envelope.message, MSG_NOSIGNAL) == 1;
 }
 
 // False once `stop` has happened, or nothing more comes.
@@ -141,21 +166,7 @@ bool PathGuard::apply() const {
     const sock_fprog program{static_cast<unsigned short>(filter_.size()), const_cast<sock_filter *>(filter_.data())};
     const auto listener =
         static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-    if (listener < 0) return false;
-    char byte = 0;
-    iovec data{&byte, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> buffer{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = buffer.data();
-    message.msg_controllen = buffer.size();
-    cmsghdr * header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &listener, sizeof(int));
-    return ::sendmsg(child_end_.get(), &message, MSG_NOSIGNAL) == 1;
+    return listener >= 0 && send_fd(child_end_.get(), listener);
 }
 
 void PathGuard::answer() {
