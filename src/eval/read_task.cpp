@@ -90,6 +90,22 @@ Task read_task(const fs::path & file, std::optional<Form> form) {
     return task;
 }
 
+Task load_task(const TaskSource & source) {
+    Task task = read_task(source.file, source.form);
+    if (source.chat && !is_generated(task.form))
+        fail_usage("--chat is for tasks that are answered in words; {} has choices (form {})", source.file.string(),
+                   to_string(task.form));
+    if (!source.shots_file.empty() && source.n_shots == 0) fail_usage("--shots-file: how many of them? Add --shots N");
+    if (source.shots_file.empty()) {
+        give_examples(task, source.n_shots, nullptr);
+    } else {
+        const Task examples = read_task(source.shots_file, task.form);
+        give_examples(task, source.n_shots, &examples);
+    }
+    limit(task, source.limit);
+    return task;
+}
+
 void limit(Task & task, size_t n) {
     const size_t n_all = task.questions.size();
     const size_t n_picked = n == 0 ? n_all : std::min(n, n_all);

@@ -199,6 +199,57 @@ TEST(Campaign, PromptsOfAFile) {
     EXPECT_THROW(parse_campaign(text, dir.path() / "c.toml"), UsageError);
 }
 
+TEST(Campaign, Tasks) {
+    const Campaign campaign = parse(MINIMAL + R"(
+[[tasks]]
+file = "data/arc.jsonl"
+[[tasks]]
+id = "five"
+file = "gsm8k.jsonl"
+form = "gsm8k"
+use = "code"
+shots = 5
+shots_file = "train.jsonl"
+limit = 100
+max_tokens = 64
+chat = true
+n_ctx = 1024
+timeout_s = 60
+)");
+    ASSERT_EQ(campaign.tasks.size(), 2U);
+    const CampaignTask & plain = campaign.tasks[0];
+    EXPECT_EQ(plain.id, "arc");
+    EXPECT_EQ(plain.file, "/campaigns/data/arc.jsonl");
+    EXPECT_EQ(plain.form + plain.use, "");
+    EXPECT_EQ(plain.n_shots + plain.limit, 0U);
+    EXPECT_EQ(plain.max_tokens, 256);
+    EXPECT_EQ(plain.timeout_s, 86400);
+    const CampaignTask & five = campaign.tasks[1];
+    EXPECT_EQ(five.id, "five");
+    EXPECT_EQ(five.form, "gsm8k");
+    EXPECT_EQ(five.use, "code");
+    EXPECT_EQ(five.n_shots, 5U);
+    EXPECT_EQ(five.shots_file, "/campaigns/train.jsonl");
+    EXPECT_EQ(five.limit, 100U);
+    EXPECT_EQ(five.max_tokens, 64);
+    EXPECT_TRUE(five.chat);
+    EXPECT_EQ(five.n_ctx, 1024);
+    EXPECT_EQ(five.timeout_s, 60);
+}
+
+TEST(Campaign, ErrorsOfTasks) {
+    const std::string task = MINIMAL + "[[tasks]]\nfile = \"arc.jsonl\"\n";
+    expect_error(MINIMAL + "[[tasks]]\nid = \"x\"\n", "4", "no 'file'");
+    expect_error(task + "use = \"fun\"\n", "6", "must be one of chat, code, long-prompts, rag");
+    expect_error(task + "form = \"quiz\"\n", "6", "must be one of hellaswag");
+    expect_error(task + "shots_file = \"a.jsonl\"\n", "6", "needs 'shots'");
+    expect_error(task + "shots = 1001\n", "6", "must be 0 to 1000");
+    expect_error(task + "[[tasks]]\nfile = \"other/arc.jsonl\"\n", "6", "task id 'arc' is listed twice");
+    expect_error(task + "id = \"a b\"\n", "4", "becomes a file name");
+    expect_error(task + "lines = 3\n", "6", "lines");
+    expect_error(MINIMAL + "[[prompts]]\nid = \"a\"\ntext = \"b\"\nuse = \"fun\"\n", "7", "must be one of chat");
+}
+
 TEST(Campaign, ErrorsOfModels) {
     expect_error("name = \"demo\"\n", "1", "no [[models]]");
     expect_error("[[models]]\npath = \"a.gguf\"\n", "1", "no 'name'");

@@ -98,6 +98,39 @@ TEST_F(GivenSummary, SavingsAndSlowdowns) {
     EXPECT_EQ(row("Q4_K_M", "offload")["file_size_bytes"], 23 * 1073741824LL);
 }
 
+// Wilson's interval of 320 in 400 is 0.7580 to 0.8363. Against Q8_0 only one of Q4_K_M's answers differs: with one more
+// pair for each alone, 2 and 1 in 402, -0.00249 +- 1.96 sqrt((3/402 - 0.00249^2) / 402), which is 0.00844.
+TEST_F(GivenSummary, TasksAgainstTheLargestFile) {
+    const auto task = [&](const std::string & type, const std::string & id) -> const Json & {
+        for (const Json & entry : summary_["tasks"]) {
+            if (entry["model"] == "alpha" && entry["quantization"] == type && entry["task"] == id) return entry;
+        }
+        throw std::logic_error("no such task");
+    };
+    const Json & reference = task("Q8_0", "arc");
+    EXPECT_EQ(reference["reference"], "Q8_0");
+    EXPECT_EQ(reference["file"], "results/alpha/Q8_0/offload/task/arc-1.json");
+    const Json & acc_norm = reference["metrics"][1];
+    EXPECT_EQ(acc_norm["metric"], "acc_norm");
+    EXPECT_DOUBLE_EQ(acc_norm["share"].get<double>(), 0.8);
+    EXPECT_NEAR(acc_norm["ci95"][0].get<double>(), 0.7580, 5e-5);
+    EXPECT_NEAR(acc_norm["ci95"][1].get<double>(), 0.8363, 5e-5);
+    EXPECT_TRUE(acc_norm["against_reference"].is_null());
+    const Json & near = task("Q4_K_M", "arc")["metrics"][1]["against_reference"];
+    EXPECT_EQ(near["n_both_right"], 319);
+    EXPECT_EQ(near["n_only_reference_right"], 1);
+    EXPECT_EQ(near["n_only_this_right"], 0);
+    EXPECT_DOUBLE_EQ(near["difference"].get<double>(), -0.0025);
+    EXPECT_NEAR(near["difference_ci95"][0].get<double>(), -0.00249 - 0.00844, 2e-5);
+    EXPECT_NEAR(near["difference_ci95"][1].get<double>(), -0.00249 + 0.00844, 2e-5);
+    EXPECT_DOUBLE_EQ(near["mcnemar_p"].get<double>(), 1.0);
+    const Json & sums = task("Q4_K_M", "sums")["metrics"][1]["against_reference"];  // 2 to 6 against 1 to 5
+    EXPECT_EQ(sums["n_only_reference_right"], 1);
+    EXPECT_EQ(sums["n_only_this_right"], 1);
+    for (const Json & entry : summary_["tasks"])
+        EXPECT_NE(entry["model"], "gamma") << "random weights answer nothing";
+}
+
 TEST_F(GivenSummary, TheOneOutlier) {
     size_t n_outliers = 0;
     for (const Json & of_mode : summary_["cells"]) {

@@ -82,7 +82,7 @@ CampaignFolder::CampaignFolder(const std::string & model_keys, const fs::path & 
         plan.sha256.push_back(sha256_file_hex(variant.path));
         plan.errors.emplace_back();
     }
-    plan.runs = lab::plan_runs(plan.campaign, plan.variants.size());
+    plan.runs = lab::plan_runs(plan.campaign, plan.variants);
     lab::write_plan(plan);
     write_results(plan);
     write_quality(plan);

@@ -136,7 +136,8 @@ std::string html_of(const fs::path & markdown) {
 TEST_F(DocumentsOf, FindingsAreComputed) {
     const auto findings = find_findings(summary());
     EXPECT_TRUE(says(findings, "about the same in every quantization: from 75.0% (")) << findings[1].text;
-    EXPECT_TRUE(says(findings, "grows with the size of the quantization: Q2_K 2.00x, F16 4.00x"));
+    EXPECT_TRUE(
+        says(findings, "grows with the size of the quantization: Q2_K 2.00x [2.00, 2.00], F16 4.00x [4.00, 4.00]"));
     EXPECT_TRUE(says(findings, "software device"));
     // With 0.5 MB only Q2_K offload fits. At 1 MB F16 offload is less than half as fast as that. At 4 MB all fit.
     EXPECT_TRUE(says(findings,

@@ -6,8 +6,10 @@
 #include "report/figures/hardware.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
+#include "report/figures/questions.h"
 #include "report/figures/selection.h"
 #include "report/figures/tables.h"
+#include "report/figures/uses.h"
 #include "report/text/text.h"
 #include "temp_dir.h"
 
@@ -83,6 +85,84 @@ TEST_F(GivenFiguresOf, ParetoFrontsAndRecommendations) {
     EXPECT_EQ(lines[2].quantization + " " + engine::to_string(lines[2].placement), "Q4_K_M n_cpu_moe=2");
     EXPECT_DOUBLE_EQ(lines[2].mean_kld, 0.01);
     EXPECT_NEAR(lines[2].decode_tps, 59.4, 1e-9);
+}
+
+// Q4_K_M is 0.25 points below Q8_0 in 400 questions of arc: at most 1.1. Q2_K is 20 below. Of the prompt for chat,
+// Q4_K_M decodes at 20, 60 and 80 tokens/s and Q8_0 at 10, 40 and 50, times 1.00, 1.02 and 1.04.
+TEST_F(GivenFiguresOf, WhatToTakeForWhat) {
+    const std::vector<UseAdvice> all = advise(summary_, "alpha");
+    ASSERT_EQ(all.size(), 4U);
+    const UseAdvice & chat = all[0];
+    EXPECT_EQ(chat.use, "chat");
+    EXPECT_TRUE(chat.missing.empty());
+    EXPECT_EQ(chat.left_out,
+              (std::vector<std::string>{"Q2_K: -20.0 points [-23.9, -15.9] in arc (clearly below the reference)"}));
+    std::string choices;
+    for (const UseChoice & choice : chat.choices)
+        choices += fmt::format("{} {} {} {:.1f} | ", choice.vram_bytes / 1073741824, choice.quantization,
+                               engine::to_string(choice.placement), choice.speed);
+    EXPECT_EQ(choices, "6 Q4_K_M offload 20.4 | 18 Q4_K_M n_cpu_moe=2 61.2 | 24 Q4_K_M baseline 81.6 | ");
+    EXPECT_EQ(all[1].missing, (std::vector<std::string>{"speed: add [[prompts]] with use = \"code\""}));
+    EXPECT_EQ(all[3].use, "rag");
+    EXPECT_EQ(all[3].missing, (std::vector<std::string>{"tasks: add [[tasks]] with use = \"rag\""}));
+    EXPECT_EQ(advise(summary_, "gamma")[0].missing, (std::vector<std::string>{"the weights are random"}));
+}
+
+// Ten questions cannot show that three points are not lost.
+TEST_F(GivenFiguresOf, FewQuestionsShowNothing) {
+    for (lab::Prompt & prompt : summary_.campaign.prompts)
+        prompt.use = "code";
+    const UseAdvice code = advise(summary_, "alpha")[1];
+    EXPECT_TRUE(code.missing.empty());
+    ASSERT_EQ(code.left_out.size(), 2U);
+    EXPECT_EQ(code.left_out[0], "Q4_K_M: +0.0 points [-32.7, +32.7] in sums (too few questions to tell)");
+    ASSERT_EQ(code.choices.size(), 3U) << "the reference itself";
+    for (const UseChoice & choice : code.choices)
+        EXPECT_EQ(choice.quantization, "Q8_0");
+}
+
+// A retrieval's speed is its time to the first token: the less, the better.
+TEST_F(GivenFiguresOf, TimeToFirstTokenDecidesRetrieval) {
+    for (lab::TaskFigures & task : summary_.tasks)
+        task.use = task.task == "arc" ? "rag" : "";
+    summary_.campaign.tasks[0].use = "rag";
+    const UseAdvice rag = advise(summary_, "alpha")[3];
+    std::string choices;
+    for (const UseChoice & choice : rag.choices)
+        choices += fmt::format("{} {} {} {:.0f} ms | ", choice.vram_bytes / 1073741824, choice.quantization,
+                               engine::to_string(choice.placement), choice.speed);
+    // Of prompt b: 200 ms and the like, times 2.0, 2.2 and 2.1.
+    EXPECT_EQ(choices, "6 Q4_K_M offload 420 ms | 18 Q4_K_M n_cpu_moe=2 189 ms | 24 Q4_K_M baseline 168 ms | ");
+}
+
+// What cannot be told from the fastest does not need its VRAM.
+TEST_F(GivenFiguresOf, NotClearlySlowerNeedsLess) {
+    for (lab::Cell & cell : summary_.cells) {
+        if (cell.model != "alpha" || cell.quantization != "Q4_K_M" || cell.mode != lab::Mode::generate) continue;
+        for (lab::Sample & sample : cell.samples) {
+            if (cell.placement == engine::Placement::baseline())
+                sample.decode_tps = 60.0 * (sample.repeat == 1 ? 1.3 : sample.repeat == 2 ? 0.9 : 1.1);
+        }
+    }
+    const UseAdvice chat = advise(summary_, "alpha")[0];
+    ASSERT_EQ(chat.choices.size(), 2U);
+    EXPECT_EQ(engine::to_string(chat.choices[1].placement), "n_cpu_moe=2");
+    EXPECT_EQ(chat.choices[1].vram_bytes, 18 * 1073741824ULL);
+}
+
+TEST_F(GivenFiguresOf, QuestionsAreAnswered) {
+    const Quality quality(summary_, dir_.path());
+    const std::vector<Question> questions = answered_questions(summary_, "alpha", quality);
+    ASSERT_EQ(questions.size(), 5U);
+    EXPECT_EQ(questions[0].answer[0],
+              "Whether offloading changes what the model predicts was not measured (check_offload).");
+    EXPECT_EQ(
+        questions[2].answer,
+        (std::vector<std::string>{"Q8_0 8.00 GiB (offload), Q4_K_M 6.00 GiB (offload), Q2_K 4.00 GiB (offload). The "
+                                  "driver's own memory comes on top."}));
+    EXPECT_EQ(questions[3].answer[1],
+              "The slowdown of decoding with offload grows with the size of the quantization: Q2_K 1.80x [1.80, 1.80], "
+              "Q4_K_M 4.00x [4.00, 4.00], Q8_0 5.00x [5.00, 5.00].");
 }
 
 TEST(Texts, FiguresHaveThreeDigits) {

@@ -42,8 +42,21 @@ protected:
         const lab::CellKey baseline{"m", type, engine::Placement::baseline()};
         const lab::CellKey offload{"m", type, engine::Placement::offload()};
         summary_.variants.push_back({"m", type, "/m.gguf", "", file_bytes, ""});
-        summary_.cells.push_back({baseline, lab::Mode::generate, 1, {}, figures(baseline_bytes, baseline_tps)});
-        summary_.cells.push_back({offload, lab::Mode::generate, 1, {}, figures(offload_bytes, offload_tps)});
+        // Two runs of each; the ratios of the pairs are as far from the mean as noise_ says.
+        const auto samples = [](double first, double second) {
+            std::vector<lab::Sample> runs(2);
+            for (size_t i = 0; i < 2; ++i) {
+                runs[i].prompt_id = "p";
+                runs[i].repeat = static_cast<int>(i) + 1;
+                runs[i].decode_tps = i == 0 ? first : second;
+            }
+            return runs;
+        };
+        const auto of_baseline = samples(baseline_tps * noise_, baseline_tps / noise_);
+        const auto of_offload = samples(offload_tps, offload_tps);
+        summary_.cells.push_back(
+            {baseline, lab::Mode::generate, 2, of_baseline, figures(baseline_bytes, baseline_tps)});
+        summary_.cells.push_back({offload, lab::Mode::generate, 2, of_offload, figures(offload_bytes, offload_tps)});
         summary_.rows.push_back({offload, "", file_bytes, lab::Mode::generate, figures(baseline_bytes, baseline_tps),
                                  figures(offload_bytes, offload_tps)});
     }
@@ -61,6 +74,7 @@ protected:
         return texts;
     }
 
+    double noise_ = 1.0;
     lab::Summary summary_;
 };
 
@@ -80,7 +94,7 @@ TEST_F(FindingsOf, FivePointsAreTheSame) {
     clear();
     add("only", 100, 1000, 200, 10.0, 5.0);
     EXPECT_EQ(finding(0), "offload saves 80.0% of the VRAM of only.");
-    EXPECT_EQ(finding(1), "With offload decoding is slower by only 2.00x.");
+    EXPECT_EQ(finding(1), "With offload decoding is slower by only 2.00x [2.00, 2.00].");
 }
 
 TEST_F(FindingsOf, TrendsFollowTheSizeOfTheFile) {
@@ -95,9 +109,22 @@ TEST_F(FindingsOf, TrendsFollowTheSizeOfTheFile) {
     const std::string start = "The slowdown of decoding with offload ";
     EXPECT_EQ(trend(1.0, 2.0, 3.0), start + "grows with the size of the quantization");
     EXPECT_EQ(trend(3.0, 2.0, 1.0), start + "shrinks as the quantization grows");
-    EXPECT_EQ(trend(1.0, 3.0, 2.0), start + "does not follow the size of the quantization");
-    EXPECT_EQ(trend(2.0, 1.0, 3.0), start + "does not follow the size of the quantization");
-    EXPECT_EQ(trend(2.0, 2.0, 3.0), start + "does not follow the size of the quantization");
+    EXPECT_EQ(trend(1.0, 3.0, 2.0), start + "follows no trend that these runs can tell");
+    EXPECT_EQ(trend(2.0, 1.0, 3.0), start + "follows no trend that these runs can tell");
+    EXPECT_EQ(trend(2.0, 2.0, 3.0), start + "follows no trend that these runs can tell");
+    // Of two pairs, x c and / c, the logarithm's standard error is log c, and t of one degree 12.7: with c = 1.01 the
+    // interval of 2x is 1.76x to 2.27x, which meets neither 1x nor 3x; with 1.02, 1.55x to 2.57x and 2.33x to 3.86x
+    // meet.
+    noise_ = 1.01;
+    EXPECT_EQ(trend(1.0, 2.0, 3.0), start + "grows with the size of the quantization");
+    EXPECT_EQ(finding(1), start +
+                              "grows with the size of the quantization: small 1.00x [0.88, 1.13], middle 2.00x [1.76, "
+                              "2.27], large 3.00x [2.64, 3.40].");
+    noise_ = 1.02;
+    EXPECT_EQ(trend(1.0, 2.0, 3.0), start + "follows no trend that these runs can tell");
+    for (lab::Cell & cell : summary_.cells)
+        cell.samples.resize(1);
+    EXPECT_EQ(finding(1), start + "has no interval, so no trend is named: small 1.00x, middle 2.00x, large 3.00x.");
 }
 
 // Half of the fastest is enough, a little less is not; more bits win, and of the same file the faster.

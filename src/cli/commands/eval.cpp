@@ -38,24 +38,6 @@ struct EvalArguments {
     engine::LoadOptions load;
 };
 
-eval::Task prepared_task(const EvalArguments & options) {
-    const std::optional<eval::Form> form = eval::form_named(options.form);
-    eval::Task task = eval::read_task(options.task, form);
-    if (options.how.chat && !eval::is_generated(task.form))
-        fail_usage("--chat is for tasks that are answered in words; {} has choices (form {})", options.task,
-                   eval::to_string(task.form));
-    if (!options.shots_file.empty() && options.n_shots == 0)
-        fail_usage("--shots-file: how many of them? Add --shots N");
-    if (options.shots_file.empty()) {
-        eval::give_examples(task, options.n_shots, nullptr);
-    } else {
-        const eval::Task examples = eval::read_task(options.shots_file, task.form);
-        eval::give_examples(task, options.n_shots, &examples);
-    }
-    eval::limit(task, options.limit);
-    return task;
-}
-
 EvaluatedModel evaluate_model(const engine::LoadOptions & load, const eval::Task & task, const EvalArguments & options,
                               const Globals & globals) {
     engine::Model model = load_model(load, globals);
@@ -91,6 +73,7 @@ Json document(const EvalArguments & options, const eval::Task & task, const std:
             {"shimmy_version", shimmy_version()},
             {"llama_cpp_version", engine::llama_cpp_version()},
             {"device", engine::device_json(engine::find_device(options.load.device))},
+            {"host", engine::host_json()},
             {"models", entries},
             {"comparisons", comparisons_json(task, models)}};
 }
@@ -105,7 +88,8 @@ void print(const EvalArguments & options, const eval::Task & task, const std::ve
 }
 
 int run_eval(EvalArguments options, const Globals & globals) {
-    const eval::Task task = prepared_task(options);
+    const eval::Task task = eval::load_task({options.task, eval::form_named(options.form), options.n_shots,
+                                             options.shots_file, options.limit, options.how.chat});
     for (std::string & file : options.models) {
         file = model_file(file, globals).string();
         gguf::read_model_info(file);

@@ -128,6 +128,8 @@ std::string matrix_text(const lab::Campaign & campaign) {
     if (!campaign.load.clients.empty())
         text += fmt::format("load        {} clients, {} s each, {} repeat(s)\n", fmt::join(campaign.load.clients, ", "),
                             campaign.load.duration_s, campaign.load.repeats);
+    for (const lab::CampaignTask & task : campaign.tasks)
+        text += fmt::format("task        {}: {} questions (form {})\n", task.id, task.n_questions, task.form);
     return text + (campaign.quality.text.empty()
                        ? "quality     not measured: the campaign has no [quality]\n"
                        : fmt::format("quality     on {}, at the end\n", campaign.quality.text.string()));

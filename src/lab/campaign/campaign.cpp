@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/toml_reader.h"
 #include "engine/layout/quantization.h"
+#include "eval/task.h"
 #include "lab/campaign/languages.h"
 #include "library/names.h"
 
@@ -17,6 +18,7 @@ namespace {
 constexpr int MAX_REPEATS = 1000;
 constexpr int MAX_TIMEOUT_S = 7 * 24 * 3600;
 constexpr int MAX_CLIENTS = 1024;
+constexpr int MAX_SHOTS = 1000;
 constexpr int MIN_MAX_TOKENS = 2;  // a decode rate needs two tokens
 
 // Names become folders and files.
@@ -126,11 +128,20 @@ std::vector<Mode> read_modes(TomlReader & reader) {
     return result;
 }
 
+// What a prompt or a task stands for.
+std::string read_use(TomlReader & table) {
+    const std::string use = table.string("use", "");
+    const bool known = use.empty() || std::find(USES.begin(), USES.end(), use) != USES.end();
+    if (!known) table.fail_at("use", fmt::format("'use' is \"{}\", must be one of {}", use, fmt::join(USES, ", ")));
+    return use;
+}
+
 std::vector<Prompt> read_prompt_list(TomlReader & reader, const toml::array & list, const std::string & file) {
     std::vector<Prompt> result;
     for (const toml::node & node : list) {
         TomlReader table(reader.element_table(node, "prompts"), file, "prompt");
-        Prompt prompt{table.required_string("id"), table.required_string("text")};
+        Prompt prompt{table.required_string("id"), table.required_string("text"), read_use(table),
+                      table.string("why", "")};
         table.finish();
         check_name(reader, node, "prompt id", prompt.id);
         check_new(
@@ -183,6 +194,49 @@ QualityTest read_quality(TomlReader & reader, const std::string & file, const fs
     quality.check_offload = table.boolean("check_offload", false);
     table.finish();
     return quality;
+}
+
+CampaignTask read_task(TomlReader & table, const fs::path & base) {
+    constexpr int max_int = std::numeric_limits<int>::max();
+    const auto number = [&](const char * key, int fallback, int min) {
+        return static_cast<int>(table.integer(key, fallback, min, max_int));
+    };
+    CampaignTask task;
+    const std::string file = table.required_string("file");
+    task.file = (base / file).lexically_normal();
+    task.id = table.string("id", task.file.stem().string());
+    task.form = table.string("form", "");
+    if (!task.form.empty() && !eval::form_named(task.form))
+        table.fail_at(
+            "form", fmt::format("'form' is \"{}\", must be one of {}", task.form, fmt::join(eval::form_names(), ", ")));
+    task.use = read_use(table);
+    task.n_shots = static_cast<size_t>(table.integer("shots", 0, 0, MAX_SHOTS));
+    const std::string shots_file = table.string("shots_file", "");
+    if (!shots_file.empty()) task.shots_file = (base / shots_file).lexically_normal();
+    if (!shots_file.empty() && task.n_shots == 0)
+        table.fail_at("shots_file", "'shots_file' needs 'shots': how many examples of it?");
+    task.limit = static_cast<size_t>(number("limit", 0, 0));
+    task.max_tokens = number("max_tokens", task.max_tokens, 1);
+    task.chat = table.boolean("chat", false);
+    task.n_ctx = number("n_ctx", 0, 1);
+    task.timeout_s = static_cast<int>(table.integer("timeout_s", task.timeout_s, 1, MAX_TIMEOUT_S));
+    return task;
+}
+
+std::vector<CampaignTask> read_tasks(TomlReader & reader, const std::string & file, const fs::path & base) {
+    const toml::array * list = reader.list("tasks");
+    std::vector<CampaignTask> result;
+    if (list == nullptr) return result;
+    for (const toml::node & node : *list) {
+        TomlReader table(reader.element_table(node, "tasks"), file, "task");
+        CampaignTask task = read_task(table, base);
+        table.finish();
+        check_name(reader, node, "task id", task.id);
+        check_new(
+            reader, node, result, task, [](const CampaignTask & t) { return t.id; }, "task id");
+        result.push_back(std::move(task));
+    }
+    return result;
 }
 
 CardLayout read_layout(TomlReader & reader) {
@@ -367,6 +421,7 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
     campaign.prompts = read_prompts(reader, file, base);
     campaign.load = read_load(reader, file);
     campaign.quality = read_quality(reader, file, base);
+    campaign.tasks = read_tasks(reader, file, base);
     read_axes_of(reader, root, file, campaign);
     campaign.creator = reader.string("creator", "");
     campaign.repo_owner = reader.string("repo_owner", "");
@@ -399,11 +454,16 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
 
 const std::vector<Prompt> & default_prompts() {
     static const std::vector<Prompt> prompts{
-        {"fibonacci", "Write a Python function to compute the nth Fibonacci number."},
-        {"train", "A train travels 60 miles per hour for 2.5 hours. How far does it go?"},
-        {"stars", "Write a short poem about the stars in the style of Emily Dickinson."},
-        {"gradient-descent", "Explain gradient descent in simple terms."},
-        {"quantum-computing", "Explain quantum computing in simple terms."},
+        {"fibonacci", "Write a Python function to compute the nth Fibonacci number.", "code",
+         "Code: its tokens are easier to foresee than prose, and other experts are chosen for them."},
+        {"train", "A train travels 60 miles per hour for 2.5 hours. How far does it go?", "chat",
+         "Arithmetic with one right answer (150 miles), so that a damaged model shows."},
+        {"stars", "Write a short poem about the stars in the style of Emily Dickinson.", "chat",
+         "Verse, whose next word is hard to foresee: the opposite of code."},
+        {"gradient-descent", "Explain gradient descent in simple terms.", "chat",
+         "An explanation in plain prose with terms of a field, the most common kind of question."},
+        {"quantum-computing", "Explain quantum computing in simple terms.", "chat",
+         "The same form of question about another field, which tells chance from the subject."},
     };
     return prompts;
 }
@@ -428,6 +488,8 @@ const char * to_string(Mode mode) {
             return "no-stream";
         case Mode::load:
             return "load";
+        case Mode::task:
+            return "task";
     }
     return "";  // there is no other
 }

@@ -6,6 +6,7 @@
 #include "engine/load/placement.h"
 #include "lab/campaign/axes.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,9 +17,14 @@ namespace shimmy::lab {
 // A quantization of this name stands for the model file as it is, whatever type it has.
 inline constexpr std::string_view INPUT_AS_IS = "input";
 
+// What a prompt or a task stands for, where the campaign says it. Recommendations by use are made of these.
+inline constexpr std::array<const char *, 4> USES{"chat", "code", "long-prompts", "rag"};
+
 struct Prompt {
-    std::string id;    // file-name safe, unique in the campaign
-    std::string text;  // a user's message; the model's chat template is applied
+    std::string id;        // file-name safe, unique in the campaign
+    std::string text;      // a user's message; the model's chat template is applied
+    std::string use = {};  // one of USES; empty: none
+    std::string why = {};  // why it was chosen, for documents; may be empty
 };
 
 struct CampaignModel {
@@ -47,8 +53,9 @@ enum class Mode {
     stream,     // through `shimmy serve` on loopback, answered as server-sent events
     no_stream,  // the same, answered whole
     load,       // many clients at once through `shimmy serve`, streaming, for a while
+    task,       // all questions of a task file, as `shimmy eval` asks them
 };
-const char * to_string(Mode mode);  // "generate", "stream", "no-stream", "load"
+const char * to_string(Mode mode);  // "generate", "stream", "no-stream", "load", "task"
 
 struct LoadTest {
     std::vector<int> clients;  // at once; empty: no load runs
@@ -63,6 +70,27 @@ struct QualityTest {
     bool check_offload = false;  // does every file predict the same with its experts on the CPU?
 };
 
+// A task file that every model file is scored on, as `shimmy eval` does.
+struct CampaignTask {
+    std::string id;             // file-name safe, unique among the tasks
+    fs::path file;              // questions with answers
+    std::string form = {};      // as `shimmy eval --form` takes it; empty: found by the content
+    std::string use = {};       // one of USES; empty: none
+    size_t n_shots = 0;         // examples before each question
+    fs::path shots_file = {};   // of the examples; empty: the first questions
+    size_t limit = 0;           // questions; 0: all
+    int max_tokens = 256;       // of an answer in words
+    bool chat = false;          // ask through the chat template
+    int n_ctx = 0;              // 0: as `shimmy eval` takes it
+    int timeout_s = 24 * 3600;  // of one model
+
+    // By look_at_tasks():
+    std::string sha256 = {};
+    std::string shots_sha256 = {};  // empty: no such file
+    size_t n_questions = 0;
+    size_t n_chars = 0;  // of everything that is read for the answers
+};
+
 // Model cards: one per quantization, or one per model that lists all of them.
 enum class CardLayout { per_quant, per_model };
 const char * to_string(CardLayout layout);  // "per-quant", "per-model"
@@ -74,11 +102,12 @@ struct Campaign {
     fs::path out_dir;  // quantized models, results, report
     std::vector<CampaignModel> models;
     std::vector<engine::Placement> placements;   // baseline and at least one that offloads
-    std::vector<Mode> modes = {Mode::generate};  // without Mode::load, which `load` asks for
+    std::vector<Mode> modes = {Mode::generate};  // those of `load` and `tasks` are not in it
     std::vector<Prompt> prompts;
     Axes axes;  // options that vary, or that hold for every run
     LoadTest load;
     QualityTest quality;
+    std::vector<CampaignTask> tasks;
     std::string creator;     // who quantized, for model cards; may be empty
     std::string repo_owner;  // user or organisation on the Hub that the cards are for; may be empty
     CardLayout layout = CardLayout::per_quant;

@@ -5,6 +5,7 @@
 #include "engine/load/version.h"
 #include "lab/campaign/hasher.h"
 #include "lab/campaign/quantized_models.h"
+#include "lab/campaign/tasks.h"
 
 #include <fmt/format.h>
 
@@ -55,6 +56,7 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
         fail("{}: the evaluation text that [quality] names is not there", campaign.quality.text.string());
     CampaignPlan plan;
     plan.campaign = campaign;
+    look_at_tasks(plan.campaign);
     plan.backends = options.backends;
     plan.command = options.command;
     plan.program_version = program_version();
@@ -72,7 +74,7 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
         plan.errors.push_back(ready || !hashes ? "" : recorded_failure(variant, input));
     }
     if (fs::exists(campaign.out_dir)) hasher.save();
-    plan.runs = plan_runs(campaign, plan.variants.size());
+    plan.runs = plan_runs(campaign, plan.variants);
     look_up_results(plan);
     return plan;
 }

@@ -45,6 +45,8 @@ layout = "per-quant"
 # [[prompts]]
 # id = "stars"
 # text = "Write a short poem about the stars in the style of Emily Dickinson."
+# use = "chat"                # what it stands for; optional, as is why
+# why = "Verse is hard to foresee."
 )";
 
 constexpr const char * TAIL = R"(
@@ -68,6 +70,14 @@ constexpr const char * TAIL = R"(
 # text = "eval.txt"
 # chunks = 0
 # check_offload = true  # also check that CPU and GPU compute the same experts (on at most 8 chunks)
+
+# Standard tasks, scored for every quantization at the end, as shimmy eval does: JSON lines of HellaSwag, Winogrande, ARC,
+# MMLU or GSM8K, or a file of llama-perplexity. use: what it stands for, in tasks and prompts: chat, code, long-prompts, rag.
+# [[tasks]]
+# file = "hellaswag.jsonl"
+# use = "chat"
+# limit = 400
+# also: id, form, shots, shots_file, max_tokens, chat, n_ctx, timeout_s
 )";
 
 constexpr const char * MODEL_OF_FILE = R"(

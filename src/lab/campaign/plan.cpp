@@ -1,6 +1,7 @@
 #include "lab/campaign/plan.h"
 
 #include "base/error.h"
+#include "lab/campaign/tasks.h"
 
 #include <algorithm>
 
@@ -139,9 +140,21 @@ std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants) {
     return runs;
 }
 
+std::vector<Run> plan_runs(const Campaign & campaign, const std::vector<Variant> & variants) {
+    std::vector<Run> runs = plan_runs(campaign, variants.size());
+    for (size_t task = 0; task < campaign.tasks.size(); ++task) {
+        for (size_t variant = 0; variant < variants.size(); ++variant) {
+            if (!campaign.models.at(variants[variant].campaign_model).is_synthetic())
+                runs.push_back({variant, engine::Placement::offload(), 0, 1, Mode::task, 0, {}, task});
+        }
+    }
+    return runs;
+}
+
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run) {
-    const std::string what =
-        run.mode == Mode::load ? fmt::format("{}", run.n_clients) : campaign.prompts.at(run.prompt).id;
+    const std::string what = run.mode == Mode::load   ? fmt::format("{}", run.n_clients)
+                             : run.mode == Mode::task ? campaign.tasks.at(run.task).id
+                                                      : campaign.prompts.at(run.prompt).id;
     const fs::path folder = campaign.out_dir / "results" / variant.model / variant.quantization /
                             engine::to_string(run.placement) / to_string(run.mode);
     const std::string point = file_name(campaign.axes, run.point);
@@ -153,6 +166,8 @@ std::string describe(const Campaign & campaign, const Variant & variant, const R
         fmt::format("{} {} {}", variant.model, variant.quantization, engine::to_string(run.placement));
     std::string point = words(campaign.axes, run.point);
     if (!point.empty()) point = ", " + point;
+    if (run.mode == Mode::task)
+        return fmt::format("{} {} task {}", variant.model, variant.quantization, campaign.tasks.at(run.task).id);
     if (run.mode == Mode::load)
         return fmt::format("{} load{}, {} client(s), repeat {}", cell, point, run.n_clients, run.repeat);
     const std::string mode = run.mode == Mode::generate ? "" : fmt::format(" {}", to_string(run.mode));
@@ -176,6 +191,8 @@ RunOptions run_options(const Campaign & campaign, const Run & run, const Backend
 
 std::vector<std::string> run_arguments(const Campaign & campaign, const Variant & variant, const Run & run,
                                        const Backends & backends) {
+    if (run.mode == Mode::task)
+        return task_arguments(campaign, campaign.tasks.at(run.task), variant.path, {backends.gpu, backends.moe});
     std::vector<std::string> arguments;
     const auto add = [&](std::initializer_list<std::string> more) {
         arguments.insert(arguments.end(), more.begin(), more.end());

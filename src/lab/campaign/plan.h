@@ -45,6 +45,7 @@ struct Run {
     Mode mode = Mode::generate;
     int n_clients = 0;  // of a load run
     Point point = {};   // its settings beside the campaign's own, those that apply to it
+    size_t task = 0;    // of a task run: index into campaign.tasks
 };
 
 // Of the campaign's design: what applies to runs of this mode and placement.
@@ -58,8 +59,12 @@ Point base_point(const Campaign & campaign, Mode mode, engine::Placement placeme
 // Points that differ only in what does not apply to a mode and placement are one run.
 std::vector<Run> plan_runs(const Campaign & campaign, size_t n_variants);
 
+// The same, and then a run for each task and file. Synthetic models answer none: their weights are random.
+std::vector<Run> plan_runs(const Campaign & campaign, const std::vector<Variant> & variants);
+
 // `<out_dir>/results/<model>/<quantization>/<placement>/<mode>/<prompt>-<repeat>.json`, of a load run
-// `…/load/<clients>-<repeat>.json`; where the campaign has axes, with a folder as "threads=4,ubatch=512" below the mode
+// `…/load/<clients>-<repeat>.json`, of a task run `…/task/<id>-1.json`; where the campaign has axes, with a folder as
+// "threads=4,ubatch=512" below the mode
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run);
 
 // "tiny-moe Q4_K_M offload, prompt train, repeat 1", "tiny-moe Q4_K_M offload stream, prompt train, repeat 1",

@@ -1,6 +1,7 @@
 #include "lab/campaign/plan_file.h"
 
 #include "base/error.h"
+#include "lab/campaign/tasks.h"
 
 #include <optional>
 
@@ -37,10 +38,32 @@ Json to_json(const CampaignPlan & plan, size_t i) {
         {"error", plan.errors[i]}};
 }
 
+// What was found out about a task's files, which need not be there any more.
+Json to_json(const CampaignTask & task) {
+    return {{"id", task.id},
+            {"form", task.form},
+            {"sha256", task.sha256},
+            {"shots_sha256", task.shots_sha256},
+            {"n_questions", task.n_questions}};
+}
+
+void take_tasks(Campaign & campaign, const Json & stored) {
+    for (CampaignTask & task : campaign.tasks) {
+        for (const Json & known : stored) {
+            if (known.at("id") != task.id) continue;
+            task.form = known.at("form");
+            task.sha256 = known.at("sha256");
+            task.shots_sha256 = known.at("shots_sha256");
+            task.n_questions = known.at("n_questions");
+        }
+    }
+}
+
 CampaignPlan plan_of(const Json & json, const fs::path & out_dir) {
     CampaignPlan plan;
     plan.campaign = parse_campaign(json.at("text").get<std::string>(), json.at("file").get<std::string>());
     plan.campaign.out_dir = out_dir;
+    take_tasks(plan.campaign, json.value("tasks", Json::array()));
     plan.campaign.device = json.at("device");
     plan.backends = {json.at("gpu_backend"), json.at("moe_backend"), json.value("moe_cache", "off")};
     plan.command = json.at("command");
@@ -53,7 +76,7 @@ CampaignPlan plan_of(const Json & json, const fs::path & out_dir) {
         plan.sha256.push_back(variant.at("sha256"));
         plan.errors.push_back(variant.at("error"));
     }
-    plan.runs = plan_runs(plan.campaign, plan.variants.size());
+    plan.runs = plan_runs(plan.campaign, plan.variants);
     look_up_results(plan);
     return plan;
 }
@@ -79,6 +102,9 @@ void write_plan(const CampaignPlan & plan) {
     Json variants = Json::array();
     for (size_t i = 0; i < plan.variants.size(); ++i)
         variants.push_back(to_json(plan, i));
+    Json tasks = Json::array();
+    for (const CampaignTask & task : campaign.tasks)
+        tasks.push_back(to_json(task));
     const Json json{{"campaign", campaign.name},
                     {"command", plan.command},
                     {"program", plan.program_version},
@@ -88,6 +114,7 @@ void write_plan(const CampaignPlan & plan) {
                     {"moe_cache", plan.backends.moe_cache},
                     {"models", models},
                     {"variants", variants},
+                    {"tasks", tasks},
                     {"file", fs::absolute(campaign.file).string()},
                     {"text", campaign.text}};
     write_file_atomic(plan_file(campaign.out_dir), json_text(json) + "\n");
@@ -108,6 +135,7 @@ CampaignPlan read_plan_for(const Campaign & now, const std::function<InputInfo(c
     CampaignPlan plan;
     plan.campaign = now;
     plan.campaign.device = stored.campaign.device;  // `lab run --device` is no part of the file
+    look_at_tasks(plan.campaign);
     plan.backends = stored.backends;
     plan.command = stored.command;
     plan.program_version = stored.program_version;
@@ -128,7 +156,7 @@ CampaignPlan read_plan_for(const Campaign & now, const std::function<InputInfo(c
             plan.errors[i] = stored.errors[j];
         }
     }
-    plan.runs = plan_runs(now, plan.variants.size());
+    plan.runs = plan_runs(now, plan.variants);
     look_up_results(plan);
     return plan;
 }
@@ -137,6 +165,18 @@ void take_document_keys(CampaignPlan & plan, const Campaign & now) {
     plan.campaign.creator = now.creator;
     plan.campaign.repo_owner = now.repo_owner;
     plan.campaign.layout = now.layout;
+    for (Prompt & prompt : plan.campaign.prompts) {
+        for (const Prompt & other : now.prompts) {
+            if (other.id != prompt.id) continue;
+            prompt.use = other.use;
+            prompt.why = other.why;
+        }
+    }
+    for (CampaignTask & task : plan.campaign.tasks) {
+        for (const CampaignTask & other : now.tasks) {
+            if (other.id == task.id) task.use = other.use;
+        }
+    }
     for (CampaignModel & model : plan.campaign.models) {
         const auto found = find_model(now, model);
         if (!found) continue;

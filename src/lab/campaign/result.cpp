@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "lab/campaign/tasks.h"
 
 #include <algorithm>
 #include <array>
@@ -211,6 +212,14 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
         {"placement", engine::to_string(run.placement)},
         {"mode", to_string(run.mode)},
     };
+    if (run.mode == Mode::task) {
+        settings.update(task_settings(campaign.tasks.at(run.task)));
+        settings.update({{"threads", campaign.n_threads},
+                         {"device", campaign.device},
+                         {"gpu_backend", backends.gpu},
+                         {"moe_backend", backends.moe}});
+        return settings;
+    }
     if (run.mode == Mode::load) {
         Json prompts = Json::array();
         for (const Prompt & prompt : campaign.prompts)
@@ -260,6 +269,7 @@ std::string axes_defect(const Json & document, const Json & axes) {
 
 std::string defect(const Json & document, const Json & settings) {
     if (!document.is_object()) return "is not a JSON document";
+    if (settings.at("mode") == to_string(Mode::task)) return task_defect(document, settings);
     std::string wrong = fields_defect(document, settings.at("mode") == to_string(Mode::load));
     if (!wrong.empty()) return wrong;
     if (document["placement"] != settings["placement"]) {

@@ -180,7 +180,7 @@ std::vector<Point> points_of(const Campaign & campaign, Mode mode, engine::Place
 }
 
 std::string missing_figure(const Json & document) {
-    if (document.contains("load")) return "";
+    if (document.contains("load") || document.contains("task")) return "";
     if (document["decode_tps"].is_number() && document["decode_tps"].get<double>() > 0.0) return "";
     return fmt::format("has no decode rate, as the answer has {} token(s): use another prompt",
                        json_text(document["n_output_tokens"], -1));

@@ -111,7 +111,7 @@ std::vector<MeasuredFile> measured_files(const CampaignPlan & plan) {
             {variant.model, variant.quantization, variant.path.string(), plan.sha256[i], 0, plan.errors[i]});
     }
     for (size_t i = 0; i < plan.runs.size(); ++i) {
-        if (plan.results[i].state == ResultState::valid)
+        if (plan.results[i].state == ResultState::valid && plan.runs[i].mode != Mode::task)
             files.at(plan.runs[i].variant).file_size_bytes = plan.results[i].document["model"]["size_bytes"];
     }
     return files;
@@ -141,6 +141,8 @@ void go_through_runs(const CampaignPlan & plan, Summary & summary) {
                 {variant.model, variant.quantization, plan.describe_run(i), file.string(), reason, failed});
             continue;
         }
+        ++summary.n_valid_runs;
+        if (plan.runs[i].mode == Mode::task) continue;
         if (first == nullptr) {
             first = &result.document;
             first_file = file;
@@ -148,7 +150,6 @@ void go_through_runs(const CampaignPlan & plan, Summary & summary) {
         }
         check_shared(*first, first_file, result.document, file, value_of(plan.runs[i].point, "threads") != nullptr);
         extend(summary.conditions, result.document);
-        ++summary.n_valid_runs;
     }
 }
 
@@ -208,6 +209,7 @@ Summary summarize_campaign(const CampaignPlan & plan) {
     summary.rows = make_rows(summary);
     summary.streaming = compare_streaming(plan);
     summary.load = load_figures(plan);
+    summary.tasks = task_figures(plan);
     summary.effects = axis_effects(plan);
     summary.interactions = axis_interactions(plan);
     return summary;

@@ -6,6 +6,7 @@
 #include "lab/measure/cells.h"
 #include "lab/measure/effects.h"
 #include "lab/measure/http_summary.h"
+#include "lab/measure/task_figures.h"
 
 #include <string>
 #include <vector>
@@ -45,7 +46,7 @@ struct DeviceFacts {
     bool software = false;    // its speed is not a GPU's
 };
 
-// Facts that all runs share.
+// Facts that all runs share; task runs, which measure no time, may use another device.
 struct Conditions {
     std::string shimmy_version;
     std::string llama_cpp_version;
@@ -83,13 +84,14 @@ struct Summary {
     std::vector<Cell> cells;
     std::vector<StreamingComparison> streaming;
     std::vector<LoadFigures> load;
+    std::vector<TaskFigures> tasks;
     std::vector<AxisEffect> effects;  // none without axes
     std::vector<Interaction> interactions;
     std::vector<MissingRun> missing;
     size_t n_valid_runs = 0;
 
     bool complete() const { return missing.empty(); }
-    bool has_figures() const { return n_valid_runs > 0; }
+    bool has_figures() const { return !conditions.shimmy_version.empty(); }  // beside scores of tasks
 
     // Each throws Error if the campaign has no such model or file.
     const CampaignModel & model(const std::string & name) const;

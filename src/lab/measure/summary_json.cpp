@@ -2,6 +2,7 @@
 
 #include "engine/load/placement.h"
 #include "engine/run/describe.h"
+#include "lab/campaign/tasks.h"
 
 namespace shimmy::lab {
 
@@ -176,6 +177,51 @@ Json to_json(const Interaction & found) {
     return json;
 }
 
+Json interval_json(const eval::Interval & interval) {
+    return {interval.low, interval.high};
+}
+
+Json to_json(const TaskMetric & metric) {
+    Json json{{"metric", metric.name},
+              {"n_right", metric.n_right},
+              {"share", metric.share},
+              {"ci95", interval_json(metric.ci95)},
+              {"against_reference", nullptr}};
+    if (const auto & compared = metric.against_reference) {
+        json["against_reference"] = {{"n_both_right", compared->paired.n_both},
+                                     {"n_only_reference_right", compared->paired.n_only_first},
+                                     {"n_only_this_right", compared->paired.n_only_second},
+                                     {"difference", compared->paired.difference()},
+                                     {"difference_ci95", interval_json(compared->ci95)},
+                                     {"mcnemar_p", compared->p}};
+    }
+    return json;
+}
+
+Json to_json(const TaskFigures & task) {
+    Json metrics = Json::array();
+    for (const TaskMetric & metric : task.metrics)
+        metrics.push_back(to_json(metric));
+    return {{"model", task.model},
+            {"quantization", task.quantization},
+            {"task", task.task},
+            {"form", task.form},
+            {"use", text_or_null(task.use)},
+            {"n_questions", task.n_questions},
+            {"random_chance", or_null(task.random_chance)},
+            {"reference", text_or_null(task.reference)},
+            {"device", task.device},
+            {"metrics", metrics},
+            {"file", task.file}};
+}
+
+Json task_settings_json(const CampaignTask & task) {
+    Json json = task_settings(task);
+    json["file"] = task.file.filename().string();
+    json["use"] = text_or_null(task.use);
+    return json;
+}
+
 Json axes_settings_json(const Axes & axes) {
     Json list = Json::array();
     for (const Axis & axis : axes.list)
@@ -186,7 +232,10 @@ Json axes_settings_json(const Axes & axes) {
 Json settings_json(const Campaign & campaign) {
     Json prompts = Json::array();
     for (const Prompt & prompt : campaign.prompts)
-        prompts.push_back({{"id", prompt.id}, {"text", prompt.text}});
+        prompts.push_back({{"id", prompt.id},
+                           {"text", prompt.text},
+                           {"use", text_or_null(prompt.use)},
+                           {"why", text_or_null(prompt.why)}});
     Json placements = Json::array();
     for (const engine::Placement placement : campaign.placements)
         placements.push_back(engine::to_string(placement));
@@ -210,6 +259,11 @@ Json settings_json(const Campaign & campaign) {
                   {"placements", placements},    {"modes", modes},
                   {"prompts", prompts},          {"load", load},
                   {"quality", quality}};
+    if (!campaign.tasks.empty()) {
+        settings["tasks"] = Json::array();
+        for (const CampaignTask & task : campaign.tasks)
+            settings["tasks"].push_back(task_settings_json(task));
+    }
     if (!campaign.axes.empty()) settings["axes"] = axes_settings_json(campaign.axes);
     return settings;
 }
@@ -306,6 +360,7 @@ Json to_json(const Summary & summary) {
     document["cells"] = list_json(summary.cells);
     document["streaming"] = list_json(summary.streaming);
     document["load"] = list_json(summary.load);
+    if (!campaign.tasks.empty()) document["tasks"] = list_json(summary.tasks);
     if (!campaign.axes.varied().empty()) {
         document["effects"] = list_json(summary.effects);
         document["interactions"] = list_json(summary.interactions);

@@ -88,7 +88,7 @@ void make_variants(CampaignPlan & plan, const std::vector<size_t> & variants, co
 
 // A GPU that was there when the campaign began, and is gone.
 void check_device(const Json & result) {
-    if (result.contains("error") || result["device"]["kind"] != "cpu") return;
+    if (result.contains("error") || result.contains("task") || result["device"]["kind"] != "cpu") return;
     fail(
         "the runs used the CPU, as no GPU was found or chosen (shimmy gpu-info lists the devices): a campaign compares "
         "VRAM");
@@ -96,6 +96,13 @@ void check_device(const Json & result) {
 
 std::string figures_line(const Json & result) {
     if (result.contains("error")) return "failed: " + result["error"]["message"].get<std::string>();
+    if (result.contains("task")) {
+        std::string line;
+        for (const auto & [name, metric] : result["models"][0]["metrics"].items())
+            line += fmt::format("{}{} of {} right ({})", line.empty() ? "" : ", ", metric["n_right"].get<size_t>(),
+                                result["models"][0]["n_asked"].get<size_t>(), name);
+        return line;
+    }
     if (result.contains("load")) {
         const Json & load = result["load"];
         return fmt::format("{:.1f} tokens/s in all, TTFT {:.1f} ms (median)", load["total_tps"].get<double>(),
@@ -146,7 +153,7 @@ std::string changed_model(const CampaignPlan & plan, size_t run) {
 // A result counts for the file that was loaded and no other.
 std::string other_model(const CampaignPlan & plan, size_t run, const Json & document) {
     std::string changed = changed_model(plan, run);
-    if (!changed.empty()) return changed;
+    if (!changed.empty() || plan.runs.at(run).mode == Mode::task) return changed;  // a task's document has the hash
     uint64_t n_bytes = 0;
     for (const fs::path & part : library::model_files(plan.variant_of(run).path))
         n_bytes += fs::file_size(part);
@@ -158,6 +165,11 @@ std::string other_model(const CampaignPlan & plan, size_t run, const Json & docu
     if (loaded.contains("quantization") && loaded["quantization"] != quantization)
         return fmt::format("{} was loaded in place of {}", json_text(loaded["quantization"], -1), quantization);
     return "";
+}
+
+int timeout_of(const CampaignPlan & plan, size_t run) {
+    const Run & made = plan.runs.at(run);
+    return made.mode == Mode::task ? plan.campaign.tasks.at(made.task).timeout_s : plan.campaign.timeout_s;
 }
 
 // What cannot be read as a result stays beside the new one, for people to look at.
@@ -185,10 +197,11 @@ Json make_run(const CampaignPlan & plan, size_t run, const std::string & program
         return result;
     }
     const auto start = std::chrono::steady_clock::now();
-    const ProcessResult process = hooks.launch(command, std::chrono::seconds(plan.campaign.timeout_s));
+    const int timeout_s = timeout_of(plan, run);
+    const ProcessResult process = hooks.launch(command, std::chrono::seconds(timeout_s));
     record["wall_ms"] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     record["command_line"] = command;
-    Json result = make_result(record, process, plan.campaign.timeout_s);
+    Json result = make_result(record, process, timeout_s);
     check_device(result);
     if (!result.contains("error")) {
         const std::string other = other_model(plan, run, result);

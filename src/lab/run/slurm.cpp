@@ -59,7 +59,10 @@ fs::path write_script(const CampaignPlan & plan, const std::string & program) {
 std::string submit(const CampaignPlan & plan, const std::vector<size_t> & runs, const std::string & program,
                    const SlurmOptions & slurm) {
     make_folders(slurm_dir(plan));
-    const int minutes = plan.campaign.timeout_s / 60 + 1 + EXTRA_MINUTES;
+    int timeout_s = plan.campaign.timeout_s;
+    for (const CampaignTask & task : plan.campaign.tasks)
+        timeout_s = std::max(timeout_s, task.timeout_s);
+    const int minutes = timeout_s / 60 + 1 + EXTRA_MINUTES;
     // A node to itself, or one run would measure the other.
     std::vector<std::string> argv{"sbatch",
                                   "--parsable",

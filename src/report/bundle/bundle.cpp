@@ -23,7 +23,7 @@ namespace {
 constexpr std::array FIGURES{
     "shimmy_version", "llama_cpp_version", "device",       "host",     "n_threads", "first_run_at",
     "last_run_at",    "n_valid_runs",      "rows",         "cells",    "streaming", "load",
-    "effects",        "missing",           "interactions", "settings", "variants"};
+    "effects",        "missing",           "interactions", "settings", "variants",  "tasks"};
 constexpr double SAME = 1e-9;  // relative: another machine's libm may round otherwise
 
 bool is_path(const std::string & place) {

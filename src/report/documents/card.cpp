@@ -8,6 +8,7 @@
 #include "report/documents/values.h"
 #include "report/figures/pareto.h"
 #include "report/figures/selection.h"
+#include "report/figures/uses.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
 
@@ -195,6 +196,9 @@ std::map<std::string, std::string> card_files(const lab::Summary & summary, cons
                                               const CardRepo & repo, const Templates & templates) {
     Json values = document_values(summary, quality, {});
     values["card"] = card_values(summary, quality, repo);
+    const std::vector<UseAdvice> uses = advise(summary, repo.model);
+    values["card"]["has_uses"] =
+        std::any_of(uses.begin(), uses.end(), [](const UseAdvice & advice) { return !advice.choices.empty(); });
     values["front"] = front_values(summary, repo.model);
     Json all_models = values["models"];
     for (Json & model : all_models) {

@@ -6,6 +6,10 @@
 #include "report/figures/findings.h"
 #include "report/figures/imported.h"
 #include "report/figures/pareto.h"
+#include "report/figures/questions.h"
+#include "report/figures/tables.h"
+#include "report/figures/tasks.h"
+#include "report/figures/uses.h"
 
 #include <map>
 
@@ -74,10 +78,20 @@ std::string html_report(const lab::Summary & summary, const Quality & quality, c
     Json quality_commands = Json::object();
     Json pareto = Json::object();
     Json recommended = Json::object();
+    Json tables = Json::object();
+    Json questions = Json::object();
     for (const lab::CampaignModel & model : summary.campaign.models) {
         const std::string & name = model.name;
         quality_commands[name] = quality.command(name);
         pareto[name] = pareto_json(summary, name, quality);
+        questions[name] = Json::array();
+        for (const Question & item : answered_questions(summary, name, quality))
+            questions[name].push_back({{"question", item.question}, {"answer", item.answer}});
+        tables[name] = {{"uses", table_json(use_table(summary, name))},
+                        {"tasks", table_json(task_table(summary, name))},
+                        {"quality", table_json(quality_table(summary, name, quality))},
+                        {"offload", table_json(offload_table(summary, name, quality))},
+                        {"files", table_json(file_table(summary, name))}};
         recommended[name] = Json::array();
         for (const Recommendation & line : recommendations(summary, name, quality))
             recommended[name].push_back(sentence(line));
@@ -90,6 +104,8 @@ std::string html_report(const lab::Summary & summary, const Quality & quality, c
               {"quality", quality_documents},
               {"pareto", pareto},
               {"recommendations", recommended},
+              {"tables", tables},
+              {"questions", questions},
               {"commands", {{"run", commands.run}, {"experts", commands.experts}, {"quality", quality_commands}}}};
     if (!imported.empty()) data["imported"] = table_json(imported_table(summary, imported));
     const std::string title = escaped("Campaign " + summary.campaign.name);

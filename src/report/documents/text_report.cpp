@@ -2,6 +2,7 @@
 
 #include "report/figures/axes.h"
 #include "report/figures/tables.h"
+#include "report/figures/tasks.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -58,8 +59,10 @@ std::string text_report(const lab::Summary & summary, const std::string & rerun_
         const Table effects = effects_table(summary, model.name);
         if (!effects.rows.empty())
             out += "What the axes change, against the first value of each:\n\n" + effects.text() + "\n";
+        const Table tasks = task_table(summary, model.name);
+        if (!tasks.rows.empty()) out += "Tasks, " + model.name + ":\n\n" + tasks.text() + "\n";
     }
-    if (!out.empty()) out += conditions(summary);
+    if (summary.has_figures()) out += conditions(summary);
     const std::string gaps = missing(summary, rerun_command);
     return out + (out.empty() || gaps.empty() ? "" : "\n") + gaps;
 }

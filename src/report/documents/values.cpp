@@ -5,7 +5,10 @@
 #include "report/figures/hardware.h"
 #include "report/figures/imported.h"
 #include "report/figures/pareto.h"
+#include "report/figures/questions.h"
 #include "report/figures/tables.h"
+#include "report/figures/tasks.h"
+#include "report/figures/uses.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -50,13 +53,38 @@ Json axes_values(const lab::Axes & axes) {
     return list;
 }
 
-Json campaign_values(const lab::Campaign & campaign) {
+Json tasks_values(const lab::Summary & summary) {
+    Json list = Json::array();
+    for (const lab::CampaignTask & task : summary.campaign.tasks) {
+        Json chance = "";
+        for (const lab::TaskFigures & figures : summary.tasks) {
+            if (figures.task == task.id && figures.random_chance)
+                chance = fmt::format("{:.1f}", 100.0 * *figures.random_chance);
+        }
+        list.push_back({{"id", task.id},
+                        {"file_code", file_code(task.file)},
+                        {"sha256", task.sha256},
+                        {"form", task.form},
+                        {"use", task.use},
+                        {"n_questions", task.n_questions},
+                        {"n_shots", task.n_shots},
+                        {"random_chance", chance}});
+    }
+    return list;
+}
+
+Json campaign_values(const lab::Summary & summary) {
+    const lab::Campaign & campaign = summary.campaign;
     Json prompts = Json::array();
     for (const lab::Prompt & prompt : campaign.prompts)
-        prompts.push_back({{"id", prompt.id}, {"text", markdown_text(prompt.text)}});
+        prompts.push_back({{"id", prompt.id},
+                           {"text", markdown_text(prompt.text)},
+                           {"use", prompt.use},
+                           {"why", markdown_text(prompt.why)}});
     return {{"name", campaign.name},
             {"creator", markdown_text(campaign.creator)},
             {"prompts", prompts},
+            {"tasks", tasks_values(summary)},
             {"repeats", campaign.repeats},
             {"n_ctx", one_or_all(campaign, "n_ctx", campaign.n_ctx)},
             {"max_tokens", one_or_all(campaign, "max_tokens", campaign.max_tokens)},
@@ -87,6 +115,36 @@ std::string markdown_or_nothing(const Table & table) {
 
 namespace {
 
+Json uses_values(const lab::Summary & summary, const std::string & model) {
+    Json list = Json::array();
+    for (const UseAdvice & advice : advise(summary, model)) {
+        Json as_fast = Json::array();
+        for (const UseChoice & choice : advice.choices) {
+            if (!choice.as_fast.empty())
+                as_fast.push_back(fmt::format("Not clearly faster than {} {}: {}.", choice.quantization,
+                                              engine::to_string(choice.placement), fmt::join(choice.as_fast, ", ")));
+        }
+        list.push_back({{"use", advice.use},
+                        {"title", advice.title},
+                        {"basis", advice.basis},
+                        {"missing", advice.missing},
+                        {"left_out", advice.left_out},
+                        {"as_fast", as_fast}});
+    }
+    return list;
+}
+
+Json questions_values(const lab::Summary & summary, const std::string & model, const Quality & quality) {
+    Json list = Json::array();
+    for (const Question & item : answered_questions(summary, model, quality)) {
+        Json answer = Json::array();
+        for (const std::string & line : item.answer)
+            answer.push_back(markdown_text(line));
+        list.push_back({{"question", item.question}, {"answer", answer}});
+    }
+    return list;
+}
+
 Json model_values(const lab::Summary & summary, const Quality & quality, const std::string & name) {
     const lab::CampaignModel & model = summary.model(name);
     const lab::InputInfo & info = summary.input(name);
@@ -104,6 +162,8 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
             {"n_ctx_train", info.n_ctx_train},
             {"quality", quality_values(quality.of(name))},
             {"quality_command", quality.command(name)},
+            {"uses", uses_values(summary, name)},
+            {"questions", questions_values(summary, name, quality)},
             {"tables",
              {{"comparison", markdown_or_nothing(comparison_table(summary, name))},
               {"cells", markdown_or_nothing(cell_table(summary, name))},
@@ -115,6 +175,8 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
               {"pareto", markdown_or_nothing(pareto_table(summary, name, quality))},
               {"recommendations", markdown_or_nothing(recommendation_table(summary, name, quality))},
               {"cards", markdown_or_nothing(hardware_table(summary, name))},
+              {"uses", markdown_or_nothing(use_table(summary, name))},
+              {"tasks", markdown_or_nothing(task_table(summary, name))},
               {"files", markdown_or_nothing(file_table(summary, name))}}}};
 }
 
@@ -135,7 +197,7 @@ Json document_values(const lab::Summary & summary, const Quality & quality, cons
     Json models = Json::array();
     for (const lab::CampaignModel & model : summary.campaign.models)
         models.push_back(model_values(summary, quality, model.name));
-    return {{"campaign", campaign_values(summary.campaign)},
+    return {{"campaign", campaign_values(summary)},
             {"shimmy_version", conditions.shimmy_version},
             {"llama_cpp_version", conditions.llama_cpp_version},
             {"device", markdown_text(device_line(conditions))},

@@ -2,7 +2,9 @@
 
 #include "base/units.h"
 #include "report/figures/axes.h"
+#include "report/figures/offloading.h"
 #include "report/figures/selection.h"
+#include "report/figures/tasks.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -14,115 +16,14 @@ namespace shimmy::report {
 
 namespace {
 
-constexpr double CONSISTENT_POINTS = 5.0;  // percent of VRAM saved may differ by this much and still be called the same
-constexpr double SWEET_SPOT_SHARE = 0.5;   // of the fastest decode rate that fits
-
-using Rows = std::vector<const lab::Row *>;
-
-std::vector<engine::Placement> offloading_placements(const Rows & rows) {
-    std::vector<engine::Placement> placements;
-    for (const lab::Row * row : rows) {
-        if (std::find(placements.begin(), placements.end(), row->placement) == placements.end())
-            placements.push_back(row->placement);
-    }
-    return placements;
-}
-
-Rows with_placement(const Rows & rows, engine::Placement placement) {
-    Rows found;
-    for (const lab::Row * row : rows) {
-        if (row->placement == placement) found.push_back(row);
-    }
-    // Smallest file first: that is the order in which a quantization grows.
-    std::stable_sort(found.begin(), found.end(),
-                     [](const lab::Row * a, const lab::Row * b) { return a->file_size_bytes < b->file_size_bytes; });
-    return found;
-}
-
-std::string reduction_finding(const Rows & rows, const std::string & placement) {
-    const auto by_saving = [](const lab::Row * a, const lab::Row * b) {
-        return a->saved_percent() < b->saved_percent();
-    };
-    const auto [least, most] = std::minmax_element(rows.begin(), rows.end(), by_saving);
-    const double low = (*least)->saved_percent();
-    const double high = (*most)->saved_percent();
-    if (rows.size() == 1)
-        return fmt::format("{} saves {:.1f}% of the VRAM of {}.", placement, low, (*least)->quantization);
-    const std::string range =
-        fmt::format("from {:.1f}% ({}) to {:.1f}% ({})", low, (*least)->quantization, high, (*most)->quantization);
-    return high - low <= CONSISTENT_POINTS
-               ? fmt::format("The share of VRAM that {} saves is about the same in every quantization: {}.", placement,
-                             range)
-               : fmt::format("The share of VRAM that {} saves depends on the quantization: {}.", placement, range);
-}
-
-std::string slowdown_finding(const Rows & rows, const std::string & placement) {
-    std::string list;
-    bool rising = true;
-    bool falling = true;
-    for (size_t i = 0; i < rows.size(); ++i) {
-        const double slowdown = rows[i]->slowdown();
-        list += fmt::format("{}{} {:.2f}x", i == 0 ? "" : ", ", rows[i]->quantization, slowdown);
-        if (i == 0) continue;
-        const double before = rows[i - 1]->slowdown();
-        rising = rising && slowdown > before;
-        falling = falling && slowdown < before;
-    }
-    const char * trend = rising    ? "grows with the size of the quantization"
-                         : falling ? "shrinks as the quantization grows"
-                                   : "does not follow the size of the quantization";
-    if (rows.size() < 2) return fmt::format("With {} decoding is slower by {}.", placement, list);
-    return fmt::format("The slowdown of decoding with {} {}: {}.", placement, trend, list);
-}
-
-// For growing VRAM, the quantization with the most bits among the cells that fit and decode at least at half of the
-// rate of the fastest that fits.
-std::string sweet_spot_finding(std::vector<const lab::Cell *> cells,
-                               const std::map<std::string, uint64_t> & file_bytes) {
-    std::stable_sort(cells.begin(), cells.end(), [](const lab::Cell * a, const lab::Cell * b) {
-        return a->figures->vram_bytes < b->figures->vram_bytes;
-    });
-    std::string list;
-    std::string last;
-    for (size_t n_fit = 1; n_fit <= cells.size(); ++n_fit) {
-        const auto rate = [](const lab::Cell * cell) { return cell->figures->decode_tps.median; };
-        double fastest = 0.0;
-        for (size_t i = 0; i < n_fit; ++i)
-            fastest = std::max(fastest, rate(cells[i]));
-        const lab::Cell * best = nullptr;
-        for (size_t i = 0; i < n_fit; ++i) {
-            if (rate(cells[i]) < SWEET_SPOT_SHARE * fastest) continue;
-            const auto key = [&](const lab::Cell * cell) {
-                return std::pair(file_bytes.at(cell->quantization), rate(cell));
-            };
-            if (best == nullptr || key(cells[i]) > key(best)) best = cells[i];
-        }
-        const std::string name = best->name();
-        if (name == last) continue;
-        list += fmt::format("{}from {} of VRAM {} ({} tokens/s)", list.empty() ? "" : ", ",
-                            format_bytes(cells[n_fit - 1]->figures->vram_bytes), name, figure(rate(best)));
-        last = name;
-    }
-    return fmt::format(
-        "Sweet spot, the most bits per weight at no less than half the speed of the fastest that fits: {}.", list);
-}
-
 void add_model_findings(const lab::Summary & summary, const std::string & model, std::vector<Finding> & findings) {
-    const auto rows = rows_of(summary, model);
-    if (rows.empty()) return;
-    for (const engine::Placement placement : offloading_placements(rows)) {
-        const Rows same = with_placement(rows, placement);
-        findings.push_back({model, reduction_finding(same, engine::to_string(placement))});
-        findings.push_back({model, slowdown_finding(same, engine::to_string(placement))});
+    if (rows_of(summary, model).empty()) return;
+    for (const engine::Placement placement : offloading_placements(summary, model)) {
+        findings.push_back({model, reduction_sentence(summary, model, placement)});
+        findings.push_back(
+            {model, slowdown_sentence(slowdowns(summary, model, placement), engine::to_string(placement))});
     }
-    std::map<std::string, uint64_t> file_bytes;
-    for (const lab::Row * row : rows)
-        file_bytes[row->quantization] = row->file_size_bytes;
-    std::vector<const lab::Cell *> cells;
-    for (const lab::Cell * cell : cells_of(summary, model)) {
-        if (file_bytes.contains(cell->quantization)) cells.push_back(cell);
-    }
-    findings.push_back({model, sweet_spot_finding(cells, file_bytes)});
+    findings.push_back({model, sweet_spot_sentence(summary, model)});
 }
 
 void add_streaming_findings(const lab::Summary & summary, std::vector<Finding> & findings) {
@@ -213,6 +114,8 @@ std::vector<Finding> find_findings(const lab::Summary & summary) {
     for (const lab::CampaignModel & model : summary.campaign.models) {
         const std::vector<Finding> of_axes = axis_findings(summary, model.name);
         findings.insert(findings.end(), of_axes.begin(), of_axes.end());
+        const std::vector<Finding> of_tasks = task_findings(summary, model.name);
+        findings.insert(findings.end(), of_tasks.begin(), of_tasks.end());
     }
     return findings;
 }

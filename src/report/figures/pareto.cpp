@@ -126,12 +126,6 @@ const lab::Cell * recommended(const std::vector<const lab::Cell *> & cells, size
     return best;
 }
 
-std::string option_of(engine::Placement placement) {
-    if (!placement.offloads()) return "none";
-    return placement == engine::Placement::offload() ? "`--cpu-moe`"
-                                                     : fmt::format("`--n-cpu-moe {}`", placement.n_cpu_moe);
-}
-
 }  // namespace
 
 std::vector<Recommendation> recommendations(const lab::Summary & summary, const std::string & model,
@@ -170,8 +164,9 @@ Table recommendation_table(const lab::Summary & summary, const std::string & mod
                      {"mean KLD"},
                      {"decode,\ntok/s"}};
     for (const Recommendation & line : recommendations(summary, model, quality)) {
-        table.rows.push_back({format_bytes(line.vram_bytes), "**" + line.quantization + "**", option_of(line.placement),
-                              fmt::format("{:.5f}", line.mean_kld), figure(line.decode_tps)});
+        table.rows.push_back({format_bytes(line.vram_bytes), "**" + line.quantization + "**",
+                              placement_option(line.placement), fmt::format("{:.5f}", line.mean_kld),
+                              figure(line.decode_tps)});
     }
     return table;
 }

@@ -74,6 +74,12 @@ std::string host_line(const lab::Conditions & conditions) {
     return fmt::format("{}, {} cores, {} RAM, {}", host.cpu, host.n_cores, format_bytes(host.ram_bytes), host.os);
 }
 
+std::string placement_option(engine::Placement placement) {
+    if (!placement.offloads()) return "none";
+    return placement == engine::Placement::offload() ? "`--cpu-moe`"
+                                                     : fmt::format("`--n-cpu-moe {}`", placement.n_cpu_moe);
+}
+
 std::string mode_name(lab::Mode mode) {
     switch (mode) {
         case lab::Mode::stream:
@@ -82,6 +88,7 @@ std::string mode_name(lab::Mode mode) {
             return "HTTP, not streaming";
         case lab::Mode::generate:
         case lab::Mode::load:
+        case lab::Mode::task:
             break;
     }
     return "in process";

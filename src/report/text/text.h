@@ -22,5 +22,6 @@ std::string markdown_code(const std::string & text);  // in backticks, which the
 std::string device_line(const lab::Conditions & conditions);
 std::string host_line(const lab::Conditions & conditions);
 std::string mode_name(lab::Mode mode);
+std::string placement_option(engine::Placement placement);  // "`--cpu-moe`", "`--n-cpu-moe 12`", "none"
 
 }  // namespace shimmy::report
