@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse] [task]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse
+[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse task
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -21,8 +21,9 @@ llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
 bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
 base=(src/base/{base64,digest,files,json,last_words,text,units}.cpp src/base/process/interrupt.cpp)
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
+tasks=(src/eval/{answer,json_forms,llama_forms,read_task,task}.cpp src/base/text_file.cpp)
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
-  src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
+  src/lab/campaign/{axes,campaign,languages,plan,result,tasks}.cpp "${tasks[@]}" src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
 loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,placement,routing_recorder,rpc}.cpp
   src/engine/predict/{choose_placement,companions,estimate,fit,layer_split,share_layers,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp
   src/base/process/{spawn,subprocess}.cpp)
@@ -67,6 +68,7 @@ for target in "$@"; do
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
       "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
       -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
+    task) run task "${tasks[@]}" "${base[@]}" src/lab/http/workload.cpp -- -max_len=2048 -- ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

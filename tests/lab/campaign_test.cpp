@@ -3,6 +3,10 @@
 #include "base/error.h"
 #include "lab/campaign/campaign_template.h"
 #include "lab/campaign/languages.h"
+#include "lab/campaign/quantized_models.h"
+#include "lab/run/estimate.h"
+#include "lab/run/predicted_vram.h"
+#include "lab/run/real_hooks.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -460,6 +464,44 @@ TEST(Campaign, ExamplesAreValid) {
     EXPECT_DOUBLE_EQ(tiny.temperature, 0.0);
     const Campaign reference = read_campaign(examples / "reference-models.toml");
     EXPECT_EQ(reference.models.size(), 3U);
+}
+
+// The three shapes at full depth, with the column of a card that people compare with: the predicted VRAM.
+TEST(Campaign, TheReferenceShapesPlanAndTellTheirVram) {
+    Campaign campaign = read_campaign(fs::path(SHIMMY_SOURCE_DIR) / "examples/reference-shapes.toml");
+    const TempDir dir;
+    campaign.out_dir = dir / "out";
+    CampaignOptions options;
+    options.dry_run = true;
+    options.quiet = true;
+    const Hooks hooks = real_hooks();
+    const CampaignPlan plan = plan_campaign(campaign, options, hooks);
+    ASSERT_EQ(plan.variants.size(), 7U);
+    for (const InputInfo & input : plan.inputs)
+        EXPECT_TRUE(input.n_layer == 32 || input.n_layer == 24 || input.n_layer == 28) << input.n_layer;
+    EXPECT_EQ(plan.runs.size(), 7U * 2U * 3U);
+    const Estimate time = estimate(plan, variants_to_make(plan, options), runs_to_make(plan, options), hooks);
+    EXPECT_EQ(time.disk_bytes, 0U) << "sparse";
+    constexpr uint64_t CARD = 80ULL << 30;
+    for (const PredictedVram & file : predict_vram(plan)) {
+        ASSERT_EQ(file.vram_bytes.size(), 2U) << file.model << " " << file.quantization << ": " << file.reason;
+        EXPECT_LT(file.vram_bytes[0], CARD);
+        EXPECT_LT(file.vram_bytes[1] * 2, file.vram_bytes[0]) << "most of it is experts";
+    }
+}
+
+TEST(Campaign, ImportanceMatrices) {
+    const Campaign campaign = parse(MINIMAL +
+                                    "imatrix = \"m.dat\"\n[[models]]\npath = \"b.gguf\"\nimatrix_text = "
+                                    "\"c.txt\"\nimatrix_chunks = 9\n");
+    EXPECT_EQ(campaign.models[0].imatrix, "/campaigns/m.dat");
+    EXPECT_EQ(imatrix_path(campaign, campaign.models[0]), "/campaigns/m.dat");
+    EXPECT_EQ(campaign.models[1].imatrix_text, "/campaigns/c.txt");
+    EXPECT_EQ(campaign.models[1].imatrix_chunks, 9);
+    EXPECT_EQ(imatrix_path(campaign, campaign.models[1]), "/campaigns/demo/models/b.imatrix.gguf");
+    expect_error(MINIMAL + "imatrix = \"m.dat\"\nimatrix_text = \"c.txt\"\n", "2", "give one of the two");
+    expect_error(MINIMAL + "imatrix_chunks = 3\n", "2", "needs 'imatrix_text'");
+    expect_error("name = \"d\"\n[[models]]\nshape = \"phi-3.5-moe\"\nimatrix = \"m.dat\"\n", "2", "are random");
 }
 
 }  // namespace

@@ -224,6 +224,17 @@ inline Json given_document(const lab::CampaignPlan & plan, const lab::Run & run)
     document["text"] = plan.campaign.prompts[run.prompt].id + std::string(" answered");
     const std::string model = figures.model;
     const std::string type = figures.quantization;
+    // Three layers of a GiB: those of the first two, or all, lie in RAM.
+    if (model == "alpha" && run.mode == lab::Mode::generate) {
+        document["expert_tensors"] = Json::array();
+        const int n_host = !run.placement.offloads() ? 0 : run.placement.n_cpu_moe > 0 ? run.placement.n_cpu_moe : 3;
+        for (int layer = 0; layer < 3; ++layer)
+            document["expert_tensors"].push_back({{"name", fmt::format("blk.{}.ffn_up_exps.weight", layer)},
+                                                  {"type", "q8_0"},
+                                                  {"buffer_type", layer < n_host ? "CPU_Mapped" : "CUDA0"},
+                                                  {"host", layer < n_host},
+                                                  {"bytes", gib(1)}});
+    }
     const bool offload = run.placement == engine::Placement::offload();
     const bool second_b = run.prompt == 1 && run.repeat == 2;
     if (run.mode == lab::Mode::load) document["load"] = given_load(figures, run);

@@ -105,7 +105,7 @@ TEST_F(PlanFile, WhatIsMissingOrDamagedIsSaid) {
     const fs::path file = plan_.campaign.out_dir / "campaign.json";
     const Json whole = Json::parse(read_file(file));
     for (const auto & [key, value] : whole.items()) {
-        if (key == "campaign") continue;   // for people
+        if (key == "campaign") continue;                     // for people
         if (key == "moe_cache" || key == "tasks") continue;  // plans of 0.1 have none
         Json damaged = whole;
         damaged.erase(key);

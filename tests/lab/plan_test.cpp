@@ -1,8 +1,11 @@
 #include "lab/campaign/plan.h"
 
 #include "base/error.h"
+#include "lab/campaign/result.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace shimmy::lab {
 namespace {
@@ -119,6 +122,28 @@ TEST(Plan, ModesArePairedAndLoadRunsComeLast) {
     EXPECT_EQ(runs[16].mode, Mode::load);
     EXPECT_EQ(runs[16].n_clients, 1);
     EXPECT_EQ(runs[18].n_clients, 8);
+}
+
+// Only what a trace can be of: the first repeat, in one process, with experts in RAM.
+TEST(Plan, TracesOfTheFirstRepeat) {
+    Campaign campaign = make_campaign();
+    const Variant variant{"tiny", "Q2_K", "/m.gguf", "/f16.gguf"};
+    const lab::Run first{0, Placement::offload(), 0, 1};
+    EXPECT_EQ(trace_path(campaign, variant, first), "") << "not asked for";
+    const auto arguments = [&](const lab::Run & run) { return run_arguments(campaign, variant, run, {}); };
+    const auto has = [](const std::vector<std::string> & words, const std::string & word) {
+        return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    EXPECT_FALSE(has(arguments(first), "--expert-trace"));
+    EXPECT_FALSE(run_settings(campaign, variant, first, "abc", "shimmy", {}).contains("expert_trace"));
+    campaign.expert_trace = true;
+    EXPECT_EQ(trace_path(campaign, variant, first), "/out/results/tiny/Q2_K/offload/generate/a-1.trace.csv");
+    EXPECT_TRUE(has(arguments(first), "--expert-trace"));
+    EXPECT_TRUE(has(arguments(first), "/out/results/tiny/Q2_K/offload/generate/a-1.trace.csv"));
+    EXPECT_TRUE(run_settings(campaign, variant, first, "abc", "shimmy", {})["expert_trace"].get<bool>());
+    for (const lab::Run & run : {lab::Run{0, Placement::offload(), 0, 2}, lab::Run{0, Placement::baseline(), 0, 1},
+                                 lab::Run{0, Placement::offload(), 0, 1, Mode::stream}})
+        EXPECT_EQ(trace_path(campaign, variant, run), "") << describe(campaign, variant, run);
 }
 
 TEST(Plan, AShapeIsAModelOfEveryTypeThatIsToBeMade) {

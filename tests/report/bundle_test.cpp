@@ -32,7 +32,13 @@ protected:
             document["run"] = {{"settings", plan.settings_of(i)},
                                {"started_at", "2026-01-01T00:00:00Z"},
                                {"command_line", {"shimmy", "generate", "--prompt=Text | a"}}};
-            if (plan.runs[i].placement.offloads()) document["text"] = "another answer";
+            const bool offloads = plan.runs[i].placement.offloads();
+            if (offloads) document["text"] = "another answer";
+            document["expert_tensors"] = {{{"name", "blk.0.ffn_up_exps.weight"},
+                                           {"type", "f16"},
+                                           {"buffer_type", offloads ? "CPU_Mapped" : "Vulkan0"},
+                                           {"host", offloads},
+                                           {"bytes", 4096}}};
             fs::create_directories(plan.result_path_of(i).parent_path());
             write_file_atomic(plan.result_path_of(i), document.dump(2) + "\n");
         }
@@ -72,10 +78,15 @@ TEST_F(BundleOf, HoldsWhatAnotherMachineNeeds) {
     const Bundle written = write_bundle(out(), bundle());
     for (const char * name :
          {"manifest.json", "campaign.toml", "campaign.json", "summary.json", "results.csv", "report.md", "report.html",
-          "whitepaper.md", "environment.json", "commands.txt", "answers.md"})
+          "whitepaper.md", "environment.json", "commands.txt", "answers.md", "expert_tensors.csv", "charts/m/vram.svg",
+          "charts/m/vram.png", "charts/m/speed.svg", "charts/m/speed.png"})
         EXPECT_TRUE(fs::is_regular_file(bundle() / name)) << name;
     EXPECT_TRUE(fs::is_regular_file(result()));
-    EXPECT_EQ(written.n_files, 10U + 1U + 24U) << "with checklist.md and 24 results, without the manifest";
+    EXPECT_EQ(written.n_files, 11U + 4U + 1U + 24U) << "with checklist.md and 24 results, without the manifest";
+    EXPECT_EQ(read_file(bundle() / "expert_tensors.csv"),
+              "model,quantization,placement,tensor,type,buffer,memory,bytes\r\n"
+              "m,F16,baseline,blk.0.ffn_up_exps.weight,f16,Vulkan0,VRAM,4096\r\n"
+              "m,F16,offload,blk.0.ffn_up_exps.weight,f16,CPU_Mapped,RAM,4096\r\n");
     EXPECT_EQ(written.manifest_sha256, sha256_file_hex(bundle() / "manifest.json"));
     const std::string commands = read_file(bundle() / "commands.txt");
     EXPECT_NE(commands.find("a-2.json\n'shimmy' 'generate' '--prompt=Text | a'\n"), std::string::npos) << commands;
@@ -84,9 +95,11 @@ TEST_F(BundleOf, HoldsWhatAnotherMachineNeeds) {
     EXPECT_EQ(environment["models"][0]["file"], "m.gguf");
     const std::string answers = read_file(bundle() / "answers.md");
     EXPECT_NE(answers.find("Text | a"), std::string::npos) << answers;
-    EXPECT_NE(answers.find("| F16 | an answer | baseline, in process, ubatch 256, threads 2<br>"), std::string::npos)
+    EXPECT_NE(answers.find("| F16 | an answer | no defect found | baseline, in process, ubatch 256, threads 2<br>"),
+              std::string::npos)
         << answers;
-    EXPECT_NE(answers.find("| F16 | another answer | offload, in process"), std::string::npos) << answers;
+    EXPECT_NE(answers.find("| F16 | another answer | no defect found | offload, in process"), std::string::npos)
+        << answers;
 }
 
 TEST_F(BundleOf, PassesWhereTheCampaignIsNot) {
@@ -95,8 +108,12 @@ TEST_F(BundleOf, PassesWhereTheCampaignIsNot) {
     fs::remove(dir_ / "prompts.toml");
     const Verdict verdict = verify_bundle(bundle());
     EXPECT_TRUE(verdict.passed()) << failures(bundle());
-    ASSERT_EQ(verdict.checks.size(), 4U);
+    ASSERT_EQ(verdict.checks.size(), 8U);
     EXPECT_EQ(verdict.checks[1].text, "24 of 24 runs have results");
+    EXPECT_EQ(verdict.checks[5].text,
+              "expert_tensors.csv is what the results say: 2 expert tensors, each where its placement puts it");
+    EXPECT_EQ(verdict.checks[6].text, "2 charts, each as SVG and PNG");
+    EXPECT_EQ(verdict.checks[7].text, "every file that a document names is there");
     EXPECT_EQ(verdict.manifest.campaign, "axes");
 }
 
@@ -134,6 +151,41 @@ TEST_F(BundleOf, AFigureThatWasMadeUpIsNoticed) {
     EXPECT_TRUE(failures_behind_hashes().starts_with(
         "figures: summary.json is not what the results say: effects/0/prefill_percent/mean: 100.0001"))
         << failures_behind_hashes();
+}
+
+// What follows from the results is computed again; what a document names must be there.
+TEST_F(BundleOf, DocumentsThatDoNotFollowAreNoticed) {
+    write_bundle(out(), bundle());
+    write_file_atomic(bundle() / "answers.md", read_file(bundle() / "answers.md") + "and more\n");
+    EXPECT_EQ(failures_behind_hashes(), "answers: answers.md is not what the results say\n");
+    fs::remove(bundle() / "answers.md");
+    EXPECT_EQ(failures_behind_hashes(),
+              "answers: answers.md is missing\nlinks: lead nowhere: whitepaper.md: answers.md\n");
+}
+
+TEST_F(BundleOf, ExpertsElsewhereAreNoticed) {
+    write_bundle(out(), bundle());
+    for (const fs::directory_entry & entry : fs::recursive_directory_iterator(bundle() / "results/m/F16/offload")) {
+        if (!entry.is_regular_file()) continue;
+        edit(entry.path(), [](Json & document) {
+            document["expert_tensors"][0]["host"] = false;
+            document["expert_tensors"][0]["buffer_type"] = "Vulkan0";
+        });
+    }
+    std::string csv = read_file(bundle() / "expert_tensors.csv");
+    csv.replace(csv.find("CPU_Mapped,RAM"), 14, "Vulkan0,VRAM");
+    write_file_atomic(bundle() / "expert_tensors.csv", csv);
+    const std::string found = failures_behind_hashes();
+    EXPECT_NE(found.find("experts: m F16 offload, "), std::string::npos) << found;
+    EXPECT_NE(found.find("blk.0.ffn_up_exps.weight lies in Vulkan0"), std::string::npos) << found;
+}
+
+TEST_F(BundleOf, AChartWithoutItsOtherFormIsNoticed) {
+    write_bundle(out(), bundle());
+    fs::remove(bundle() / "charts/m/speed.png");
+    EXPECT_EQ(failures_behind_hashes(), "charts: charts/m/speed.png is missing\n");
+    fs::remove(bundle() / "charts/m/speed.svg");
+    EXPECT_EQ(failures_behind_hashes(), "links: lead nowhere: whitepaper.md: charts/m/speed.svg\n");
 }
 
 TEST_F(BundleOf, WhatIsMissingOrAddedIsNoticed) {

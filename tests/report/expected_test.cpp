@@ -30,7 +30,9 @@ class ScriptForChart {
 public:
     explicit ScriptForChart(const fs::path & dir) : path_(std::getenv("PATH")) {
         fs::create_directories(dir);
-        write_file_atomic(dir / "gnuplot", "#!/bin/sh\ncat \"$1\"\necho '</svg>'\n");
+        write_file_atomic(
+            dir / "gnuplot",
+            "#!/bin/sh\nif grep -q pngcairo \"$1\"; then printf '\\211PNG'; exit; fi\ncat \"$1\"\necho '</svg>'\n");
         fs::permissions(dir / "gnuplot", fs::perms::owner_all);
         ::setenv("PATH", (dir.string() + ":" + path_).c_str(), 1);
     }
@@ -94,6 +96,13 @@ TEST_F(ExpectedDocuments, OfAWholeCampaign) {
     for (const char * chart : {"vram", "speed", "quality", "quality-vram", "quality-speed"})
         expect_as(fmt::format("whole/{}.gnuplot", chart), text_of(fmt::format("cards/alpha-Q8_0-GGUF/{}.svg", chart)));
     expect_as("whole/beta-quality.gnuplot", text_of("cards/beta-MXFP4_MOE-GGUF/quality.svg"));
+    expect_as("whole/answers.md", text_of("answers.md"));
+    for (const char * chart : {"vram", "speed", "quality", "quality-vram", "quality-speed"}) {
+        EXPECT_EQ(text_of(fmt::format("charts/alpha/{}.svg", chart)),
+                  text_of(fmt::format("cards/alpha-Q8_0-GGUF/{}.svg", chart)));
+        EXPECT_TRUE(text_of(fmt::format("charts/alpha/{}.png", chart)).starts_with("\x89PNG")) << chart;
+    }
+    EXPECT_FALSE(fs::exists(out() / "charts/gamma/quality.svg")) << "random weights have no quality";
 }
 
 TEST_F(ExpectedDocuments, OfARepositoryPerModel) {

@@ -2,14 +2,14 @@
 // document that was renewed with a wrong one passes expected_test.cpp, and fails here.
 #include "given_campaign.h"
 
-#include "report/figures/findings.h"
+#include "report/conclusions/findings.h"
+#include "report/conclusions/questions.h"
+#include "report/conclusions/uses.h"
 #include "report/figures/hardware.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
-#include "report/figures/questions.h"
 #include "report/figures/selection.h"
 #include "report/figures/tables.h"
-#include "report/figures/uses.h"
 #include "report/text/text.h"
 #include "temp_dir.h"
 

@@ -2,11 +2,11 @@
 #include "base/error.h"
 #include "lab/given_campaign.h"
 #include "report/charts/gnuplot.h"
+#include "report/conclusions/findings.h"
 #include "report/documents/card.h"
 #include "report/documents/html.h"
 #include "report/documents/licenses.h"
 #include "report/documents/publication.h"
-#include "report/figures/findings.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
@@ -405,11 +405,14 @@ TEST(Charts, GnuplotsReasonIsTold) {
         return std::string();
     };
     EXPECT_EQ(reason_of("plot x\n"), "");
+    const std::string png = gnuplot("plot x\n", Picture::png);
+    EXPECT_TRUE(png.starts_with("\x89PNG\r\n"));
+    EXPECT_EQ(png.substr(16, 8), std::string("\0\0\x05\xf0\0\0\x03\x20", 8)) << "1520 x 800, twice the SVG";
     EXPECT_TRUE(reason_of("nonsense here\n").starts_with("gnuplot could not draw a chart: "))
         << reason_of("nonsense here\n");
     const std::string path = std::getenv("PATH");
     ::setenv("PATH", "/nowhere", 1);
-    EXPECT_EQ(reason_of("plot x\n"), "gnuplot is needed for the charts of model cards: apt-get install gnuplot-nox");
+    EXPECT_EQ(reason_of("plot x\n"), "gnuplot is needed for the charts: apt-get install gnuplot-nox");
     ::setenv("PATH", path.c_str(), 1);
 }
 

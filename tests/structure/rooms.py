@@ -16,7 +16,7 @@ hub/http hub/api hub/download hub/upload
 quality check eval tune
 serve/http serve/bounds serve/wire serve/forms serve/worker serve/pool serve/api serve
 lab/campaign lab/measure lab/http lab/run lab/compare lab/import
-report/template report/text report/figures report/charts report/documents report/bundle
+report/template report/text report/figures report/conclusions report/charts report/documents report/bundle
 publish
 cli cli/print cli/plan cli/tune cli/chat cli/serve cli/commands cli/lab
 """.split()

@@ -12,6 +12,7 @@
 #include "lab/measure/summary_json.h"
 #include "lab/run/campaign_run.h"
 #include "lab/run/estimate.h"
+#include "lab/run/predicted_vram.h"
 #include "lab/run/real_hooks.h"
 #include "lab/run/slurm.h"
 #include "report/documents/documents.h"
@@ -62,6 +63,7 @@ struct DryRun {
     std::vector<size_t> variants;
     std::vector<size_t> runs;
     lab::Estimate estimate;
+    std::vector<lab::PredictedVram> vram;
 
     bool is_to_do(size_t run) const { return std::find(runs.begin(), runs.end(), run) != runs.end(); }
     const char * state(size_t run) const { return state_word(plan.results[run].state, is_to_do(run)); }
@@ -69,10 +71,11 @@ struct DryRun {
 
 DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
     const lab::Hooks hooks = lab::real_hooks();
-    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}};
+    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}, {}};
     dry.variants = lab::variants_to_make(dry.plan, options);
     dry.runs = lab::runs_to_make(dry.plan, options);
     dry.estimate = lab::estimate(dry.plan, dry.variants, dry.runs, hooks);
+    dry.vram = lab::predict_vram(dry.plan);
     return dry;
 }
 
@@ -86,9 +89,20 @@ Json dry_run_document(const DryRun & dry) {
         runs.push_back(
             {{"run", plan.describe_run(i)}, {"file", plan.result_path_of(i).string()}, {"state", dry.state(i)}});
     }
+    Json vram = Json::array();
+    for (const lab::PredictedVram & file : dry.vram) {
+        Json by_placement = Json::object();
+        for (size_t i = 0; i < file.vram_bytes.size(); ++i)
+            by_placement[engine::to_string(plan.campaign.placements[i])] = file.vram_bytes[i];
+        vram.push_back({{"model", file.model},
+                        {"quantization", file.quantization},
+                        {"vram_bytes", by_placement},
+                        {"error", file.reason.empty() ? Json(nullptr) : Json(file.reason)}});
+    }
     return {{"campaign", plan.campaign.name},
             {"out_dir", plan.campaign.out_dir.string()},
             {"quantize", quantize},
+            {"predicted_vram", vram},
             {"runs", runs},
             {"n_runs_to_do", dry.runs.size()},
             {"estimate",
@@ -169,10 +183,32 @@ report::Table runs_table(const DryRun & dry) {
     return table;
 }
 
+// A line per model file, a column per placement.
+report::Table vram_table(const DryRun & dry) {
+    using Align = report::Table::Align;
+    report::Table table;
+    table.columns = {{"model", Align::left}, {"type", Align::left}};
+    for (const engine::Placement placement : dry.plan.campaign.placements)
+        table.columns.push_back({"VRAM\n" + engine::to_string(placement)});
+    for (const lab::PredictedVram & file : dry.vram) {
+        std::vector<std::string> line{file.model, file.quantization};
+        for (size_t i = 0; i < dry.plan.campaign.placements.size(); ++i)
+            line.push_back(file.vram_bytes.empty() ? "-" : format_bytes(file.vram_bytes[i]));
+        table.rows.push_back(std::move(line));
+    }
+    return table;
+}
+
 void print_dry_run(const DryRun & dry, bool every_run) {
     const lab::CampaignPlan & plan = dry.plan;
     fmt::print("campaign {} into {}\n\n{}\n{}\n", plan.campaign.name, plan.campaign.out_dir.string(),
                matrix_text(plan.campaign), runs_table(dry).text());
+    fmt::print("VRAM as predicted for a CUDA card, at a context of {} tokens, without the driver's own:\n\n{}\n",
+               plan.campaign.n_ctx, vram_table(dry).text());
+    for (const lab::PredictedVram & file : dry.vram) {
+        if (!file.reason.empty())
+            fmt::print("{} {}: {}\n", file.model, file.quantization, printable(file.reason, MAX_OBSTACLE_CHARS));
+    }
     for (size_t i = 0; every_run && i < plan.runs.size(); ++i)
         fmt::print("{}: {}\n", plan.describe_run(i), dry.state(i));
     fmt::print("{} file(s) to make, {} of {} runs to do{}\n", dry.variants.size(), dry.runs.size(), plan.runs.size(),

@@ -84,6 +84,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"token_ms", result.token_ms},
         {"speculation", speculation_document(result.speculation)},
         {"memory", engine::memory_json(model.memory(), model.expert_ram_bytes(), settings.devices_before)},
+        {"expert_tensors", engine::expert_tensors_json(model.tensors())},
         {"peak_rss_bytes", peak_rss_bytes()},
         {"expert_cache", engine::to_json(engine::expert_cache())},
         {"expert_disk", engine::to_json(engine::expert_disk())},

@@ -72,6 +72,19 @@ Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::ve
             {"devices", device_memory(use, before, now)}, {"buffers", std::move(buffers)}};
 }
 
+Json expert_tensors_json(const std::vector<TensorPlacement> & tensors) {
+    Json list = Json::array();
+    for (const TensorPlacement & tensor : tensors) {
+        if (!tensor.is_expert) continue;
+        list.push_back({{"name", tensor.name},
+                        {"type", tensor.type},
+                        {"buffer_type", tensor.buffer_type},
+                        {"host", tensor.host},
+                        {"bytes", tensor.bytes}});
+    }
+    return list;
+}
+
 Json expert_use_json(const std::optional<std::vector<ExpertUse>> & use) {
     if (!use) return nullptr;
     Json result = Json::array();

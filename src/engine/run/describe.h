@@ -22,6 +22,9 @@ Json host_json();
 Json memory_json(const MemoryUse & use, uint64_t expert_ram_bytes, const std::vector<Device> & before,
                  const std::vector<Device> & now = devices());
 
+// Where every expert tensor lies: [{"name", "type", "buffer_type", "host", "bytes"}].
+Json expert_tensors_json(const std::vector<TensorPlacement> & tensors);
+
 // [{"layer", "expert", "hits", "bytes"}], or null.
 Json expert_use_json(const std::optional<std::vector<ExpertUse>> & use);
 

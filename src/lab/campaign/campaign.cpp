@@ -141,7 +141,7 @@ std::vector<Prompt> read_prompt_list(TomlReader & reader, const toml::array & li
     for (const toml::node & node : list) {
         TomlReader table(reader.element_table(node, "prompts"), file, "prompt");
         Prompt prompt{table.required_string("id"), table.required_string("text"), read_use(table),
-                      table.string("why", "")};
+                      table.string("why", ""), table.string("expect", "")};
         table.finish();
         check_name(reader, node, "prompt id", prompt.id);
         check_new(
@@ -273,6 +273,20 @@ void read_license(TomlReader & table, const toml::node & node, const fs::path & 
     if (is_file) model.license_link = (base / model.license_link).lexically_normal().string();
 }
 
+void read_imatrix(TomlReader & table, const toml::node & node, const fs::path & base, CampaignModel & model) {
+    const std::string given = table.string("imatrix", "");
+    const std::string text = table.string("imatrix_text", "");
+    model.imatrix_chunks = static_cast<int>(table.integer("imatrix_chunks", 0, 1, std::numeric_limits<int>::max()));
+    if (!given.empty() && !text.empty())
+        table.fail_at(node, "'imatrix' is one that is there, 'imatrix_text' makes one: give one of the two");
+    if (model.imatrix_chunks > 0 && text.empty())
+        table.fail_at(node, "'imatrix_chunks' needs 'imatrix_text', the text that the matrix is made of");
+    if (model.is_synthetic() && (!given.empty() || !text.empty()))
+        table.fail_at(node, "an importance matrix belongs to a 'path': the weights of a 'shape' are random");
+    if (!given.empty()) model.imatrix = (base / given).lexically_normal();
+    if (!text.empty()) model.imatrix_text = (base / text).lexically_normal();
+}
+
 // What a model that does not say it has from the campaign.
 struct ModelDefaults {
     std::vector<std::string> quantizations;
@@ -296,6 +310,7 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
         model.name = table.string("name", library::normalized_name(stem));
         model.base_model = table.string("base_model", "");
         read_license(table, node, base, model);
+        read_imatrix(table, node, base, model);
         model.expected_architecture = table.string("expected_architecture", "");
         model.languages = read_languages(table, defaults.languages);
         model.quantizations = read_quantizations(table, defaults.quantizations);
@@ -441,6 +456,7 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
     campaign.n_ctx = static_cast<int>(reader.integer("n_ctx", campaign.n_ctx, 1, max_int));
     campaign.n_threads = static_cast<int>(reader.integer("threads", campaign.n_threads, 0, 4096));
     campaign.device = reader.string("device", campaign.device);
+    campaign.expert_trace = reader.boolean("expert_trace", false);
     campaign.timeout_s = static_cast<int>(reader.integer("timeout_s", campaign.timeout_s, 1, MAX_TIMEOUT_S));
     reader.finish();
     take_single(campaign.axes, "n_ctx", campaign.n_ctx);
@@ -457,7 +473,7 @@ const std::vector<Prompt> & default_prompts() {
         {"fibonacci", "Write a Python function to compute the nth Fibonacci number.", "code",
          "Code: its tokens are easier to foresee than prose, and other experts are chosen for them."},
         {"train", "A train travels 60 miles per hour for 2.5 hours. How far does it go?", "chat",
-         "Arithmetic with one right answer (150 miles), so that a damaged model shows."},
+         "Arithmetic with one right answer (150 miles), so that a damaged model shows.", "150"},
         {"stars", "Write a short poem about the stars in the style of Emily Dickinson.", "chat",
          "Verse, whose next word is hard to foresee: the opposite of code."},
         {"gradient-descent", "Explain gradient descent in simple terms.", "chat",

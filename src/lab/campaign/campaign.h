@@ -21,10 +21,11 @@ inline constexpr std::string_view INPUT_AS_IS = "input";
 inline constexpr std::array<const char *, 4> USES{"chat", "code", "long-prompts", "rag"};
 
 struct Prompt {
-    std::string id;        // file-name safe, unique in the campaign
-    std::string text;      // a user's message; the model's chat template is applied
-    std::string use = {};  // one of USES; empty: none
-    std::string why = {};  // why it was chosen, for documents; may be empty
+    std::string id;           // file-name safe, unique in the campaign
+    std::string text;         // a user's message; the model's chat template is applied
+    std::string use = {};     // one of USES; empty: none
+    std::string why = {};     // why it was chosen, for documents; may be empty
+    std::string expect = {};  // what a right answer holds, in any case of letters; empty: nothing is expected
 };
 
 struct CampaignModel {
@@ -37,6 +38,9 @@ struct CampaignModel {
     std::string license_link = {};            // of "other": a URL, or the file with its text
     std::vector<std::string> languages = {};  // for model cards; empty: those that the file names
     std::string expected_architecture = {};   // "phimoe": anything else is refused
+    fs::path imatrix = {};                    // importance matrix that the quantizations are made with; empty: none
+    fs::path imatrix_text = {};               // or the text that the campaign makes one of; empty: none
+    int imatrix_chunks = 0;                   // of 512 tokens of it; 0: all
     // In place of `path`: a reference shape or a shape file, of which a model with random weights is written per
     // quantization (engine/make/synthesize.h). Its memory and speed are real, its text means nothing.
     std::string shape = {};
@@ -118,8 +122,9 @@ struct Campaign {
     int n_ctx = 4096;
     int n_threads = 0;  // 0: one per physical core
     std::string device =
-        "gpu";             // as engine::find_device takes it; "gpu": the best, a software one if there is no other
-    int timeout_s = 3600;  // of one run, load included
+        "gpu";                  // as engine::find_device takes it; "gpu": the best, a software one if there is no other
+    int timeout_s = 3600;       // of one run, load included
+    bool expert_trace = false;  // the first repeat writes which experts every token chose, beside its result
 };
 
 // The prompts of a campaign that names none.

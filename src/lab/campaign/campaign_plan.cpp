@@ -54,6 +54,12 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
     // Not after days of runs.
     if (!campaign.quality.text.empty() && !fs::exists(campaign.quality.text))
         fail("{}: the evaluation text that [quality] names is not there", campaign.quality.text.string());
+    for (const CampaignModel & model : campaign.models) {
+        for (const fs::path & file : {model.imatrix, model.imatrix_text}) {
+            if (!file.empty() && !fs::exists(file))
+                fail("{}: the importance matrix of {} needs it, and it is not there", file.string(), model.name);
+        }
+    }
     CampaignPlan plan;
     plan.campaign = campaign;
     look_at_tasks(plan.campaign);

@@ -34,6 +34,7 @@ n_ctx = {n_ctx}
 threads = 0      # 0: one per physical core
 device = "gpu"   # a name from shimmy gpu-info, or gpu: the best one
 timeout_s = 3600 # per run, loading included
+# expert_trace = true  # the first repeat writes which experts every token chose (needs libggml-moe)
 
 # For model cards. "per-quant": one repository per quantization; "per-model": one for all.
 layout = "per-quant"
@@ -89,6 +90,8 @@ path = {source}
 # license_name = "its-name"     # its name
 # license_link = "https://…"    # and its text: a URL, or a file, which is published as LICENSE
 # expected_architecture = "phimoe"
+# imatrix = "my.imatrix.gguf"   # quantize with this importance matrix; or make one of a text that is not used elsewhere:
+# imatrix_text = "calibration.txt"
 # quantizations = ["input"]     # instead of the list above, for this model
 )";
 

@@ -24,7 +24,15 @@ std::string Hasher::sha256(const fs::path & file) {
 }
 
 std::string Hasher::input_sha256(const Campaign & campaign, const Variant & variant) {
-    return variant.input.empty() ? shape_sha256(campaign.models.at(variant.campaign_model)) : sha256(variant.input);
+    const CampaignModel & model = campaign.models.at(variant.campaign_model);
+    if (variant.input.empty()) return shape_sha256(model);
+    std::string hash = sha256(variant.input);
+    // Other weights come of another matrix, or of another text.
+    if (!model.imatrix.empty()) hash = sha256_hex(hash + " imatrix " + sha256(model.imatrix));
+    if (!model.imatrix_text.empty())
+        hash = sha256_hex(
+            fmt::format("{} imatrix of {}, {} chunks", hash, sha256(model.imatrix_text), model.imatrix_chunks));
+    return hash;
 }
 
 void Hasher::save() {

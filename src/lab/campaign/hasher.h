@@ -15,7 +15,7 @@ public:
 
     std::string sha256(const fs::path & file);
 
-    // Of what the variant is made from: a file, or a shape.
+    // Of what the variant is made from: a file, with its importance matrix, or a shape.
     std::string input_sha256(const Campaign & campaign, const Variant & variant);
 
     // Writes the cache.

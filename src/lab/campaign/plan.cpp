@@ -151,14 +151,26 @@ std::vector<Run> plan_runs(const Campaign & campaign, const std::vector<Variant>
     return runs;
 }
 
+fs::path result_folder(const Campaign & campaign, const std::string & model, const std::string & quantization,
+                       engine::Placement placement, Mode mode, const Point & at) {
+    const fs::path folder =
+        campaign.out_dir / "results" / model / quantization / engine::to_string(placement) / to_string(mode);
+    const std::string point = file_name(campaign.axes, at);
+    return point.empty() ? folder : folder / point;
+}
+
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run) {
     const std::string what = run.mode == Mode::load   ? fmt::format("{}", run.n_clients)
                              : run.mode == Mode::task ? campaign.tasks.at(run.task).id
                                                       : campaign.prompts.at(run.prompt).id;
-    const fs::path folder = campaign.out_dir / "results" / variant.model / variant.quantization /
-                            engine::to_string(run.placement) / to_string(run.mode);
-    const std::string point = file_name(campaign.axes, run.point);
-    return (point.empty() ? folder : folder / point) / fmt::format("{}-{}.json", what, run.repeat);
+    return result_folder(campaign, variant.model, variant.quantization, run.placement, run.mode, run.point) /
+           fmt::format("{}-{}.json", what, run.repeat);
+}
+
+fs::path trace_path(const Campaign & campaign, const Variant & variant, const Run & run) {
+    const bool traced =
+        campaign.expert_trace && run.mode == Mode::generate && run.placement.offloads() && run.repeat == 1;
+    return traced ? result_path(campaign, variant, run).replace_extension(".trace.csv") : fs::path();
 }
 
 std::string describe(const Campaign & campaign, const Variant & variant, const Run & run) {
@@ -224,6 +236,8 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
     if (all_on_cpu || options.moe_cache != "off") add({"--moe-cache", options.moe_cache});
     for (const std::string & argument : axis_arguments(run.point))
         add({argument});
+    const fs::path trace = trace_path(campaign, variant, run);
+    if (!trace.empty()) add({"--expert-trace", trace.string()});
     if (all_on_cpu) add({"--cpu-moe"});
     if (run.placement.n_cpu_moe > 0) add({"--n-cpu-moe", fmt::format("{}", run.placement.n_cpu_moe)});
     if (!run.placement.offloads()) add({"--placement", "gpu"});  // and not what fits best

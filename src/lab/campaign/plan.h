@@ -65,7 +65,13 @@ std::vector<Run> plan_runs(const Campaign & campaign, const std::vector<Variant>
 // `<out_dir>/results/<model>/<quantization>/<placement>/<mode>/<prompt>-<repeat>.json`, of a load run
 // `…/load/<clients>-<repeat>.json`, of a task run `…/task/<id>-1.json`; where the campaign has axes, with a folder as
 // "threads=4,ubatch=512" below the mode
+fs::path result_folder(const Campaign & campaign, const std::string & model, const std::string & quantization,
+                       engine::Placement placement, Mode mode, const Point & point);
 fs::path result_path(const Campaign & campaign, const Variant & variant, const Run & run);
+
+// Where the run writes which experts every token chose: `<prompt>-<repeat>.trace.csv` beside its result. Empty for runs
+// that write none: only the first repeat does, in one process and with experts in RAM, if the campaign asks for it.
+fs::path trace_path(const Campaign & campaign, const Variant & variant, const Run & run);
 
 // "tiny-moe Q4_K_M offload, prompt train, repeat 1", "tiny-moe Q4_K_M offload stream, prompt train, repeat 1",
 // "tiny-moe Q4_K_M offload load, 4 clients, repeat 1"

@@ -86,7 +86,8 @@ std::optional<size_t> find_model(const Campaign & campaign, const CampaignModel 
     for (size_t i = 0; i < campaign.models.size(); ++i) {
         const CampaignModel & model = campaign.models[i];
         if (model.name == wanted.name && model.source() == wanted.source() && model.n_layers == wanted.n_layers &&
-            model.sparse == wanted.sparse)
+            model.sparse == wanted.sparse && model.imatrix == wanted.imatrix &&
+            model.imatrix_text == wanted.imatrix_text && model.imatrix_chunks == wanted.imatrix_chunks)
             return i;
     }
     return std::nullopt;
@@ -170,6 +171,7 @@ void take_document_keys(CampaignPlan & plan, const Campaign & now) {
             if (other.id != prompt.id) continue;
             prompt.use = other.use;
             prompt.why = other.why;
+            prompt.expect = other.expect;
         }
     }
     for (CampaignTask & task : plan.campaign.tasks) {

@@ -25,6 +25,11 @@ Json read_record(const Variant & variant) {
 
 }  // namespace
 
+fs::path imatrix_path(const Campaign & campaign, const CampaignModel & model) {
+    if (model.imatrix_text.empty()) return model.imatrix;
+    return campaign.out_dir / "models" / (model.name + ".imatrix.gguf");
+}
+
 fs::path source_record_path(const Variant & variant) {
     fs::path path = variant.path;
     path.replace_extension(".source.json");

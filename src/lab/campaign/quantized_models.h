@@ -12,6 +12,10 @@
 
 namespace shimmy::lab {
 
+// Of the importance matrix that the campaign's model is quantized with: one that is given, or, made of a text,
+// `<out_dir>/models/<model>.imatrix.gguf`. Empty: none.
+fs::path imatrix_path(const Campaign & campaign, const CampaignModel & model);
+
 fs::path source_record_path(const Variant & variant);
 
 // What stands for the sha256 of an input that is a shape: of its text and the campaign's wishes.

@@ -17,12 +17,13 @@ enum class Kind {
     object,
     flag,
     ms,
-    rate,         // per second
-    whole,        // a count, or bytes
-    times,        // [ms, …]
-    texts,        // [text, …]
-    devices,      // [{"device_used_bytes": bytes or null, …}, …]
-    expert_uses,  // [{"layer", "expert", "hits", "bytes"}, …]
+    rate,            // per second
+    whole,           // a count, or bytes
+    times,           // [ms, …]
+    texts,           // [text, …]
+    devices,         // [{"device_used_bytes": bytes or null, …}, …]
+    expert_uses,     // [{"layer", "expert", "hits", "bytes"}, …]
+    expert_tensors,  // [{"name", "type", "buffer_type", "host", "bytes"}, …]
 };
 struct Field {
     const char * pointer;
@@ -74,7 +75,7 @@ constexpr std::array<Field, 13> REQUIRED_OF_LOAD{{
     {"/load/n_sse_defects", Kind::whole},
 }};
 // These may be missing or null.
-constexpr std::array<Field, 14> OPTIONAL{{
+constexpr std::array<Field, 15> OPTIONAL{{
     {"/device/software", Kind::flag},
     {"/host/name", Kind::text},
     {"/decode_tps", Kind::rate},
@@ -88,6 +89,7 @@ constexpr std::array<Field, 14> OPTIONAL{{
     {"/memory/vram/compute_bytes", Kind::whole},
     {"/memory/devices", Kind::devices},
     {"/expert_use", Kind::expert_uses},
+    {"/expert_tensors", Kind::expert_tensors},
     {"/sse/defects", Kind::texts},
 }};
 
@@ -119,6 +121,12 @@ bool is_expert_use(const Json & use) {
     return use.is_object() && has("layer") && has("expert") && has("hits") && has("bytes");
 }
 
+bool is_expert_tensor(const Json & tensor) {
+    const auto is_text = [&](const char * key) { return tensor.contains(key) && tensor.at(key).is_string(); };
+    return tensor.is_object() && is_text("name") && is_text("type") && is_text("buffer_type") &&
+           tensor.value("host", Json()).is_boolean() && is_whole(tensor.value("bytes", Json()));
+}
+
 bool has_kind(const Json & value, Kind kind) {
     switch (kind) {
         case Kind::text:
@@ -141,6 +149,8 @@ bool has_kind(const Json & value, Kind kind) {
             return all_of(value, is_device);
         case Kind::expert_uses:
             return all_of(value, is_expert_use);
+        case Kind::expert_tensors:
+            return all_of(value, is_expert_tensor);
     }
     return false;
 }
@@ -244,6 +254,7 @@ Json run_settings(const Campaign & campaign, const Variant & variant, const Run 
     // Results without one of these stay as they are.
     if (options.moe_cache != "off") settings["moe_cache"] = options.moe_cache;
     if (!run.point.empty()) settings["axes"] = axes_json(run.point);
+    if (!trace_path(campaign, variant, run).empty()) settings["expert_trace"] = true;
     return settings;
 }
 

@@ -156,10 +156,26 @@ void fill(Cell & cell, const CampaignPlan & plan, const std::vector<size_t> & ru
     cell.figures = figures;
     cell.cold = cold_figures(documents);
     cell.texts = answer_texts(plan.campaign, documents, cell.samples);
+    cell.expert_buffers = expert_buffers(*documents.front());
     cell.expert_use = summed_expert_use(documents);
 }
 
 }  // namespace
+
+std::vector<ExpertBuffer> expert_buffers(const Json & document) {
+    std::vector<ExpertBuffer> buffers;
+    const Json tensors = document.value("expert_tensors", Json());
+    if (!tensors.is_array()) return buffers;
+    for (const Json & tensor : tensors) {
+        const std::string type = tensor.at("buffer_type");
+        auto found = std::find_if(buffers.begin(), buffers.end(),
+                                  [&](const ExpertBuffer & buffer) { return buffer.buffer_type == type; });
+        if (found == buffers.end()) found = buffers.insert(found, {type, tensor.at("host"), 0, 0});
+        ++found->n_tensors;
+        found->bytes += tensor.at("bytes").get<uint64_t>();
+    }
+    return buffers;
+}
 
 std::string CellKey::name() const {
     return fmt::format("{} {}", quantization, engine::to_string(placement));

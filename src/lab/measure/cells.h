@@ -67,6 +67,19 @@ struct AnswerText {
     bool is_blank() const { return text.find_first_not_of(" \n\t") == std::string::npos; }
 };
 
+// Expert tensors that lie in one kind of buffer.
+struct ExpertBuffer {
+    std::string buffer_type;  // "CUDA0", "CPU_Mapped"
+    bool host = false;        // in RAM
+    size_t n_tensors = 0;
+    uint64_t bytes = 0;
+
+    bool operator==(const ExpertBuffer &) const = default;
+};
+
+// Of a result's document, in the order of the tensors; empty if it does not say.
+std::vector<ExpertBuffer> expert_buffers(const Json & document);
+
 struct Cell : CellKey {
     Mode mode = Mode::generate;
     size_t n_runs = 0;                    // planned
@@ -76,6 +89,7 @@ struct Cell : CellKey {
     size_t n_same_text_cold_warm = 0;
     std::vector<AnswerText> texts = {};
     std::optional<std::vector<engine::ExpertUse>> expert_use = {};  // over the runs, if all of them have counted it
+    std::vector<ExpertBuffer> expert_buffers = {};                  // of the first run
     bool at_base = true;                                            // its point is what other points are compared with
 
     bool complete() const { return samples.size() == n_runs; }

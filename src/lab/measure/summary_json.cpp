@@ -100,6 +100,12 @@ Json to_json(const Cell & cell) {
     for (const AnswerText & text : cell.texts)
         json["texts"].push_back({{"prompt_id", text.prompt_id}, {"text", text.text}, {"n_distinct", text.n_distinct}});
     json["expert_use"] = engine::expert_use_json(cell.expert_use);
+    json["expert_buffers"] = Json::array();
+    for (const ExpertBuffer & buffer : cell.expert_buffers)
+        json["expert_buffers"].push_back({{"buffer_type", buffer.buffer_type},
+                                          {"host", buffer.host},
+                                          {"n_tensors", buffer.n_tensors},
+                                          {"bytes", buffer.bytes}});
     json["samples"] = Json::array();
     for (const Sample & sample : cell.samples)
         json["samples"].push_back(to_json(sample));
@@ -235,7 +241,8 @@ Json settings_json(const Campaign & campaign) {
         prompts.push_back({{"id", prompt.id},
                            {"text", prompt.text},
                            {"use", text_or_null(prompt.use)},
-                           {"why", text_or_null(prompt.why)}});
+                           {"why", text_or_null(prompt.why)},
+                           {"expect", text_or_null(prompt.expect)}});
     Json placements = Json::array();
     for (const engine::Placement placement : campaign.placements)
         placements.push_back(engine::to_string(placement));
@@ -281,6 +288,8 @@ Json models_json(const Summary & summary) {
                           {"license_name", text_or_null(model.license_name)},
                           {"license_link", text_or_null(model.license_link)},
                           {"languages", languages_of(summary, model.name)},
+                          {"imatrix", text_or_null(model.imatrix.filename().string())},
+                          {"imatrix_text", text_or_null(model.imatrix_text.filename().string())},
                           {"expected_architecture", text_or_null(model.expected_architecture)},
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},

@@ -196,6 +196,7 @@ Json make_run(const CampaignPlan & plan, size_t run, const std::string & program
         write_file_atomic(plan.result_path_of(run), json_text(result) + "\n");
         return result;
     }
+    make_folders(plan.result_path_of(run).parent_path());  // where the run writes its trace
     const auto start = std::chrono::steady_clock::now();
     const int timeout_s = timeout_of(plan, run);
     const ProcessResult process = hooks.launch(command, std::chrono::seconds(timeout_s));

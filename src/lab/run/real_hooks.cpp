@@ -5,11 +5,14 @@
 #include "base/text.h"
 #include "engine/layout/tensor_plan.h"
 #include "engine/load/device.h"
+#include "engine/load/version.h"
+#include "engine/make/make_imatrix.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
+#include "lab/campaign/quantized_models.h"
 #include "lab/run/verify_made.h"
 
 #include <algorithm>
@@ -18,6 +21,7 @@ namespace shimmy::lab {
 
 namespace {
 
+constexpr uint32_t IMATRIX_CHUNK = 512;               // tokens, as llama-imatrix takes them
 constexpr std::chrono::seconds DEVICES_TIMEOUT{120};  // a first look at a GPU compiles kernels, or wakes it
 
 gguf::Shape shape_of(const CampaignModel & model) {
@@ -47,11 +51,36 @@ void synthesize(const Campaign & campaign, const Variant & variant, const BytePr
     engine::synthesize(options, progress);
 }
 
+// Made once for all quantizations of a model, and again if the text, the chunks or the model change.
+void make_matrix(const Campaign & campaign, const CampaignModel & model) {
+    const fs::path matrix = imatrix_path(campaign, model);
+    fs::path record = matrix;
+    record.replace_extension(".source.json");
+    const Json made_of{{"input_sha256", sha256_file_hex(model.path)},
+                       {"text_sha256", sha256_file_hex(model.imatrix_text)},
+                       {"n_chunks", model.imatrix_chunks},
+                       {"llama_cpp_version", engine::llama_cpp_version()}};
+    if (fs::exists(matrix) && fs::exists(record) && read_json(record) == made_of) return;
+    engine::ImatrixOptions options;
+    options.load.path = model.path.string();
+    options.load.n_ctx = IMATRIX_CHUNK;
+    options.load.n_threads = campaign.n_threads;
+    options.load.placement = engine::Placement::offload();  // a model that does not fit a card is no obstacle
+    options.text = model.imatrix_text;
+    options.output = matrix;
+    options.n_chunks = model.imatrix_chunks;
+    engine::make_imatrix(options, [](uint64_t, uint64_t) {});
+    write_file_atomic(record, json_text(made_of) + "\n");
+}
+
 void quantize(const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
     engine::QuantizeOptions options;
     options.input = variant.input;
     options.output = variant.path;
     options.type = variant.quantization;
+    const CampaignModel & model = campaign.models.at(variant.campaign_model);
+    if (!model.imatrix_text.empty()) make_matrix(campaign, model);
+    options.imatrix = imatrix_path(campaign, model);
     options.n_threads = campaign.n_threads;
     engine::quantize(options, progress);
 }
@@ -114,7 +143,10 @@ Hooks real_hooks() {
     hooks.make_variant = [](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
         variant.input.empty() ? synthesize(campaign, variant, progress) : quantize(campaign, variant, progress);
         const CampaignModel & model = campaign.models.at(variant.campaign_model);
-        verify_made(variant, read_input_info(model), tensors_of(model, variant));
+        // With a matrix, a few tensors of the smallest types may get other ones than announced.
+        const bool announced = imatrix_path(campaign, model).empty() || variant.input.empty();
+        verify_made(variant, read_input_info(model),
+                    announced ? tensors_of(model, variant) : engine::tensors_as_they_are(gguf::GgufFile(variant.path)));
     };
     return hooks;
 }

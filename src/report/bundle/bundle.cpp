@@ -6,8 +6,8 @@
 #include "base/toml_reader.h"
 #include "lab/campaign/plan_file.h"
 #include "lab/measure/summary_json.h"
-#include "report/bundle/answers.h"
 #include "report/bundle/manifest.h"
+#include "report/figures/experts.h"
 
 #include <unistd.h>
 
@@ -85,14 +85,14 @@ void copy_into(const fs::path & from, const fs::path & to) {
 // Documents, charts and quality figures, as far as they are there.
 void copy_documents(const fs::path & out_dir, const fs::path & dir) {
     for (const char * name :
-         {"summary.json", "results.csv", "report.md", "report.html", "whitepaper.md", "checklist.md"}) {
+         {"summary.json", "results.csv", "report.md", "report.html", "whitepaper.md", "answers.md", "checklist.md"}) {
         if (fs::exists(out_dir / name)) copy_into(out_dir / name, dir / name);
     }
-    for (const char * folder : {"cards", "quality", "imported"}) {
+    for (const char * folder : {"cards", "charts", "quality", "imported"}) {
         if (!fs::is_directory(out_dir / folder)) continue;
         for (const fs::directory_entry & entry : fs::recursive_directory_iterator(out_dir / folder)) {
             const std::string type = entry.path().extension().string();
-            if (entry.is_regular_file() && (type == ".md" || type == ".svg" || type == ".json"))
+            if (entry.is_regular_file() && (type == ".md" || type == ".svg" || type == ".png" || type == ".json"))
                 copy_into(entry.path(), dir / entry.path().lexically_relative(out_dir));
         }
     }
@@ -106,6 +106,9 @@ void copy_results(const lab::CampaignPlan & plan, const fs::path & dir) {
         if (!fs::exists(file)) continue;
         const fs::path name = file.lexically_relative(plan.campaign.out_dir);
         copy_into(file, dir / name);
+        const fs::path trace = lab::trace_path(plan.campaign, plan.variant_of(i), plan.runs[i]);
+        if (!trace.empty() && fs::exists(trace))
+            copy_into(trace, dir / trace.lexically_relative(plan.campaign.out_dir));
         const Json result = read_json(file);
         const Json::json_pointer command_line("/run/command_line");
         if (!result.is_object() || !result.contains(command_line)) continue;
@@ -213,8 +216,8 @@ Bundle write_bundle(const fs::path & out_dir, const fs::path & given_target) {
     copy_documents(out_dir, dir);
     copy_results(plan, dir);
     write_file_atomic(dir / "environment.json", json_text(environment_document(plan, stored)) + "\n");
-    const std::string answers = answers_document(summary);
-    if (!answers.empty()) write_file_atomic(dir / "answers.md", answers);
+    const std::string experts = expert_tensors_csv(plan);
+    if (!experts.empty()) write_file_atomic(dir / "expert_tensors.csv", experts);
     write_file_atomic(dir / "campaign.toml", plan.campaign.text);
     plan.campaign.text = self_contained(plan.campaign);
     plan.campaign.out_dir = dir;

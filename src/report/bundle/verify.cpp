@@ -7,6 +7,9 @@
 #include "lab/campaign/plan_file.h"
 #include "lab/measure/summary_json.h"
 #include "report/bundle/bundle.h"
+#include "report/bundle/links.h"
+#include "report/documents/answers.h"
+#include "report/figures/experts.h"
 #include "report/figures/tables.h"
 
 #include <algorithm>
@@ -115,11 +118,52 @@ BundleCheck check_figures(const lab::Summary & summary, const Json & stored) {
     return {"figures", true, "recomputed from the results: equal to summary.json"};
 }
 
+// A file that follows from the results; `now` is what it should hold.
+BundleCheck check_derived(const char * name, const fs::path & file, const std::string & now) {
+    const std::string what = file.filename().string();
+    if (!fs::exists(file)) return {name, now.empty(), now.empty() ? "there is no " + what : what + " is missing"};
+    const bool same = read_file(file) == now;
+    return {name, same, fmt::format("{} is {}what the results say", what, same ? "" : "not ")};
+}
+
 BundleCheck check_table(const lab::Summary & summary, const fs::path & dir) {
-    const fs::path file = dir / "results.csv";
-    if (!fs::exists(file)) return {"table", true, "there is no results.csv"};
-    const bool same = read_file(file) == results_csv(summary);
-    return {"table", same, same ? "results.csv is what the results say" : "results.csv is not what the results say"};
+    if (!fs::exists(dir / "results.csv")) return {"table", true, "there is no results.csv"};
+    return check_derived("table", dir / "results.csv", results_csv(summary));
+}
+
+BundleCheck check_experts(const lab::CampaignPlan & plan, const fs::path & dir) {
+    const std::string csv = expert_tensors_csv(plan);
+    BundleCheck check = check_derived("experts", dir / "expert_tensors.csv", csv);
+    if (!check.passed || csv.empty()) return check;
+    const std::string misplaced = misplaced_experts(plan);
+    if (!misplaced.empty()) return {"experts", false, misplaced};
+    check.text += fmt::format(": {} expert tensors, each where its placement puts it",
+                              std::count(csv.begin(), csv.end(), '\n') - 1);
+    return check;
+}
+
+BundleCheck check_links(const fs::path & dir) {
+    const std::vector<std::string> broken = broken_links(dir);
+    if (!broken.empty()) return {"links", false, "lead nowhere: " + named(broken)};
+    return {"links", true, "every file that a document names is there"};
+}
+
+// Every chart as SVG and as PNG.
+BundleCheck check_charts(const fs::path & dir) {
+    size_t n_charts = 0;
+    std::vector<std::string> problems;
+    if (fs::is_directory(dir / "charts")) {
+        for (const fs::directory_entry & entry : fs::recursive_directory_iterator(dir / "charts")) {
+            fs::path other = entry.path();
+            if (!entry.is_regular_file()) continue;
+            other.replace_extension(entry.path().extension() == ".svg" ? ".png" : ".svg");
+            if (!fs::exists(other)) problems.push_back(other.lexically_relative(dir).generic_string() + " is missing");
+            n_charts += entry.path().extension() == ".svg" ? 1 : 0;
+        }
+    }
+    std::sort(problems.begin(), problems.end());
+    if (!problems.empty()) return {"charts", false, named(problems)};
+    return {"charts", true, fmt::format("{} charts, each as SVG and PNG", n_charts)};
 }
 
 void check_content(const fs::path & dir, std::vector<BundleCheck> & checks) {
@@ -130,6 +174,10 @@ void check_content(const fs::path & dir, std::vector<BundleCheck> & checks) {
         checks.push_back(check_runs(plan, summary, stored));
         checks.push_back(check_figures(summary, stored));
         checks.push_back(check_table(summary, dir));
+        checks.push_back(check_derived("answers", dir / "answers.md", answers_document(summary)));
+        checks.push_back(check_experts(plan, dir));
+        checks.push_back(check_charts(dir));
+        checks.push_back(check_links(dir));
     } catch (const Interrupted &) {
         throw;
     } catch (const Error & error) {

@@ -9,7 +9,7 @@
 namespace shimmy::report {
 
 struct BundleCheck {
-    std::string name;  // "files", "runs", "figures", "table"
+    std::string name;  // "files", "runs", "figures", "table", "answers", "experts", "charts", "links"
     bool passed = false;
     std::string text;  // what was found, or what is wrong
 };

@@ -72,7 +72,7 @@ void add_points(const std::string & name, const std::string & points, int symbol
 
 }  // namespace
 
-std::string front_svg(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost) {
+std::string front_chart(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost) {
     std::vector<QualityPoint> points = quality_points(summary, model, quality, cost);
     std::sort(points.begin(), points.end(),
               [](const QualityPoint & a, const QualityPoint & b) { return a.value < b.value; });
@@ -101,12 +101,12 @@ std::string front_svg(const lab::Summary & summary, const std::string & model, c
         add_points(fmt::format("front{}", i), on_front, filled, title, color, data, plots);
         add_points(fmt::format("other{}", i), others, hollow, on_front.empty() ? title : "", color, data, plots);
     }
-    return gnuplot(
-        fmt::format("{}set xrange [0:*]\nset offsets graph 0, graph 0.1, 0, 0\n{}set xlabel \"{}{}\"\n"
-                    "set ylabel \"mean KL divergence from the original\"\n"
-                    "set key outside top center horizontal\nplot {}\n",
-                    data, axis.script(), axis_of(cost, unit),
-                    cost == Cost::speed && summary.conditions.device.software ? " (software device)" : "", plots));
+    return fmt::format(
+        "{}set xrange [0:*]\nset offsets graph 0, graph 0.1, 0, 0\n{}set xlabel \"{}{}\"\n"
+        "set ylabel \"mean KL divergence from the original\"\n"
+        "set key outside top center horizontal\nplot {}\n",
+        data, axis.script(), axis_of(cost, unit),
+        cost == Cost::speed && summary.conditions.device.software ? " (software device)" : "", plots);
 }
 
 }  // namespace shimmy::report

@@ -8,8 +8,7 @@
 
 namespace shimmy::report {
 
-// A whole SVG file: mean KL divergence, logarithmic, with the Pareto front joined and filled. Throws Error with
-// gnuplot's reason, or that it is not installed.
-std::string front_svg(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost);
+// A script for gnuplot(): mean KL divergence, logarithmic, with the Pareto front joined and filled.
+std::string front_chart(const lab::Summary & summary, const std::string & model, const Quality & quality, Cost cost);
 
 }  // namespace shimmy::report

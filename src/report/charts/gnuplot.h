@@ -9,8 +9,10 @@
 
 namespace shimmy::report {
 
-// The whole SVG file that a script draws. Throws Error with gnuplot's reason, or that it is not installed.
-std::string gnuplot(const std::string & script);
+enum class Picture { svg, png };
+
+// The whole file that a script draws. Throws Error with gnuplot's reason, or that it is not installed.
+std::string gnuplot(const std::string & script, Picture picture = Picture::svg);
 
 // Okabe and Ito's colours, which people with a colour vision deficiency can tell apart.
 inline constexpr std::array COLORS{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"};

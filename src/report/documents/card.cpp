@@ -2,13 +2,15 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "lab/campaign/quantized_models.h"
+#include "report/charts/cell_charts.h"
 #include "report/charts/front_chart.h"
-#include "report/charts/svg_charts.h"
+#include "report/charts/gnuplot.h"
+#include "report/conclusions/uses.h"
 #include "report/documents/licenses.h"
 #include "report/documents/values.h"
 #include "report/figures/pareto.h"
 #include "report/figures/selection.h"
-#include "report/figures/uses.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
 
@@ -120,6 +122,19 @@ std::string download_pattern(const lab::MeasuredFile & variant) {
     return variant.parts.size() > 1 && part != file.npos ? file.substr(0, part) + "-*" : file;
 }
 
+// How the importance matrix came about; empty: there is none.
+std::string imatrix_text(const lab::CampaignModel & model) {
+    if (!model.imatrix.empty()) return "with the importance matrix " + markdown_code(model.imatrix.filename().string());
+    if (model.imatrix_text.empty()) return "";
+    return fmt::format("with an importance matrix of {} of {}",
+                       model.imatrix_chunks > 0 ? fmt::format("{} chunks", model.imatrix_chunks) : "all",
+                       markdown_code(model.imatrix_text.filename().string()));
+}
+
+std::string imatrix_file(const lab::Summary & summary, const std::string & model) {
+    return lab::imatrix_path(summary.campaign, summary.model(model)).filename().string();
+}
+
 Json card_values(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
     const lab::MeasuredFile & first = summary.variant(repo.model, repo.quantizations.front());
     const fs::path file = file_name_of(first);
@@ -138,6 +153,8 @@ Json card_values(const lab::Summary & summary, const Quality & quality, const Ca
               {"file", file.string()},
               {"served_name", file.stem().string()},
               {"overview", markdown_or_nothing(overview_table(summary, quality, repo))},
+              {"imatrix", imatrix_text(summary.model(repo.model))},
+              {"imatrix_file", imatrix_file(summary, repo.model)},
               {"quantized_from", input.string()},
               {"quantized_types", fmt::format("{}", fmt::join(made, ","))}};
     choose_files(summary, quality, repo.model, card);
@@ -204,10 +221,10 @@ std::map<std::string, std::string> card_files(const lab::Summary & summary, cons
     for (Json & model : all_models) {
         if (model["name"] == repo.model) values["model"] = std::move(model);
     }
-    const auto front = [&](Cost cost) { return front_svg(summary, repo.model, quality, cost); };
+    const auto front = [&](Cost cost) { return gnuplot(front_chart(summary, repo.model, quality, cost)); };
     std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)},
-                                             {"vram.svg", vram_svg(summary, repo.model)},
-                                             {"speed.svg", speed_svg(summary, repo.model)},
+                                             {"vram.svg", gnuplot(vram_chart(summary, repo.model))},
+                                             {"speed.svg", gnuplot(speed_chart(summary, repo.model))},
                                              {"quality.svg", front(Cost::file_size)},
                                              {"quality-vram.svg", front(Cost::vram)},
                                              {"quality-speed.svg", front(Cost::speed)}};

@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "lab/measure/summary_json.h"
+#include "report/documents/answers.h"
 #include "report/documents/card.h"
+#include "report/documents/chart_files.h"
 #include "report/documents/checklist.h"
 #include "report/documents/html.h"
 #include "report/documents/publication.h"
@@ -28,7 +30,7 @@ public:
 
     // A document of an earlier time must not pass for one of these figures.
     void refuse(const fs::path & name, const std::string & reason) {
-        fs::remove(out_dir_ / name);
+        fs::remove_all(out_dir_ / name);
         documents.refused.push_back(fmt::format("{} not written: {}", name.string(), reason));
     }
 
@@ -52,6 +54,29 @@ void write_cards(const lab::Summary & summary, const Quality & quality, const st
     }
 }
 
+// Returns the charts of each model for templates. Without gnuplot, the documents have none.
+Json write_charts(const lab::Summary & summary, const Quality & quality, Writer & writer) {
+    Json all = Json::object();
+    for (const lab::CampaignModel & model : summary.campaign.models) {
+        all[model.name] = Json::array();
+        for (const Chart & chart : charts_of(summary, model.name, quality)) {
+            try {
+                const std::string svg = gnuplot(chart.script, Picture::svg);
+                writer.write(chart.file + ".png", gnuplot(chart.script, Picture::png));
+                writer.write(chart.file + ".svg", svg);
+            } catch (const Interrupted &) {
+                throw;
+            } catch (const Error & error) {
+                writer.refuse("charts", error.what());
+                return Json::object();
+            }
+            all[model.name].push_back(
+                {{"title", chart.title}, {"file", chart.file + ".svg"}, {"shows_quality", chart.shows_quality}});
+        }
+    }
+    return all;
+}
+
 }  // namespace
 
 Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,
@@ -69,9 +94,15 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     const Publication publication(summary, out_dir);
     for (Json & model : values["models"])
         model["checks"] = checklist_values(summary, quality, publication, model["name"]);
+    const Json charts = write_charts(summary, quality, writer);
+    for (Json & model : values["models"])
+        model["charts"] = charts.value(model["name"].get<std::string>(), Json::array());
     writer.write("report.md", templates.render("report.md.jinja", values));
     writer.write("report.html", html_report(summary, quality, commands, imported));
     writer.write("checklist.md", templates.render("checklist.md.jinja", values));
+    const std::string answers = answers_document(summary);
+    if (!answers.empty()) writer.write("answers.md", answers);
+    values["has_answers"] = !answers.empty();
     if (summary.has_figures()) {
         writer.write("whitepaper.md", templates.render("whitepaper.md.jinja", values));
     } else {
@@ -84,7 +115,8 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
 std::string describe(const Documents & documents, const fs::path & out_dir) {
     std::string out = fmt::format("Documents in {}:\n", out_dir.string());
     for (const fs::path & file : documents.written) {
-        if (file.extension() != ".svg") out += fmt::format("  {}\n", fs::relative(file, out_dir).string());
+        if (file.extension() != ".svg" && file.extension() != ".png")
+            out += fmt::format("  {}\n", fs::relative(file, out_dir).string());
     }
     for (const std::string & reason : documents.refused)
         out += fmt::format("  {}\n", reason);

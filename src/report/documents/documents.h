@@ -16,7 +16,8 @@ struct Documents {
     std::vector<std::string> refused;  // a document that would have had a hole, and the command that fills it
 };
 
-// Under `out_dir`: summary.json, results.csv, report.md, report.html, whitepaper.md, checklist.md,
+// Under `out_dir`: summary.json, results.csv, report.md, report.html, whitepaper.md, answers.md, checklist.md,
+// charts/<model>/*.{svg,png},
 // cards/<repo>/README.md with its charts. `campaign_file` is what commands in the documents name, `rerun_command` the
 // one that makes the runs that are missing.
 Documents write_documents(const lab::Summary & summary, const fs::path & out_dir, const std::string & campaign_file,

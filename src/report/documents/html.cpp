@@ -2,14 +2,14 @@
 
 #include "base/json.h"
 #include "lab/measure/summary_json.h"
+#include "report/conclusions/findings.h"
+#include "report/conclusions/questions.h"
+#include "report/conclusions/uses.h"
 #include "report/documents/assets.h"
-#include "report/figures/findings.h"
 #include "report/figures/imported.h"
 #include "report/figures/pareto.h"
-#include "report/figures/questions.h"
 #include "report/figures/tables.h"
 #include "report/figures/tasks.h"
-#include "report/figures/uses.h"
 
 #include <map>
 
@@ -26,9 +26,12 @@ Json findings_json(const std::vector<Finding> & findings) {
 
 Json table_json(const Table & table) {
     Json titles = Json::array();
-    for (const Table::Column & column : table.columns)
+    Json align = Json::array();
+    for (const Table::Column & column : table.columns) {
         titles.push_back(column.title);
-    return {{"columns", titles}, {"rows", table.rows}};
+        align.push_back(column.align == Table::Align::left ? "left" : "right");
+    }
+    return {{"columns", titles}, {"align", align}, {"rows", table.rows}};
 }
 
 // JSON inside a <script>: no text of it may end the element.

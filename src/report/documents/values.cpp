@@ -1,14 +1,16 @@
 #include "report/documents/values.h"
 
+#include "report/conclusions/findings.h"
+#include "report/conclusions/questions.h"
+#include "report/conclusions/uses.h"
 #include "report/figures/axes.h"
-#include "report/figures/findings.h"
+#include "report/figures/experts.h"
 #include "report/figures/hardware.h"
 #include "report/figures/imported.h"
 #include "report/figures/pareto.h"
-#include "report/figures/questions.h"
+#include "report/figures/sources.h"
 #include "report/figures/tables.h"
 #include "report/figures/tasks.h"
-#include "report/figures/uses.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -145,9 +147,21 @@ Json questions_values(const lab::Summary & summary, const std::string & model, c
     return list;
 }
 
+// The list stands once in a document, under its anchor; tables and charts lead there.
+Json source_values(const std::string & model, const char * kind, const std::vector<Source> & sources) {
+    if (sources.empty()) return {{"link", ""}, {"list", ""}};
+    const std::string anchor = fmt::format("runs-{}-{}", model, kind);
+    return {{"link", fmt::format("[{}](#{})", n_files_text(sources), anchor)},
+            {"list", fmt::format("<a id=\"{}\"></a>\n\n{}", anchor, file_list(sources))}};
+}
+
 Json model_values(const lab::Summary & summary, const Quality & quality, const std::string & name) {
     const lab::CampaignModel & model = summary.model(name);
     const lab::InputInfo & info = summary.input(name);
+    const Json base = source_values(name, "base", base_sources(summary, name));
+    Json all_cells = source_values(name, "cells", cell_sources(summary, name));
+    if (file_list(cell_sources(summary, name)) == file_list(base_sources(summary, name)))
+        all_cells = {{"link", base["link"]}, {"list", ""}};
     return {{"name", name},
             {"base_model", markdown_text(model.base_model)},
             {"license", markdown_text(model.license)},
@@ -164,6 +178,15 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
             {"quality_command", quality.command(name)},
             {"uses", uses_values(summary, name)},
             {"questions", questions_values(summary, name, quality)},
+            {"charts", Json::array()},
+            {"sources",
+             {{"base", base},
+              {"cells", all_cells},
+              {"streaming", source_values(name, "streaming", streaming_sources(summary, name))},
+              {"load", source_values(name, "load", load_sources(summary, name))},
+              {"tasks", source_values(name, "tasks", task_sources(summary, name))},
+              {"quality",
+               quality.of(name) == nullptr ? "" : fmt::format("[quality/{}.json](quality/{}.json)", name, name)}}},
             {"tables",
              {{"comparison", markdown_or_nothing(comparison_table(summary, name))},
               {"cells", markdown_or_nothing(cell_table(summary, name))},
@@ -175,6 +198,7 @@ Json model_values(const lab::Summary & summary, const Quality & quality, const s
               {"pareto", markdown_or_nothing(pareto_table(summary, name, quality))},
               {"recommendations", markdown_or_nothing(recommendation_table(summary, name, quality))},
               {"cards", markdown_or_nothing(hardware_table(summary, name))},
+              {"experts", markdown_or_nothing(experts_table(summary, name))},
               {"uses", markdown_or_nothing(use_table(summary, name))},
               {"tasks", markdown_or_nothing(task_table(summary, name))},
               {"files", markdown_or_nothing(file_table(summary, name))}}}};

@@ -346,6 +346,36 @@
     });
   }
 
+  // A table of the report; text of several lines has the first as its figure.
+  function fillTable(id, table) {
+    const cell = (text) => { const [first, ...rest] = String(text).replaceAll('**', '').replaceAll('`', '').split('\n');
+      return escape(first) + (rest.length ? '<small>' + rest.map(escape).join('<br>') + '</small>' : ''); };
+    byId(id).innerHTML = '<tr>' + table.columns.map((c, i) => '<th class="' + table.align[i] + '">' + c.split('\n').map(escape).join('<br>') + '</th>').join('') + '</tr>' +
+      table.rows.map((row) => '<tr>' + row.map((c, i) => '<td class="' + table.align[i] + '">' + cell(c) + '</td>').join('') + '</tr>').join('');
+    return table.rows.length > 0;
+  }
+
+  function writeTables() {
+    const tables = data.tables[model], document_ = data.quality[model];
+    byId('questions').innerHTML = data.questions[model].map((q) => '<h3>' + escape(q.question) + '</h3>' + q.answer.map((line) => '<p>' + escape(line) + '</p>').join('')).join('');
+    byId('uses').hidden = !fillTable('uses-table', tables.uses);
+    byId('tasks').hidden = !fillTable('tasks-table', tables.tasks);
+    byId('quality-tables').hidden = !fillTable('quality-table', tables.quality);
+    byId('offload-check').hidden = !fillTable('offload-table', tables.offload);
+    byId('files').hidden = !fillTable('files-table', tables.files);
+    byId('quality-note').textContent = document_ ? 'Over ' + document_.n_chunks + ' chunks of ' + document_.n_ctx + ' tokens of ' + document_.text.file.split('/').pop() +
+      ' (sha256 ' + document_.text.sha256 + '). ± is one standard error.' : '';
+    const s = summary.settings;
+    byId('method').innerHTML = [
+      'Every run is a fresh process of the program that users run. Repeats are the outermost loop and placements the innermost, so that what is compared is measured back to back.',
+      'Context ' + s.n_ctx + ', at most ' + s.max_tokens + ' tokens, temperature ' + s.temperature + ', seed ' + s.seed + ', ' + s.repeats + ' repeat(s).',
+      'VRAM: model, KV cache and compute buffers on the device, as llama.cpp accounts for them; the driver\'s own memory is not in it.',
+      'TTFT: request accepted, model loaded, to the first token. Decode rate: tokens after the first, per second. Slowdown: median decode rate of the baseline over that of the offload.',
+      'Intervals: ' + summary.statistics.interval + '.', 'Outliers: ' + summary.statistics.outlier_rule + '.',
+    ].map((line) => '<li>' + escape(line) + '</li>').join('');
+    byId('prompts').innerHTML = s.prompts.map((p) => '<li><b>' + escape(p.id) + '</b>: ' + escape(p.text) + (p.why ? ' <span class="muted">' + escape(p.why) + '</span>' : '') + '</li>').join('');
+  }
+
   function writeText() {
     const s = summary.settings, host = summary.host, device = summary.device;
     byId('conditions').textContent = device ? device.description + ' · ' + host.cpu + ', ' + host.n_cores + ' cores · llama.cpp ' + summary.llama_cpp_version +
@@ -359,6 +389,7 @@
       (gone ? '<p class="warning">' + gone + ' run(s) are missing, and what depends on them is left out: <code>' + escape(data.commands.run) + '</code></p>' : '');
     byId('provenance').textContent = (summary.first_run_at ? 'Runs from ' + summary.first_run_at + ' to ' + summary.last_run_at + '. ' : '') +
       'Made by shimmy ' + (summary.shimmy_version || '') + ' from summary.json; every figure is measured.';
+    writeTables();
     byId('imported').hidden = !data.imported;
     if (data.imported) byId('imported-table').innerHTML = [data.imported.columns].concat(data.imported.rows).map((row, i) => '<tr>' + row.map((c) =>
       (i ? '<td>' : '<th>') + escape(c) + (i ? '</td>' : '</th>')).join('') + '</tr>').join('');

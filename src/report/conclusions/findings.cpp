@@ -1,8 +1,8 @@
-#include "report/figures/findings.h"
+#include "report/conclusions/findings.h"
 
 #include "base/units.h"
+#include "report/conclusions/offloading.h"
 #include "report/figures/axes.h"
-#include "report/figures/offloading.h"
 #include "report/figures/selection.h"
 #include "report/figures/tasks.h"
 #include "report/text/text.h"

@@ -1,4 +1,4 @@
-#include "report/figures/offloading.h"
+#include "report/conclusions/offloading.h"
 
 #include "base/units.h"
 #include "report/figures/selection.h"

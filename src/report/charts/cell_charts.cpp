@@ -1,4 +1,4 @@
-#include "report/charts/svg_charts.h"
+#include "report/charts/cell_charts.h"
 
 #include "report/charts/gnuplot.h"
 #include "report/figures/selection.h"
@@ -7,7 +7,7 @@
 
 namespace shimmy::report {
 
-std::string vram_svg(const lab::Summary & summary, const std::string & model) {
+std::string vram_chart(const lab::Summary & summary, const std::string & model) {
     const auto cells = cells_of(summary, model);
     const Unit unit = unit_of(cells);
     std::string data;
@@ -16,17 +16,17 @@ std::string vram_svg(const lab::Summary & summary, const std::string & model) {
                             unit.of(cell->figures->model_bytes), unit.of(cell->figures->context_bytes),
                             unit.of(cell->figures->compute_bytes));
     }
-    return gnuplot(fmt::format(
+    return fmt::format(
         "$data << EOD\n{}EOD\nset style data histograms\nset style histogram rowstacked\n"
         "set boxwidth 0.7\nset yrange [0:*]\nset ylabel \"VRAM, {}\"\nset key outside top center horizontal\n"
         "set xtics font \",10\"\n"
         "plot $data using 2:xtic(1) title \"model\" lc rgb \"#0072b2\", "
         "'' using 3 title \"KV cache\" lc rgb \"#e69f00\", "
         "'' using 4 title \"compute\" lc rgb \"#009e73\"\n",
-        data, unit.name));
+        data, unit.name);
 }
 
-std::string speed_svg(const lab::Summary & summary, const std::string & model) {
+std::string speed_chart(const lab::Summary & summary, const std::string & model) {
     const auto cells = cells_of(summary, model);
     const Unit unit = unit_of(cells);
     std::string blocks;
@@ -48,11 +48,11 @@ std::string speed_svg(const lab::Summary & summary, const std::string & model) {
             plots.empty() ? "" : ", ", i, 5 + 2 * (i % 4), COLORS[i % COLORS.size()], short_placement(placements[i]),
             i);
     }
-    return gnuplot(
-        fmt::format("{}set xrange [0:*]\nset yrange [0:*]\nset offsets graph 0, graph 0.08, graph 0.05, 0\n"
-                    "set xlabel \"VRAM, {}\"\n"
-                    "set ylabel \"decode, tokens/s{}\"\nset key outside top center horizontal\nplot {}\n",
-                    blocks, unit.name, summary.conditions.device.software ? " (software device)" : "", plots));
+    return fmt::format(
+        "{}set xrange [0:*]\nset yrange [0:*]\nset offsets graph 0, graph 0.08, graph 0.05, 0\n"
+        "set xlabel \"VRAM, {}\"\n"
+        "set ylabel \"decode, tokens/s{}\"\nset key outside top center horizontal\nplot {}\n",
+        blocks, unit.name, summary.conditions.device.software ? " (software device)" : "", plots);
 }
 
 }  // namespace shimmy::report

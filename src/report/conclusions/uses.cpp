@@ -1,4 +1,4 @@
-#include "report/figures/uses.h"
+#include "report/conclusions/uses.h"
 
 #include "base/units.h"
 #include "report/figures/selection.h"

@@ -1,10 +1,10 @@
-#include "report/figures/questions.h"
+#include "report/conclusions/questions.h"
 
 #include "base/units.h"
-#include "report/figures/offloading.h"
+#include "report/conclusions/offloading.h"
+#include "report/conclusions/uses.h"
 #include "report/figures/pareto.h"
 #include "report/figures/selection.h"
-#include "report/figures/uses.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>

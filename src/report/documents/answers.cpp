@@ -1,5 +1,7 @@
-#include "report/bundle/answers.h"
+#include "report/documents/answers.h"
 
+#include "base/text.h"
+#include "check/degeneration.h"
 #include "report/figures/axes.h"
 #include "report/figures/selection.h"
 #include "report/text/table.h"
@@ -17,6 +19,7 @@ namespace {
 struct SampleAnswer {
     std::string text;
     std::vector<std::string> cells;
+    size_t n_distinct = 1;  // the most texts of one cell among its repeats
 };
 
 std::string cell_label(const lab::Summary & summary, const lab::Cell & cell) {
@@ -35,9 +38,10 @@ std::vector<SampleAnswer> answers_of(const lab::Summary & summary, const lab::Me
             const auto same = std::find_if(answers.begin(), answers.end(),
                                            [&](const SampleAnswer & one) { return one.text == text.text; });
             if (same == answers.end()) {
-                answers.push_back({text.text, {cell_label(summary, cell)}});
+                answers.push_back({text.text, {cell_label(summary, cell)}, text.n_distinct});
             } else {
                 same->cells.push_back(cell_label(summary, cell));
+                same->n_distinct = std::max(same->n_distinct, text.n_distinct);
             }
         }
     }
@@ -55,15 +59,31 @@ std::string shown(const std::string & text) {
     return out;
 }
 
-Table answers_table(const lab::Summary & summary, const std::string & model, const std::string & prompt_id) {
+std::string checks_of(const lab::Prompt & prompt, const SampleAnswer & answer) {
+    std::string text;
+    const auto add = [&](const std::string & line) { text += (text.empty() ? "" : "\n") + line; };
+    if (!prompt.expect.empty()) {
+        const bool holds = lower(answer.text).find(lower(prompt.expect)) != std::string::npos;
+        add(fmt::format("{}: {}", holds ? "as expected" : "NOT as expected", markdown_text(prompt.expect)));
+    }
+    for (const std::string & defect : check::degenerations(prompt.text, answer.text))
+        add("BROKEN: " + markdown_text(defect));
+    if (answer.n_distinct > 1) add(fmt::format("differs between repeats ({} texts)", answer.n_distinct));
+    return text.empty() ? "no defect found" : text;
+}
+
+Table answers_table(const lab::Summary & summary, const std::string & model, const lab::Prompt & prompt) {
     Table table;
-    table.columns = {{"type", Table::Align::left}, {"answer", Table::Align::left}, {"given by", Table::Align::left}};
+    table.columns = {{"type", Table::Align::left},
+                     {"answer", Table::Align::left},
+                     {"checks", Table::Align::left},
+                     {"given by", Table::Align::left}};
     for (const lab::MeasuredFile * file : variants_of(summary, model)) {
-        for (const SampleAnswer & answer : answers_of(summary, *file, prompt_id)) {
+        for (const SampleAnswer & answer : answers_of(summary, *file, prompt.id)) {
             std::string cells;
             for (const std::string & cell : answer.cells)
                 cells += (cells.empty() ? "" : "\n") + cell;
-            table.rows.push_back({file->quantization, shown(answer.text), cells});
+            table.rows.push_back({file->quantization, shown(answer.text), checks_of(prompt, answer), cells});
         }
     }
     return table;
@@ -75,10 +95,11 @@ std::string answers_document(const lab::Summary & summary) {
     std::string out;
     for (const lab::CampaignModel & model : summary.campaign.models) {
         for (const lab::Prompt & prompt : summary.campaign.prompts) {
-            const Table table = answers_table(summary, model.name, prompt.id);
+            const Table table = answers_table(summary, model.name, prompt);
             if (table.rows.empty()) continue;
-            out += fmt::format("\n## {}: {}\n\n{}\n\n{}", model.name, markdown_code(prompt.id),
-                               markdown_text(prompt.text), table.markdown());
+            const std::string why = prompt.why.empty() ? "Why it was chosen is not said." : markdown_text(prompt.why);
+            out += fmt::format("\n## {}: {}\n\n{}\n\n{}\n\n{}", model.name, markdown_code(prompt.id),
+                               markdown_text(prompt.text), why, table.markdown());
         }
     }
     if (out.empty()) return "";
