@@ -68,7 +68,7 @@ for target in "$@"; do
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
       "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
       -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
-    task) run task "${tasks[@]}" "${base[@]}" src/lab/http/workload.cpp -- -max_len=2048 -- ;;
+    task) run task "${tasks[@]}" "${base[@]}" src/lab/http/{request,workload}.cpp -- -max_len=2048 -- ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

@@ -19,7 +19,7 @@ std::string vram_chart(const lab::Summary & summary, const std::string & model) 
     return fmt::format(
         "$data << EOD\n{}EOD\nset style data histograms\nset style histogram rowstacked\n"
         "set boxwidth 0.7\nset yrange [0:*]\nset ylabel \"VRAM, {}\"\nset key outside top center horizontal\n"
-        "set xtics font \",10\"\n"
+        "set xtics font \",10\"\nset bmargin 3.5\n"
         "plot $data using 2:xtic(1) title \"model\" lc rgb \"#0072b2\", "
         "'' using 3 title \"KV cache\" lc rgb \"#e69f00\", "
         "'' using 4 title \"compute\" lc rgb \"#009e73\"\n",

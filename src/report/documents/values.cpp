@@ -28,6 +28,7 @@ Json quality_values(const ModelQuality * quality) {
     if (quality == nullptr) return nullptr;
     return {{"base_file", file_code(quality->base_file)},
             {"text_file", file_code(quality->text_file)},
+            {"text_sha256", quality->text_sha256},
             {"n_chunks", quality->n_chunks},
             {"n_ctx", quality->n_ctx}};
 }

@@ -66,6 +66,8 @@ ModelQuality read_quality(Json document, const QualitySource & source) {
     ModelQuality quality;
     quality.base_file = field(document["base"], "file", &Json::is_string, source);
     quality.text_file = field(document["text"], "file", &Json::is_string, source);
+    const Json sha256 = document["text"].value("sha256", Json());
+    if (sha256.is_string()) quality.text_sha256 = sha256;
     quality.n_chunks = field(document, "n_chunks", &Json::is_number, source);
     quality.n_ctx = field(document, "n_ctx", &Json::is_number, source);
     for (const Json & json : document["models"]) {

@@ -41,6 +41,7 @@ struct OffloadFigures {
 struct ModelQuality {
     std::string base_file;
     std::string text_file;
+    std::string text_sha256;  // empty: it is not said
     int n_chunks = 0;
     int n_ctx = 0;
     std::vector<QualityFigures> files;

@@ -36,7 +36,7 @@
                   splitLine: {lineStyle: {color: line}}};
     const option = Object.assign({
       animation: false, color: COLORS, textStyle: {color: fg, fontFamily: 'inherit'},
-      legend: {top: 0, type: 'scroll', textStyle: {color: fg}, pageIconColor: fg, pageTextStyle: {color: muted}},
+      legend: {top: 0, type: 'scroll', itemGap: 18, textStyle: {color: fg}, pageIconColor: fg, pageTextStyle: {color: muted}},
       tooltip: {backgroundColor: css('--bg'), borderColor: line, textStyle: {color: fg}, confine: true},
       grid: {left: 12, right: 20, top: 48, bottom: 12, containLabel: true},
     }, extra);
@@ -348,10 +348,12 @@
 
   // A table of the report; text of several lines has the first as its figure.
   function fillTable(id, table) {
-    const cell = (text) => { const [first, ...rest] = String(text).replaceAll('**', '').replaceAll('`', '').split('\n');
-      return escape(first) + (rest.length ? '<small>' + rest.map(escape).join('<br>') + '</small>' : ''); };
+    const lines = (text) => String(text).replaceAll('**', '').replaceAll('`', '').split('\n');
+    const cell = (text, i) => { const [first, ...rest] = lines(text), left = table.align[i] === 'left';
+      const more = rest.map(escape).join('<br>'), long = left && lines(text).some((line) => line.length > 34);
+      return '<td class="' + table.align[i] + (long ? ' long' : '') + '">' + escape(first) + (!rest.length ? '' : left ? '<br>' + more : '<small>' + more + '</small>') + '</td>'; };
     byId(id).innerHTML = '<tr>' + table.columns.map((c, i) => '<th class="' + table.align[i] + '">' + c.split('\n').map(escape).join('<br>') + '</th>').join('') + '</tr>' +
-      table.rows.map((row) => '<tr>' + row.map((c, i) => '<td class="' + table.align[i] + '">' + cell(c) + '</td>').join('') + '</tr>').join('');
+      table.rows.map((row) => '<tr>' + row.map(cell).join('') + '</tr>').join('');
     return table.rows.length > 0;
   }
 

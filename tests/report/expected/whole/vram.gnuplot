@@ -22,5 +22,6 @@ set yrange [0:*]
 set ylabel "VRAM, GiB"
 set key outside top center horizontal
 set xtics font ",10"
+set bmargin 3.5
 plot $data using 2:xtic(1) title "model" lc rgb "#0072b2", '' using 3 title "KV cache" lc rgb "#e69f00", '' using 4 title "compute" lc rgb "#009e73"
 </svg>
