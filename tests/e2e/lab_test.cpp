@@ -47,6 +47,37 @@ TEST(Lab, ADryRunCountsTheRunsOfADesign) {
     EXPECT_NE(text.find("moe_cache   off, 1MiB\ndesign      full: 2 combination(s)\n"), std::string::npos) << text;
 }
 
+// A campaign's tasks are scored as `shimmy eval` scores them, and compared as it compares them; that needs no GPU.
+TEST(Lab, TasksAreScoredAsEvalDoes) {
+    const TempDir dir;
+    const fs::path campaign = dir / "tasks.toml";
+    const std::string task = std::string(SHIMMY_SOURCE_DIR) + "/examples/eval/arc.jsonl";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("[\"input\"]"), 9, "[\"input\", \"Q2_K\"]");
+    write_file_atomic(campaign, "device = \"cpu\"\n" + text + "[[tasks]]\nfile = \"" + task + "\"\n");
+    const ProcessResult run = shimmy({"lab", "run", campaign.string(), "--only", "/task/"});
+    EXPECT_EQ(run.exit_code, 1) << "the other runs are missing: " << run.err;
+    const Json tasks = read_json(dir / "out/summary.json").at("tasks");
+    ASSERT_EQ(tasks.size(), 2U) << run.err;
+    const Json alone = shimmy_json({"eval", tiny_moe().string(), (dir / "out/models/tiny-Q2_K.gguf").string(), "--task",
+                                    task, "--device", "cpu", "--cpu-moe", "--moe-cache", "off"});
+    for (size_t i = 0; i < 2; ++i) {
+        for (const Json & metric : tasks[i].at("metrics")) {
+            const Json & same = alone.at("models")[i].at("metrics").at(metric.at("metric").get<std::string>());
+            EXPECT_EQ(metric.at("n_right"), same.at("n_right")) << i;
+            EXPECT_EQ(metric.at("ci95"), same.at("ci95")) << i;
+        }
+    }
+    for (size_t i = 0; i < 2; ++i) {
+        const Json & compared = tasks[1].at("metrics")[i].at("against_reference");
+        const Json & same = alone.at("comparisons")[i];
+        EXPECT_EQ(compared.at("n_only_reference_right"), same.at("n_only_first_right"));
+        EXPECT_EQ(compared.at("n_only_this_right"), same.at("n_only_second_right"));
+        EXPECT_EQ(compared.at("difference_ci95"), same.at("difference_ci95"));
+        EXPECT_EQ(compared.at("mcnemar_p"), same.at("mcnemar_p"));
+    }
+}
+
 TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";

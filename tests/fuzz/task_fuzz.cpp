@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -65,11 +66,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t n_bytes) {
     if (fd < 0 || write(fd, data, n_bytes) != static_cast<ssize_t>(n_bytes)) shimmy::fuzz::complain("memfd", "full");
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     read_as(path, std::nullopt);
-    for (const std::string & name : shimmy::eval::form_names())
-        read_as(path, shimmy::eval::form_named(name));
-    expect_one_line(path, [&] { (void)shimmy::lab::read_prompts(path, 0); });
-    expect_one_line(path, [&] { (void)shimmy::lab::read_prompts(path, 2); });
-    expect_one_line(path, [&] { (void)shimmy::lab::read_trace(path, 2.0); });
+    // One of the others, by the last byte: errors are slow under the sanitizers.
+    const std::vector<std::string> names = shimmy::eval::form_names();
+    const size_t last = n_bytes == 0 ? 0 : data[n_bytes - 1];
+    read_as(path, shimmy::eval::form_named(names[last % names.size()]));
+    if (last % 2 == 0)
+        expect_one_line(path, [&] { (void)shimmy::lab::read_prompts(path, last % 3); });
+    else
+        expect_one_line(path, [&] { (void)shimmy::lab::read_trace(path, 2.0); });
     close(fd);
     return 0;
 }

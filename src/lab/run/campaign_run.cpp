@@ -13,6 +13,7 @@
 #include "lab/run/run_state.h"
 #include "library/names.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace shimmy::lab {
@@ -240,8 +241,12 @@ Summary run_campaign(const Campaign & campaign, const CampaignOptions & options,
     remove_unfinished(campaign.out_dir / "results");
     CampaignPlan plan = plan_campaign(campaign, options, hooks);
     const std::vector<size_t> variants = variants_to_make(plan, options);
-    const bool has_runs = !runs_to_make(plan, options).empty();
-    if (has_runs && hooks.check_device) hooks.check_device(plan.campaign);
+    const std::vector<size_t> to_make = runs_to_make(plan, options);
+    const bool has_runs = !to_make.empty();
+    // Scores need no GPU.
+    const bool compares_vram = std::any_of(to_make.begin(), to_make.end(),
+                                           [&](size_t run) { return plan.runs[run].mode != Mode::task; });
+    if (compares_vram && hooks.check_device) hooks.check_device(plan.campaign);
     if (has_runs) check_same_host(plan);
     check_disk(plan, variants, hooks);
     write_plan(plan);
