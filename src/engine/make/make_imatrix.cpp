@@ -5,8 +5,10 @@
 #include "base/host/host.h"
 #include "base/process/child_process.h"
 #include "base/process/subprocess.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "engine/load/device.h"
+#include "engine/make/imatrix.h"
 #include "engine/predict/fit.h"
 #include "gguf/gguf_file.h"
 #include "gguf/model_info.h"
@@ -82,10 +84,19 @@ void require_whole(const fs::path & written, const fs::path & output) {
     }
 }
 
+// Nor that what the model computes is not a number.
+void require_numbers(const fs::path & written, const std::string & model) {
+    try {
+        const Imatrix imatrix(written);
+    } catch (const Error &) {
+        fail("{}: no importance matrix: what the model computes is not a number: its weights are damaged", model);
+    }
+}
+
 }  // namespace
 
 void make_imatrix(const ImatrixOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_chunk) {
-    require_readable_file(options.text);
+    (void)read_measured_text(options.text.string());  // llama-imatrix takes any bytes for text
     {
         // llama-imatrix would say it in its own way, or not at all.
         LoadOptions load = options.load;
@@ -114,6 +125,7 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
     if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
         fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
     require_whole(part.path(), options.output);
+    require_numbers(part.path(), options.load.path);
     if (n_done < n_all) on_chunk(n_all, n_all);  // the log's thread may not get to write the last comma
     part.commit();
 }

@@ -177,6 +177,7 @@ Bench::Bench(const LoadOptions & wanted, const std::vector<BenchTest> & tests, c
     const auto longest = std::max_element(
         tests.begin(), tests.end(), [](const BenchTest & a, const BenchTest & b) { return a.n_ctx() < b.n_ctx(); });
     impl_->options = wanted;
+    require_text_model(impl_->options);
     const LoadOptions largest = with_context(wanted, longest->n_ctx());
     const auto n_trained = static_cast<uint64_t>(gguf::read_model_info(wanted.path).n_ctx_train);
     if (longest->n_ctx() > n_trained)
