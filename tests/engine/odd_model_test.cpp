@@ -154,6 +154,9 @@ TEST_F(OddModel, MoreLayersOnTheCpuThanThereAreIsAllOfThem) {
 }
 
 TEST_F(OddModel, MessagesNameWhatTheUserGave) {
+    LoadOptions gone = load("/no/such.gguf");
+    gone.name = "my model";
+    EXPECT_EQ(error_of([&] { (void)gone.open_file(); }), "my model: no such file");
     LoadOptions options = load(TINY_MOE);
     options.name = "my model";
     options.n_ctx = 100'000;
