@@ -70,6 +70,8 @@ void look_at_purpose(const GgufFile & file, Problems & problems) {
 }
 
 void look_at_layers(const ArchitectureKeys & hparams, Problems & problems) {
+    if (hparams.has("context_length") && hparams.largest("context_length") == 0)
+        add(problems, hparams, "context_length", fmt::format("a context holds tokens; {}", DAMAGED));
     if (!hparams.has("block_count")) return;  // llama.cpp names the missing key
     const int64_t n_layers = hparams.largest("block_count");
     if (n_layers == 0) add(problems, hparams, "block_count", fmt::format("a model has layers; {}", DAMAGED));

@@ -59,6 +59,7 @@ TEST_F(Problems, AModelHasNone) {
 
 TEST_F(Problems, OfLayers) {
     expect(model(with("block_count", 0U)), {"toy.block_count is 0", "convert the model again"});
+    expect(model(with("context_length", 0U)), {"toy.context_length is 0", "convert the model again"});
     expect(model(with("block_count", 4U), with("nextn_predict_layers", 5U)),
            {"toy.nextn_predict_layers is 5", "the 4 layers"});
 }

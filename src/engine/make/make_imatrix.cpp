@@ -23,6 +23,7 @@ namespace shimmy::engine {
 namespace {
 
 constexpr std::chrono::milliseconds POLL{500};
+constexpr const char * NO_NUMBERS = "what the model computes is not a number: its weights are damaged";
 
 // Beside the program in a build tree, with its libraries when installed.
 fs::path imatrix_program() {
@@ -71,8 +72,12 @@ uint64_t chunks_in_all(const std::string & err) {
 std::string reason(const std::string & err) {
     std::smatch match;
     const std::regex error("(?:^|\n)[0-9.]+ E (?:[a-z_0-9]+ ?: )?([^\n]+)");
-    if (std::regex_search(err, match, error)) return match[1];
-    return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
+    if (!std::regex_search(err, match, error))
+        return "llama.cpp gave no reason: the text has fewer than twice as many tokens as the context, or what the model "
+               "computes is not a number";
+    const std::string said = match[1];
+    return said.find(" detected in ") == std::string::npos ? said
+                                                           : NO_NUMBERS;  // "nan detected in blk.1.attn_q.weight"
 }
 
 // llama-imatrix does not notice that its disk is full.
@@ -89,7 +94,7 @@ void require_numbers(const fs::path & written, const std::string & model) {
     try {
         const Imatrix imatrix(written);
     } catch (const Error &) {
-        fail("{}: no importance matrix: what the model computes is not a number: its weights are damaged", model);
+        fail("{}: no importance matrix: {}", model, NO_NUMBERS);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "engine/make/imatrix.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_file.h"
+#include "gguf/model_info.h"
 #include "gguf/problems.h"
 
 #include "gguf.h"
@@ -141,6 +142,7 @@ void require_whole(const fs::path & written, const TensorPlan & plan, const fs::
 void require_quantizable(const fs::path & input) {
     const gguf::GgufFile file(input);
     gguf::require_usable(file);
+    (void)gguf::read_model_info(file);  // what cannot be read of the input could not be read of the result
     const gguf::TensorInfo * tensor = find_unquantizable(file);
     if (tensor == nullptr) return;
     fail("{}: already quantized ({} is {}): quantize the F16 or BF16 original instead", input.string(), tensor->name,

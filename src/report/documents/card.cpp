@@ -153,7 +153,7 @@ Json front_values(const lab::Summary & summary, const std::string & name) {
     const std::string link = license_file(model).empty() ? model.license_link : "LICENSE";
     Json languages = Json::array();
     for (const std::string & code : lab::languages_of(summary, name))
-        languages.push_back(code == "no" ? yaml_text(code) : code);  // YAML takes no for false
+        languages.push_back(code == "no" || code == "yes" ? yaml_text(code) : code);  // truth values, to YAML
     return {{"license", model.license},
             {"license_name", other ? yaml_text(model.license_name) : ""},
             {"license_link", other ? yaml_text(link) : ""},
