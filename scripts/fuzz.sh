@@ -19,7 +19,7 @@ flags=(-std=c++20 -g -O1 "${places[@]}" -fsanitize=fuzzer,address,undefined -fno
 libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
 llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
 bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
-base=(src/base/{base64,digest,files,json,last_words,text,units}.cpp src/base/process/interrupt.cpp)
+base=(src/base/{base64,digest,files,json,last_words,text,units,utf8}.cpp src/base/process/interrupt.cpp)
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
   src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)

@@ -146,7 +146,7 @@ TEST_F(PullTest, ACacheThatIsAFileIsTold) {
     write_file_atomic(file, "text");
     ::setenv("HF_HOME", file.c_str(), 1);
     for (const std::vector<std::string> & args :
-         {std::vector<std::string>{"pull", "user/tiny:Q2_K"}, {"probe", "hf:user/tiny:Q2_K"}})
+         {std::vector<std::string>{"pull", "user/tiny:Q2_K"}, {"generate", "hf:user/tiny:Q2_K", "-p", "x"}})
         expect_failure(args, 1, {file.string() + ": is a file, where a folder is needed", "set HF_HOME"});
     EXPECT_EQ(read_file(file), "text");
     use_machine(machine_);
