@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse] [hub]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse
+[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse hub
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -67,6 +67,9 @@ for target in "$@"; do
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
       "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
       -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
+    # What the network would say is the input: http::send() is the fuzzer's own.
+    hub) run hub src/hub/api/*.cpp src/hub/http/*.cpp src/hub/download/cache.cpp src/base/http/http.cpp src/base/version.cpp "${base[@]}" -- -max_len=4096 -- \
+      -DSHIMMY_VERSION='"fuzz"' -Wl,--wrap=_ZN6shimmy4http4sendERKNS0_7RequestE -lcurl ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

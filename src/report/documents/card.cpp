@@ -28,7 +28,9 @@ constexpr double NEARLY_LOSSLESS = 0.01;
 
 bool is_hub_id(const std::string & id) {
     static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
-    return std::regex_match(id, form) && id.find("..") == std::string::npos && id.find("--") == std::string::npos;
+    const bool is_short = id.size() <= 2 * MAX_REPO_NAME + 1;  // std::regex goes as deep as a text is long
+    return is_short && std::regex_match(id, form) && id.find("..") == std::string::npos &&
+           id.find("--") == std::string::npos;
 }
 
 // Every run of the file, load runs too.
