@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse] [hub]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse] [hub] [check]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse hub
+[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse hub check
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -70,6 +70,8 @@ for target in "$@"; do
     # What the network would say is the input: http::send() is the fuzzer's own.
     hub) run hub src/hub/api/*.cpp src/hub/http/*.cpp src/hub/download/cache.cpp src/base/http/http.cpp src/base/version.cpp "${base[@]}" -- -max_len=4096 -- \
       -DSHIMMY_VERSION='"fuzz"' -Wl,--wrap=_ZN6shimmy4http4sendERKNS0_7RequestE -lcurl ;;
+    check) run check src/check/{code,sandbox,path_guard,read_only_view,seccomp_filter,words}.cpp src/base/process/{descriptor,spawn,subprocess}.cpp \
+      "${base[@]}" -- -max_len=4096 -- -lseccomp ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

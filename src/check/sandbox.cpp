@@ -112,7 +112,8 @@ pid_t start(const Child & child, PathGuard * guard, const std::string & name) {
     tell.reset();
     if (pid > 0 && guard != nullptr) guard->answer();
     int error = pid < 0 ? errno : 0;
-    if (pid > 0) uninterrupted([&] { return ::read(failed.fd(), &error, sizeof(error)); });
+    const int said = failed.fd();
+    if (pid > 0) uninterrupted([&] { return ::read(said, &error, sizeof(error)); });
     if (error == 0) return pid;
     if (pid > 0) wait_exit_code(pid);
     fail("{}: cannot be started confined: {}", name, std::strerror(error));
