@@ -20,8 +20,8 @@ std::string without_escapes(const std::string & text) {
     for (size_t i = 0; i < text.size(); ++i) {
         unsigned value = 0;
         const char * digits = text.data() + i + 1;
-        const bool escaped = text[i] == '%' && i + 2 < text.size() &&
-                             std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+        const bool escaped =
+            text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
         plain += escaped ? static_cast<char>(value) : text[i];
         if (escaped) i += 2;
     }
