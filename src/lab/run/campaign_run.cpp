@@ -244,8 +244,8 @@ Summary run_campaign(const Campaign & campaign, const CampaignOptions & options,
     const std::vector<size_t> to_make = runs_to_make(plan, options);
     const bool has_runs = !to_make.empty();
     // Scores need no GPU.
-    const bool compares_vram = std::any_of(to_make.begin(), to_make.end(),
-                                           [&](size_t run) { return plan.runs[run].mode != Mode::task; });
+    const bool compares_vram =
+        std::any_of(to_make.begin(), to_make.end(), [&](size_t run) { return plan.runs[run].mode != Mode::task; });
     if (compares_vram && hooks.check_device) hooks.check_device(plan.campaign);
     if (has_runs) check_same_host(plan);
     check_disk(plan, variants, hooks);
