@@ -22,10 +22,18 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/checks/ DESTINATION ${CMAKE_INSTALL_DATA
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/templates/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/templates)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${pages}/ DESTINATION ${CMAKE_INSTALL_DATADIR})
-# The unit names the program where it is installed.
+# The unit names the program where it is installed, which nobody knows of an archive yet. An archive has the one library with it
+# that has another name on every system.
+get_target_property(fmt_config fmt::fmt IMPORTED_CONFIGURATIONS)
+get_target_property(fmt_library fmt::fmt IMPORTED_LOCATION_${fmt_config})
+get_target_property(fmt_name fmt::fmt IMPORTED_SONAME_${fmt_config})
 install(CODE "
     file(READ ${PROJECT_SOURCE_DIR}/deploy/shimmy.service unit)
-    string(REPLACE /usr/local/bin/shimmy \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/shimmy unit \"\${unit}\")
+    if(NOT CMAKE_INSTALL_PREFIX MATCHES _CPack_Packages)
+        string(REPLACE /usr/local/bin/shimmy \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/shimmy unit \"\${unit}\")
+    else()
+        configure_file(${fmt_library} \${CMAKE_INSTALL_PREFIX}/${SHIMMY_LIBRARY_DIR}/${fmt_name} COPYONLY)
+    endif()
     set(folder \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
     file(WRITE \${folder}/shimmy.service \"\${unit}\")
     message(STATUS \"Installing: \${folder}/shimmy.service\")
