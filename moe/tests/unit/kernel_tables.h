@@ -29,7 +29,8 @@ public:
     explicit Guarded(size_t bytes, size_t align = 1) : bytes_(bytes) {
 #if defined(_WIN32)
         const size_t page = 4096, whole = (bytes + align + page - 1) / page * page;
-        base_ = static_cast<uint8_t *>(VirtualAlloc(nullptr, whole + page, MEM_RESERVE, PAGE_NOACCESS));
+        length_ = whole + page;
+        base_ = static_cast<uint8_t *>(VirtualAlloc(nullptr, length_, MEM_RESERVE, PAGE_NOACCESS));
         VirtualAlloc(base_, whole, MEM_COMMIT, PAGE_READWRITE);
 #else
         const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -46,7 +47,7 @@ public:
     }
     ~Guarded() {
 #if defined(_WIN32)
-        VirtualFree(base_, 0, MEM_RELEASE);
+        VirtualFree(base_, 0, MEM_RELEASE);  // all of it, as the 0 says
 #else
         munmap(base_, length_);
 #endif
@@ -65,6 +66,7 @@ public:
     }
 
 private:
-    size_t bytes_ = 0, length_ = 0;
+    size_t bytes_ = 0;
+    [[maybe_unused]] size_t length_ = 0;
     uint8_t *base_ = nullptr, *data_ = nullptr;
 };
