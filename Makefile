@@ -6,7 +6,7 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan test-newer fuzz soak format format-check lint docs docs-site \
+.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint docs docs-site \
   docs-check install package moe cross-aarch64 cross-windows test-package clean
 
 help:
@@ -22,7 +22,7 @@ help:
 	@echo "make test-package  install both on a bare system and use them there; as root"
 	@echo "make moe         libggml-moe alone, with its fast tests (LLAMA=folder of llama.cpp's source)"
 	@echo "make cross-aarch64 cross-windows  the same for 64-bit Arm, under QEMU; for Windows, under Wine"
-	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some)"
+	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some); asan-units: what takes minutes"
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz what reads files and requests, each for FUZZ_SECONDS (default 60); FUZZ=\"http schema\" for some"
 	@echo "make soak        64 clients of every kind against a server, for SOAK_SECONDS (default 600)"
@@ -75,6 +75,13 @@ asan tsan: setup
 	@cmake --preset $@ -DSHIMMY_GPU="$(GPU)" > /dev/null
 	@cmake --build --preset $@ --parallel $(JOBS)
 	@scripts/sanitized-tests.sh build/$@ '$(TESTS)'
+
+# Rooms that read what comes from outside, and need little of llama.cpp.
+units = base gguf library hub
+asan-units: setup
+	@cmake --preset asan -DSHIMMY_SANITIZE_LLAMA=OFF -DSHIMMY_MOE=OFF > /dev/null
+	@cmake --build --preset asan --parallel $(JOBS) --target $(units:%=%_tests)
+	@scripts/sanitized-tests.sh build/asan '^($(subst $() ,|,$(units)))\.'
 
 test-newer:
 	@scripts/test-newer.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads untrusted bytes with libFuzzer under ASan and UBSan, each target for SECONDS. Only the sources that a
 # target reaches are instrumented; the rest are the release build's libraries.
-# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse]
+# usage: fuzz.sh SECONDS [gguf] [load] [toml] [result] [http] [request] [schema] [template] [sse] [hub] [check]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1; shift
-[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse
+[ $# -gt 0 ] || set -- gguf load toml result http request schema template sse hub check
 command -v clang++ >/dev/null || { echo "fuzz: clang++ with libFuzzer is needed: apt-get install clang libclang-rt-dev" >&2; exit 1; }
 
 lib=build/release/bin
@@ -19,7 +19,7 @@ flags=(-std=c++20 -g -O1 "${places[@]}" -fsanitize=fuzzer,address,undefined -fno
 libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
 llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
 bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
-base=(src/base/{base64,digest,files,json,last_words,text,units}.cpp src/base/process/interrupt.cpp)
+base=(src/base/{base64,digest,files,json,last_words,text,units,utf8}.cpp src/base/process/interrupt.cpp)
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
   src/lab/campaign/{axes,campaign,languages,plan,result}.cpp src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
@@ -67,6 +67,11 @@ for target in "$@"; do
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
       "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
       -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
+    # What the network would say is the input: http::send() is the fuzzer's own.
+    hub) run hub src/hub/api/*.cpp src/hub/http/*.cpp src/hub/download/cache.cpp src/base/http/http.cpp src/base/version.cpp "${base[@]}" -- -max_len=4096 -- \
+      -DSHIMMY_VERSION='"fuzz"' -Wl,--wrap=_ZN6shimmy4http4sendERKNS0_7RequestE -lcurl ;;
+    check) run check src/check/{code,sandbox,path_guard,read_only_view,seccomp_filter,words}.cpp src/base/process/{descriptor,spawn,subprocess}.cpp \
+      "${base[@]}" -- -max_len=4096 -- -lseccomp ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac

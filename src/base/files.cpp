@@ -105,7 +105,14 @@ uint64_t free_disk_bytes(const fs::path & path) {
 void make_folders(const fs::path & dir) {
     std::error_code error;
     fs::create_directories(dir, error);
-    if (error) fail("{}: {}", dir.string(), error.message());
+    if (!error) return;
+    for (fs::path above = dir; above != above.parent_path(); above = above.parent_path()) {
+        std::error_code ignored;
+        const fs::file_status status = fs::status(above, ignored);
+        if (fs::exists(status) && !fs::is_directory(status))
+            fail("{}: is a file, where a folder is needed", above.string());
+    }
+    fail("{}: {}", dir.string(), error.message());
 }
 
 void ensure_writable_dir(const fs::path & dir) {

@@ -11,4 +11,8 @@ namespace shimmy {
 // read_file does, and for UTF-16, whose every second byte would be read as a control character.
 std::string read_text_file(const std::string & file);
 
+// The same of a text that figures are taken from. Throws also for one without any, and for bytes that are not UTF-8:
+// what is measured on those says nothing of text.
+std::string read_measured_text(const std::string & file);
+
 }  // namespace shimmy

@@ -4,7 +4,6 @@
 #include "base/process/subprocess.h"
 #include "base/text.h"
 #include "check/read_only_view.h"
-#include "check/sandbox.h"
 #include "check/words.h"
 
 #include <sys/prctl.h>
@@ -122,6 +121,27 @@ std::string extract_python(const std::string & answer) {
     return code.empty() ? unfenced(answer) : code;
 }
 
+std::vector<std::string> judge(const SandboxResult & run, const std::string & mark, const Task & task) {
+    const std::vector<Json> said = marked_lines(run.out, mark);
+    for (size_t i = 0; i < task.cases.size(); ++i) {
+        if (i >= said.size()) return {limit_reason(run, task)};
+        if (!said[i].is_object()) return {"returns what is no JSON value"};
+        // Code can find the mark, and say anything behind it.
+        if (said[i].contains("error")) {
+            const Json & error = said[i].at("error");
+            return {shortened(error.is_string() ? error.get<std::string>() : json_text(error, -1))};
+        }
+        if (!said[i].contains("returned")) return {"returns what is no JSON value"};
+        const Json & returned = said[i].at("returned");
+        if (!same(returned, task.cases[i].returns)) {
+            return {
+                shortened(fmt::format("returns {} for {}, not {}", json_text(returned, -1),
+                                      json_text(task.cases[i].arguments, -1), json_text(task.cases[i].returns, -1)))};
+        }
+    }
+    return {};
+}
+
 PythonRunner::PythonRunner(bool may_read_files) : hides_paths_(!may_read_files) {
     if (!may_read_files && !ReadOnlyView::is_supported())
         fail(
@@ -175,24 +195,7 @@ std::vector<std::string> PythonRunner::defects(const std::string & code, const T
     limits.readable = readable_;
     limits.hides_paths = hides_paths_;
     const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER}, json_text(job, -1), limits);
-    const std::vector<Json> said = marked_lines(run.out, mark);
-    for (size_t i = 0; i < task.cases.size(); ++i) {
-        if (i >= said.size()) return {limit_reason(run, task)};
-        if (!said[i].is_object()) return {"returns what is no JSON value"};
-        // Code can find the mark, and say anything behind it.
-        if (said[i].contains("error")) {
-            const Json & error = said[i].at("error");
-            return {shortened(error.is_string() ? error.get<std::string>() : json_text(error, -1))};
-        }
-        if (!said[i].contains("returned")) return {"returns what is no JSON value"};
-        const Json & returned = said[i].at("returned");
-        if (!same(returned, task.cases[i].returns)) {
-            return {
-                shortened(fmt::format("returns {} for {}, not {}", json_text(returned, -1),
-                                      json_text(task.cases[i].arguments, -1), json_text(task.cases[i].returns, -1)))};
-        }
-    }
-    return {};
+    return judge(run, mark, task);
 }
 
 }  // namespace shimmy::check

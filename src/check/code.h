@@ -1,6 +1,7 @@
 // Runs the Python function of an answer against cases, confined.
 #pragma once
 
+#include "check/sandbox.h"
 #include "check/task.h"
 
 #include <filesystem>
@@ -13,6 +14,10 @@ namespace shimmy::check {
 // The Python in an answer: its fenced blocks that define a function, else the lines from the first `def` or `import` on
 // that are code by their indentation. Empty: there is none.
 std::string extract_python(const std::string & answer);
+
+// Why what a run said of the cases, in lines of JSON behind `mark`, is not what they ask; empty if it is. The code may
+// say anything there.
+std::vector<std::string> judge(const SandboxResult & run, const std::string & mark, const Task & task);
 
 class PythonRunner {
 public:

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -21,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 
 namespace shimmy::check {
 
@@ -91,43 +91,6 @@ bool has_flag(const PathCall & call, const seccomp_data & data, int flag) {
     return call.flags >= 0 && (static_cast<int>(data.args[call.flags]) & flag) != 0;
 }
 
-// A message of one byte, with room for one descriptor beside it. Nothing is allocated: it is made in the child, too.
-struct Envelope {
-    char byte = 0;
-    iovec data{&byte, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> buffer{};
-    msghdr message{};
-
-    Envelope() {
-        message.msg_iov = &data;
-        message.msg_iovlen = 1;
-        message.msg_control = buffer.data();
-        message.msg_controllen = buffer.size();
-    }
-    Envelope(const Envelope &) = delete;  // it points into itself
-    Envelope & operator=(const Envelope &) = delete;
-};
-
-// What the child has sent; -1 if it ended before.
-int receive_fd(int socket) {
-    Envelope envelope;
-    const ssize_t n = uninterrupted([&] { return ::recvmsg(socket, &envelope.message, MSG_CMSG_CLOEXEC); });
-    const cmsghdr * header = n > 0 ? CMSG_FIRSTHDR(&envelope.message) : nullptr;
-    int fd = -1;
-    if (header != nullptr) std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    return fd;
-}
-
-bool send_fd(int socket, int fd) {
-    Envelope envelope;
-    cmsghdr * header = CMSG_FIRSTHDR(&envelope.message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    return ::sendmsg(socket, &envelope.message, MSG_NOSIGNAL) == 1;
-}
-
 // False once `stop` has happened, or nothing more comes.
 bool wait_for(int fd, int stop) {
     std::array<pollfd, 2> ends{{{fd, POLLIN, 0}, {stop, POLLIN, 0}}};
@@ -142,11 +105,8 @@ PathGuard::PathGuard(const std::vector<fs::path> & readable) : stop_(::eventfd(0
     for (const PathCall & call : CALLS)
         names.push_back(call.name);
     filter_ = asking_filter(names);
-    std::array<int, 2> ends{-1, -1};
-    if (stop_.get() < 0 || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        fail("code cannot be confined here: {}", std::strerror(errno));
-    parent_end_.reset(ends[0]);
-    child_end_.reset(ends[1]);
+    if (stop_.fd() < 0) fail("code cannot be confined here: {}", std::strerror(errno));
+    std::tie(parent_end_, child_end_) = socket_pair();
     for (const fs::path & path : readable) {
         std::error_code error;
         const fs::path canonical = fs::canonical(path, error);
@@ -158,7 +118,7 @@ PathGuard::PathGuard(const std::vector<fs::path> & readable) : stop_(::eventfd(0
 
 PathGuard::~PathGuard() {
     if (!thread_.joinable()) return;
-    ::eventfd_write(stop_.get(), 1);
+    ::eventfd_write(stop_.fd(), 1);
     thread_.join();
 }
 
@@ -166,7 +126,7 @@ bool PathGuard::apply() const {
     const sock_fprog program{static_cast<unsigned short>(filter_.size()), const_cast<sock_filter *>(filter_.data())};
     const auto listener =
         static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-    return listener >= 0 && send_fd(child_end_.get(), listener);
+    return listener >= 0 && send_descriptor(child_end_.fd(), listener);
 }
 
 void PathGuard::answer() {
@@ -175,10 +135,10 @@ void PathGuard::answer() {
 }
 
 void PathGuard::run() {
-    if (!wait_for(parent_end_.get(), stop_.get())) return;
-    const Fd listener(receive_fd(parent_end_.get()));
-    while (listener.get() >= 0 && wait_for(listener.get(), stop_.get()))
-        answer_one(listener.get());
+    if (!wait_for(parent_end_.fd(), stop_.fd())) return;
+    const std::optional<Descriptor> listener = receive_descriptor(parent_end_.fd());
+    while (listener && wait_for(listener->fd(), stop_.fd()))
+        answer_one(listener->fd());
 }
 
 void PathGuard::answer_one(int listener) const {

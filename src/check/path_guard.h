@@ -1,7 +1,7 @@
 // Internal to check: which paths untrusted code may ask about.
 #pragma once
 
-#include "check/fd.h"
+#include "base/process/descriptor.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -39,9 +39,9 @@ private:
 
     std::vector<std::filesystem::path> readable_;  // as they are named, and where links of theirs lead
     std::vector<sock_filter> filter_;
-    Fd child_end_;   // sends the kernel's descriptor for the questions
-    Fd parent_end_;  // takes it
-    Fd stop_;        // an event
+    Descriptor child_end_;   // sends the kernel's descriptor for the questions
+    Descriptor parent_end_;  // takes it
+    Descriptor stop_;        // an event
     std::thread thread_;
 };
 

@@ -1,15 +1,16 @@
 #include "check/sandbox.h"
 
 #include "base/error.h"
+#include "base/process/descriptor.h"
 #include "base/process/interrupt.h"
 #include "base/process/spawn.h"
 #include "base/process/uninterrupted.h"
-#include "check/fd.h"
 #include "check/path_guard.h"
 #include "check/read_only_view.h"
 #include "check/seccomp_filter.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -36,18 +37,18 @@ using Clock = std::chrono::steady_clock;
 constexpr int POLL_MS = 20;
 constexpr rlim_t MAX_OPEN_FILES = 64;
 
-std::pair<Fd, Fd> make_pipe() {
+std::pair<Descriptor, Descriptor> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
-    return {Fd(ends[0]), Fd(ends[1])};
+    return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
 // A file without a name that holds `text`, at its beginning, for reading only.
-Fd input_file(const std::string & text) {
-    const Fd file(::memfd_create("input", MFD_CLOEXEC));
-    if (file.get() < 0 || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+Descriptor input_file(const std::string & text) {
+    const Descriptor file(::memfd_create("input", MFD_CLOEXEC));
+    if (file.fd() < 0 || ::write(file.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         fail("the input of confined code: {}", std::strerror(errno));
-    return Fd(::open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
+    return Descriptor(::open(fmt::format("/proc/self/fd/{}", file.fd()).c_str(), O_RDONLY | O_CLOEXEC));
 }
 
 struct Child {
@@ -67,6 +68,16 @@ bool limit(__rlimit_resource resource, rlim_t value) {
     return ::setrlimit(resource, &both) == 0;
 }
 
+// Root's rights, which would read other processes' memory and environment past their owner's wish. Without effect for
+// others, who have none.
+bool give_up_capabilities() {
+    for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+        ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+    return ::syscall(SYS_capset, &head, none.data()) == 0;
+}
+
 // In the child: only what is safe between fork and exec. Returns on failure, with errno set.
 void become(const Child & child) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
@@ -77,7 +88,7 @@ void become(const Child & child) {
         return;
     if (::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) return;
     // Before the limits: the descriptor that it makes may have a high number.
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return;
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !give_up_capabilities()) return;
     if (child.guard != nullptr && !child.guard->apply()) return;
     if (!limit(RLIMIT_AS, child.memory_bytes) || !limit(RLIMIT_CPU, child.cpu_s) || !limit(RLIMIT_FSIZE, 0) ||
         !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, MAX_OPEN_FILES))
@@ -92,7 +103,7 @@ pid_t start(const Child & child, PathGuard * guard, const std::string & name) {
     auto [failed, tell] = make_pipe();
     const pid_t pid = ::fork();
     if (pid == 0) {
-        const int tell_fd = tell.get();
+        const int tell_fd = tell.fd();
         become(child);
         const int error = errno;
         [[maybe_unused]] const ssize_t told = ::write(tell_fd, &error, sizeof(error));
@@ -101,16 +112,17 @@ pid_t start(const Child & child, PathGuard * guard, const std::string & name) {
     tell.reset();
     if (pid > 0 && guard != nullptr) guard->answer();
     int error = pid < 0 ? errno : 0;
-    if (pid > 0) uninterrupted([&] { return ::read(failed.get(), &error, sizeof(error)); });
+    const int said = failed.fd();
+    if (pid > 0) uninterrupted([&] { return ::read(said, &error, sizeof(error)); });
     if (error == 0) return pid;
     if (pid > 0) wait_exit_code(pid);
     fail("{}: cannot be started confined: {}", name, std::strerror(error));
 }
 
 // Appends what is there; closes the end at end-of-file.
-void drain(Fd & end, std::string & text) {
+void drain(Descriptor & end, std::string & text) {
     std::array<char, 16384> buffer;
-    const ssize_t n = uninterrupted([&] { return ::read(end.get(), buffer.data(), buffer.size()); });
+    const ssize_t n = uninterrupted([&] { return ::read(end.fd(), buffer.data(), buffer.size()); });
     if (n <= 0) return end.reset();
     text.append(buffer.data(), static_cast<size_t>(n));
 }
@@ -137,20 +149,20 @@ SandboxResult run_sandboxed(const std::vector<std::string> & argv, const std::st
     std::array<char, 15> locale{"LC_ALL=C.UTF-8"};
     std::array<char *, 2> environment{locale.data(), nullptr};
 
-    const Fd in = input_file(input);
+    const Descriptor in = input_file(input);
     auto [out, out_write] = make_pipe();
     auto [err, err_write] = make_pipe();
     const auto cpu_s = static_cast<rlim_t>(limits.time.count() / 1000 + 1);
-    const pid_t pid = start({args.data(), environment.data(), in.get(), out_write.get(), err_write.get(), &program,
-                             &view, guard ? &*guard : nullptr, limits.memory_bytes, cpu_s, ::getpid()},
+    const pid_t pid = start({args.data(), environment.data(), in.fd(), out_write.fd(), err_write.fd(), &program, &view,
+                             guard ? &*guard : nullptr, limits.memory_bytes, cpu_s, ::getpid()},
                             guard ? &*guard : nullptr, argv.at(0));
     out_write.reset();
     err_write.reset();
 
     SandboxResult result;
     const auto deadline = Clock::now() + limits.time;
-    while (out.get() >= 0 || err.get() >= 0) {
-        std::array<pollfd, 2> ends{{{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}}};
+    while (out.fd() >= 0 || err.fd() >= 0) {
+        std::array<pollfd, 2> ends{{{out.fd(), POLLIN, 0}, {err.fd(), POLLIN, 0}}};
         ::poll(ends.data(), ends.size(), POLL_MS);
         if (ends[0].revents != 0) drain(out, result.out);
         if (ends[1].revents != 0) drain(err, result.err);

@@ -4,6 +4,7 @@
 #include "library/resolve.h"
 
 #include <algorithm>
+#include <charconv>
 #include <regex>
 #include <string_view>
 
@@ -12,6 +13,26 @@ namespace shimmy::cli {
 namespace {
 
 constexpr std::string_view HUB_HOSTS[] = {"hf.co/", "huggingface.co/", "www.huggingface.co/"};
+
+// "a%20b" is "a b" in an address.
+std::string without_escapes(const std::string & text) {
+    std::string plain;
+    for (size_t i = 0; i < text.size(); ++i) {
+        unsigned value = 0;
+        const char * digits = text.data() + i + 1;
+        const bool escaped =
+            text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+        plain += escaped ? static_cast<char>(value) : text[i];
+        if (escaped) i += 2;
+    }
+    return plain;
+}
+
+// A model is named by its first part, whichever was pasted.
+std::string first_part(const std::string & file) {
+    static const std::regex part(R"(-\d{5}(-of-\d{5}\.gguf)$)");
+    return std::regex_replace(file, part, "-00001$1");
+}
 
 }  // namespace
 
@@ -34,23 +55,25 @@ std::string canonical_model_name(const std::string & text) {
                                    [&](std::string_view name) { return rest.starts_with(name); });
     if (host == std::end(HUB_HOSTS)) return text;
     rest.erase(0, host->size());
-    // USER/NAME, or USER/NAME/blob/main/FILE?download=true, of which the file's name says the quantization.
+    // USER/NAME, USER/NAME/tree/REVISION, or USER/NAME/blob/REVISION/FILE?download=true.
     static const std::regex address(
-        "([^/?#]+/[^/?#]+)(?:/(?:blob|resolve)/([^/?#]+)/([^?#]*))?(?:/(?:tree/[^?#]*)?)?(?:[?#].*)?");
+        "([^/?#]+/[^/?#]+)(?:/(?:blob|resolve)/([^/?#]+)/([^?#]*)|/tree/([^/?#]+)[^?#]*)?/?(?:[?#].*)?");
     std::smatch match;
     if (!std::regex_match(rest, match, address)) return text;
-    const std::string revision = match[2].matched && match[2] != "main" ? "@" + match[2].str() : "";
-    static const std::regex quantization(
-        R"([-.]((?:UD-)?(?:I?Q\d\w*|MXFP4\w*|BF16|F16|F32))(?:-\d{5}-of-\d{5})?\.gguf$)", std::regex::icase);
-    std::smatch quant;
-    const std::string file = match[3].str();
-    const bool has_quant = std::regex_search(file, quant, quantization);
-    return "hf:" + match[1].str() + revision + (has_quant ? ":" + quant[1].str() : "");
+    const std::string revision = without_escapes(match[2].matched ? match[2].str() : match[4].str());
+    std::string name = "hf:" + match[1].str();
+    if (!revision.empty() && revision != "main") name += "@" + revision;
+    if (!match[3].str().empty()) name += ":" + first_part(without_escapes(match[3].str()));
+    return name;
 }
 
 fs::path model_file(const std::string & text, const Globals & globals) {
     const std::string file_or_name = canonical_model_name(text);
     if (!hub::is_hub_name(file_or_name)) return library::resolve(file_or_name, globals.model_dirs);
+    // Ollama's own name of what it fetched from the Hub: "hf.co/USER/NAME:QUANT".
+    if (file_or_name != text) {
+        if (const auto found = library::find_named(text, globals.model_dirs)) return *found;
+    }
     return pull_with_progress(file_or_name, globals.json).files.front();
 }
 

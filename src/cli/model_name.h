@@ -8,11 +8,11 @@
 
 namespace shimmy::cli {
 
-// "hf:USER/NAME[:QUANT]" for what people paste: hf.co/USER/NAME:QUANT, https://huggingface.co/USER/NAME, the address of
-// a file there; any other text as it is.
+// "hf:USER/NAME[@REVISION][:QUANT]" for what people paste: hf.co/USER/NAME:QUANT, https://huggingface.co/USER/NAME;
+// "hf:USER/NAME:FILE.gguf" for the address of a file there; any other text as it is.
 std::string canonical_model_name(const std::string & text);
 
-// A file, a name from `shimmy list`, or one on the Hub, "hf:USER/NAME[:QUANT]", which is downloaded unless the cache
+// A file, a name from `shimmy list` (those of Ollama begin with "hf.co/" too), or one on the Hub, "hf:USER/NAME[:QUANT]", which is downloaded unless the cache
 // has it. Of a split model its first part. Throws Error.
 fs::path model_file(const std::string & file_or_name, const Globals & globals);
 

@@ -89,6 +89,13 @@ Probes winogrande_probes(const std::vector<Tokens> & sequences, const std::vecto
 
 }  // namespace
 
+std::string too_long(const engine::Model & model, const Question & question, size_t n_tokens) {
+    const size_t n_examples = question.examples.size();
+    return fmt::format("has {} tokens{}, and the context holds {}: {}{}", n_tokens,
+                       n_examples == 0 ? "" : fmt::format(" with its {} examples", n_examples), model.n_ctx(),
+                       n_examples == 0 ? "shorten it" : "give fewer --shots", model.larger_context());
+}
+
 ChoiceScores score_choices(engine::Model & model, const Task & task, const Question & question) {
     const std::string examples = examples_text(task, question);
     std::vector<Tokens> sequences;
@@ -99,9 +106,7 @@ ChoiceScores score_choices(engine::Model & model, const Task & task, const Quest
         n_context.push_back(model.tokenize(context, /*parse_special=*/false).size());
         sequences.push_back(model.tokenize(context + choice.continuation, /*parse_special=*/false));
         if (sequences.back().size() > model.n_ctx())
-            fail("question {}: has {} tokens with its examples, and the context holds {}: raise --ctx{}",
-                 question.number, sequences.back().size(), model.n_ctx(),
-                 question.examples.empty() ? "" : " or give fewer --shots");
+            fail("question {}: {}", question.number, too_long(model, question, sequences.back().size()));
         if (sequences.back().size() < 2)
             fail("question {}: is one token: there is nothing to predict", question.number);
     }

@@ -33,6 +33,10 @@ std::string generate(engine::Model & model, const Task & task, const Question & 
                      const EvaluateOptions & options) {
     engine::SamplingOptions greedy;
     greedy.temperature = 0.0F;
+    const auto require_room = [&](const std::string & prompt) {
+        const size_t n_tokens = model.tokenize(prompt, /*parse_special=*/true).size();
+        if (n_tokens >= model.n_ctx()) fail("{}", too_long(model, question, n_tokens));
+    };
     if (options.chat) {
         std::vector<engine::Message> messages;
         for (const size_t i : question.examples) {
@@ -40,19 +44,21 @@ std::string generate(engine::Model & model, const Task & task, const Question & 
             messages.push_back({"assistant", task.examples[i].example_answer});
         }
         messages.push_back({"user", question.example_prompt});
+        require_room(model.apply_chat_template(messages));
         const engine::Reply reply = model.reply(messages, options.max_tokens, greedy, /*thinks=*/false);
         check_interrupted();
         return reply.message.content;
     }
     std::string text;
     size_t end = std::string::npos;
-    model.generate_on(examples_text(task, question) + question.example_prompt, options.max_tokens, greedy,
-                      [&](std::string_view piece) {
-                          text += piece;
-                          for (const char * mark : ENDS)
-                              end = std::min(end, text.find(mark));
-                          return end == std::string::npos;
-                      });
+    const std::string prompt = examples_text(task, question) + question.example_prompt;
+    require_room(prompt);
+    model.generate_on(prompt, options.max_tokens, greedy, [&](std::string_view piece) {
+        text += piece;
+        for (const char * mark : ENDS)
+            end = std::min(end, text.find(mark));
+        return end == std::string::npos;
+    });
     check_interrupted();
     return text.substr(0, end);
 }

@@ -1,5 +1,6 @@
 #include "gguf/expert_tensors.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -23,6 +24,17 @@ bool is_moved_by_cpu_moe(std::string_view name) {
 
 bool is_expert_tensor(std::string_view name) {
     return is_moved_by_cpu_moe(name) && name.ends_with(".weight");
+}
+
+bool is_tensor_of_one_expert(std::string_view name) {
+    for (const std::string_view matrix : {".ffn_gate.", ".ffn_up.", ".ffn_down."}) {
+        const size_t at = name.find(matrix);
+        if (at == std::string_view::npos) continue;
+        const std::string_view rest = name.substr(at + matrix.size());
+        const size_t n_digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+        return n_digits > 0 && rest.substr(n_digits) == ".weight";
+    }
+    return false;
 }
 
 int layer_of(std::string_view name) {

@@ -13,6 +13,9 @@ bool is_moved_by_cpu_moe(std::string_view name);
 // (`ffn_up_shexp`), the router (`ffn_gate_inp`) and expert biases are not.
 bool is_expert_tensor(std::string_view name);
 
+// A matrix of one routed expert alone, "blk.1.ffn_gate.7.weight", as converters wrote them before April 2024.
+bool is_tensor_of_one_expert(std::string_view name);
+
 // "blk.12.ffn_up_exps.weight" -> 12; -1 for tensors outside the layers.
 int layer_of(std::string_view name);
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unordered_set>
@@ -76,6 +77,18 @@ Metadata GgufFile::read_part(const fs::path & path) {
     return std::move(parsed.metadata);
 }
 
+// Whether a second file begins behind the first one's weights.
+bool GgufFile::another_follows() const {
+    constexpr size_t LARGEST_PADDING_BYTES = 4096;
+    const auto bytes = mappings_.front()->bytes();
+    uint64_t end = 0;
+    for (const TensorInfo & tensor : tensors_)
+        end = std::max(end, tensor.offset_bytes + tensor.bytes);
+    const std::string_view rest(reinterpret_cast<const char *>(bytes.data()) + end,
+                                std::min<size_t>(bytes.size() - end, LARGEST_PADDING_BYTES));
+    return rest.find("GGUF") != std::string_view::npos;
+}
+
 void GgufFile::read_other_parts() {
     const std::string first = shards_.front().string();
     const int64_t n_parts = metadata_.find_int("split.count").value_or(1);
@@ -83,6 +96,10 @@ void GgufFile::read_other_parts() {
     if (n_parts > MAX_PARTS) fail("{}: claims to be split into {} parts", first, n_parts);
     const int64_t part_no = metadata_.find_int("split.no").value_or(0);
     const std::string suffix = part_suffix(part_no, n_parts);
+    if (!first.ends_with(suffix) && another_follows())
+        fail("{}: is {} parts joined end to end, which no program reads: join them with llama-gguf-split --merge, or "
+             "give the parts themselves",
+             first, n_parts);
     if (!first.ends_with(suffix))
         fail("{}: is part {} of {}, so its name must end in {}", first, part_no + 1, n_parts, suffix);
     const std::string prefix = first.substr(0, first.size() - suffix.size());

@@ -35,6 +35,7 @@ public:
 private:
     class Mapping;
     Metadata read_part(const std::filesystem::path & path);
+    bool another_follows() const;
     void read_other_parts();
 
     std::vector<std::filesystem::path> shards_;

@@ -138,9 +138,18 @@ private:
         }
         if (starts("PK\x03\x04") || starts("\x1f\x8b"))
             return "an archive, or a PyTorch checkpoint: unpack it, or convert it with convert_hf_to_gguf.py";
-        if (starts("{\"") || lower(file_name_).ends_with(".safetensors"))
+        if (starts("{\"") || is_safetensors())
             return "not a GGUF file: convert the model's folder with llama.cpp's convert_hf_to_gguf.py";
         return fmt::format("not a GGUF file (it starts with '{}')", printable(magic));
+    }
+
+    // The length of a header in JSON, then that header.
+    bool is_safetensors() const {
+        const std::string_view start = reader_.start(sizeof(uint64_t) + 1);
+        if (start.size() <= sizeof(uint64_t) || start.back() != '{') return false;
+        uint64_t n_header_bytes = 0;
+        std::memcpy(&n_header_bytes, start.data(), sizeof(n_header_bytes));
+        return n_header_bytes < n_file_bytes_;
     }
 
     void check_count(const char * what, uint64_t n, uint64_t min_bytes) const {

@@ -10,7 +10,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <regex>
 #include <string_view>
 #include <unordered_map>
 
@@ -71,6 +70,8 @@ void look_at_purpose(const GgufFile & file, Problems & problems) {
 }
 
 void look_at_layers(const ArchitectureKeys & hparams, Problems & problems) {
+    if (hparams.has("context_length") && hparams.largest("context_length") == 0)
+        add(problems, hparams, "context_length", fmt::format("a context holds tokens; {}", DAMAGED));
     if (!hparams.has("block_count")) return;  // llama.cpp names the missing key
     const int64_t n_layers = hparams.largest("block_count");
     if (n_layers == 0) add(problems, hparams, "block_count", fmt::format("a model has layers; {}", DAMAGED));
@@ -105,9 +106,8 @@ void look_at_experts(const GgufFile & file, const ArchitectureKeys & hparams, Pr
                 fmt::format("must be from 1 to {}; {}", n_groups - 1, DAMAGED));
         }
     }
-    static const std::regex one_each(R"(\.ffn_(gate|up|down)\.[0-9]+\.weight$)");
     for (const TensorInfo & tensor : file.tensors()) {
-        if (!std::regex_search(tensor.name, one_each)) continue;
+        if (!is_tensor_of_one_expert(tensor.name)) continue;
         problems.push_back(
             fmt::format("every expert has a tensor of its own ({}), as in files from before April 2024, which "
                         "llama.cpp no longer reads: convert the original model again, or take a newer file",
@@ -185,6 +185,11 @@ bool is_weight_type(std::string_view type) {
 
 void look_at_types(const GgufFile & file, Problems & problems) {
     for (const TensorInfo & tensor : file.tensors()) {
+        if (tensor.n_elements == 0) {
+            problems.push_back(fmt::format("{} is empty ([{}]); {}", printable(tensor.name),
+                                           fmt::join(tensor.shape, ", "), DAMAGED));
+            return;
+        }
         if (is_weight_type(tensor.type) || is_table(tensor.name)) continue;
         problems.push_back(fmt::format("{} is {}, a type that weights cannot have; {}", printable(tensor.name),
                                        upper(tensor.type), DAMAGED));
@@ -198,6 +203,10 @@ std::vector<std::string> find_problems(const GgufFile & file) {
     Problems problems;
     look_at_purpose(file, problems);
     if (!problems.empty()) return problems;
+    if (file.metadata().find("general.architecture") == nullptr) {
+        problems.emplace_back("has no general.architecture: not a model (an imatrix, or damaged)");
+        return problems;
+    }
     const ArchitectureKeys hparams(file);
     look_at_layers(hparams, problems);
     look_at_experts(file, hparams, problems);

@@ -29,6 +29,15 @@ std::string warning_about(const std::string & wanted, const std::vector<std::str
     return "";
 }
 
+const FoundModel * find_model(const std::vector<FoundModel> & models, const std::string & wanted) {
+    for (const std::string & name : {wanted, wanted + ":latest"}) {
+        const auto found =
+            std::find_if(models.begin(), models.end(), [&](const FoundModel & model) { return model.name == name; });
+        if (found != models.end()) return &*found;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string> nearest_names(const std::string & wanted, const std::vector<std::string> & names,
@@ -55,6 +64,17 @@ std::vector<std::string> nearest_names(const std::string & wanted, const std::ve
     return result;
 }
 
+std::optional<fs::path> find_named(const std::string & name, const std::string & dirs) {
+    return find_named(name, dirs, read_environment());
+}
+
+std::optional<fs::path> find_named(const std::string & name, const std::string & dirs,
+                                   const Environment & environment) {
+    const Scan found = scan(search_dirs(environment, dirs));
+    const FoundModel * model = find_model(found.models, normalized_name(name));
+    return model == nullptr ? std::nullopt : std::optional(model->path);
+}
+
 fs::path resolve(const std::string & name_or_path, const std::string & dirs) {
     return resolve(name_or_path, dirs, read_environment());
 }
@@ -68,12 +88,8 @@ fs::path resolve(const std::string & name_or_path, const std::string & dirs, con
 
     const Scan found = scan(search_dirs(environment, dirs));
     const std::string wanted = normalized_name(name_or_path);
+    if (const FoundModel * model = find_model(found.models, wanted)) return model->path;
     std::vector<std::string> names;
-    for (const std::string & name : {wanted, wanted + ":latest"}) {
-        for (const FoundModel & model : found.models) {
-            if (model.name == name) return model.path;
-        }
-    }
     const std::string warning = warning_about(wanted, found.warnings);
     if (!warning.empty()) fail("'{}' cannot be used: {}", name_or_path, warning);
     for (const FoundModel & model : found.models)

@@ -4,6 +4,7 @@
 #include "library/environment.h"
 #include "library/scan.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ namespace shimmy::library {
 // lists the nearest names.
 fs::path resolve(const std::string & name_or_path, const std::string & dirs);
 fs::path resolve(const std::string & name_or_path, const std::string & dirs, const Environment & environment);
+
+// The same of names alone; none if no model has it.
+std::optional<fs::path> find_named(const std::string & name, const std::string & dirs);
+std::optional<fs::path> find_named(const std::string & name, const std::string & dirs,
+                                   const Environment & environment);
 
 // Up to `count` of `names`, best first: those that hold `wanted`, then by edit distance; none that share nothing.
 std::vector<std::string> nearest_names(const std::string & wanted, const std::vector<std::string> & names,

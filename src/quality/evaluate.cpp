@@ -1,6 +1,7 @@
 #include "quality/evaluate.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "engine/run/model.h"
 #include "gguf/model_info.h"
 #include "quality/row_codec.h"
@@ -31,6 +32,14 @@ std::vector<Tokens> cut(const engine::Model & model, const std::string & path, c
         if (bos) chunks.back().front() = *bos;
     }
     return chunks;
+}
+
+// All chunks' tokens, as they lie in memory.
+std::string sha256_of(const std::vector<Tokens> & chunks) {
+    std::string bytes;
+    for (const Tokens & chunk : chunks)
+        bytes.append(reinterpret_cast<const char *>(chunk.data()), chunk.size() * sizeof(chunk[0]));
+    return sha256_hex(bytes);
 }
 
 // Rows [first_row, n - 1) of a chunk of n tokens are scored: row i predicts token i + 1.
@@ -101,7 +110,8 @@ std::unique_ptr<ReferenceFile> Reference::make(ReferenceCache & cache, const OnC
     const size_t n_ctx = options_.load.n_ctx;
     const std::vector<Tokens> chunks = cut(model, options_.load.path, options_.text, n_ctx, options_.n_chunks);
     const uint64_t bytes = chunks.size() * (n_scored(n_ctx) * (encoded_row_bytes(n_vocab) + sizeof(double)));
-    auto file = cache.create(options_.settings, {{"n_vocab", n_vocab}, {"n_chunks", chunks.size()}}, bytes);
+    const Json header{{"n_vocab", n_vocab}, {"n_chunks", chunks.size()}, {"tokens_sha256", sha256_of(chunks)}};
+    auto file = cache.create(options_.settings, header, bytes);
     for (size_t i = 0; i < chunks.size(); ++i) {
         on_chunk(i, chunks.size());
         file->append(reference_chunk(model, chunks[i], options_.load.path));
@@ -136,6 +146,9 @@ Comparison Reference::compare(engine::LoadOptions load, const OnChunk & on_chunk
     if (file_->header()["n_vocab"] != n_vocab) fail_other_model();
     const std::vector<Tokens> chunks = cut(model, load.path, options_.text, n_ctx, n_chunks());
     if (chunks.size() != n_chunks()) fail_other_model();
+    // Before anything is computed; what an earlier version kept is compared chunk by chunk.
+    if (file_->header().value("tokens_sha256", "") != "" && file_->header()["tokens_sha256"] != sha256_of(chunks))
+        fail_other_model();
 
     RoutingTally tally = tally_for(load.path);
     RowComparer comparer(n_vocab);

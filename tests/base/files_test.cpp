@@ -168,7 +168,7 @@ TEST(Files, AWritableFolderIsMadeAndLeftEmpty) {
     ensure_writable_dir(dir / "a" / "b");
     write_file_atomic(dir / "file", "");
     EXPECT_EQ(message_of([&] { ensure_writable_dir(dir / "file" / "sub"); }),
-              (dir / "file" / "sub").string() + ": Not a directory");
+              (dir / "file").string() + ": is a file, where a folder is needed");
     EXPECT_NE(message_of([] { ensure_writable_dir("/proc/self"); }).find("/proc/self: cannot write here: "),
               std::string::npos);
 }

@@ -1,5 +1,7 @@
 // shimmy bench, as a user runs it.
+#include "engine/rewritten_model.h"
 #include "program.h"
+#include "temp_dir.h"
 
 #include <gtest/gtest.h>
 
@@ -43,6 +45,11 @@ TEST(BenchCommand, Document) {
 }
 
 TEST(BenchCommand, WrongInput) {
+    const TempDir dir;
+    const std::string embedding =
+        engine::RewrittenModel(tiny_moe()).set("deepseek.pooling_type", 1U).write(dir / "embedding.gguf");
+    expect_failure({"bench", embedding, "--device", "cpu"}, 1,
+                   {"embedding.gguf: is an embedding model", "shimmy serve --embeddings"});
     expect_failure({"bench", "none.gguf"}, 1, {"none.gguf"});
     expect_failure({"bench", tiny_moe().string(), "-p", "0", "-n", "0"}, 2, {"nothing to measure"});
     expect_failure({"bench", tiny_moe().string(), "-d", "4096"}, 2, {"pp512 @ d4096", "4608", "trained for 512"});

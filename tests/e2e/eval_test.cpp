@@ -243,9 +243,12 @@ TEST_F(Eval, WrongUseSaysSo) {
                    {"--shots-file", "--shots N"});
     expect_failure({"eval", model, "--task", example("arc.jsonl"), "--form", "mmlu"}, 2, {"arc.jsonl", "form mmlu"});
     expect_failure({"eval", model, "--device", "cpu", "--task", example("gsm8k.jsonl"), "--shots", "11"}, 1,
-                   {"question 12", "642 tokens", "shorten it"});
-    expect_failure({"eval", model, "--device", "cpu", "--task", example("arc.jsonl"), "--ctx", "256", "--shots", "10"},
-                   1, {"question 11", "256", "--shots"});
+                   {"question 12", "642 tokens with its 11 examples", "give fewer --shots (the model was trained"});
+    expect_failure({"eval", model, "--device", "cpu", "--task", example("gsm8k.jsonl"), "--shots", "11", "--chat"}, 1,
+                   {"question 12", "with its 11 examples", "give fewer --shots (the model was trained"});
+    expect_failure(
+        {"eval", model, "--device", "cpu", "--task", example("arc.jsonl"), "--ctx", "256", "--shots", "10"}, 1,
+        {"question 11", "with its 10 examples", "holds 256", "give fewer --shots, or raise --ctx (up to 512)"});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // shimmy imatrix and what quantize does with it, on the embedded model.
 #include "base/files.h"
+#include "engine/rewritten_model.h"
 #include "program.h"
 #include "temp_dir.h"
 
@@ -31,6 +32,58 @@ TEST(Imatrix, AVariedTextReachesEveryExpertAndChangesTheFile) {
     // A type that cannot do without.
     expect_failure({"quantize", tiny_moe().string(), "--types", "IQ2_XXS", "--out-dir", (dir / "out").string()}, 1,
                    {"importance matrix", "shimmy imatrix"});
+}
+
+// Of several types the last may be the one that needs more: nothing is made before.
+TEST(Imatrix, ThatDoesNotFitIsNamedBeforeTheFirstFileIsMade) {
+    const TempDir dir;
+    (void)imatrix(EVAL, dir / "m.gguf", {"--chunks", "2"});
+    const std::string down = "blk.2.ffn_down_exps.weight";
+    const auto without = [&](const std::string & suffix) {
+        engine::RewrittenModel matrix((dir / "m.gguf").string());
+        std::erase_if(matrix.tensors, [&](const auto & tensor) { return tensor.name.starts_with(down + suffix); });
+        return matrix.write(dir / "without.gguf");
+    };
+    const auto expect = [&](const std::string & matrix, const std::vector<std::string> & parts) {
+        for (const char * types : {"IQ2_XS", "Q8_0,IQ2_XS"})
+            expect_failure({"quantize", tiny_moe().string(), "--types", types, "--imatrix", matrix, "--out-dir",
+                            (dir / "out").string()},
+                           1, parts);
+        EXPECT_EQ(n_files(dir / "out"), 0U);
+    };
+    expect(without(""), {"without.gguf: does not hold " + down, "IQ2_XS of " + down});
+    expect(without(".counts"), {"without.gguf: not an importance matrix"});
+    engine::RewrittenModel half((dir / "m.gguf").string());
+    engine::RewrittenModel::Tensor & sums = half.tensor(down + ".in_sum2");
+    sums.shape.front() /= 2;
+    sums.data.resize(sums.data.size() / 2);
+    expect(half.write(dir / "half.gguf"),
+           {"half.gguf: holds 2048 values of " + down + ", which has 4096 in the model: it was made from another one"});
+    engine::RewrittenModel ruined((dir / "m.gguf").string());
+    std::string & data = ruined.tensor(down + ".in_sum2").data;
+    data.assign(data.size(), '\xff');
+    expect(ruined.write(dir / "ruined.gguf"), {"ruined.gguf: not an importance matrix", down + " is not a number"});
+}
+
+TEST(Imatrix, OfWhatIsNoTextOrNoModelIsNotMade) {
+    const TempDir dir;
+    const auto expect = [&](const std::string & model, const std::string & text,
+                            const std::vector<std::string> & parts) {
+        const ProcessResult result = shimmy({"imatrix", "--model", model, "--text", text, "--device", "cpu", "--chunks",
+                                             "2", "--out", (dir / "m.gguf").string(), "--json"});
+        EXPECT_EQ(result.exit_code, 1) << result.err;
+        for (const std::string & part : parts)
+            EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+        EXPECT_FALSE(fs::exists(dir / "m.gguf"));
+    };
+    write_file_atomic(dir / "empty.txt", "");
+    write_file_atomic(dir / "bytes.txt", std::string(5000, '\xf1'));
+    expect(tiny_moe().string(), (dir / "empty.txt").string(), {"empty.txt: holds no text"});
+    expect(tiny_moe().string(), (dir / "bytes.txt").string(), {"bytes.txt: is no text in UTF-8"});
+    engine::RewrittenModel ruined(tiny_moe());
+    std::string & norm = ruined.tensor("blk.1.attn_norm.weight").data;
+    norm.assign(norm.size(), '\xff');
+    expect(ruined.write(dir / "ruined.gguf"), EVAL, {"ruined.gguf: no importance matrix: ", "number"});
 }
 
 TEST(Imatrix, EveryExpertThatTheTextNeverReachesIsNamed) {

@@ -53,6 +53,11 @@ const std::vector<Command> & commands() {
                      "--expert-stats",
                      (dir / "stats.json").string()};
          }},
+        {"a chart", "c.svg",
+         [](const fs::path & dir, const fs::path & inputs) -> std::vector<std::string> {
+             return {"plan",   "--trace", (inputs / "t.csv").string(), "--bandwidth",
+                     "60GB/s", "--chart", (dir / "c.svg").string()};
+         }},
         {"a campaign's file", "c.toml",
          [](const fs::path & dir, const fs::path &) -> std::vector<std::string> {
              return {"lab", "init", (dir / "c.toml").string(), "--force", "--model", tiny_moe().string()};
@@ -61,7 +66,8 @@ const std::vector<Command> & commands() {
     return all;
 }
 
-void write_shape(const fs::path & dir) {
+// A shape, and which experts a text used.
+void write_inputs(const fs::path & dir) {
     std::ofstream(dir / "shape.toml") << fmt::format(R"(
 name = "Small"
 arch = "qwen3moe"
@@ -81,6 +87,10 @@ expert_used_count = 2
 expert_feed_forward_length = 256
 )",
                                                      tiny_moe().string());
+    EXPECT_EQ(shimmy({"generate", tiny_moe().string(), "--raw", "-p", "Once upon a time", "-n", "16", "--device", "cpu",
+                      "--moe-backend", "on", "--expert-trace", (dir / "t.csv").string()})
+                  .exit_code,
+              0);
 }
 
 std::set<std::string> names_in(const fs::path & dir) {
@@ -112,7 +122,7 @@ class Outputs : public ::testing::TestWithParam<const char *> {};
 TEST_P(Outputs, OnADiskThatCannotTakeThemLeaveWhatWasThere) {
     if (!can_mount()) GTEST_SKIP() << "a file system of one's own needs user namespaces";
     const TempDir inputs;
-    write_shape(inputs.path());
+    write_inputs(inputs.path());
     for (const Command & command : commands()) {
         const TempDir dir;
         // The output is a link to "old", so that what it leads to can be looked at.
@@ -135,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(Disks, Outputs,
 
 TEST(Outputs, OfAKilledProcessAreTheOldOnesOrWhole) {
     const TempDir inputs;
-    write_shape(inputs.path());
+    write_inputs(inputs.path());
     for (const Command & command : commands()) {
         const TempDir dir;
         const std::vector<std::string> arguments = command.arguments(dir.path(), inputs.path());
@@ -158,7 +168,7 @@ TEST(Outputs, OfAKilledProcessAreTheOldOnesOrWhole) {
 
 TEST(Outputs, AFolderInPlaceOfAFileIsRefusedBeforeTheWork) {
     const TempDir inputs;
-    write_shape(inputs.path());
+    write_inputs(inputs.path());
     const TempDir dir;
     fs::create_directory(dir / "out");
     expect_failure({"synth", "--shape", (inputs / "shape.toml").string(), "--out", (dir / "out").string()}, 2,
@@ -170,7 +180,7 @@ TEST(Outputs, AFolderInPlaceOfAFileIsRefusedBeforeTheWork) {
 
 TEST(Outputs, AreWrittenThroughALink) {
     const TempDir inputs;
-    write_shape(inputs.path());
+    write_inputs(inputs.path());
     const TempDir dir;
     write_file_atomic(dir / "real.gguf", "before");
     fs::create_symlink("real.gguf", dir / "link.gguf");

@@ -1,6 +1,7 @@
 // shimmy quality on the embedded model: known cases, and llama.cpp's own llama-perplexity beside it.
 #include "base/files.h"
 #include "damage.h"
+#include "engine/rewritten_model.h"
 #include "program.h"
 #include "temp_dir.h"
 
@@ -152,6 +153,44 @@ TEST_F(Quality, OffloadIsTheSameModel) {
     EXPECT_GT(checks[0]["mean_kld"], 0.0) << "the experts were computed by other kernels";
     EXPECT_LT(checks[0]["mean_kld"], checks[0]["mean_kld_bound"]);
     EXPECT_EQ(checks[0]["within_bound"], true);
+}
+
+// Each by its own name, and before anything is computed where that can be.
+TEST_F(Quality, OfTwoFilesTheRightOneIsNamed) {
+    const std::string base = tiny_moe().string();
+    const gguf::GgufFile file(base);
+    const auto present = file.metadata().find_strings("tokenizer.ggml.tokens").value();
+    std::vector<std::string> tokens(present.begin(), present.end());
+    for (size_t i = 300; i < 1500; ++i)
+        tokens[i] += "\u0120\u0120";  // words that no text has
+    const std::string other_tokens =
+        engine::RewrittenModel(base).set("tokenizer.ggml.tokens", tokens).write(dir_ / "t.gguf");
+    const std::string other_router =
+        engine::RewrittenModel(base).set("deepseek.expert_used_count", 2U).write(dir_ / "r.gguf");
+    engine::RewrittenModel ruined(base);
+    ruined.tensor("output_norm.weight").data.assign(ruined.tensor("output_norm.weight").data.size(), '\xff');
+    const std::string no_numbers = ruined.write(dir_ / "n.gguf");
+    const std::string gone = (dir_ / "gone.gguf").string();
+
+    const auto compare = [&](const std::string & a, const std::string & b) {
+        return std::vector<std::string>{"quality", "--text", EVAL, "--chunks", "1",     "--device",
+                                        "cpu",     "--base", a,    b,          "--json"};
+    };
+    const auto error_of = [&](const std::string & a, const std::string & b) -> std::string {
+        const ProcessResult result = shimmy(compare(a, b));
+        EXPECT_EQ(result.exit_code, 1) << result.err;
+        return Json::parse(result.out)["error"]["message"];
+    };
+    for (const auto & [a, b] : {std::pair{base, other_tokens}, {other_tokens, base}})
+        EXPECT_EQ(error_of(a, b),
+                  b + ": cuts the text into other tokens than " + a + ": it is a quantization of another model");
+    for (const auto & [a, b] : {std::pair{base, other_router}, {other_router, base}})
+        EXPECT_EQ(error_of(a, b),
+                  b + ": its router has other layers or chooses another number of experts than the base's (" + a + ")");
+    for (const auto & [a, b] : {std::pair{base, no_numbers}, {no_numbers, base}})
+        EXPECT_EQ(error_of(a, b), no_numbers + ": what it predicts is not a number: the file is damaged");
+    for (const auto & [a, b] : {std::pair{base, gone}, {gone, base}})
+        EXPECT_EQ(error_of(a, b), gone + ": no such file");
 }
 
 TEST_F(Quality, WrongUseSaysSo) {

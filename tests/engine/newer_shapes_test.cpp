@@ -7,6 +7,7 @@
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "engine/predict/estimate.h"
+#include "engine/run/bench.h"
 #include "error_of.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"
@@ -167,6 +168,10 @@ TEST(NewerShapes, AModelThatLooksAheadTakesATextWhole) {
     EXPECT_NE(error_of([&] {
                   model.log_probabilities_of({tokens}, {{0, 5, 1}});
               }).find("looks ahead"),
+              std::string::npos);
+    EXPECT_NE(error_of([&] {
+                  const Bench bench(options, {{8, 0, 0}}, text);
+              }).find("looks ahead, so it has no prefill"),
               std::string::npos);
 }
 

@@ -105,6 +105,16 @@ TEST_F(OddModel, ATemplateThatRaisesSaysWhy) {
     EXPECT_NE(error.find("no system role"), std::string::npos) << error;
 }
 
+TEST_F(OddModel, WhatCouldNotBeReadOfTheResultIsNotQuantized) {
+    QuantizeOptions options;
+    options.input = model_.set("tokenizer.chat_template", 3U).write(dir_ / "m.gguf");
+    options.output = dir_ / "out.gguf";
+    options.type = "Q8_0";
+    EXPECT_NE(error_of([&] { quantize(options); }).find("m.gguf: metadata key tokenizer.chat_template is u32"),
+              std::string::npos);
+    EXPECT_FALSE(fs::exists(options.output));
+}
+
 TEST_F(OddModel, WithoutATokenizerHasNoUseForText) {
     const std::string path = model_.set("tokenizer.ggml.model", "none").write(dir_ / "m.gguf");
     EXPECT_NE(refusal(path).find("has no tokenizer"), std::string::npos);
@@ -154,6 +164,9 @@ TEST_F(OddModel, MoreLayersOnTheCpuThanThereAreIsAllOfThem) {
 }
 
 TEST_F(OddModel, MessagesNameWhatTheUserGave) {
+    LoadOptions gone = load("/no/such.gguf");
+    gone.name = "my model";
+    EXPECT_EQ(error_of([&] { (void)gone.open_file(); }), "my model: no such file");
     LoadOptions options = load(TINY_MOE);
     options.name = "my model";
     options.n_ctx = 100'000;

@@ -331,6 +331,31 @@ TEST(ActiveShare, NoMoreExpertsAreReadThanATensorHas) {
     EXPECT_EQ(share({2, 1}), std::pair(uint64_t{64}, uint64_t{128})) << "layers beyond the list are as its last";
 }
 
+TEST(ActiveShare, TensorsOfOneExpertAreReadAsOftenAsItIsChosen) {
+    const TempDir dir;
+    GgufBytes(2, 3)
+        .key("general.architecture", "toy")
+        .key("toy.expert_count", 8U)
+        .key("toy.expert_used_count", 2U)
+        .tensor("blk.0.ffn_up.7.weight", {8, 4}, 0)
+        .tensor("blk.0.ffn_up.weight", {8, 4}, 128)
+        .data(256)
+        .write(dir / "toy.gguf");
+    const GgufFile file(dir / "toy.gguf");
+    const ActiveShare active(file);
+    EXPECT_EQ(active.elements(file.tensors()[0]), 8U) << "two of eight tokens";
+    EXPECT_EQ(active.bytes(file.tensors()[0]), 32U);
+    EXPECT_EQ(active.elements(file.tensors()[1]), 32U) << "a dense layer's";
+}
+
+TEST(ExpertTensors, OfOneExpertAlone) {
+    for (const char * name : {"blk.1.ffn_gate.0.weight", "blk.11.ffn_up.127.weight", "blk.0.ffn_down.7.weight"})
+        EXPECT_TRUE(is_tensor_of_one_expert(name)) << name;
+    for (const char * name : {"blk.1.ffn_gate.weight", "blk.1.ffn_gate..weight", "blk.1.ffn_gate.x.weight",
+                              "blk.1.ffn_gate.7.bias", "blk.1.ffn_gate_inp.weight", "blk.1.ffn_up_exps.weight"})
+        EXPECT_FALSE(is_tensor_of_one_expert(name)) << name;
+}
+
 TEST(ExpertTensors, AreThoseThatCpuMoeMoves) {
     const std::regex llama_cpp(R"(\.ffn_(up|down|gate|gate_up)_(ch|)exps)");
     for (const std::string name :

@@ -300,6 +300,9 @@ TEST(GgufParse, WhatPeopleTakeForAModelIsNamed) {
     expect(std::string("PK\x03\x04rest"), "PyTorch");
     expect("tjgg....", "before GGUF");
     expect("{\"metadata\": 1}", "convert_hf_to_gguf.py");
+    expect(std::string("\x12\0\0\0\0\0\0\0{\"__metadata__\": {}}", 27), "convert_hf_to_gguf.py");  // safetensors
+    expect(std::string("\x12\0\0\0\0\0\0\0no header", 17), "not a GGUF file");
+    expect(std::string("\x12\0\0\0\0\0\0\x01{\"__metadata__\": {}}", 27), "not a GGUF file");
     expect("nothing", "not a GGUF file (it starts with 'noth')");
     expect(test::GgufBytes(0, 0, 1).bytes(), "convert the original model again");
     expect(test::GgufBytes(0, 0, 4).bytes(), "newer than this program");

@@ -59,6 +59,7 @@ TEST_F(Problems, AModelHasNone) {
 
 TEST_F(Problems, OfLayers) {
     expect(model(with("block_count", 0U)), {"toy.block_count is 0", "convert the model again"});
+    expect(model(with("context_length", 0U)), {"toy.context_length is 0", "convert the model again"});
     expect(model(with("block_count", 4U), with("nextn_predict_layers", 5U)),
            {"toy.nextn_predict_layers is 5", "the 4 layers"});
 }
@@ -127,6 +128,8 @@ TEST_F(Problems, OfTypes) {
     for (const uint32_t type : {0U, 1U, 8U, 12U, 30U})
         EXPECT_EQ(of(weight("blk.0.ffn_up.weight", type)), std::vector<std::string>()) << type;
     EXPECT_EQ(of(weight("blk.0.ffn_gate_tid2eid.weight", 26)), std::vector<std::string>()) << "a table";
+    expect(GgufBytes(1, 1).key("general.architecture", "toy").tensor("blk.0.extra.weight", {4, 0}, 0).data(32),
+           {"blk.0.extra.weight is empty ([4, 0])"});
 }
 
 TEST_F(Problems, OfFilesThatAreNoModels) {
@@ -143,6 +146,8 @@ TEST_F(Problems, OfFilesThatAreNoModels) {
     expect(of_type("imatrix", "toy"), {"importance matrix"});
     expect(GgufBytes(0, 1).key("general.architecture", "toy"), {"no weights"});
     EXPECT_EQ(of(of_type("model", "toy")), std::vector<std::string>());
+    expect(GgufBytes(1, 1).key("general.name", "x").tensor("blk.0.ffn_up_exps.weight", {32, 4, 2}, 0).data(1024),
+           {"no general.architecture"});
 }
 
 TEST_F(Problems, AreSaidWithTheNameOfTheFile) {

@@ -50,6 +50,9 @@ TEST(HubBackoff, DoublesUpToEightSecondsFiveTimes) {
     Backoff broken("x", note, 1);
     EXPECT_THROW(broken.again(TransportError("cut")), Told);
     EXPECT_EQ(lines.back(), "x: cut: trying again in 0.5 s (1 of 1)");
+    Backoff named("x", note, 1);
+    EXPECT_THROW(named.again(TransportError("x: cut")), Told);
+    EXPECT_EQ(lines.back(), "x: cut: trying again in 0.5 s (1 of 1)") << "its name stands once";
     EXPECT_FALSE(broken.again(TransportError("cut")));
 }
 

@@ -314,6 +314,11 @@ TEST(HubLists, EndWhateverAServerSays) {
     hub.on("GET " + first + "&cursor=1", {200, "[]", {{"Link", "<" + hub.url() + first + "&cursor=1>; rel=\"next\""}}});
     EXPECT_NE(error_of([&] { list_files(hub.api(), "u/m", "main"); }).find("again and again"), std::string::npos);
     EXPECT_EQ(hub.requests().size(), 2U);
+    const std::string many(90'000, 'a');  // about what a head may hold
+    for (const std::string & link : {"<" + many, "<" + many + ">; rel=\"prev\"", many + ">; rel=\"next\""}) {
+        hub.on("GET " + first, {200, R"([{"type": "file", "path": "a"}])", {{"Link", link}}});
+        EXPECT_EQ(list_files(hub.api(), "u/m", "main").size(), 1U) << "no page follows";
+    }
 }
 
 TEST(HubAnswers, OfAnySizeAreNotKept) {

@@ -55,6 +55,9 @@ TEST(HubNames, ADrafterIsNotTakenForTheModel) {
     const Names files{"MTP/mtp-Model-Q4_0.gguf", "Model-Q4_0.gguf", "eagle3-Model-Q4_0.gguf", "Model-draft-Q4_0.gguf",
                       "Model-MTP-Q8_0.gguf"};
     EXPECT_EQ(models_among(files), (Names{"Model-Q4_0.gguf"}));
+    for (const char * drafter : {"mtp_Model_q4_0.gguf", "draft_model-Q4_0.gguf", "Model-assistant-Q4_0.gguf",
+                                 "Model.Speculator.Q4_0.gguf", "eagle2/Model-Q4_0.gguf", "Medusa-Model-Q4_0.gguf"})
+        EXPECT_EQ(models_among({drafter, "Model-Q4_0.gguf"}), (Names{"Model-Q4_0.gguf"})) << drafter;
     EXPECT_EQ(models_among({"MTP/mtp-Model-Q4_0.gguf"}), (Names{"MTP/mtp-Model-Q4_0.gguf"})) << "it is all there is";
     EXPECT_EQ(models_among({"a-Draftsman-Q4_0.gguf"}), (Names{"a-Draftsman-Q4_0.gguf"})) << "another word";
 }

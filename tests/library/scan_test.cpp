@@ -301,6 +301,17 @@ TEST_F(Resolve, OllamaTagLatestMayBeLeftOut) {
     EXPECT_EQ(resolve("phi3:latest", "", environment()), blob);
 }
 
+TEST_F(Resolve, NamesThatAreOnTheHubTooAreFoundHere) {
+    const std::string hex(64, 'a');
+    const fs::path blob = add("models/blobs/sha256-" + hex);
+    add_manifest("models/manifests/hf.co/Some/Model-GGUF/Q4_K_M", manifest("sha256:" + hex));
+    add_manifest("models/manifests/hf.co/Some/Other/latest", manifest("sha256:" + hex));
+    EXPECT_EQ(find_named("hf.co/Some/Model-GGUF:Q4_K_M", "", environment()), blob);
+    EXPECT_EQ(find_named("hf.co/Some/Other", "", environment()), blob);
+    EXPECT_EQ(find_named("hf.co/Some/Model-GGUF:Q8_0", "", environment()), std::nullopt);
+    EXPECT_EQ(find_named("hf.co/Some/Model-GGUF", "", environment()), std::nullopt);
+}
+
 TEST_F(Resolve, ErrorsHelp) {
     EXPECT_NE(error_of("phi").find("no models were found"), std::string::npos);
     EXPECT_EQ(error_of("/no/such.gguf"), "/no/such.gguf: no such file");

@@ -141,6 +141,17 @@ TEST_F(PullTest, ErrorsSayTheWayOut) {
     expect_failure({"generate", "--model", "hf:user/tiny:Q8_0", "--prompt", "x"}, 1, {"Q8_0"});
 }
 
+TEST_F(PullTest, ACacheThatIsAFileIsTold) {
+    const fs::path file = home_ / "a-file";
+    write_file_atomic(file, "text");
+    ::setenv("HF_HOME", file.c_str(), 1);
+    for (const std::vector<std::string> & args :
+         {std::vector<std::string>{"pull", "user/tiny:Q2_K"}, {"generate", "hf:user/tiny:Q2_K", "-p", "x"}})
+        expect_failure(args, 1, {file.string() + ": is a file, where a folder is needed", "set HF_HOME"});
+    EXPECT_EQ(read_file(file), "text");
+    use_machine(machine_);
+}
+
 TEST_F(PullTest, APrivateRepositoryNeedsTheToken) {
     hub_.use(WRITE_TOKEN, home_.path());
     expect_published(shimmy({"publish", campaign_.file().string(), "--repo", "user/hidden", "--private", "--yes"}));

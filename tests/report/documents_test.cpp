@@ -277,6 +277,8 @@ TEST_F(DocumentsOf, TheLanguagesAreTheFilesOrTheCampaigns) {
     EXPECT_EQ(language(), "language:\n- de\n- fr\n") << "what is no code is left out";
     campaign_.models[0].languages = {"no", "multilingual"};
     EXPECT_EQ(language(), "language:\n- \"no\"\n- multilingual\n") << "YAML takes a bare no for false";
+    campaign_.models[0].languages = {"yes"};  // Nyankpa, of ISO 639-3
+    EXPECT_EQ(language(), "language:\n- \"yes\"\n") << "and a bare yes for true";
 }
 
 TEST_F(DocumentsOf, OneCardPerModelListsEveryFile) {

@@ -68,7 +68,8 @@ void print_row(const char * label, const std::string & value) {
 }
 
 std::string expert_text(const gguf::ModelInfo & info) {
-    if (info.n_expert == 0) return "none (a dense model)";
+    if (info.n_expert == 0)
+        return info.n_expert_tensors > 0 ? "their number is not in the metadata" : "none (a dense model)";
     std::string text = fmt::format("{}, {} active per token", info.n_expert, info.n_expert_used);
     if (info.n_expert_shared > 0) text += fmt::format(", {} shared", info.n_expert_shared);
     return text;

@@ -13,7 +13,7 @@ namespace shimmy::cli {
 namespace {
 
 int run_pull(const std::string & name, const Globals & globals) {
-    const hub::PulledModel model = pull_with_progress(name, globals.json);
+    const hub::PulledModel model = pull_with_progress(canonical_model_name(name), globals.json);
     if (globals.json) {
         Json files = Json::array();
         for (const fs::path & file : model.files)
@@ -38,8 +38,8 @@ void add_pull(Commands & commands) {
                                       [name, &commands] { return run_pull(*name, commands.globals()); });
     command
         ->add_option("name", *name,
-                     "USER/NAME of the repository; USER/NAME:QUANT if it holds several; USER/NAME@REVISION:QUANT for "
-                     "another revision than main")
+                     "USER/NAME of the repository; USER/NAME:QUANT or USER/NAME:FILE.gguf if it holds several; "
+                     "USER/NAME@REVISION:QUANT for another revision than main; or its address on the Hub")
         ->type_name("MODEL")
         ->required();
     command->footer(

@@ -59,7 +59,7 @@ public:
     Measurement(const QualityArguments & options, const Globals & globals)
         : options_(options),
           globals_(globals),
-          text_(read_text_file(options.text)),
+          text_(read_measured_text(options.text)),
           cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
           hashes_(cache_folder(), globals.json) {
         if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);

@@ -72,17 +72,21 @@ Json to_json(const std::vector<engine::Fallback> & fallbacks) {
     return list;
 }
 
-Json quantize_one(const QuantizeArguments & options, const std::string & type, const Globals & globals) {
+engine::QuantizeOptions work(const QuantizeArguments & options, const std::string & type) {
     const fs::path output = output_dir(options) / fmt::format("{}-{}.gguf", output_stem(options), type);
     if (fs::exists(output) && fs::equivalent(output, options.input))
         fail_usage("{}: the output would replace the input", output.string());
+    return {options.input, output, type, options.imatrix, options.target.load.n_threads, tensor_types(options)};
+}
+
+Json quantize_one(const QuantizeArguments & options, const std::string & type, const Globals & globals) {
+    const engine::QuantizeOptions wanted = work(options, type);
+    const fs::path & output = wanted.output;
     const auto start = std::chrono::steady_clock::now();
     std::vector<engine::Fallback> fallbacks;
     {
         Progress progress(fmt::format("{} -> {}", fs::path(options.input).filename().string(), type), globals.json);
-        fallbacks = engine::quantize(
-            {options.input, output, type, options.imatrix, options.target.load.n_threads, tensor_types(options)},
-            [&](uint64_t done, uint64_t total) { progress.update(done, total); });
+        fallbacks = engine::quantize(wanted, [&](uint64_t done, uint64_t total) { progress.update(done, total); });
     }
     warn(type, fallbacks);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -113,6 +117,10 @@ int run_quantize(const QuantizeArguments & options, const Globals & globals) {
     const fs::path dir = output_dir(options);
     ensure_writable_dir(dir);
     remove_stale_part_files(dir);
+    if (types.size() > 1) {  // a mistake about the last is said before the first is made
+        for (const std::string & type : types)
+            engine::require_possible(work(options, type));
+    }
     Json files = Json::array();
     for (const std::string & type : types)
         files.push_back(quantize_one(options, type, globals));

@@ -1,6 +1,7 @@
 #include "cli/plan/source.h"
 
 #include "base/error.h"
+#include "cli/model_name.h"
 #include "engine/make/quantize.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
@@ -38,7 +39,9 @@ Source file_source(const std::string & file, const std::string & text) {
 }
 
 // A model that was pulled as the Hub has it now; otherwise its header is fetched.
-Source repo_source(const std::string & repo, const std::string & quantization) {
+Source repo_source(const std::string & name, const std::string & quantization) {
+    std::string repo = canonical_model_name(name);  // an address, too
+    if (hub::is_hub_name(repo)) repo.erase(0, repo.find(':') + 1);
     hub::check_repo_id(repo, "--repo");
     const hub::Environment environment = hub::read_environment();
     const auto note = [](const std::string & line) { fmt::print(stderr, "{}\n", line); };

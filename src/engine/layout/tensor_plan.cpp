@@ -195,8 +195,14 @@ TensorPlan plan_tensors(const gguf::Shape & shape, const std::string & quantizat
     // rest.
     const auto n_vocab =
         static_cast<uint32_t>(gguf_get_arr_n(metadata.get(), gguf_find_key(metadata.get(), "tokenizer.ggml.tokens")));
+    const std::string vocab_size_key = shape.arch + ".vocab_size";
+    for (const auto & [key, value] : shape.metadata) {  // which is not asked further here
+        const auto * given = std::get_if<int64_t>(&value);
+        if (key == vocab_size_key && given != nullptr && *given < 1)
+            fail("{}: metadata key {} is {}: a vocabulary has tokens", shape.source, key, *given);
+    }
     gguf_set_val_str(metadata.get(), "tokenizer.ggml.model", "none");
-    gguf_set_val_u32(metadata.get(), (shape.arch + ".vocab_size").c_str(), n_vocab);
+    gguf_set_val_u32(metadata.get(), vocab_size_key.c_str(), n_vocab);
     const LogCapture log;
     const llama_model_ptr model(llama_model_init_from_user(metadata.get(), &ignore_tensor, nullptr, planning_params()));
     if (!model) fail("{}: {}", shape.source, log.reason("llama.cpp cannot build it"));

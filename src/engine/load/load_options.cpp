@@ -25,7 +25,14 @@ Device describe_modelled(size_t card) {
 }  // namespace
 
 const gguf::GgufFile & LoadOptions::open_file() {
-    if (!file || file->path() != path) file = std::make_shared<const gguf::GgufFile>(path);
+    if (file && file->path() == path) return *file;
+    try {
+        file = std::make_shared<const gguf::GgufFile>(path);
+    } catch (const Error & error) {
+        const std::string why = error.what();
+        if (name.empty() || !why.starts_with(path + ": ")) throw;
+        fail("{}{}", name, why.substr(path.size()));
+    }
     return *file;
 }
 

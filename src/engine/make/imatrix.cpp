@@ -2,13 +2,16 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "engine/load/log.h"
 #include "engine/make/imatrix_coverage.h"
 #include "gguf/expert_tensors.h"
 
 #include "imatrix-loader.h"
+#include "log.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace shimmy::engine {
@@ -33,9 +36,9 @@ common_imatrix load(const std::filesystem::path & path) {
     require_readable_file(path);
     common_imatrix loaded;
     const LogCapture log;
-    if (!common_imatrix_load(path.string(), loaded) || loaded.entries.empty()) {
-        fail("{}: not an importance matrix: {}", path.string(), log.reason("it holds no entries"));
-    }
+    common_log_set_verbosity_thold(LOG_LEVEL_OUTPUT);  // the reader has a log of its own: one line is said, below
+    if (!common_imatrix_load(path.string(), loaded) || loaded.entries.empty())
+        fail("{}: not an importance matrix: {}", path.string(), log.reason("it holds no entries, or not whole ones"));
     return loaded;
 }
 
@@ -61,8 +64,12 @@ ImatrixCoverage read_imatrix_coverage(const std::filesystem::path & path) {
 
 Imatrix::Imatrix(const std::filesystem::path & path) {
     const common_imatrix loaded = load(path);
-    for (const auto & [name, entry] : loaded.entries)
+    for (const auto & [name, entry] : loaded.entries) {
         weights_.push_back({name, column_means(entry)});
+        const auto & means = weights_.back().means;
+        if (!std::all_of(means.begin(), means.end(), [](float mean) { return std::isfinite(mean); }))
+            fail("{}: not an importance matrix: what it holds of {} is not a number", path.string(), printable(name));
+    }
     for (const Weight & weight : weights_)
         data_.push_back({weight.name.c_str(), weight.means.data(), weight.means.size()});
     data_.push_back({nullptr, nullptr, 0});
@@ -74,10 +81,10 @@ Imatrix::Imatrix(const std::filesystem::path & path) {
     metadata_.push_back({});
 }
 
-bool Imatrix::covers(const std::string & tensor, uint64_t n_weights) const {
+std::optional<uint64_t> Imatrix::n_values(const std::string & tensor) const {
     const auto found =
         std::find_if(weights_.begin(), weights_.end(), [&](const Weight & weight) { return weight.name == tensor; });
-    return found != weights_.end() && found->means.size() == n_weights;
+    return found == weights_.end() ? std::nullopt : std::optional<uint64_t>(found->means.size());
 }
 
 void Imatrix::add_metadata(const char * key, const std::string & value) {

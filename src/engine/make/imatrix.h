@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,14 @@ namespace shimmy::engine {
 
 class Imatrix {
 public:
-    // Reads llama-imatrix's GGUF or its older .dat format. Throws Error naming the file.
+    // Reads llama-imatrix's GGUF or its older .dat format. Throws Error naming the file, also for
+    // values that are no numbers.
     explicit Imatrix(const std::filesystem::path & path);
     Imatrix(const Imatrix &) = delete;
     Imatrix & operator=(const Imatrix &) = delete;
 
-    // False if the text reached no token of this tensor, or the matrix was made from another model. `n_weights`:
-    // columns times experts.
-    bool covers(const std::string & tensor, uint64_t n_weights) const;
+    // Columns times experts of this tensor; none if the text reached no token of it, or the matrix is another model's.
+    std::optional<uint64_t> n_values(const std::string & tensor) const;
 
     // One entry per weight, ended by a null name: mean of the squared activations per column (per expert).
     const llama_model_imatrix_data * data() const { return data_.data(); }

@@ -5,8 +5,10 @@
 #include "base/host/host.h"
 #include "base/process/child_process.h"
 #include "base/process/subprocess.h"
+#include "base/text_file.h"
 #include "base/units.h"
 #include "engine/load/device.h"
+#include "engine/make/imatrix.h"
 #include "engine/predict/fit.h"
 #include "gguf/gguf_file.h"
 #include "gguf/model_info.h"
@@ -21,6 +23,7 @@ namespace shimmy::engine {
 namespace {
 
 constexpr std::chrono::milliseconds POLL{500};
+constexpr const char * NO_NUMBERS = "what the model computes is not a number: its weights are damaged";
 
 // Beside the program in a build tree, with its libraries when installed.
 fs::path imatrix_program() {
@@ -69,8 +72,12 @@ uint64_t chunks_in_all(const std::string & err) {
 std::string reason(const std::string & err) {
     std::smatch match;
     const std::regex error("(?:^|\n)[0-9.]+ E (?:[a-z_0-9]+ ?: )?([^\n]+)");
-    if (std::regex_search(err, match, error)) return match[1];
-    return "llama.cpp gave no reason; has the text twice as many tokens as the context?";
+    if (!std::regex_search(err, match, error))
+        return "llama.cpp gave no reason: the text has fewer than twice as many tokens as the context, or what the model "
+               "computes is not a number";
+    const std::string said = match[1];
+    return said.find(" detected in ") == std::string::npos ? said
+                                                           : NO_NUMBERS;  // "nan detected in blk.1.attn_q.weight"
 }
 
 // llama-imatrix does not notice that its disk is full.
@@ -82,10 +89,19 @@ void require_whole(const fs::path & written, const fs::path & output) {
     }
 }
 
+// Nor that what the model computes is not a number.
+void require_numbers(const fs::path & written, const std::string & model) {
+    try {
+        const Imatrix imatrix(written);
+    } catch (const Error &) {
+        fail("{}: no importance matrix: {}", model, NO_NUMBERS);
+    }
+}
+
 }  // namespace
 
 void make_imatrix(const ImatrixOptions & options, const std::function<void(uint64_t done, uint64_t total)> & on_chunk) {
-    require_readable_file(options.text);
+    (void)read_measured_text(options.text.string());  // llama-imatrix takes any bytes for text
     {
         // llama-imatrix would say it in its own way, or not at all.
         LoadOptions load = options.load;
@@ -114,6 +130,7 @@ void make_imatrix(const ImatrixOptions & options, const std::function<void(uint6
     if (child.stop(std::chrono::milliseconds(0)) != 0 || !fs::exists(part.path()))
         fail("{}: no importance matrix: {}", options.load.path, reason(child.err()));
     require_whole(part.path(), options.output);
+    require_numbers(part.path(), options.load.path);
     if (n_done < n_all) on_chunk(n_all, n_all);  // the log's thread may not get to write the last comma
     part.commit();
 }

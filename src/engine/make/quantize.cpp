@@ -14,6 +14,7 @@
 #include "engine/make/imatrix.h"
 #include "gguf/file_type.h"
 #include "gguf/gguf_file.h"
+#include "gguf/model_info.h"
 #include "gguf/problems.h"
 
 #include "gguf.h"
@@ -68,13 +69,18 @@ bool needs_imatrix(const PlannedTensor & tensor) {
 // llama.cpp finds this out only when it comes to the tensor.
 void require_imatrix(const TensorPlan & plan, const QuantizeOptions & options, const Imatrix * imatrix) {
     for (const PlannedTensor & tensor : plan.tensors) {
+        const uint64_t n_experts = tensor.shape.size() > 2 ? static_cast<uint64_t>(tensor.shape[2]) : 1;
+        const uint64_t n_columns = tensor.shape.empty() ? 0 : static_cast<uint64_t>(tensor.shape.front());
+        const auto n_values = imatrix == nullptr ? std::nullopt : imatrix->n_values(tensor.name);
+        if (n_values && *n_values != n_columns * n_experts && tensor.name != "token_embd.weight")
+            fail("{}: holds {} values of {}, which has {} in the model: it was made from another one",
+                 options.imatrix.string(), *n_values, tensor.name, n_columns * n_experts);
         if (!needs_imatrix(tensor)) continue;
         const std::string wanted = fmt::format("{} of {}", upper(tensor.type), tensor.name);
         if (imatrix == nullptr)
             fail("{}: {} needs an importance matrix: make one with shimmy imatrix, and pass it with --imatrix",
                  options.input.string(), wanted);
-        const uint64_t n_experts = tensor.shape.size() > 2 ? static_cast<uint64_t>(tensor.shape[2]) : 1;
-        if (!imatrix->covers(tensor.name, static_cast<uint64_t>(tensor.shape.front()) * n_experts))
+        if (!n_values)
             fail("{}: does not hold {}, which {} needs: make it from this model, with a longer text",
                  options.imatrix.string(), tensor.name, wanted);
     }
@@ -136,6 +142,7 @@ void require_whole(const fs::path & written, const TensorPlan & plan, const fs::
 void require_quantizable(const fs::path & input) {
     const gguf::GgufFile file(input);
     gguf::require_usable(file);
+    (void)gguf::read_model_info(file);  // what cannot be read of the input could not be read of the result
     const gguf::TensorInfo * tensor = find_unquantizable(file);
     if (tensor == nullptr) return;
     fail("{}: already quantized ({} is {}): quantize the F16 or BF16 original instead", input.string(), tensor->name,
@@ -146,15 +153,35 @@ bool is_quantizable(const gguf::GgufFile & file) {
     return find_unquantizable(file) == nullptr;
 }
 
+namespace {
+
+// What llama.cpp is asked to write, and with what.
+struct Work {
+    TensorPlan plan;
+    std::optional<Imatrix> imatrix;
+
+    explicit Work(const QuantizeOptions & options)
+        : plan(plan_tensors(options.input, options.type, options.tensor_types)) {
+        if (!options.imatrix.empty()) imatrix.emplace(options.imatrix);
+        require_imatrix(plan, options, imatrix ? &*imatrix : nullptr);
+    }
+};
+
+}  // namespace
+
+void require_possible(const QuantizeOptions & options) {
+    require_quantizable(options.input);
+    const Work work(options);
+}
+
 std::vector<Fallback> quantize(const QuantizeOptions & options,
                                const std::function<void(uint64_t done, uint64_t total)> & on_tensor) {
     const Subject subject(options.input.string());
     const EndsWithinASecond soon;
     require_quantizable(options.input);
-    const TensorPlan plan = plan_tensors(options.input, options.type, options.tensor_types);
-    std::optional<Imatrix> imatrix;
-    if (!options.imatrix.empty()) imatrix.emplace(options.imatrix);
-    require_imatrix(plan, options, imatrix ? &*imatrix : nullptr);
+    const Work work(options);
+    const TensorPlan & plan = work.plan;
+    const auto & imatrix = work.imatrix;
     const fs::path dir = fs::absolute(options.output).parent_path();
     ensure_writable_dir(dir);
     require_disk_for(plan, options.output, dir);

@@ -26,6 +26,9 @@ struct QuantizeOptions {
 void require_quantizable(const std::filesystem::path & input);
 bool is_quantizable(const gguf::GgufFile & file);
 
+// Throws what quantize() would throw before it writes: for several files, all are asked for before the first is made.
+void require_possible(const QuantizeOptions & options);
+
 // Writes the output whole or not at all; checks free disk first, and the result before it gets its name.
 // `on_tensor(done, total)` is called after each tensor and may throw to stop (Ctrl-C is looked at there). Returns the
 // tensors that got another type than the quantization wants. Throws Error with llama.cpp's reason, UsageError for a

@@ -10,6 +10,7 @@
 #include "engine/run/expert_cache.h"
 #include "engine/run/tokens.h"
 #include "gguf/model_info.h"
+#include "gguf/purpose.h"
 
 #include "llama.h"
 
@@ -45,8 +46,7 @@ public:
           batch_(llama_batch_init(static_cast<int32_t>(llama_n_batch(context_.get())), 0, 1)),
           first_(text[0]),
           first_is_special_(llama_vocab_get_add_bos(llama_model_get_vocab(model))) {
-        if (llama_get_memory(context_.get()) == nullptr)
-            fail("{}: looks ahead, so it has no prefill and decode to measure", name_);
+        if (llama_get_memory(context_.get()) == nullptr) fail("{}: has no memory of a text to measure with", name_);
     }
     ~BenchContext() { llama_batch_free(batch_); }
     BenchContext(const BenchContext &) = delete;
@@ -177,6 +177,9 @@ Bench::Bench(const LoadOptions & wanted, const std::vector<BenchTest> & tests, c
     const auto longest = std::max_element(
         tests.begin(), tests.end(), [](const BenchTest & a, const BenchTest & b) { return a.n_ctx() < b.n_ctx(); });
     impl_->options = wanted;
+    require_text_model(impl_->options);
+    if (gguf::looks_ahead(impl_->options.open_file()))
+        fail("{}: looks ahead, so it has no prefill and decode to measure", wanted.shown_name());
     const LoadOptions largest = with_context(wanted, longest->n_ctx());
     const auto n_trained = static_cast<uint64_t>(gguf::read_model_info(wanted.path).n_ctx_train);
     if (longest->n_ctx() > n_trained)

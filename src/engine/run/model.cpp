@@ -92,13 +92,6 @@ std::string_view token_text(const llama_vocab * vocab, llama_token token, bool s
     return std::string_view(buffer).substr(0, static_cast<size_t>(std::max(0, n)));
 }
 
-void require_text_model(LoadOptions & options) {
-    const gguf::GgufFile & file = options.open_file();
-    if (gguf::model_type(file) != gguf::ModelType::embedding) return;
-    fail("{}: is an embedding model ({}), which writes no text: serve it with shimmy serve --embeddings",
-         options.shown_name(), printable(file.metadata().find_string("general.architecture").value_or("")));
-}
-
 // In place: logits to natural-log probabilities.
 void log_softmax(float * logits, int n) {
     const auto log_sum = static_cast<float>(log_sum_exp({logits, static_cast<size_t>(n)}));

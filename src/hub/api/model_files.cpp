@@ -28,8 +28,11 @@ bool is_other_part(const std::string & path) {
 // Small models that guess ahead for a large one, by the words that llama.cpp and their makers use, in the name or as
 // folders.
 bool is_drafter(const std::string & path) {
-    constexpr std::array WORDS{"MTP", "EAGLE", "EAGLE3", "DFLASH", "DSPARK", "DRAFT", "DRAFTER"};
-    return std::any_of(WORDS.begin(), WORDS.end(), [&](const char * word) { return names_quantization(path, word); });
+    constexpr std::array WORDS{"MTP",    "NEXTN", "EAGLE",   "EAGLE2",     "EAGLE3",    "MEDUSA",
+                               "DFLASH", "DRAFT", "DRAFTER", "SPECULATOR", "ASSISTANT", "DSPARK"};
+    std::string words = path;  // "mtp_Model" has the word as "mtp-Model" has it
+    std::replace(words.begin(), words.end(), '_', '-');
+    return std::any_of(WORDS.begin(), WORDS.end(), [&](const char * word) { return names_quantization(words, word); });
 }
 
 bool is_language_model(const std::string & path) {

@@ -1,6 +1,5 @@
 #include "hub/api/repository.h"
 
-#include <regex>
 #include <set>
 
 namespace shimmy::hub {
@@ -14,12 +13,19 @@ std::string revision_path(const std::string & repo, const std::string & call, co
     return fmt::format("/api/models/{}/{}/{}", repo, call, encoded_name(revision));
 }
 
-// The target of `rel="next"`.
+// The target of `rel="next"` among `<URL>; rel="prev", <URL>; rel="next"`. Without std::regex, whose depth is the
+// length of what a server sends.
 std::string next_page(const Response & response) {
-    static const std::regex next(R"re(<([^>]+)>\s*;\s*rel="?next"?)re");
     const std::string link = response.header("link");
-    std::smatch match;
-    return std::regex_search(link, match, next) ? match[1].str() : "";
+    size_t end = 0;
+    for (size_t at = link.find('<'); at != std::string::npos; at = link.find('<', end)) {
+        end = link.find('>', at);
+        if (end == std::string::npos) break;
+        std::string parameters = link.substr(end + 1, link.find('<', end) - end - 1);
+        std::erase_if(parameters, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+        if (parameters.starts_with(";rel=next")) return link.substr(at + 1, end - at - 1);
+    }
+    return "";
 }
 
 // W/"abc" and "abc": abc

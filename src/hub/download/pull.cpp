@@ -28,6 +28,14 @@ std::vector<RemoteFile> files_of_model(const std::vector<RemoteFile> & tree, con
     return files;
 }
 
+void check_cache(const fs::path & dir) {
+    try {
+        ensure_writable_dir(dir);
+    } catch (const Error & error) {
+        fail("{}: set HF_HOME to a folder that can be written", error.what());
+    }
+}
+
 void check_room(const fs::path & dir, uint64_t missing_bytes) {
     const uint64_t free_bytes = free_disk_bytes(dir);
     if (missing_bytes > free_bytes) {
@@ -104,6 +112,7 @@ PulledModel pull_from_hub(const Environment & environment, const ModelName & nam
         model.size_bytes += file.size_bytes;
         missing_bytes += missing_bytes_of(cache, file);
     }
+    if (missing_bytes > 0) check_cache(environment.cache_dir);
     check_room(environment.cache_dir, missing_bytes);
     uint64_t before_bytes = 0;
     for (const RemoteFile & file : files) {

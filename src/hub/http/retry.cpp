@@ -64,7 +64,9 @@ bool Backoff::again(const Response & response) {
 }
 
 bool Backoff::again(const TransportError & error) {
-    return wait(milliseconds(0), error.what());
+    const std::string reason = error.what();
+    const std::string name = what_ + ": ";
+    return wait(milliseconds(0), reason.starts_with(name) ? reason.substr(name.size()) : reason);
 }
 
 bool Backoff::wait(milliseconds asked, const std::string & reason) {

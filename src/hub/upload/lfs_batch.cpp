@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <string_view>
 
 namespace shimmy::hub {
 
@@ -32,9 +32,13 @@ void read_parts(const Json & header, const std::string & what, uint64_t size_byt
 
 // What stays of a part's URL when it is signed anew; empty if that cannot be told.
 std::string upload_identity(const std::string & url) {
-    static const std::regex id("[?&]uploadId=([^&]+)");
-    std::smatch match;
-    return std::regex_search(url, match, id) ? display_url(url) + " " + match[1].str() : "";
+    constexpr std::string_view KEY = "uploadId=";
+    const size_t at = url.find(KEY);
+    const bool is_parameter = at != std::string::npos && at > 0 && (url[at - 1] == '?' || url[at - 1] == '&');
+    if (!is_parameter) return "";
+    const size_t begin = at + KEY.size();
+    const std::string id = url.substr(begin, url.find('&', begin) - begin);
+    return id.empty() ? "" : display_url(url) + " " + id;
 }
 
 }  // namespace

@@ -28,7 +28,9 @@ constexpr double NEARLY_LOSSLESS = 0.01;
 
 bool is_hub_id(const std::string & id) {
     static const std::regex form(R"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)");
-    return std::regex_match(id, form) && id.find("..") == std::string::npos && id.find("--") == std::string::npos;
+    const bool is_short = id.size() <= 2 * MAX_REPO_NAME + 1;  // std::regex goes as deep as a text is long
+    return is_short && std::regex_match(id, form) && id.find("..") == std::string::npos &&
+           id.find("--") == std::string::npos;
 }
 
 // Every run of the file, load runs too.
@@ -153,7 +155,7 @@ Json front_values(const lab::Summary & summary, const std::string & name) {
     const std::string link = license_file(model).empty() ? model.license_link : "LICENSE";
     Json languages = Json::array();
     for (const std::string & code : lab::languages_of(summary, name))
-        languages.push_back(code == "no" ? yaml_text(code) : code);  // YAML takes no for false
+        languages.push_back(code == "no" || code == "yes" ? yaml_text(code) : code);  // truth values, to YAML
     return {{"license", model.license},
             {"license_name", other ? yaml_text(model.license_name) : ""},
             {"license_link", other ? yaml_text(link) : ""},

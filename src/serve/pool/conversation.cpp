@@ -19,7 +19,7 @@ wire::Ask ask_of(const Lease & lease, const std::string & route, const std::map<
     return ask;
 }
 
-wire::Socket open(const Lease & lease, const wire::Ask & ask, const std::string & body) {
+Descriptor open(const Lease & lease, const wire::Ask & ask, const std::string & body) {
     try {
         return lease->open(ask, body);
     } catch (const std::exception & error) {

@@ -48,7 +48,7 @@ private:
     Lease lease_;
     std::string path_;
     StopCheck should_stop_;
-    wire::Socket channel_;
+    Descriptor channel_;
     wire::FrameReader reader_;
     std::optional<Head> head_;
     wire::Figures figures_;

@@ -85,7 +85,7 @@ std::string ModelProcess::ask(const char * route, std::string_view body,
                               const std::function<bool()> & should_stop) const {
     wire::Ask ask;
     ask.route = route;
-    const wire::Socket channel = open(ask, body);
+    const Descriptor channel = open(ask, body);
     wire::FrameReader reader(channel);
     std::string data;
     while (true) {
@@ -105,10 +105,10 @@ std::string ModelProcess::ask(const char * route, std::string_view body,
     }
 }
 
-wire::Socket ModelProcess::open(const wire::Ask & ask, std::string_view body) const {
-    auto [ours, theirs] = wire::socket_pair();
-    const bool sent = wire::send_socket(control_, theirs);
-    theirs.close();  // so that ours closes with the process
+Descriptor ModelProcess::open(const wire::Ask & ask, std::string_view body) const {
+    auto [ours, theirs] = socket_pair();
+    const bool sent = send_descriptor(control_.fd(), theirs.fd());
+    theirs.reset();  // so that ours closes with the process
     if (!sent || !wire::send_frame(ours, wire::Kind::ask, json_text(wire::to_json(ask), -1)) ||
         !wire::send_frame(ours, wire::Kind::body, body))
         throw ProcessEnded(fmt::format("{}: its process {}", name_, how_it_ended()));
@@ -139,11 +139,11 @@ milliseconds ModelProcess::age() const {
 }
 
 void ModelProcess::start() {
-    auto [ours, theirs] = wire::socket_pair();
+    auto [ours, theirs] = socket_pair();
     std::array<int, 2> output{};
     if (::pipe2(output.data(), O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
-    stderr_ = wire::Socket(output[0]);
-    const wire::Socket their_stderr(output[1]);
+    stderr_ = Descriptor(output[0]);
+    const Descriptor their_stderr(output[1]);
     pid_ = spawn({program(), "serve-model", name_}, theirs.fd(), their_stderr.fd());
     control_ = std::move(ours);
 }

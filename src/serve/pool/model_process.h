@@ -41,7 +41,7 @@ public:
     const Loaded & loaded() const { return loaded_; }
 
     // A new channel to it, with `ask` and `body` sent. Throws Error if it has ended.
-    wire::Socket open(const wire::Ask & ask, std::string_view body) const;
+    Descriptor open(const wire::Ask & ask, std::string_view body) const;
 
     // The whole answer of a route that wants no model's work. Throws Error, and Interrupted where `should_stop`.
     std::string ask(const char * route, std::string_view body, const std::function<bool()> & should_stop) const;
@@ -70,8 +70,8 @@ private:
     std::string name_;
     std::chrono::seconds stall_limit_;
     Loaded loaded_;
-    wire::Socket control_;
-    wire::Socket stderr_;
+    Descriptor control_;
+    Descriptor stderr_;
     Clock::time_point started_ = Clock::now();
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;

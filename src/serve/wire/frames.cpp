@@ -5,11 +5,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 namespace shimmy::serve::wire {
 
@@ -36,19 +34,7 @@ uint32_t length_of(const char * head) {
 
 }  // namespace
 
-void Socket::close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-}
-
-std::pair<Socket, Socket> socket_pair() {
-    std::array<int, 2> fds{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0)
-        fail("socketpair: {}", std::strerror(errno));
-    return {Socket(fds[0]), Socket(fds[1])};
-}
-
-bool send_frame(const Socket & socket, Kind kind, std::string_view payload) {
+bool send_frame(const Descriptor & socket, Kind kind, std::string_view payload) {
     std::array<char, HEAD_BYTES> head = head_of(kind, payload.size());
     std::array<iovec, 2> parts{{{head.data(), head.size()}, {const_cast<char *>(payload.data()), payload.size()}}};
     msghdr message{};
@@ -102,59 +88,6 @@ FrameReader::Got FrameReader::read(Frame & frame, std::chrono::milliseconds time
         if (n == 0 || (n < 0 && errno != EINTR)) return Got::closed;
     }
     return Got::frame;
-}
-
-namespace {
-
-// Room for one descriptor beside a message.
-union Ancillary {
-    std::array<char, CMSG_SPACE(sizeof(int))> bytes;
-    cmsghdr alignment;
-};
-
-}  // namespace
-
-bool send_socket(const Socket & control, const Socket & socket) {
-    char byte = 'c';
-    iovec part{&byte, 1};
-    Ancillary ancillary{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = ancillary.bytes.data();
-    message.msg_controllen = ancillary.bytes.size();
-    cmsghdr * header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int fd = socket.fd();
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    ssize_t sent = 0;
-    do {
-        sent = ::sendmsg(control.fd(), &message, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent == 1;
-}
-
-std::optional<Socket> receive_socket(const Socket & control) {
-    while (true) {
-        char byte = 0;
-        iovec part{&byte, 1};
-        Ancillary ancillary{};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = ancillary.bytes.data();
-        message.msg_controllen = ancillary.bytes.size();
-        const ssize_t n = ::recvmsg(control.fd(), &message, MSG_CMSG_CLOEXEC);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return std::nullopt;
-        const cmsghdr * header = CMSG_FIRSTHDR(&message);
-        if (header == nullptr || header->cmsg_type != SCM_RIGHTS) continue;
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-        return Socket(fd);
-    }
 }
 
 }  // namespace shimmy::serve::wire

@@ -3,38 +3,14 @@
 // channel that closes says by itself that the other side is gone: no path, no port and no permission is involved.
 #pragma once
 
+#include "base/process/descriptor.h"
+
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace shimmy::serve::wire {
-
-// A descriptor that is closed with its owner.
-class Socket {
-public:
-    Socket() = default;
-    explicit Socket(int fd) : fd_(fd) {}
-    ~Socket() { close(); }
-    Socket(Socket && other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Socket & operator=(Socket && other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    Socket(const Socket &) = delete;
-    Socket & operator=(const Socket &) = delete;
-
-    int fd() const { return fd_; }
-    void close();
-
-private:
-    int fd_ = -1;
-};
-
-// Two ends that are connected; closed by exec. Throws Error.
-std::pair<Socket, Socket> socket_pair();
 
 enum class Kind : uint8_t {
     ask = 'Q',    // server: what is wanted, as JSON
@@ -51,11 +27,11 @@ struct Frame {
 };
 
 // False if the other side is gone. Waits for it to read.
-bool send_frame(const Socket & socket, Kind kind, std::string_view payload);
+bool send_frame(const Descriptor & socket, Kind kind, std::string_view payload);
 
 class FrameReader {
 public:
-    explicit FrameReader(const Socket & socket) : socket_(socket) {}
+    explicit FrameReader(const Descriptor & socket) : socket_(socket) {}
 
     enum class Got { frame, nothing_yet, closed };
     // Waits for a whole frame, at most `timeout`.
@@ -64,14 +40,9 @@ public:
 private:
     bool take(Frame & frame);
 
-    const Socket & socket_;
+    const Descriptor & socket_;
     std::string buffer_;
     size_t start_ = 0;  // of what is unread in it
 };
-
-// Hands a descriptor over. False if the other side is gone.
-bool send_socket(const Socket & control, const Socket & socket);
-// Waits for the next one; nullopt when the other side is gone.
-std::optional<Socket> receive_socket(const Socket & control);
 
 }  // namespace shimmy::serve::wire

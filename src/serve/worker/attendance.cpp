@@ -84,7 +84,7 @@ void Attendance::tick_all() {
     }
 }
 
-Attendance::Ticket::Ticket(Attendance & attendance, const wire::Socket & channel, server_response_reader & reader)
+Attendance::Ticket::Ticket(Attendance & attendance, const Descriptor & channel, server_response_reader & reader)
     : attendance_(attendance) {
     const std::lock_guard lock(attendance_.mutex_);
     attended_ = attendance_.attended_.insert(attendance_.attended_.end(), Attended{});

@@ -36,7 +36,7 @@ public:
     class Ticket {
     public:
         // `channel`: closes when the client goes away. Both must outlive this.
-        Ticket(Attendance & attendance, const wire::Socket & channel, server_response_reader & reader);
+        Ticket(Attendance & attendance, const Descriptor & channel, server_response_reader & reader);
         ~Ticket();
         Ticket(const Ticket &) = delete;
         Ticket & operator=(const Ticket &) = delete;
@@ -57,7 +57,7 @@ private:
     using Clock = std::chrono::steady_clock;
     struct Attended {
         uint64_t number = 0;  // of its events: a descriptor may be another request's by the time that one is read
-        const wire::Socket * channel = nullptr;
+        const Descriptor * channel = nullptr;
         server_response_reader * reader = nullptr;
         bool posted = false;
         bool gone = false;
@@ -73,8 +73,8 @@ private:
     mutable std::mutex mutex_;
     std::list<Attended> attended_;
     uint64_t last_number_ = 0;
-    wire::Socket epoll_;
-    wire::Socket stop_;  // an eventfd that ends the thread
+    Descriptor epoll_;
+    Descriptor stop_;  // an eventfd that ends the thread
     std::thread thread_;
 };
 

@@ -5,7 +5,7 @@ namespace shimmy::serve::worker {
 using wire::Kind;
 using wire::send_frame;
 
-Channel::Channel(wire::Socket socket, wire::Ask ask, std::string body)
+Channel::Channel(Descriptor socket, wire::Ask ask, std::string body)
     : socket_(std::move(socket)), ask_(std::move(ask)), body_(std::move(body)) {}
 
 void Channel::send_head(int status, const std::string & content_type, bool stream) {

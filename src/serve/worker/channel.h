@@ -12,9 +12,9 @@ namespace shimmy::serve::worker {
 
 class Channel {
 public:
-    Channel(wire::Socket socket, wire::Ask ask, std::string body);
+    Channel(Descriptor socket, wire::Ask ask, std::string body);
 
-    const wire::Socket & socket() const { return socket_; }
+    const Descriptor & socket() const { return socket_; }
     const wire::Ask & ask() const { return ask_; }
     const std::string & body() const { return body_; }
     void drop_body() { body_ = {}; }
@@ -31,7 +31,7 @@ public:
                 const std::string & content_type = "application/json; charset=utf-8");
 
 private:
-    wire::Socket socket_;
+    Descriptor socket_;
     wire::Ask ask_;
     std::string body_;
 };

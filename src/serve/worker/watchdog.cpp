@@ -32,7 +32,7 @@ constexpr int EXIT_STALLED = 70;
 
 }  // namespace
 
-Watchdog::Watchdog(const wire::Socket & control) : control_(control), thread_([this] { run(); }) {}
+Watchdog::Watchdog(const Descriptor & control) : control_(control), thread_([this] { run(); }) {}
 
 Watchdog::~Watchdog() {
     {

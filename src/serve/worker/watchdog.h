@@ -21,7 +21,7 @@ public:
     using Clock = std::chrono::steady_clock;
 
     // Says once a second over `control` that all is well; the server ends a process that does not.
-    explicit Watchdog(const wire::Socket & control);
+    explicit Watchdog(const Descriptor & control);
     ~Watchdog();
     Watchdog(const Watchdog &) = delete;
     Watchdog & operator=(const Watchdog &) = delete;
@@ -68,7 +68,7 @@ private:
     void check_preparations(Clock::time_point now);
     void check_loop(Clock::time_point now) const;
 
-    const wire::Socket & control_;
+    const Descriptor & control_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::list<Started> preparations_;

@@ -36,10 +36,10 @@ constexpr const char * REQUEST = "a request's chat template, schema, grammar or 
 constexpr std::chrono::milliseconds ASK_PATIENCE{30000};  // for the request's own frames, which are sent at once
 
 // The socket that is stdout; from now on, what is printed goes to stderr.
-wire::Socket take_control() {
+Descriptor take_control() {
     const int control = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (control < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) ::_exit(1);
-    return wire::Socket(control);
+    return Descriptor(control);
 }
 
 bool load_backends(const Backends & backends) {
@@ -51,14 +51,14 @@ bool load_backends(const Backends & backends) {
 
 class Worker {
 public:
-    explicit Worker(wire::Socket control) : control_(std::move(control)), watchdog_(control_) {}
+    explicit Worker(Descriptor control) : control_(std::move(control)), watchdog_(control_) {}
 
     // Takes requests, one after another, and starts another thread where none is left to take the next: a request need
     // not wait for a thread to be made for it.
     void run() {
         while (true) {
             ++n_waiting_;
-            std::optional<wire::Socket> channel = wire::receive_socket(control_);
+            std::optional<Descriptor> channel = receive_descriptor(control_.fd());
             if (!channel) ::_exit(0);  // the kernel frees all that is held, whatever hangs
             if (--n_waiting_ == 0) std::thread([this] { run(); }).detach();
             serve(std::move(*channel));
@@ -67,7 +67,7 @@ public:
     }
 
 private:
-    void serve(wire::Socket socket) {
+    void serve(Descriptor socket) {
         std::string ask;
         std::string body;
         {
@@ -250,7 +250,7 @@ private:
     static constexpr size_t MAX_COUNTED_BYTES = size_t{4} << 20;
 
     std::atomic<int> n_waiting_ = 0;
-    wire::Socket control_;
+    Descriptor control_;
     std::mutex large_requests_;
     Watchdog watchdog_;
     Attendance attendance_;
