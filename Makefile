@@ -7,7 +7,7 @@ JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
 .PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint docs docs-site \
-  docs-check install package moe cross-aarch64 clean
+  docs-check install package moe cross-aarch64 cross-windows test-package clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
@@ -18,9 +18,10 @@ help:
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
-	@echo "make package     an installed tree as build/package/*.tar.gz (CMAKE_ARGS=-DGGML_NATIVE=OFF in a fresh build: for other machines)"
+	@echo "make package     a .tar.gz and a .deb in build/package (CMAKE_ARGS=-DGGML_NATIVE=OFF in a fresh build: for other machines)"
+	@echo "make test-package  install both on a bare system and use them there; as root"
 	@echo "make moe         libggml-moe alone, with its fast tests (LLAMA=folder of llama.cpp's source)"
-	@echo "make cross-aarch64  the same for 64-bit Arm, under QEMU"
+	@echo "make cross-aarch64 cross-windows  the same for 64-bit Arm, under QEMU; for Windows, under Wine"
 	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some); asan-units: what takes minutes"
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz what reads files and requests, each for FUZZ_SECONDS (default 60); FUZZ=\"http schema\" for some"
@@ -56,6 +57,7 @@ test-all: build
 	@ctest --preset release
 	@scripts/fuzz.sh 60
 	@$(MAKE) --no-print-directory tsan TESTS='^(hub|publish|serve|moe)\.'
+	@$(MAKE) --no-print-directory cross-windows
 
 mutants: setup
 	@scripts/mutants.py --count $(or $(N),40) --seed $(or $(SEED),1) $(if $(PATHS),--paths $(PATHS))
@@ -123,6 +125,9 @@ package: configure
 	@cmake --build --preset release --parallel $(JOBS) --target installed
 	@scripts/package.sh $(BUILD) $(TAG)
 
+test-package:
+	@scripts/test-package.sh $(SUITE)
+
 moe: setup
 	@cmake -S moe -B build/moe -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_MOE_LLAMA_DIR="$(or $(LLAMA),$$(scripts/fetch-llama.sh))"
 	@cmake --build build/moe --parallel $(JOBS)
@@ -130,6 +135,9 @@ moe: setup
 
 cross-aarch64:
 	@JOBS=$(JOBS) scripts/cross-aarch64.sh
+
+cross-windows:
+	@JOBS=$(JOBS) scripts/cross-windows.sh
 
 clean:
 	@rm -rf build

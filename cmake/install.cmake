@@ -4,7 +4,13 @@ set(libraries llama llama-common llama-server-impl mtmd ggml ggml-base ggml-cpu 
 if(SHIMMY_MOE)
     list(APPEND libraries ggml-moe)
 endif()
-add_custom_target(installed DEPENDS shimmy ggml-rpc-server llama-imatrix ${libraries})  # and no tests
+# Man pages and completion, which the program itself writes.
+set(pages ${PROJECT_BINARY_DIR}/share)
+add_custom_command(OUTPUT ${pages}.made
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/program-pages.sh $<TARGET_FILE:shimmy> ${pages}
+    COMMAND ${CMAKE_COMMAND} -E touch ${pages}.made
+    DEPENDS shimmy ${PROJECT_SOURCE_DIR}/scripts/program-pages.sh)
+add_custom_target(installed DEPENDS shimmy ggml-rpc-server llama-imatrix ${libraries} ${pages}.made)  # and no tests
 
 install(TARGETS shimmy ggml-rpc-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS ${libraries} LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
@@ -15,3 +21,36 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/shapes/ DESTINATION ${CMAKE_INSTALL_DATA
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/checks/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/checks)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/templates/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/templates)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${pages}/ DESTINATION ${CMAKE_INSTALL_DATADIR})
+# The unit names the program where it is installed, which nobody knows of an archive yet. An archive has the one library with it
+# that has another name on every system.
+get_target_property(fmt_config fmt::fmt IMPORTED_CONFIGURATIONS)
+get_target_property(fmt_library fmt::fmt IMPORTED_LOCATION_${fmt_config})
+get_target_property(fmt_name fmt::fmt IMPORTED_SONAME_${fmt_config})
+install(CODE "
+    file(READ ${PROJECT_SOURCE_DIR}/deploy/shimmy.service unit)
+    if(NOT CMAKE_INSTALL_PREFIX MATCHES _CPack_Packages)
+        string(REPLACE /usr/local/bin/shimmy \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/shimmy unit \"\${unit}\")
+    else()
+        configure_file(${fmt_library} \${CMAKE_INSTALL_PREFIX}/${SHIMMY_LIBRARY_DIR}/${fmt_name} COPYONLY)
+    endif()
+    set(folder \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
+    file(WRITE \${folder}/shimmy.service \"\${unit}\")
+    message(STATUS \"Installing: \${folder}/shimmy.service\")
+")
+
+# `cpack`: a package for Debian and Ubuntu, and an archive that runs from any folder (scripts/package.sh).
+set(CPACK_GENERATOR TGZ DEB)
+string(TOLOWER ${CMAKE_SYSTEM_NAME} system)
+set(CPACK_PACKAGE_FILE_NAME ${PROJECT_NAME}-${PROJECT_VERSION}-${system}-${CMAKE_SYSTEM_PROCESSOR})
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_SOURCE_DIR}/build/package)
+set(CPACK_PACKAGE_CONTACT "the shimmy project")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_STRIP_FILES ON)
+set(CPACK_INSTALL_CMAKE_PROJECTS ${PROJECT_BINARY_DIR} ${PROJECT_NAME} ALL /)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)  # the libraries of this system's packages that it needs
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_LIBRARY_OUTPUT_DIRECTORY})
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libvulkan1, gnuplot-nox, python3")
+include(CPack)

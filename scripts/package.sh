@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs an installed tree that runs from any folder: build/package/shimmy-VERSION-SYSTEM-CPU.tar.gz, its sha256, and the notes of the
-# release from CHANGELOG.md.
+# Packs what is installed, into build/package: an archive that runs from any folder (shimmy-VERSION-SYSTEM-CPU.tar.gz), a package for
+# Debian and Ubuntu (shimmy_VERSION_CPU.deb), their sha256, and the notes of the release from CHANGELOG.md.
 # The build must be there (make package).   usage: package.sh BUILD_DIR [TAG]     TAG: "v" and the version it must be
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,16 +15,18 @@ if [ -n "$tag" ] && [[ $notes == *"not released yet"* ]]; then
   exit 1
 fi
 
-name=shimmy-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
 rm -rf build/package
-cmake --install "$build" --prefix "build/package/$name" >/dev/null
+cpack --config "$build/CPackConfig.cmake" >build/package.log || { tail -n 20 build/package.log >&2; exit 1; }
+rm -rf build/package/_CPack_Packages
+archive=$(ls build/package/shimmy-*.tar.gz)
 # From another folder, with nothing of the build tree.
 moved=$(mktemp -d)
 trap 'rm -rf "$moved"' EXIT
-cp -r "build/package/$name" "$moved/"
-"$moved/$name/bin/shimmy" plan --shape gpt-oss-20b --vram 8GiB --bandwidth 50GB/s --gpu-backend cpu >/dev/null \
+tar -C "$moved" -xzf "$archive"
+"$moved"/*/bin/shimmy plan --shape gpt-oss-20b --vram 8GiB --bandwidth 50GB/s --gpu-backend cpu >/dev/null \
   || { echo "package: the packed program does not run" >&2; exit 1; }
-tar -C build/package -czf "build/package/$name.tar.gz" "$name"
 tail -n +2 <<<"$notes" >build/package/notes.md
-(cd build/package && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
-echo "build/package/$name.tar.gz"
+for file in build/package/*.tar.gz build/package/*.deb; do
+  (cd build/package && sha256sum "${file##*/}" >"${file##*/}.sha256")
+  echo "$file"
+done

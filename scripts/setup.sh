@@ -32,12 +32,18 @@ wanted libvulkan1             vulkan-loader        vulkan-icd-loader
 wanted mesa-vulkan-drivers    mesa-vulkan-drivers  vulkan-swrast      # a software GPU, for machines without one
 wanted libsimde-dev           simde-devel          simde              # newer instructions in tests, emulated
 wanted cmark-gfm              -                    -                  # renders documents in tests
+wanted help2man               help2man             help2man           # the manual pages of packages
 wanted zsh                    zsh                  zsh                # completion scripts in tests
 wanted fish                   fish                 fish
 slow   slurmctld              slurm-slurmctld      -                  # a cluster of one node, which a test starts
 slow   slurmd                 slurm-slurmd         -
 slow   slurm-client           slurm                -
 slow   chromium               chromium             chromium           # shows our pages
+slow   clang                  -                    -                  # builds the plugin for Windows, as the next four
+slow   lld                    -                    -
+slow   g++-mingw-w64-x86-64-posix -                -
+slow   wine                   -                    -
+slow   wine64                 -                    -
 slow   python3-pytest         python3-pytest       python-pytest      # the tests of llama.cpp'"'"'s server
 slow   python3-requests       python3-requests     python-requests
 slow   python3-filelock       python3-filelock     python-filelock

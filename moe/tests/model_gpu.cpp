@@ -12,6 +12,7 @@
 
 #include "ggml-backend-impl.h"
 #include "ggml-cpu.h"
+#include "os/memory.h"
 
 namespace moe_test {
 
@@ -57,7 +58,7 @@ Clock::duration link_time(const ModelGpu::State & s, size_t bytes) {
 
 void free_buffer(ggml_backend_buffer_t b) {
     of(b->buft).used -= b->size;
-    std::free(b->context);
+    moe::os::give_back(b->context);
 }
 void * base(ggml_backend_buffer_t b) {
     return b->context;
@@ -94,14 +95,14 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
     i.memset_tensor = memset_tensor;
     i.clear = clear;
     s.used += size;
-    return ggml_backend_buffer_init(t, i, std::aligned_alloc(128, (size + 127) / 128 * 128), size);
+    return ggml_backend_buffer_init(t, i, moe::os::allocate(128, size), size);
 }
 
 ggml_backend_buffer_t allocate_host(ggml_backend_buffer_type_t t, size_t size) {
     ggml_backend_buffer_t b = allocate(t, size);
     if (b != nullptr) of(t).used -= size;
     if (b != nullptr) {
-        b->iface.free_buffer = [](ggml_backend_buffer_t x) { std::free(x->context); };
+        b->iface.free_buffer = [](ggml_backend_buffer_t x) { moe::os::give_back(x->context); };
     }
     return b;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 
+#include "environment.h"
 #include "ggml-backend.h"
 #include "ggml-moe.h"
 #include "llama-ext.h"
@@ -121,7 +122,7 @@ const Options kLayers, kTensors = with([](Options &s) { s.split = LLAMA_SPLIT_MO
                        kPartial = with([](Options &s) { s.cpu_moe = false, s.gpu_layers = 2; });
 
 void min_batch(const char * n) {
-    setenv("GGML_MOE_GPU_MIN_BATCH", n, 1);
+    moe_test::set_variable("GGML_MOE_GPU_MIN_BATCH", n);
 }
 
 constexpr double kClose = 1e-4;  // the GPU computes in half precision: 1e-5 seen

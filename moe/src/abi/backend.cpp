@@ -18,8 +18,13 @@
 #include "graph/graph.h"
 #include "graph/support.h"
 #include "interface.h"
+#include "os/memory.h"
 
+#if defined(_WIN32)
+#define MOE_EXPORT extern "C" __declspec(dllexport)
+#else
 #define MOE_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
 
 namespace {
 
@@ -39,7 +44,7 @@ void forget(ggml_backend_buffer_t b) {
 
 void buffer_free(ggml_backend_buffer_t b) {
     forget(b);
-    std::free(b->context);
+    moe::os::give_back(b->context);
 }
 void buffer_memset(ggml_backend_buffer_t, ggml_tensor * t, uint8_t v, size_t off, size_t n) {
     std::memset(static_cast<char *>(t->data) + off, v, n);
@@ -100,7 +105,7 @@ const char * buft_name(ggml_backend_buffer_type_t) {
 }
 
 ggml_backend_buffer_t buft_alloc(ggml_backend_buffer_type_t buft, size_t size) {
-    void * p = std::aligned_alloc(64, size / 64 * 64 + 64);
+    void * p = moe::os::allocate(64, size / 64 * 64 + 64);
     if (p == nullptr) {
         moe::log_error("cannot allocate a buffer of %zu bytes\n", size);
         return nullptr;

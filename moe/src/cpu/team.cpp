@@ -1,10 +1,10 @@
 #include "team.h"
 
-#include <dlfcn.h>
-#include <sched.h>
-
 #include <cstdlib>
 #include <cstring>
+#include <thread>
+
+#include "os/process.h"
 
 namespace moe {
 
@@ -24,7 +24,7 @@ void Barrier::wait() {
         if (spins < kSpinsBeforeYield) {
             cpu_relax();
         } else {
-            sched_yield();
+            std::this_thread::yield();
         }
     }
 }
@@ -40,12 +40,10 @@ struct Omp {
     Omp() {
         const char * pool = std::getenv("GGML_MOE_POOL");
         if (pool != nullptr && std::strcmp(pool, "own") == 0) return;
-        void * lib = dlopen("libgomp.so.1", RTLD_LAZY | RTLD_NOLOAD);
-        if (lib == nullptr) return;
-        thread_num = reinterpret_cast<int (*)()>(dlsym(lib, "omp_get_thread_num"));
-        num_threads = reinterpret_cast<int (*)()>(dlsym(lib, "omp_get_num_threads"));
-        parallel =
-            reinterpret_cast<void (*)(void (*)(void *), void *, unsigned, unsigned)>(dlsym(lib, "GOMP_parallel"));
+        const auto find = [](const char * name) { return os::find_loaded("libgomp.so.1", name); };
+        thread_num = reinterpret_cast<int (*)()>(find("omp_get_thread_num"));
+        num_threads = reinterpret_cast<int (*)()>(find("omp_get_num_threads"));
+        parallel = reinterpret_cast<void (*)(void (*)(void *), void *, unsigned, unsigned)>(find("GOMP_parallel"));
         if (thread_num == nullptr || num_threads == nullptr) parallel = nullptr;
     }
 };
@@ -126,7 +124,7 @@ void Team::run_own(int n) {
         if (spins < kSpinsBeforeYield) {
             cpu_relax();
         } else {
-            sched_yield();
+            std::this_thread::yield();
         }
     }
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ggml/log.h"
+#include "os/process.h"
 
 namespace moe {
 
@@ -44,7 +45,7 @@ Pin lock(ggml_backend_buffer_t weights, ggml_backend_dev_t gpu) {
         reinterpret_cast<Unlock>(ggml_backend_reg_get_proc_address(reg, "ggml_backend_unregister_host_buffer"));
     Pin pin{nullptr, ggml_backend_buffer_get_base(weights), ggml_backend_buffer_get_size(weights)};
     if (!is_wanted()) return pin;
-    setenv("GGML_CUDA_REGISTER_HOST", "1", 0);  // without it, ggml's CUDA backend refuses
+    os::set_default("GGML_CUDA_REGISTER_HOST", "1");  // without it, ggml's CUDA backend refuses
     const double gib = static_cast<double>(pin.bytes) / (1 << 30);
     if (lock_pages == nullptr || unlock == nullptr) {
         log_warn("%.2f GiB of experts are not page-locked: %s cannot do it\n", gib, ggml_backend_reg_name(reg));

@@ -1,12 +1,10 @@
 #include "rates.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -18,6 +16,7 @@
 #include "ggml-backend.h"
 #include "ggml.h"
 #include "ggml/log.h"
+#include "os/process.h"
 
 namespace moe {
 
@@ -164,14 +163,12 @@ bool options_turn_offload_off(const std::string & arguments) {
 Rates::Rates(std::string file) : file_(std::move(file)) {}
 
 std::string Rates::default_file() {
-    const char * cache = std::getenv("XDG_CACHE_HOME");
-    if (cache != nullptr && *cache == '/') return std::string(cache) + "/ggml-moe/rates";
-    const char * home = std::getenv("HOME");
-    return home != nullptr && *home == '/' ? std::string(home) + "/.cache/ggml-moe/rates" : "";
+    const std::string folder = os::cache_folder();
+    return folder.empty() ? "" : folder + "/ggml-moe/rates";
 }
 
 double Rates::get(const std::string & name) const {
-    std::ifstream in(file_);
+    std::ifstream in(std::filesystem::u8path(file_));
     for (std::string line; std::getline(in, line);) {
         const size_t tab = line.find('\t');
         if (tab != std::string::npos && line.compare(0, tab, name) == 0) return std::atof(line.c_str() + tab + 1);
@@ -181,18 +178,20 @@ double Rates::get(const std::string & name) const {
 
 void Rates::set(const std::string & name, double value) const {
     if (file_.empty()) return;
-    for (size_t at = file_.find('/', 1); at != std::string::npos; at = file_.find('/', at + 1)) {
-        mkdir(file_.substr(0, at).c_str(), 0755);
-    }
-    const std::string part = file_ + "." + std::to_string(getpid());  // whole, or not at all
-    std::ifstream old(file_);
+    namespace fs = std::filesystem;
+    const fs::path file = fs::u8path(file_), part = fs::u8path(file_ + "." + std::to_string(os::id()));
+    std::error_code failed;  // whatever cannot be kept is measured again
+    fs::create_directories(file.parent_path(), failed);
+    std::ifstream old(file);
     std::ofstream out(part);
     for (std::string line; std::getline(old, line);) {
         if (line.compare(0, name.size() + 1, name + "\t") != 0) out << line << '\n';
     }
     out << name << '\t' << value << '\n';
     out.close();
-    if (!out || std::rename(part.c_str(), file_.c_str()) != 0) std::remove(part.c_str());
+    old.close();
+    if (out) fs::rename(part, file, failed);  // whole, or not at all
+    if (!out || failed) fs::remove(part, failed);
 }
 
 }  // namespace moe

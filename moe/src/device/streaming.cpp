@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -14,6 +13,7 @@
 
 #include "experts/table.h"
 #include "ggml/log.h"
+#include "os/process.h"
 #include "rates.h"
 
 namespace moe {
@@ -53,16 +53,7 @@ constexpr int kDepth =
 
 // llama.cpp's programs may be told to leave such batches on the CPU: they are ours then. (llama-bench: -nopo 0,1)
 bool offload_is_off() {
-    static const bool off = [] {
-        std::string all;
-        if (FILE * f = std::fopen("/proc/self/cmdline", "rb")) {
-            for (int c; (c = std::fgetc(f)) != EOF;) {
-                all += static_cast<char>(c);
-            }
-            std::fclose(f);
-        }
-        return options_turn_offload_off(all);
-    }();
+    static const bool off = options_turn_offload_off(os::arguments());
     return off;
 }
 

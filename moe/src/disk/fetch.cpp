@@ -114,7 +114,7 @@ void Fetch::want_piece(Want & w, int32_t group, int32_t expert, std::vector<Read
         Arrival & a = through_mapping_.emplace_back();
         a.data = w.mapping + size_t(expert) * t.expert_bytes;
         a.here = true;
-        advise(Pages::around(a.data, t.expert_bytes), MADV_WILLNEED);
+        advise(Pages::around(a.data, t.expert_bytes), os::Advice::NEEDED_SOON);
         w.arrivals[size_t(group)] = &a;
     }
 }

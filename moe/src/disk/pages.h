@@ -1,12 +1,11 @@
 // Ranges of memory in whole pages, as the kernel takes them.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdint>
 
 #include "model_file.h"
+#include "os/memory.h"
 
 namespace moe {
 
@@ -27,8 +26,8 @@ struct Pages {
     size_t bytes() const { return end > begin ? end - begin : 0; }
 };
 
-inline void advise(Pages pages, int advice) {
-    if (pages.bytes() > 0) madvise(pages.data(), pages.bytes(), advice);
+inline void advise(Pages pages, os::Advice advice) {
+    if (pages.bytes() > 0) os::advise(pages.data(), pages.bytes(), advice);
 }
 
 }  // namespace moe

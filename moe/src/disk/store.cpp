@@ -1,7 +1,5 @@
 #include "store.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include "ggml-backend.h"
 #include "ggml.h"
 #include "ggml/log.h"
+#include "os/memory.h"
 #include "pages.h"
 #include "ram.h"
 #include "setting.h"
@@ -119,7 +118,7 @@ void ExpertStore::forget(const ggml_backend_buffer * buffer) {
 // The last model is gone: the next one may have other shapes.
 void ExpertStore::close() {
     for (auto & entry : classes_) {
-        munmap(entry.second->base, entry.second->reserved_bytes);
+        os::release(entry.second->base, entry.second->reserved_bytes);
     }
     classes_.clear();
     stats_.ram_bytes = stats_.resident_bytes = stats_.expert_bytes = 0;
@@ -152,7 +151,7 @@ void ExpertStore::open() {
             counts[block_for(t.bytes / static_cast<size_t>(t.experts))] += static_cast<uint64_t>(t.experts);
             experts += t.bytes;
             // What loading has read of it gives way at once, not when memory has run out.
-            advise(Pages::inside(b.base + (t.offset - begin), t.bytes), MADV_DONTNEED);
+            advise(Pages::inside(b.base + (t.offset - begin), t.bytes), os::Advice::NOT_NEEDED);
             b.file->drop(t.offset, t.offset + t.bytes);
             listed.emplace_back(buffer, std::move(t));
         }
@@ -183,10 +182,8 @@ void ExpertStore::make_classes(const std::map<size_t, uint64_t> & counts, double
         c->slots = static_cast<int>(share * double(n));
         c->reserved_bytes = block * static_cast<size_t>(c->slots);
         if (c->slots == 0) continue;
-        void * memory = mmap(nullptr, c->reserved_bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) continue;  // its experts are read through the mapping
-        madvise(memory, c->reserved_bytes, MADV_HUGEPAGE);
+        void * memory = os::reserve(c->reserved_bytes);
+        if (memory == nullptr) continue;  // its experts are read through the mapping
         c->base = static_cast<uint8_t *>(memory);
         stats_.ram_bytes += c->reserved_bytes;
         classes_[block] = std::move(c);
@@ -210,7 +207,8 @@ void ExpertStore::watch_ram() {
             if (c.free.empty()) break;
             c.given_back.push_back(c.free.back());
             c.free.pop_back();
-            advise(Pages::inside(c.base + size_t(c.given_back.back()) * c.block_bytes, c.block_bytes), MADV_DONTNEED);
+            advise(Pages::inside(c.base + size_t(c.given_back.back()) * c.block_bytes, c.block_bytes),
+                   os::Advice::NOT_NEEDED);
             stats_.ram_bytes -= c.block_bytes;
         }
         for (int i = 0; i <= c.slots / kShrink && is_ample && !c.given_back.empty(); ++i) {
@@ -333,8 +331,8 @@ void ExpertStore::hold(const ggml_tensor * weights) {
     if (state_ == Undecided) decide();
     if (state_ != Open || buffers_.count(weights->buffer) == 0 || !held_.insert(weights->data).second) return;
     const Pages pages = Pages::around(weights->data, ggml_nbytes(weights));
-    advise(pages, MADV_WILLNEED);
-    if (mlock(pages.data(), pages.bytes()) == 0) locked_bytes_ += pages.bytes();
+    advise(pages, os::Advice::NEEDED_SOON);
+    if (os::lock(pages.data(), pages.bytes())) locked_bytes_ += pages.bytes();
 }
 
 }  // namespace moe

@@ -36,8 +36,10 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
 
 [[maybe_unused]] static bool cpu_has_avx2() {
 #if defined(MOE_HAVE_X86)
+    unsigned a = 0, b = 0, c = 0, d = 0;
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;  // clang 14 does not know the name
 #else
     return false;
 #endif

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "device/settings.h"
+#include "environment.h"
 #include "ggml-backend-impl.h"
 #include "graph/graph.h"
 #include "harness.h"
@@ -30,8 +31,8 @@ struct Shape {
 };
 
 struct CacheSize {
-    explicit CacheSize(const std::string & size) { setenv("GGML_MOE_CACHE", size.c_str(), 1); }
-    ~CacheSize() { unsetenv("GGML_MOE_CACHE"); }
+    explicit CacheSize(const std::string & size) { moe_test::set_variable("GGML_MOE_CACHE", size.c_str()); }
+    ~CacheSize() { moe_test::unset_variable("GGML_MOE_CACHE"); }
 };
 
 inline ggml_moe_cache_stats stats(std::string * text = nullptr) {

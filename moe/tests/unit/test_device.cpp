@@ -11,6 +11,7 @@
 
 #include "device/rates.h"
 #include "device/streaming.h"
+#include "environment.h"
 #include "ggml-backend-impl.h"
 #include "harness.h"
 
@@ -69,16 +70,16 @@ struct Layer {
 
 // The cache folder of the tests is there again afterwards.
 struct CacheHome {
-    ~CacheHome() { setenv("XDG_CACHE_HOME", before.c_str(), 1); }
+    ~CacheHome() { moe_test::set_variable(moe_test::kCacheFolder, before.c_str()); }
     CacheHome() = default;
     CacheHome(const CacheHome &) = delete;
     CacheHome & operator=(const CacheHome &) = delete;
-    const std::string before = std::getenv("XDG_CACHE_HOME");
+    const std::string before = std::getenv(moe_test::kCacheFolder);
 };
 
 struct MinBatch {
-    explicit MinBatch(const char * n) { setenv("GGML_MOE_GPU_MIN_BATCH", n, 1); }
-    ~MinBatch() { unsetenv("GGML_MOE_GPU_MIN_BATCH"); }
+    explicit MinBatch(const char * n) { moe_test::set_variable("GGML_MOE_GPU_MIN_BATCH", n); }
+    ~MinBatch() { moe_test::unset_variable("GGML_MOE_GPU_MIN_BATCH"); }
 };
 
 }  // namespace
@@ -158,7 +159,7 @@ TEST(Streaming, LeastBatchIsWhereBothTakeAsLong) {
 TEST(Streaming, MeasuredWhereNothingIsSaid) {
     const CacheHome home;
     const std::string dir = testing::TempDir() + "moe-rates-" + std::to_string(getpid());
-    setenv("XDG_CACHE_HOME", dir.c_str(), 1);
+    moe_test::set_variable(moe_test::kCacheFolder, dir.c_str());
     Gpu gpu;
     const Layer few(32, gpu), many(1 << 20, gpu);
     EXPECT_TRUE(is_for_gpu(many.gate));
@@ -212,16 +213,18 @@ TEST(Rates, LinesThatSayNothingArePassedOver) {
 }
 TEST(Rates, WhereTheyAreKept) {
     const CacheHome cache;
-    setenv("XDG_CACHE_HOME", "/x", 1);
+    moe_test::set_variable(moe_test::kCacheFolder, "/x");
     EXPECT_EQ(moe::Rates::default_file(), "/x/ggml-moe/rates");
-    setenv("XDG_CACHE_HOME", "relative", 1);
+#if !defined(_WIN32)
+    moe_test::set_variable("XDG_CACHE_HOME", "relative");
     const std::string home = std::getenv("HOME");
     EXPECT_EQ(moe::Rates::default_file(), home + "/.cache/ggml-moe/rates");
-    unsetenv("XDG_CACHE_HOME");
+    moe_test::unset_variable("XDG_CACHE_HOME");
     EXPECT_EQ(moe::Rates::default_file(), home + "/.cache/ggml-moe/rates");
-    unsetenv("HOME");
+    moe_test::unset_variable("HOME");
     EXPECT_EQ(moe::Rates::default_file(), "");
-    setenv("HOME", home.c_str(), 1);
+    moe_test::set_variable("HOME", home.c_str());
+#endif
 }
 TEST(Rates, OptionsOfLlamaCpp) {
     const auto off = [](std::vector<std::string> args) {

@@ -16,6 +16,7 @@
 #include "disk/ram.h"
 #include "disk/residency.h"
 #include "disk/setting.h"
+#include "environment.h"
 #include "ggml-moe.h"
 #include "gguf.h"
 #include "harness.h"
@@ -34,9 +35,9 @@ constexpr size_t kBlock = (kExpertBytes + 2 * 4096 - 1) / 4096 * 4096;
 constexpr size_t kMatrices = size_t{kLayers} * kExperts * 3;
 
 struct Ram {
-    explicit Ram(size_t bytes) { setenv("GGML_MOE_RAM", std::to_string(bytes).c_str(), 1); }
-    explicit Ram(const char * text) { setenv("GGML_MOE_RAM", text, 1); }
-    ~Ram() { unsetenv("GGML_MOE_RAM"); }
+    explicit Ram(size_t bytes) { moe_test::set_variable("GGML_MOE_RAM", std::to_string(bytes).c_str()); }
+    explicit Ram(const char * text) { moe_test::set_variable("GGML_MOE_RAM", text); }
+    ~Ram() { moe_test::unset_variable("GGML_MOE_RAM"); }
     Ram(const Ram &) = delete;
     Ram & operator=(const Ram &) = delete;
 };

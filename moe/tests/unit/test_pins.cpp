@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "environment.h"
 #include "ggml-backend-impl.h"
 #include "ggml-moe.h"
 #include "harness.h"
@@ -15,8 +16,8 @@ using namespace moe_test;
 namespace {
 
 struct Environment {
-    explicit Environment(const char * pin) { setenv("GGML_MOE_PIN", pin, 1); }
-    ~Environment() { unsetenv("GGML_MOE_PIN"); }
+    explicit Environment(const char * pin) { moe_test::set_variable("GGML_MOE_PIN", pin); }
+    ~Environment() { moe_test::unset_variable("GGML_MOE_PIN"); }
     Environment(const Environment &) = delete;
     Environment & operator=(const Environment &) = delete;
 };

@@ -87,7 +87,9 @@ TEST(Stats, NamesOfLayers) {
     }
     record(w.named("blk.0.ffn_down_exps.weight"), count);
     record(w.named("blk.99999.ffn_down_exps.weight"), count);
-    EXPECT_EQ(layer(all_stats(), 0), (Counts{{1, 80}, {1, 80}, {1, 80}}));
+    Counts first = layer(all_stats(), 0);
+    first.resize(3);  // other tests may have had a layer of this number, with more experts
+    EXPECT_EQ(first, (Counts{{1, 80}, {1, 80}, {1, 80}}));
     EXPECT_EQ(layer(all_stats(), 99999), (Counts{{1, 80}, {1, 80}, {1, 80}}));
     EXPECT_EQ(all_stats().front().layer, 0) << "by layer";
     EXPECT_EQ(all_stats().back().layer, 99999);

@@ -1,0 +1,31 @@
+// The environment, as tests set it: Windows' C runtime has another name for it.
+#pragma once
+
+#include <cstdlib>
+
+namespace moe_test {
+
+// Where programs keep what can be made again.
+#if defined(_WIN32)
+constexpr const char * kCacheFolder = "LOCALAPPDATA";
+#else
+constexpr const char * kCacheFolder = "XDG_CACHE_HOME";
+#endif
+
+inline void set_variable(const char * name, const char * value) {
+#if defined(_WIN32)
+    _putenv_s(name, value);
+#else
+    setenv(name, value, 1);
+#endif
+}
+
+inline void unset_variable(const char * name) {
+#if defined(_WIN32)
+    _putenv_s(name, "");
+#else
+    unsetenv(name);
+#endif
+}
+
+}  // namespace moe_test
