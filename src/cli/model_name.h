@@ -12,8 +12,8 @@ namespace shimmy::cli {
 // "hf:USER/NAME:FILE.gguf" for the address of a file there; any other text as it is.
 std::string canonical_model_name(const std::string & text);
 
-// A file, a name from `shimmy list` (those of Ollama begin with "hf.co/" too), or one on the Hub, "hf:USER/NAME[:QUANT]", which is downloaded unless the cache
-// has it. Of a split model its first part. Throws Error.
+// A file, a name from `shimmy list` (those of Ollama begin with "hf.co/" too), or one on the Hub,
+// "hf:USER/NAME[:QUANT]", which is downloaded unless the cache has it. Of a split model its first part. Throws Error.
 fs::path model_file(const std::string & file_or_name, const Globals & globals);
 
 // hub::pull_model() with a bar on stderr unless `quiet`.

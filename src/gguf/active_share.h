@@ -29,7 +29,7 @@ private:
 
     std::vector<int64_t> n_used_per_layer_;  // one value: the same in every layer; empty: no experts
     int64_t n_experts_ = 0;
-    int64_t n_layers_loaded_ = 0;            // 0: unknown, all
+    int64_t n_layers_loaded_ = 0;  // 0: unknown, all
     bool has_output_ = false;
 };
 

@@ -97,9 +97,10 @@ void GgufFile::read_other_parts() {
     const int64_t part_no = metadata_.find_int("split.no").value_or(0);
     const std::string suffix = part_suffix(part_no, n_parts);
     if (!first.ends_with(suffix) && another_follows())
-        fail("{}: is {} parts joined end to end, which no program reads: join them with llama-gguf-split --merge, or "
-             "give the parts themselves",
-             first, n_parts);
+        fail(
+            "{}: is {} parts joined end to end, which no program reads: join them with llama-gguf-split --merge, or "
+            "give the parts themselves",
+            first, n_parts);
     if (!first.ends_with(suffix))
         fail("{}: is part {} of {}, so its name must end in {}", first, part_no + 1, n_parts, suffix);
     const std::string prefix = first.substr(0, first.size() - suffix.size());

@@ -186,8 +186,8 @@ bool is_weight_type(std::string_view type) {
 void look_at_types(const GgufFile & file, Problems & problems) {
     for (const TensorInfo & tensor : file.tensors()) {
         if (tensor.n_elements == 0) {
-            problems.push_back(fmt::format("{} is empty ([{}]); {}", printable(tensor.name),
-                                           fmt::join(tensor.shape, ", "), DAMAGED));
+            problems.push_back(
+                fmt::format("{} is empty ([{}]); {}", printable(tensor.name), fmt::join(tensor.shape, ", "), DAMAGED));
             return;
         }
         if (is_weight_type(tensor.type) || is_table(tensor.name)) continue;

@@ -18,8 +18,7 @@ fs::path resolve(const std::string & name_or_path, const std::string & dirs, con
 
 // The same of names alone; none if no model has it.
 std::optional<fs::path> find_named(const std::string & name, const std::string & dirs);
-std::optional<fs::path> find_named(const std::string & name, const std::string & dirs,
-                                   const Environment & environment);
+std::optional<fs::path> find_named(const std::string & name, const std::string & dirs, const Environment & environment);
 
 // Up to `count` of `names`, best first: those that hold `wanted`, then by edit distance; none that share nothing.
 std::vector<std::string> nearest_names(const std::string & wanted, const std::vector<std::string> & names,

@@ -52,7 +52,8 @@ public:
     }
 
     void measure() {
-        ReferenceOptions options{evaluation_, read_measured_text(target_.text.string()), target_.n_chunks, Json::object()};
+        ReferenceOptions options{evaluation_, read_measured_text(target_.text.string()), target_.n_chunks,
+                                 Json::object()};
         auto progress = std::make_shared<Progress>("base", target_.quiet);
         reference_.emplace(options, cache_, [progress](size_t done, size_t total) { progress->update(done, total); });
         Progress steps("sensitivity", target_.quiet);

@@ -182,7 +182,8 @@ lab::Statistics tps_of(const engine::BenchTest & test, uint32_t n_parallel,
 int run_bench(BenchArguments options, const Globals & globals) {
     const std::vector<engine::BenchTest> tests = bench_tests(options);
     refuse_speculation(globals.llama_args);
-    const std::string text = options.text.empty() ? std::string(engine::bench_text()) : read_measured_text(options.text);
+    const std::string text =
+        options.text.empty() ? std::string(engine::bench_text()) : read_measured_text(options.text);
     options.load.placement = placement_option(globals, DefaultPlacement::automatic);
     options.load.vram_limit_bytes = vram_option(globals);
     options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
