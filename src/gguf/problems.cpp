@@ -116,7 +116,7 @@ void look_at_experts(const GgufFile & file, const ArchitectureKeys & hparams, Pr
     }
 }
 
-// Every number of the architecture.
+// Every number of the architecture. Limits may be infinite, which is none.
 void look_at_numbers(const GgufFile & file, const ArchitectureKeys & hparams, Problems & problems) {
     const std::string prefix = hparams.key("");
     for (const auto & [key, value] : file.metadata().values()) {
@@ -124,8 +124,9 @@ void look_at_numbers(const GgufFile & file, const ArchitectureKeys & hparams, Pr
         for (uint64_t i = 0; i < value.n; ++i) {
             float number = 0;
             std::memcpy(&number, value.data + i * sizeof(number), sizeof(number));
-            const bool negative_epsilon = key.ends_with("epsilon") && number < 0;
-            if (!std::isnan(number) && !negative_epsilon) continue;
+            const bool is_limit = !key.ends_with("epsilon") && !key.ends_with("freq_base");
+            const bool is_sound = is_limit ? !std::isnan(number) : std::isfinite(number) && number >= 0;
+            if (is_sound) continue;
             problems.push_back(fmt::format("{} is {}; {}", printable(key), number, DAMAGED));
             break;
         }

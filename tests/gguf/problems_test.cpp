@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace shimmy::gguf {
 namespace {
@@ -100,6 +101,11 @@ TEST_F(Problems, OfNumbers) {
     expect(model(with("attention.layer_norm_rms_epsilon", std::nanf(""))),
            {"toy.attention.layer_norm_rms_epsilon is nan"});
     expect(model(with("attention.layer_norm_epsilon", -1e-5F)), {"toy.attention.layer_norm_epsilon is -1e-05"});
+    const float infinite = std::numeric_limits<float>::infinity();
+    expect(model(with("attention.layer_norm_rms_epsilon", infinite)), {"toy.attention.layer_norm_rms_epsilon is inf"});
+    expect(model(with("rope.freq_base", infinite)), {"toy.rope.freq_base is inf"});
+    expect(model(with("rope.freq_base", -10000.0F)), {"toy.rope.freq_base is -10000"});
+    EXPECT_EQ(of(model(with("attention.clamp_kqv", infinite))), std::vector<std::string>());
     EXPECT_EQ(of(model(with("logit_scale", -2.0F))), std::vector<std::string>());
 }
 

@@ -8,6 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 namespace shimmy::hub {
@@ -151,6 +154,8 @@ TEST_F(HubEnvironment, Defaults) {
     EXPECT_EQ(environment.token, "");
     EXPECT_FALSE(environment.offline);
     EXPECT_EQ(environment.cache_dir, dir_ / ".cache/huggingface/hub");
+    ::unsetenv("HOME");
+    EXPECT_EQ(read_environment().cache_dir, fs::path(getpwuid(getuid())->pw_dir) / ".cache/huggingface/hub");
 }
 
 TEST_F(HubEnvironment, Places) {

@@ -3,6 +3,8 @@
 #include "base/files.h"
 #include "base/text.h"
 
+#include <pwd.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -22,11 +24,18 @@ std::string variable(const char * name) {
     return text;
 }
 
+// Without HOME, as Python's "~": what the system's list of users says.
+fs::path user_home() {
+    if (const std::string home = variable("HOME"); !home.empty()) return home;
+    const passwd * user = getpwuid(getuid());
+    return user == nullptr ? "/" : user->pw_dir;
+}
+
 fs::path home() {
     const std::string hf_home = variable("HF_HOME");
     if (!hf_home.empty()) return hf_home;
     const std::string cache = variable("XDG_CACHE_HOME");
-    return (cache.empty() ? fs::path(variable("HOME")) / ".cache" : fs::path(cache)) / "huggingface";
+    return (cache.empty() ? user_home() / ".cache" : fs::path(cache)) / "huggingface";
 }
 
 std::string token_file_text() {
