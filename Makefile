@@ -79,9 +79,9 @@ asan tsan: setup
 # Rooms that read what comes from outside, and need little of llama.cpp.
 units = base gguf library hub
 asan-units: setup
-	@cmake --preset asan -DSHIMMY_SANITIZE_LLAMA=OFF -DSHIMMY_MOE=OFF > /dev/null
-	@cmake --build --preset asan --parallel $(JOBS) --target $(units:%=%_tests)
-	@scripts/sanitized-tests.sh build/asan '^($(subst $() ,|,$(units)))\.'
+	@cmake --preset asan -B build/asan-units -DSHIMMY_SANITIZE_LLAMA=OFF -DSHIMMY_MOE=OFF > /dev/null
+	@cmake --build build/asan-units --parallel $(JOBS) --target $(units:%=%_tests)
+	@scripts/sanitized-tests.sh build/asan-units '^($(subst $() ,|,$(units)))\.'
 
 test-newer:
 	@scripts/test-newer.sh

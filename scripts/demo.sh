@@ -16,7 +16,7 @@ echo
 # Stock llama.cpp and libggml-moe in turns, so that what else the machine does reaches both.
 large=$out/deepseek-moe-16b-6-layers.gguf rates=$out/this-machine.txt
 echo
-echo "This machine: llama.cpp's own CPU code against libggml-moe (half a minute)"
+echo "This machine: llama.cpp's own CPU code against libggml-moe (a minute)"
 "$shimmy" synth --shape deepseek-moe-16b --layers 6 --quant Q4_K_M --out "$large" >/dev/null 2>&1
 : >"$rates"
 for backend in off on off on; do
