@@ -2,13 +2,13 @@
 #include "base/json.h"
 #include "base/last_words.h"
 #include "base/process/interrupt.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "base/version.h"
 #include "cli/command.h"
-#include "cli/familiar.h"
-#include "cli/options_table.h"
-#include "engine/load/log.h"
-#include "engine/load/version.h"
+#include "cli/table/familiar.h"
+#include "cli/table/options_table.h"
+#include "engine/llama/log.h"
+#include "engine/llama/version.h"
 
 #include <algorithm>
 #include <cstdio>

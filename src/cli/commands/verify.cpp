@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
 #include "quality/shape_check.h"

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/charts/cache_chart.h"
 
 #include <fmt/format.h>

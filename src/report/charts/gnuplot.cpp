@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <unistd.h>
 

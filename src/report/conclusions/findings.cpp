@@ -1,6 +1,6 @@
 #include "report/conclusions/findings.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/conclusions/offloading.h"
 #include "report/figures/axes.h"
 #include "report/figures/selection.h"

@@ -1,6 +1,6 @@
 #include "report/conclusions/offloading.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 

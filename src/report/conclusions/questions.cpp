@@ -1,6 +1,6 @@
 #include "report/conclusions/questions.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/conclusions/offloading.h"
 #include "report/conclusions/uses.h"
 #include "report/figures/pareto.h"

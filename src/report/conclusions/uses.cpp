@@ -1,6 +1,6 @@
 #include "report/conclusions/uses.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/figures/tasks.h"
 #include "report/text/text.h"

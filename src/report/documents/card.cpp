@@ -1,8 +1,8 @@
 #include "report/documents/card.h"
 
 #include "base/json.h"
-#include "base/units.h"
-#include "lab/campaign/quantized_models.h"
+#include "base/text/units.h"
+#include "lab/plan/quantized_models.h"
 #include "report/charts/cell_charts.h"
 #include "report/charts/front_chart.h"
 #include "report/charts/gnuplot.h"
