@@ -17,7 +17,7 @@ ROOMS = {
         quality check/sandbox check eval tune
         serve/listen serve/http serve/bounds serve/wire serve/forms serve/prompt serve/worker serve/pool serve/metrics serve/api serve
         lab/campaign lab/plan lab/measure lab/http lab/run lab/compare lab/import
-        report/template report/text report/figures report/conclusions report/charts report/documents report/bundle
+        report/template report/text report/figures report/conclusions report/charts report/values report/documents report/bundle
         publish
         cli/table cli cli/print cli/plan cli/tune cli/chat cli/serve cli/commands cli/lab
     """,

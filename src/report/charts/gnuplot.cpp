@@ -3,11 +3,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "base/text/units.h"
+#include "report/charts/gnuplot_script.h"
 
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace shimmy::report {
 
@@ -52,19 +50,8 @@ std::string gnuplot(const std::string & script, Picture picture) {
     return result.out;
 }
 
-Unit unit_of(double most_bytes) {
-    return most_bytes >= GIB ? Unit{static_cast<double>(GIB), "GiB"} : Unit{static_cast<double>(MIB), "MiB"};
-}
-
-Unit unit_of(const std::vector<const lab::Cell *> & cells) {
-    double most = 0.0;
-    for (const lab::Cell * cell : cells)
-        most = std::max(most, static_cast<double>(cell->figures->vram_bytes));
-    return unit_of(most);
-}
-
-std::string short_placement(engine::Placement placement) {
-    return placement.n_cpu_moe > 0 ? fmt::format("N={}", placement.n_cpu_moe) : engine::to_string(placement);
+std::string drawn(const Chart & chart, Picture picture) {
+    return gnuplot(gnuplot_script(chart), picture);
 }
 
 }  // namespace shimmy::report
