@@ -4,6 +4,7 @@
 
 #include "expected_file.h"
 #include "lab/measure/summary_json.h"
+#include "report/charts/chart_json.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
 #include "temp_dir.h"
@@ -95,6 +96,10 @@ TEST_F(ExpectedDocuments, OfAWholeCampaign) {
     write_inputs(plan);
     write(plan);
     EXPECT_EQ(text_of("summary.json"), lab::to_json(summary_).dump(2) + "\n");
+    for (const auto & [model, charts] : page()["charts"].items()) {
+        for (const Json & chart : charts)
+            EXPECT_EQ(to_json(chart_from(chart)), chart) << model;
+    }
     expect_as("whole/page.json", readable(rounded(page())) + "\n");
     expect_as("whole/page.html", page_text());
     expect_as("whole/screen.txt", screen());

@@ -3,7 +3,9 @@
 #include "lab/given_campaign.h"
 #include "report/charts/cell_charts.h"
 #include "report/charts/chart.h"
+#include "report/charts/chart_json.h"
 #include "report/charts/gnuplot.h"
+#include "report/charts/gnuplot_script.h"
 #include "report/charts/model_charts.h"
 #include "report/conclusions/findings.h"
 #include "report/documents/card.h"
@@ -452,6 +454,23 @@ TEST(Charts, LatencyIsTheMedianAndTheQuartilesOfTheRuns) {
     EXPECT_EQ(*points[1].low, 3.0);
     EXPECT_EQ(*points[1].high, 5.0);
     EXPECT_EQ(points[2].y, 1.0) << "of the one run that is so long";
+}
+
+// Bars with intervals, as bench/run.py has them drawn: a gap where nothing was measured, and a line at 1.
+TEST(Charts, BarsOfAnotherProgram) {
+    const Chart chart = chart_from(Json::parse(R"({
+        "x": {"scale": "categories", "categories": ["a\nb\nc", "d"]}, "y": {"title": "rate"}, "reference": 1, "wide": true,
+        "series": [{"title": "one", "form": "bars", "points": [{"x": 1, "y": 2, "low": 1.5, "high": 2.5}]},
+                   {"title": "two", "form": "bars", "color": "#123456", "points": [{"x": 0, "y": 3}]}]})"));
+    const std::string script = gnuplot_script(chart);
+    EXPECT_NE(script.find("\"a\\nb\\nc\" NaN NaN NaN 3 3 3\n\"d\" 2 1.5 2.5 NaN NaN NaN\n"), std::string::npos)
+        << script;
+    EXPECT_NE(script.find("using 2:3:4:xtic(1) title \"one\" lc rgb \"#0072b2\""), std::string::npos) << script;
+    EXPECT_NE(script.find("using 5:6:7 title \"two\" lc rgb \"#123456\""), std::string::npos) << script;
+    EXPECT_NE(script.find("set bmargin 4.5\n"), std::string::npos) << script;
+    EXPECT_NE(drawn(chart).find("width=\"1280\" height=\"600\""), std::string::npos);
+    EXPECT_THROW(chart_from(Json::parse(R"({"x": {}, "y": {}, "series": [{"form": "pie", "points": []}]})")), Error);
+    EXPECT_THROW(chart_from(Json::array()), Error);
 }
 
 TEST(Charts, GnuplotsReasonIsTold) {

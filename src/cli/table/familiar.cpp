@@ -91,7 +91,7 @@ struct Word {
     std::optional<std::string> value;  // of "--flag=value"
 };
 
-Word split(const std::string & word) {
+Word word_of(const std::string & word) {
     const size_t equals = word.find('=');
     if (!word.starts_with("--") || equals == std::string::npos) return {word, std::nullopt};
     return {word.substr(0, equals), word.substr(equals + 1)};
@@ -147,7 +147,7 @@ std::vector<std::string> respelled(const std::vector<std::string> & words, const
     if (path.size() != 1 || !COMMANDS.contains(path.front())) return words;
     std::vector<std::string> out;
     for (size_t i = 0; i < words.size(); ++i) {
-        const auto [flag, value] = split(words[i]);
+        const auto [flag, value] = word_of(words[i]);
         const auto take_value = [&]() -> std::string {
             if (value) return *value;
             if (++i == words.size()) fail_usage("{}: a value is missing", flag);
@@ -188,7 +188,7 @@ std::string unexpected_word(const std::string & word, const std::vector<std::str
         for (const OptionRow & option : row->options)
             flags.insert(flags.end(), option.flags.begin(), option.flags.end());
     }
-    const std::string flag = split(word).flag;
+    const std::string flag = word_of(word).flag;
     std::string hint;
     if (!command.path.empty() && COMMANDS.contains(command.path.front())) {
         const auto use = command.path.front() == "serve" ? engine::LlamaUse::server : engine::LlamaUse::text;

@@ -66,6 +66,8 @@ struct Chart {
     std::vector<Series> series = {};
     std::vector<std::string> choices = {};  // of several charts in one place, what this one is of: {"Q4_K_M"}
     bool shows_quality = false;
+    std::optional<double> reference = {};  // a line across the chart at this y
+    bool is_wide = false;                  // for many bars
 };
 
 // Of an axis: GiB or MiB, by the largest value.

@@ -1,51 +1,87 @@
 #include "report/charts/chart_json.h"
 
+#include "base/error.h"
+
+#include <algorithm>
+#include <utility>
+
 namespace shimmy::report {
 
 namespace {
 
-const char * name_of(Series::Form form) {
-    switch (form) {
-        case Series::Form::points:
-            return "points";
-        case Series::Form::lines:
-            return "lines";
-        case Series::Form::bars:
-            return "bars";
-        case Series::Form::stack:
-            return "stack";
-        case Series::Form::grid:
-            return "grid";
-    }
-    return "";  // there is no other
+using Form = Series::Form;
+using Scale = Axis::Scale;
+
+template <typename T>
+using Names = std::vector<std::pair<T, const char *>>;
+
+const Names<Form> FORMS{{Form::points, "points"},
+                        {Form::lines, "lines"},
+                        {Form::bars, "bars"},
+                        {Form::stack, "stack"},
+                        {Form::grid, "grid"}};
+const Names<Scale> SCALES{
+    {Scale::linear, "linear"}, {Scale::logarithmic, "logarithmic"}, {Scale::categories, "categories"}};
+const Names<Mark> MARKS{{Mark::none, "none"},
+                        {Mark::circle, "circle"},
+                        {Mark::square, "rect"},  // ECharts' names
+                        {Mark::triangle, "triangle"},
+                        {Mark::diamond, "diamond"}};
+
+template <typename T>
+const char * name_of(const Names<T> & names, T value) {
+    return std::find_if(names.begin(), names.end(), [&](const auto & name) { return name.first == value; })->second;
 }
 
-const char * name_of(Mark mark) {
-    switch (mark) {
-        case Mark::circle:
-            return "circle";
-        case Mark::square:
-            return "rect";  // ECharts' names
-        case Mark::triangle:
-            return "triangle";
-        case Mark::diamond:
-            return "diamond";
-        case Mark::none:
-            break;
-    }
-    return "none";
+template <typename T>
+T named(const Names<T> & names, const std::string & text) {
+    const auto found = std::find_if(names.begin(), names.end(), [&](const auto & name) { return name.second == text; });
+    if (found == names.end()) fail("'{}' is nothing that a chart has", text);
+    return found->first;
+}
+
+std::optional<double> number_of(const Json & json, const char * key) {
+    const auto found = json.find(key);
+    return found == json.end() || found->is_null() ? std::nullopt : std::optional(found->get<double>());
 }
 
 Json to_json(const Axis & axis) {
-    Json json{{"title", axis.title},
-              {"scale", axis.scale == Axis::Scale::linear        ? "linear"
-                        : axis.scale == Axis::Scale::logarithmic ? "logarithmic"
-                                                                 : "categories"},
-              {"from_zero", axis.from_zero}};
-    if (axis.scale == Axis::Scale::categories) json["categories"] = axis.categories;
+    Json json{{"title", axis.title}, {"scale", name_of(SCALES, axis.scale)}, {"from_zero", axis.from_zero}};
+    if (axis.scale == Scale::categories) json["categories"] = axis.categories;
     if (axis.zero_at) json["zero_at"] = *axis.zero_at;
     if (axis.top) json["top"] = *axis.top;
     return json;
+}
+
+Axis axis_from(const Json & json) {
+    Axis axis{json.value("title", "")};
+    axis.scale = named(SCALES, json.value("scale", "linear"));
+    axis.from_zero = json.value("from_zero", true);
+    axis.categories = json.value("categories", std::vector<std::string>());
+    axis.zero_at = number_of(json, "zero_at");
+    axis.top = number_of(json, "top");
+    return axis;
+}
+
+ChartPoint point_from(const Json & json) {
+    ChartPoint point{json.at("x").get<double>(), json.at("y").get<double>()};
+    point.low = number_of(json, "low");
+    point.high = number_of(json, "high");
+    point.label = json.value("label", "");
+    point.more = json.value("more", std::vector<std::string>());
+    point.hollow = json.value("hollow", false);
+    point.share = json.value("share", 0.0);
+    return point;
+}
+
+Series series_from(const Json & json, size_t index) {
+    Series series{json.value("title", ""), named(FORMS, json.at("form").get<std::string>()), style_of(index)};
+    series.style.color = json.value("color", series.style.color);
+    if (json.contains("mark")) series.style.mark = named(MARKS, json["mark"].get<std::string>());
+    series.is_band = json.value("band", false);
+    for (const Json & point : json.at("points"))
+        series.points.push_back(point_from(point));
+    return series;
 }
 
 Json to_json(const ChartPoint & point, Series::Form form) {
@@ -68,17 +104,36 @@ Json to_json(const Chart & chart) {
         for (const ChartPoint & point : series.points)
             points.push_back(to_json(point, series.form));
         all.push_back({{"title", series.title},
-                       {"form", name_of(series.form)},
+                       {"form", name_of(FORMS, series.form)},
                        {"color", series.style.color},
-                       {"mark", name_of(series.style.mark)},
+                       {"mark", name_of(MARKS, series.style.mark)},
                        {"band", series.is_band},
                        {"points", points}});
     }
-    return {{"name", chart.name},
-            {"choices", chart.choices},
-            {"x", to_json(chart.x)},
-            {"y", to_json(chart.y)},
-            {"series", all}};
+    Json json{{"name", chart.name},
+              {"choices", chart.choices},
+              {"x", to_json(chart.x)},
+              {"y", to_json(chart.y)},
+              {"series", all}};
+    if (chart.reference) json["reference"] = *chart.reference;
+    if (chart.is_wide) json["wide"] = true;
+    return json;
+}
+
+Chart chart_from(const Json & json) {
+    try {
+        Chart chart{json.value("name", ""), json.value("title", "")};
+        chart.choices = json.value("choices", std::vector<std::string>());
+        chart.x = axis_from(json.at("x"));
+        chart.y = axis_from(json.at("y"));
+        for (const Json & series : json.at("series"))
+            chart.series.push_back(series_from(series, chart.series.size()));
+        chart.reference = number_of(json, "reference");
+        chart.is_wide = json.value("wide", false);
+        return chart;
+    } catch (const Json::exception & error) {
+        fail("this is no chart: {}", error.what());
+    }
 }
 
 }  // namespace shimmy::report

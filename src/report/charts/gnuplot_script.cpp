@@ -119,9 +119,22 @@ void add_bars(const Chart & chart, bool intervals, Script & script) {
     }
 }
 
-std::string bars_style(bool stacked) {
-    return fmt::format("set style data histograms\nset style histogram {}\n{}set xtics font \",10\"\nset bmargin 3.5\n",
-                       stacked ? "rowstacked" : "errorbars gap 2 lw 1", stacked ? "set boxwidth 0.7\n" : "");
+std::string reference_line(const Chart & chart) {
+    if (!chart.reference) return "";
+    return fmt::format(
+        "set arrow from graph 0, first {0:.7g} to graph 1, first {0:.7g} nohead lc rgb \"#5d6675\" dt 2 front\n",
+        *chart.reference);
+}
+
+std::string bars_style(const Chart & chart, bool stacked) {
+    std::ptrdiff_t n_lines = 1;  // of the categories' names
+    for (const std::string & name : chart.x.categories)
+        n_lines = std::max(n_lines, 1 + std::count(name.begin(), name.end(), '\n'));
+    return fmt::format(
+        "set style data histograms\nset style histogram {}\n{}set xtics font \",10\"\nset bmargin {:.1f}\n",
+        stacked ? "rowstacked" : "errorbars gap 2 lw 1",
+        stacked ? "set boxwidth 0.7\n" : "set errorbars 0.4 front lc rgb \"#1d2330\"\n",
+        1.5 + static_cast<double>(n_lines));
 }
 
 std::string y_axis(const Axis & axis) {
@@ -160,8 +173,9 @@ std::string gnuplot_script(const Chart & chart) {
         add_points(series, false, title_of(series.title), script);
         add_points(series, true, all_hollow ? title_of(series.title) : "notitle", script);
     }
-    return fmt::format("{}{}{}set key outside top center horizontal\nplot {}\n", script.data,
-                       bars ? bars_style(stacked) : x_axis(chart), y_axis(chart.y), script.plots);
+    return fmt::format("{}{}{}{}set key outside top center horizontal\nplot {}\n", script.data,
+                       bars ? bars_style(chart, stacked) : x_axis(chart), y_axis(chart.y), reference_line(chart),
+                       script.plots);
 }
 
 }  // namespace shimmy::report

@@ -107,6 +107,8 @@
       xAxis: Object.assign({}, style, x), yAxis: Object.assign({}, style, y),
       series: chart.series.flatMap((s, i) => FORMS[s.form](s, at, i, chart)),
     };
+    if (chart.reference !== undefined)
+      option.series[0].markLine = {silent: true, symbol: 'none', lineStyle: {color: muted}, label: {show: false}, data: [{yAxis: chart.reference}]};
     if (form === 'grid') {
       option.yAxis.inverse = true;
       option.visualMap = {min: 0, max: Math.max(...chart.series[0].points.map((p) => 100 * p.share)), calculable: true, orient: 'horizontal', left: 'center', top: 0,
