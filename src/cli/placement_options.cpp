@@ -2,10 +2,10 @@
 #include "cli/numbers.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "base/units.h"
-#include "engine/load/device.h"
-#include "engine/load/rpc.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
+#include "engine/device/device.h"
+#include "engine/device/rpc.h"
 
 #include <algorithm>
 

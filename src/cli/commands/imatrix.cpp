@@ -7,7 +7,7 @@
 #include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/make/imatrix_coverage.h"
 #include "engine/make/make_imatrix.h"
 #include "gguf/model_info.h"

@@ -1,7 +1,7 @@
 // shimmy inspect: what a model file is, from its metadata alone.
 #include "base/json.h"
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"

@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
 #include "quality/shape_check.h"

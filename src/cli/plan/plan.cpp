@@ -1,6 +1,6 @@
 // shimmy plan: what a model would take, before it is downloaded or quantized.
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/llama_options.h"
 #include "cli/placement_options.h"

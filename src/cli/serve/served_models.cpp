@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"

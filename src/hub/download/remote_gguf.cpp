@@ -1,6 +1,6 @@
 #include "hub/download/remote_gguf.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "gguf/parse.h"
 #include "hub/api/model_files.h"
 

@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/process/subprocess.h"
-#include "base/text.h"
-#include "base/toml_reader.h"
-#include "lab/campaign/plan_file.h"
+#include "base/text/text.h"
+#include "base/text/toml_reader.h"
 #include "lab/measure/summary_json.h"
+#include "lab/plan/plan_file.h"
 #include "report/bundle/manifest.h"
 #include "report/figures/experts.h"
 
