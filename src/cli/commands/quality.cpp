@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/model_hash.h"
+#include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/quality_document.h"
@@ -114,7 +115,10 @@ Json document(const QualityArguments & options, engine::Placement placement, con
     return result;
 }
 
-int run_quality(const QualityArguments & options, const Globals & globals) {
+int run_quality(QualityArguments options, const Globals & globals) {
+    options.base = model_file(options.base, globals).string();
+    for (std::string & model : options.models)
+        model = model_file(model, globals).string();
     std::vector<std::string> files{options.base};  // the figure 0 that all others stand beside
     files.insert(files.end(), options.models.begin(), options.models.end());
     std::vector<MeasuredModel> models;
@@ -158,10 +162,11 @@ void add_quality(Commands & commands) {
         commands.add("quality", "measure perplexity of quantized models and divergence from their base",
                      [options, &commands] { return run_quality(*options, commands.globals()); });
     command->add_option("--base", options->base, "model that the others were quantized from")
-        ->type_name("FILE")
+        ->type_name("FILE|NAME")
         ->required();
     command->add_option("models,--model", options->models, "quantized models (the base is always measured, too)")
-        ->type_name("FILE");
+        ->type_name("FILE|NAME");
+    add_model_dirs_option(*command, commands.globals());
     command
         ->add_option("--text", options->text, "evaluation text, UTF-8: natural text that the models were not tuned on")
         ->type_name("FILE")

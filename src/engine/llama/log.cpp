@@ -54,7 +54,9 @@ void on_abort(const char * message) {
     std::string text = message;  // "/folder/file.cpp:79: GGML_ASSERT(…) failed"
     const size_t folder_end = text.rfind('/', text.find(':'));
     if (folder_end != std::string::npos) text.erase(0, folder_end + 1);
-    text = fmt::format("llama.cpp cannot work with it: {}", printable(text, MAX_ASSERTION_CHARS));
+    text =
+        fmt::format("llama.cpp cannot work with it: {} (if another copy of the file does no better: shimmy report-bug)",
+                    printable(text, MAX_ASSERTION_CHARS));
     if (n_captures > 0) throw Error(text);
     // Another thread's: nothing catches an exception there.
     if (has_last_words()) end_by_fault(text);
