@@ -11,7 +11,7 @@ namespace shimmy::engine {
 
 namespace {
 
-constexpr size_t MAX_REASON_CHARS = 300;
+constexpr size_t MAX_FORMAT_REASON_CHARS = 300;
 
 // "<s>" of tokenizer.ggml.bos_token_id; empty if the file names none.
 std::string special_token(const gguf::GgufFile & file, const char * key) {
@@ -47,7 +47,8 @@ std::string prompt_format(const gguf::GgufFile & file) {
                                        special_token(file, "eos_token_id"));
         return render(*templates);
     } catch (const std::exception & error) {
-        fail("{}: its chat template failed: {}", file.path().string(), printable(error.what(), MAX_REASON_CHARS));
+        fail("{}: its chat template failed: {}", file.path().string(),
+             printable(error.what(), MAX_FORMAT_REASON_CHARS));
     }
 }
 
