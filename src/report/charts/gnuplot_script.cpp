@@ -52,7 +52,7 @@ struct Script {
     size_t n_blocks = 0;
 
     std::string block(const std::string & lines) {
-        const std::string name = fmt::format("$data{}", n_blocks++);
+        std::string name = fmt::format("$data{}", n_blocks++);
         data += fmt::format("{} << EOD\n{}EOD\n", name, lines);
         return name;
     }
