@@ -10,8 +10,8 @@ namespace MOE_ISA {
 constexpr int kPairs = 3;  // of activation rows per pass: with 2 R pairs of weight rows 12 sums and as many partial ones
 
 // Stores what a trait unpacks so that vectors 2i and 2i + 1 of a panel have columns 8i to 8i + 7: of rows 0 and 1, and of rows 2
-// and 3. (The first of two vectors comes before the second.) Factors lie as the sums do, each twice: those of rows 0 and 1, and,
-// where there would be scales otherwise, those of rows 2 and 3.
+// and 3. (The first of two vectors comes before the second.) Scales lie as the sums do, each twice: those of rows 0 and 1 in
+// `factor`, those of rows 2 and 3 in `scale`, whichever of a float and a factor they are.
 template <class T> struct PairSink : PanelSink<T> {
     PairSink(Panel & p, int first, const Ahead<T> & a) : PanelSink<T>{p, first, a} {}
     MOE_INLINE void put(int kg, I v) {
@@ -24,25 +24,17 @@ template <class T> struct PairSink : PanelSink<T> {
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, v); }
     MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::scaled(v, s)); }
+    MOE_INLINE void put_scale(int g, F v) { put_twice(g, Vec::as_int(v)); }
     template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
-        if constexpr (whole_scales<T>()) {
-            put_factor(g, Vec::factor<N, Bias>(v));
-        } else {
-            PanelSink<T>::template put_byte_scale<N, Bias>(g, v);
-        }
+        put_twice(g, whole_scales<T>() ? Vec::factor<N, Bias>(v) : Vec::as_int(byte_scale<N, Bias>(v)));
     }
-    MOE_INLINE void put_whole_scale(int g, I v) {
-        if constexpr (whole_scales<T>()) {
-            put_factor(g, v);
-        } else {
-            PanelSink<T>::put_whole_scale(g, v);
-        }
-    }
+    MOE_INLINE void put_whole_scale(int g, I v) { put_twice(g, whole_scales<T>() ? v : Vec::as_int(Vec::cvt(v))); }
 
 private:
-    MOE_INLINE void put_factor(int g, I f) {
-        Vec::store(this->pn.factor[g], Vec::zip_lo(f, f));
-        Vec::store(this->pn.scale[g], Vec::zip_hi(f, f));
+    MOE_INLINE void put_twice(int g, I v) {
+        const int at = this->kg0 / (T::kGroup / 4) + g;
+        Vec::store(this->pn.factor[at], Vec::zip_lo(v, v));
+        Vec::store(this->pn.scale[at], Vec::zip_hi(v, v));
     }
 };
 
@@ -50,6 +42,7 @@ private:
 template <class T> struct ActPairs {
     alignas(64) uint8_t q[kPairs][kPanelCols / 8][16];             // [pair][column / 8]: eight columns of the one, then of the other
     alignas(16) int32_t init[kPairs][kPanelCols / T::kGroup][4];  // [pair][group]: what makes up for kOffset: of the one and the other, twice
+    alignas(16) float   d[kPairs][kPanelCols / 32][4];            // [pair][column / 32]: scales (kActScale 32), likewise
     const uint8_t * x[2 * kPairs];                                 // the rows; of an odd number the last twice
 
     // From n rows; returns the number of pairs.
@@ -62,6 +55,12 @@ template <class T> struct ActPairs {
                 const I va = Vec::load(a + k0 + k), vb = Vec::load(b + k0 + k);
                 Vec::store(q[p][k / 8], Vec::low_halves(va, vb));
                 Vec::store(q[p][k / 8 + 1], Vec::high_halves(va, vb));
+            }
+            if constexpr (T::kActScale == 32) {
+                for (int i = 0; i < cols / 32; ++i) {
+                    const int at = l.off_d + 4 * (k0 / 32 + i);
+                    Vec::store(d[p][i], Vec::zip_lo(Vec::bcast32(a + at), Vec::bcast32(b + at)));
+                }
             }
             if constexpr (T::kOffset != 0) {
                 for (int g = 0; g < cols / T::kGroup; ++g) {
@@ -98,16 +97,16 @@ template <class T, int P> MOE_INLINE void pairs_group(const Panel * pn, const Ac
     }
 }
 
-// Of activation row t, the sums of vector r of weight rows.
-template <int P> MOE_INLINE I row_sums(const PairSums<P> & a, int r, int t) {
-    const I first = a[2 * r][t / 2], second = a[2 * r + 1][t / 2];
-    return t % 2 == 0 ? Vec::evens(first, second) : Vec::odds(first, second);
+// Scales of pair r of weight rows.
+MOE_INLINE I pair_scales(const Panel * pn, int r, int g) {
+    const Panel & panel = pn[r / 2];
+    return r % 2 == 0 ? Vec::load(panel.factor[g]) : Vec::load(panel.scale[g]);
 }
 
 // acc[n][kTileRows] += R panels (cols columns, first of them k0) * n activation rows, P pairs
 template <class T, int P>
 void pairs_mul(const Panel * pn, int k0, int cols, const ActPairs<T> & acts, int n, const ActLayout & l, float * acc) {
-    Floats<2 * P> f;
+    F pair[2 * R][P];
     if constexpr (whole_scales<T>()) {
         PairSums<P> sum;
         each(sum, [](int, int) MOE_INLINED { return Vec::zero(); });
@@ -115,25 +114,29 @@ void pairs_mul(const Panel * pn, int k0, int cols, const ActPairs<T> & acts, int
             PairSums<P> a;
             pairs_group<T, P>(pn, acts, g, a);
             each(sum, [&](int r, int p) MOE_INLINED {
-                const Panel & panel = pn[r / 2];
-                I s = Vec::scaled_add(sum[r][p], a[r][p], r % 2 == 0 ? Vec::load(panel.factor[g]) : Vec::load(panel.scale[g]));
+                I s = Vec::scaled_add(sum[r][p], a[r][p], pair_scales(pn, r, g));
                 keep(s);
                 return s;
             });
         }
-        each(f, [&](int r, int t) MOE_INLINED { return Vec::cvt(row_sums(sum, r, t)); });
+        each(pair, [&](int r, int p) MOE_INLINED { return Vec::cvt(sum[r][p]); });
     } else {
-        each(f, [](int, int) MOE_INLINED { return Vec::zerof(); });
+        each(pair, [](int, int) MOE_INLINED { return Vec::zerof(); });
         for (int g = 0; g < cols / T::kGroup; ++g) {
             PairSums<P> a;
             pairs_group<T, P>(pn, acts, g, a);
-            each(f, [&](int r, int t) MOE_INLINED {
-                const F ws = Vec::loadf(pn[r].scale[g]);
-                const F s  = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::bcastf(row_f32(acts.x[t], l.off_d) + (k0 + g * T::kGroup) / 32));
-                return Vec::fma(Vec::cvt(row_sums(a, r, t)), s, f[r][t]);
+            each(pair, [&](int r, int p) MOE_INLINED {
+                const F ws = Vec::cast(pair_scales(pn, r, g));
+                const F s  = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::loadf(acts.d[p][g * T::kGroup / 32]));
+                return Vec::fma(Vec::cvt(a[r][p]), s, pair[r][p]);
             });
         }
     }
+    Floats<2 * P> f;
+    each(f, [&](int r, int t) MOE_INLINED {
+        const I first = Vec::as_int(pair[2 * r][t / 2]), second = Vec::as_int(pair[2 * r + 1][t / 2]);
+        return Vec::cast(t % 2 == 0 ? Vec::evens(first, second) : Vec::odds(first, second));
+    });
     add_blocks<T>(pn, k0, cols, acts.x, n, l, f, acc);
 }
 

@@ -46,6 +46,7 @@ struct Vec {
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
     static I max(I a, I b) { return _mm256_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }
+    template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
     template <int N> static I sll(I a) { return _mm256_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm256_srai_epi32(a, N); }
 

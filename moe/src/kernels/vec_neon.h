@@ -46,6 +46,7 @@ struct Vec {
     static I add(I a, I b) { return vaddq_s32(a, b); }
     static I max(I a, I b) { return vmaxq_s32(a, b); }  // signed
     template <int N> static I srl(I a) { return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N)); }
+    template <int N> static I srl8(I a) { return s32(vshrq_n_u8(u8(a), N)); }  // each byte
     template <int N> static I sll(I a) { return vshlq_n_s32(a, N); }
     template <int N> static I sra(I a) { return vshrq_n_s32(a, N); }
 

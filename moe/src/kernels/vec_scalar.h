@@ -47,6 +47,7 @@ struct Vec {
     }
     static I max(I a, I b) { return mapi([&](int i) { return int32_t(a.v[i]) > int32_t(b.v[i]) ? a.v[i] : b.v[i]; }); }
     template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
+    template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
     template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
     template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
 

@@ -140,7 +140,7 @@ template <class T> struct PanelSink {
 };
 
 inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
-inline I nib_hi(I v) { return Vec::and_(Vec::srl<4>(v), Vec::set8(0x0f)); }
+inline I nib_hi(I v) { return Vec::srl8<4>(v); }
 // bit `From` of every byte, at bit `To`
 template <int From, int To> inline I bit_to(I v) {
     const I mask = Vec::set8(1 << To);
