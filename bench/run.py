@@ -6,7 +6,7 @@ page cache; pairs follow each other, so that a slow drift of the machine touches
 widths, few layers, random weights), made one after another and deleted again.
 Files that the results hold already are left out.
 
-Writes RESULTS/MACHINE.csv (one line per figure and pair, as measured), .md (the table) and .svg (the plot). The last two
+Writes RESULTS/MACHINE.csv (one line per figure and pair, as measured), .md (the table) and .svg (the plot, drawn by shimmy). The last two
 are made from the first alone: `--report-only` makes them again.
 """
 
@@ -209,27 +209,19 @@ def markdown(results):
     return "\n".join(out) + "\n"
 
 
-def plot(results, path):
-    """Bars: the plugin's rate over stock's, a group per file, with the range of the pairs."""
-    tests = [test for test in TESTS if any(results.ratios(file, test) for file in results.files)]
-    lines = ["$data << EOD"]
-    for file in results.files:
-        cells = [f'"{file.replace(", ", chr(92) + "n")}"']
-        for test in tests:
-            ratios = results.ratios(file, test)
-            cells += [f"{f(ratios):.3f}" if ratios else "NaN" for f in (statistics.median, min, max)]
-        lines.append(" ".join(cells))
-    lines += ["EOD", "set terminal svg size 1280,600 noenhanced font 'sans-serif,13' background '#ffffff'", f"set output '{path}'",
-              "set style data histograms", "set style histogram errorbars gap 2 lw 1", "set style fill solid 0.9 noborder",
-              "set ylabel 'rate, times stock'", "set yrange [0:*]", "set grid y lc '#dddddd'", "set key top left horizontal",
-              "set xtics nomirror font ',11'", "set bmargin 4.5", f"set xrange [-0.6:{len(results.files) - 0.4:.1f}]",
-              "set arrow from graph 0, first 1 to graph 1, first 1 nohead lc '#444444' dt 2 front",
-              "set errorbars 0.4 front lc '#333333'"]
-    colours = ["#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b", "#e6550d"]
-    columns = [f"$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}{':xtic(1)' if i == 0 else ''} title '{test}' lc '{colour}'"
-               for i, (test, colour) in enumerate(zip(tests, colours))]
-    lines.append("plot " + ", ".join(columns))
-    subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
+COLOURS = ["#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b", "#e6550d"]  # prompts darker by length, decode
+
+
+def plot(results, shimmy, path):
+    """Bars: the plugin's rate over stock's, a group per file, with the range of the pairs. Drawn as the documents' charts are."""
+    def points(test):
+        ratios = [(i, results.ratios(file, test)) for i, file in enumerate(results.files)]
+        return [{"x": i, "y": statistics.median(r), "low": min(r), "high": max(r)} for i, r in ratios if r]
+    chart = {"name": "rates", "x": {"scale": "categories", "categories": [file.replace(", ", "\n") for file in results.files]},
+             "y": {"title": "rate, times stock"}, "reference": 1, "wide": True,
+             "series": [{"title": test, "form": "bars", "color": colour, "points": found}
+                        for test, colour in zip(TESTS, COLOURS) if (found := points(test))]}
+    path.write_text(subprocess.run([shimmy, "__chart"], input=json.dumps(chart), stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def main():
@@ -275,7 +267,7 @@ def main():
             bench.rows.clear()
     results = Results(base.with_suffix(".csv"))
     base.with_suffix(".md").write_text(markdown(results))
-    plot(results, base.with_suffix(".svg"))
+    plot(results, Path(args.bin) / "shimmy", base.with_suffix(".svg"))
     print(markdown(results))
     print(f"bench: wrote {base}.csv, .md and .svg", file=sys.stderr)
 

@@ -19,12 +19,13 @@ flags=(-std=c++20 -g -O1 "${places[@]}" -fsanitize=fuzzer,address,undefined -fno
 libraries=(-L"$lib" -lggml-base -lcrypto -lfmt -Wl,-rpath,"$PWD/$lib")
 llama_libraries=(-lllama-server-impl -lllama-common -lllama -lggml)
 bounds=(src/serve/bounds/*.cpp src/serve/http/{http_error,json_limits,request}.cpp)
-base=(src/base/{base64,digest,files,json,last_words,text,units,utf8}.cpp src/base/process/interrupt.cpp)
+base=(src/base/{digest,files,json,last_words}.cpp src/base/text/{base64,text,units,utf8}.cpp src/base/process/interrupt.cpp)
 reader=(src/gguf/{active_share,expert_tensors,file_type,gguf_file,metadata,model_info,parse,problems,purpose}.cpp "${base[@]}")
-tasks=(src/eval/{answer,json_forms,llama_forms,read_task,task}.cpp src/base/text_file.cpp)
+tasks=(src/eval/{answer,json_forms,llama_forms,read_task,task}.cpp src/base/text/text_file.cpp)
 campaigns=("${reader[@]}" src/gguf/shape.cpp src/base/host/data_dir.cpp src/base/process/subprocess.cpp src/base/process/spawn.cpp
-  src/lab/campaign/{axes,campaign,languages,plan,result,tasks}.cpp "${tasks[@]}" src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
-loader=(src/engine/load/{device,llama_args,load_options,load_params,log,memory,modelled_device,placement,routing_recorder,rpc}.cpp
+  src/lab/campaign/{axes,campaign,languages,tasks}.cpp src/lab/plan/{plan,result}.cpp "${tasks[@]}" src/library/names.cpp src/engine/load/placement.cpp src/engine/layout/quantization.cpp)
+loader=(src/engine/device/{device,modelled_device,rpc}.cpp src/engine/llama/log.cpp
+  src/engine/load/{llama_args,load_options,load_params,memory,placement,routing_recorder}.cpp
   src/engine/predict/{choose_placement,companions,estimate,fit,layer_split,share_layers,shortage}.cpp src/base/host/{bandwidth,cache_dir,cgroup,data_dir,host}.cpp
   src/base/process/{spawn,subprocess}.cpp)
 
@@ -61,10 +62,10 @@ for target in "$@"; do
     http) run http src/serve/http/{connection,head,http_error,json_limits,request}.cpp "${base[@]}" -- -max_len=4096 \
       -dict=tests/fuzz/http.dict -- build/release/llama.cpp/vendor/cpp-httplib/libcpp-httplib.a -lssl ;;
     request) run request "${bounds[@]}" "${base[@]}" src/serve/api/{keep_alive,ollama_request}.cpp \
-      src/serve/forms/{begun_answer,responses}.cpp src/serve/worker/tool_choice.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
+      src/serve/forms/{begun_answer,responses}.cpp src/serve/prompt/tool_choice.cpp -- -max_len=4096 -dict=tests/fuzz/request.dict -- "${llama_libraries[@]}" ;;
     schema) run schema "${bounds[@]}" "${base[@]}" "$llama"/common/{json-schema,json-schema-to-grammar}.cpp "$llama/src/llama-grammar.cpp" -- \
       -max_len=2048 -close_fd_mask=3 -dict=tests/fuzz/schema.dict -- "${llama_libraries[@]}" ;;
-    template) run template "${bounds[@]}" "${base[@]}" src/serve/worker/{chat,tool_choice}.cpp \
+    template) run template "${bounds[@]}" "${base[@]}" src/serve/prompt/{chat,tool_choice}.cpp \
       "$llama"/common/{chat,chat-auto-parser-generator,chat-auto-parser-helpers,chat-diff-analyzer,chat-peg-parser,peg-parser}.cpp \
       "$llama"/common/{jinja,parsers}/*.cpp "$llama/src/llama-grammar.cpp" -- -max_len=4096 -close_fd_mask=3 -dict=tests/fuzz/request.dict \
       -- -DSHIMMY_TEMPLATES="\"$llama/models/templates\"" "${llama_libraries[@]}" ;;
@@ -72,7 +73,7 @@ for target in "$@"; do
     # What the network would say is the input: http::send() is the fuzzer's own.
     hub) run hub src/hub/api/*.cpp src/hub/http/*.cpp src/hub/download/cache.cpp src/base/http/http.cpp src/base/version.cpp "${base[@]}" -- -max_len=4096 -- \
       -DSHIMMY_VERSION='"fuzz"' -Wl,--wrap=_ZN6shimmy4http4sendERKNS0_7RequestE -lcurl ;;
-    check) run check src/check/{code,sandbox,path_guard,read_only_view,seccomp_filter,words}.cpp src/base/process/{descriptor,spawn,subprocess}.cpp \
+    check) run check src/check/{code,words}.cpp src/check/sandbox/*.cpp src/base/process/{descriptor,spawn,subprocess}.cpp \
       "${base[@]}" -- -max_len=4096 -- -lseccomp ;;
     sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;

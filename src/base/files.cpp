@@ -192,8 +192,14 @@ void remove_stale_parts_of(const fs::path & target) {
     std::error_code ignored;
     for (const auto & entry : fs::directory_iterator(dir.empty() ? "." : dir, ignored)) {
         const bool of_target = entry.path().filename().string().starts_with(prefix);
-        if (of_target && is_stale_part(entry.path())) fs::remove(entry.path(), ignored);
+        if (of_target && is_stale_part(entry.path())) fs::remove_all(entry.path(), ignored);
     }
+}
+
+fs::path part_of(const fs::path & target) {
+    fs::path part = target;
+    part += fmt::format(".{}.part", ::getpid());
+    return part;
 }
 
 }  // namespace
@@ -202,8 +208,7 @@ PartFile::PartFile(const fs::path & target) : target_(where_links_lead(target)) 
     std::error_code ignored;
     if (fs::is_directory(target_, ignored)) fail_usage("{}: is a folder; give the name of a file", target.string());
     remove_stale_parts_of(target_);
-    part_ = target_;
-    part_ += fmt::format(".{}.part", ::getpid());
+    part_ = part_of(target_);
     on_fault_.emplace(part_);
 }
 
@@ -222,6 +227,16 @@ void PartFile::commit() {
     on_fault_.reset();
     const fs::path dir = target_.parent_path();
     (void)sync(dir.empty() ? fs::path(".") : dir, O_DIRECTORY);  // the file stands under its name either way
+}
+
+PartFolder::PartFolder(const fs::path & target) : dir_(part_of(target)) {
+    remove_stale_parts_of(target);
+    make_folders(dir_);
+}
+
+PartFolder::~PartFolder() {
+    std::error_code ignored;
+    fs::remove_all(dir_, ignored);
 }
 
 void remove_stale_part_files(const fs::path & dir) {

@@ -67,6 +67,21 @@ private:
     bool committed_ = false;
 };
 
+// A folder beside its target in which something is made, named as a PartFile is; goes with the destructor, or with the
+// next one of the same target if the process is killed.
+class PartFolder {
+public:
+    explicit PartFolder(const fs::path & target);
+    ~PartFolder();
+    PartFolder(const PartFolder &) = delete;
+    PartFolder & operator=(const PartFolder &) = delete;
+
+    const fs::path & path() const { return dir_; }
+
+private:
+    fs::path dir_;
+};
+
 // Removes `*.part` files of writers that no longer run.
 void remove_stale_part_files(const fs::path & dir);
 

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/process/subprocess.h"
-#include "base/text.h"
-#include "check/read_only_view.h"
+#include "base/text/text.h"
+#include "check/sandbox/read_only_view.h"
 #include "check/words.h"
 
 #include <sys/prctl.h>

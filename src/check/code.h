@@ -1,7 +1,7 @@
 // Runs the Python function of an answer against cases, confined.
 #pragma once
 
-#include "check/sandbox.h"
+#include "check/sandbox/sandbox.h"
 #include "check/task.h"
 
 #include <filesystem>

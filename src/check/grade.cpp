@@ -1,6 +1,6 @@
 #include "check/grade.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "check/arithmetic.h"
 #include "check/degeneration.h"
 #include "check/verse.h"

@@ -1,6 +1,6 @@
 #include "check/language.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "check/words.h"
 
 #include <fmt/format.h>

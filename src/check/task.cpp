@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/host/data_dir.h"
-#include "base/toml_reader.h"
-#include "base/units.h"
+#include "base/text/toml_reader.h"
+#include "base/text/units.h"
 
 #include <algorithm>
 #include <limits>

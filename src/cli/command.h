@@ -82,4 +82,8 @@ void add_reference(Commands & commands);
 // `shimmy __complete WORDS…`, which the scripts of `shimmy completion` run: its words are no options of ours.
 int print_candidates(const CLI::App & app, const std::vector<std::string> & words);
 
+// `shimmy __chart`, for scripts of this project (bench/run.py): reads a chart as JSON on standard input
+// (report/charts/chart_json.h) and writes its SVG to standard output, as documents have theirs. Throws Error.
+int draw_chart();
+
 }  // namespace shimmy::cli

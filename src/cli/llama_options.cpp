@@ -1,7 +1,7 @@
 #include "cli/llama_options.h"
 
 #include "cli/model_name.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 
 namespace shimmy::cli {
 

@@ -2,13 +2,13 @@
 #include "base/json.h"
 #include "base/last_words.h"
 #include "base/process/interrupt.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "base/version.h"
 #include "cli/command.h"
-#include "cli/familiar.h"
-#include "cli/options_table.h"
-#include "engine/load/log.h"
-#include "engine/load/version.h"
+#include "cli/table/familiar.h"
+#include "cli/table/options_table.h"
+#include "engine/llama/log.h"
+#include "engine/llama/version.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -73,6 +73,13 @@ int main(int argc, char ** argv) {
     if (!serves) shimmy::install_last_words(&commands.globals().json);
     add_all(commands);
     if (argc > 1 && std::string_view(argv[1]) == "__complete") return print_candidates(app, {argv + 2, argv + argc});
+    if (argc == 2 && std::string_view(argv[1]) == "__chart") {
+        try {
+            return draw_chart();
+        } catch (const shimmy::Error & error) {
+            return report(commands.globals(), error.what(), EXIT_CODE_FAILED);
+        }
+    }
     const CommandRow table = read_options_table(app);
     std::vector<std::string> words(argv + 1, argv + argc);
     const auto end = std::find(words.begin(), words.end(), "--");

@@ -1,7 +1,7 @@
 #include "cli/model_hash.h"
 
 #include "base/process/progress.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <exception>
 #include <memory>

@@ -1,7 +1,7 @@
 // SHA-256 of model files for the documents of commands, kept in the cache folder.
 #pragma once
 
-#include "lab/campaign/hash_cache.h"
+#include "lab/plan/hash_cache.h"
 
 #include <string>
 

@@ -67,14 +67,16 @@ std::string canonical_model_name(const std::string & text) {
     return name;
 }
 
-fs::path model_file(const std::string & text, const Globals & globals) {
+std::optional<fs::path> file_here(const std::string & text, const Globals & globals) {
     const std::string file_or_name = canonical_model_name(text);
     if (!hub::is_hub_name(file_or_name)) return library::resolve(file_or_name, globals.model_dirs);
     // Ollama's own name of what it fetched from the Hub: "hf.co/USER/NAME:QUANT".
-    if (file_or_name != text) {
-        if (const auto found = library::find_named(text, globals.model_dirs)) return *found;
-    }
-    return pull_with_progress(file_or_name, globals.json).files.front();
+    return file_or_name == text ? std::nullopt : library::find_named(text, globals.model_dirs);
+}
+
+fs::path model_file(const std::string & text, const Globals & globals) {
+    if (const auto here = file_here(text, globals)) return *here;
+    return pull_with_progress(canonical_model_name(text), globals.json).files.front();
 }
 
 }  // namespace shimmy::cli

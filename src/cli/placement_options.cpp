@@ -2,10 +2,10 @@
 #include "cli/numbers.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "base/units.h"
-#include "engine/load/device.h"
-#include "engine/load/rpc.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
+#include "engine/device/device.h"
+#include "engine/device/rpc.h"
 
 #include <algorithm>
 
@@ -16,6 +16,7 @@ namespace {
 constexpr const char * GROUP_PLACEMENT = "Placement";
 constexpr const char * GROUP_DEVICES = "Devices";
 constexpr uint32_t MAX_BATCH = 1U << 20;
+constexpr uint32_t MAX_PARALLEL = 1024;
 
 std::string check_moe_cache(const std::string & text) {
     if (text == "auto" || text == "off") return "";
@@ -158,6 +159,13 @@ void add_batch_options(CLI::App & command, engine::LoadOptions & load) {
                     "memory")
         ->type_name("N")
         ->check(from_to(1U, MAX_BATCH))
+        ->capture_default_str();
+}
+
+void add_parallel_option(CLI::App & command, engine::LoadOptions & load) {
+    command.add_option("--parallel", load.n_parallel, "concurrent requests per model, each with its own context")
+        ->type_name("N")
+        ->check(from_to(1U, MAX_PARALLEL))
         ->capture_default_str();
 }
 

@@ -35,6 +35,9 @@ void add_load_options(CLI::App & command, engine::LoadOptions & load);
 // --batch and --ubatch.
 void add_batch_options(CLI::App & command, engine::LoadOptions & load);
 
+// --parallel.
+void add_parallel_option(CLI::App & command, engine::LoadOptions & load);
+
 // The placement that --placement, --cpu-moe or --n-cpu-moe asks for.
 engine::Placement placement_option(const Globals & globals, DefaultPlacement fallback = DefaultPlacement::gpu);
 

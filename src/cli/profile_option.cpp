@@ -1,8 +1,8 @@
 #include "cli/profile_option.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "base/version.h"
-#include "engine/load/version.h"
+#include "engine/llama/version.h"
 #include "tune/profile.h"
 #include "tune/settings.h"
 

@@ -1,6 +1,6 @@
 #include "eval/answer.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "eval/trim.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "eval/json_forms.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "eval/trim.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "eval/llama_forms.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 #include "gguf/file_type.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include "llama.h"
 

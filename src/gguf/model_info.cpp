@@ -1,7 +1,7 @@
 #include "gguf/model_info.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "gguf/active_share.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/file_type.h"

@@ -1,8 +1,8 @@
 #include "gguf/parse.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 
 #include "ggml.h"
 

@@ -1,8 +1,8 @@
 #include "gguf/problems.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/purpose.h"
 

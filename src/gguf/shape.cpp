@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/host/data_dir.h"
-#include "base/toml_reader.h"
+#include "base/text/toml_reader.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #include "library/resolve.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "library/names.h"
 
 #include <algorithm>

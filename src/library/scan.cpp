@@ -1,7 +1,7 @@
 #include "library/scan.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "library/names.h"
 #include "library/ollama.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "lab/campaign/campaign.h"
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/plan_file.h"
 
 namespace shimmy::publish {
 

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/process/progress.h"
 #include "engine/make/split.h"
-#include "lab/campaign/hash_cache.h"
+#include "lab/plan/hash_cache.h"
 
 #include <algorithm>
 #include <optional>

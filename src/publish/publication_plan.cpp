@@ -5,7 +5,7 @@
 #include "engine/make/split.h"
 #include "hub/api/api.h"
 #include "hub/api/model_files.h"
-#include "lab/campaign/hasher.h"
+#include "lab/plan/hasher.h"
 #include "library/names.h"
 #include "report/documents/licenses.h"
 

@@ -1,8 +1,8 @@
 // What of a campaign is to be published where, and what stands against it.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/summary.h"
+#include "lab/plan/campaign_plan.h"
 #include "report/documents/card.h"
 #include "report/figures/quality.h"
 

@@ -1,7 +1,7 @@
 #include "quality/reference_cache.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <algorithm>
 #include <chrono>

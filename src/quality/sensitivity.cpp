@@ -1,7 +1,7 @@
 #include "quality/sensitivity.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
 #include "gguf/expert_tensors.h"

@@ -1,9 +1,9 @@
 #include "quality/shape_check.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "base/units.h"
-#include "engine/load/device.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
+#include "engine/device/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/load/placement.h"

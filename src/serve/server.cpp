@@ -2,13 +2,13 @@
 
 #include "base/error.h"
 #include "base/process/interrupt.h"
-#include "serve/api/moe_api.h"
 #include "serve/api/ollama_api.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/page.h"
 #include "serve/api/shimmy_api.h"
 #include "serve/http/front.h"
 #include "serve/http/log.h"
+#include "serve/metrics/moe_api.h"
 #include "serve/pool/model_pool.h"
 
 #include <algorithm>

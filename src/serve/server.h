@@ -4,7 +4,7 @@
 // docs/API.md has every path.
 #pragma once
 
-#include "serve/http/address.h"
+#include "serve/listen/address.h"
 #include "serve/wire/model.h"
 
 #include <chrono>

@@ -1,7 +1,7 @@
 #include "tune/visit.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Against the vectors of RFC 4648, part 10.
-#include "base/base64.h"
+#include "base/text/base64.h"
 
 #include <gtest/gtest.h>
 

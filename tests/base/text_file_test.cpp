@@ -1,7 +1,7 @@
-#include "base/text_file.h"
+#include "base/text/text_file.h"
 
 #include "base/error.h"
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

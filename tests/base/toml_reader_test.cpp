@@ -1,5 +1,5 @@
 // Every kind of value: read, absent, of another type, at the ends of its range. Errors name file and line.
-#include "base/toml_reader.h"
+#include "base/text/toml_reader.h"
 
 #include <gtest/gtest.h>
 

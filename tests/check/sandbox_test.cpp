@@ -1,9 +1,9 @@
 // Escapes that untrusted code may try. Each is tried for real, by Python in the sandbox.
-#include "check/sandbox.h"
+#include "check/sandbox/sandbox.h"
 
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "check/read_only_view.h"
+#include "check/sandbox/read_only_view.h"
 #include "temp_dir.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 // Every key of a task file, with its default and its limits.
 #include "base/error.h"
 #include "base/files.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "check/task.h"
 #include "temp_dir.h"
 

@@ -1,9 +1,9 @@
 // The options table of the whole program, without running any of it.
 #include "cli/command.h"
 #include "cli/numbers.h"
-#include "cli/options_table.h"
 #include "cli/placement_options.h"
 #include "cli/print/reference_page.h"
+#include "cli/table/options_table.h"
 
 #include "base/error.h"
 #include "base/files.h"

@@ -1,10 +1,10 @@
 #include "cli/command.h"
-#include "cli/complete.h"
 #include "cli/placement_options.h"
+#include "cli/table/complete.h"
 
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>

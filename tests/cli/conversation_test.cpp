@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include "cli/print/quality_document.h"
 
 #include "base/files.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Words of other programs in shimmy's spelling, and mistakes in typing.
-#include "cli/familiar.h"
+#include "cli/table/familiar.h"
 
 #include "base/error.h"
 #include "cli/command.h"

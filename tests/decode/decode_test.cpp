@@ -1,7 +1,7 @@
 // What a run of a model costs beside llama.cpp's work: one look at the file's header, and no memory for a token. This
 // program replaces operator new and open() to see it, so it is one of its own.
 #include "base/no_allocation.h"
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 #include "engine/predict/placement_plan.h"
 #include "engine/tiny_moe.h"
 

@@ -183,5 +183,35 @@ TEST(Loading, IsShownOnATerminalAndGoneAfterwards) {
     EXPECT_EQ(json.screen().find(line), std::string::npos) << json.screen();
 }
 
+// `shimmy list` prints the name; every command that takes a model knows it.
+TEST(ModelNames, AreTheSameInEveryCommand) {
+    const TempDir dir;
+    const TempDir here;
+    const fs::path models = dir / "models";
+    fs::create_directory(models);
+    const fs::path file = models / "tiny-moe-f16.gguf";
+    fs::create_symlink(tiny_moe(), file);
+    const std::string name = shimmy_json({"list", "--model-dirs", models.string()})["models"][0]["name"];
+    const auto named = [&](std::vector<std::string> args) {
+        args.insert(args.end(), {"--model-dirs", models.string(), "--json"});
+        args.insert(args.begin(), {"sh", "-c", "cd \"$0\" && exec \"$@\"", here.path().string(), SHIMMY_PROGRAM});
+        const ProcessResult result = run_process(args, RUN_TIMEOUT);
+        EXPECT_EQ(result.exit_code, 0) << result.err;
+        return Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+    };
+    EXPECT_EQ(named({"inspect", name})["size_bytes"], fs::file_size(tiny_moe()));
+    EXPECT_EQ(named({"plan", "--model", name, "--gpu-backend", "cpu"})["disk_bytes"], fs::file_size(tiny_moe()));
+    EXPECT_EQ(named({"probe", name, "--gpu-backend", "cpu"})["name"], name);
+    const Json quality = named({"quality", "--base", name, "--text", EVAL, "--chunks", "1", "--gpu-backend", "cpu"});
+    EXPECT_EQ(quality["base"]["file"], file.string());
+    // What is made of a name belongs to who asked, not into a folder of models that may be Ollama's.
+    EXPECT_EQ(named({"quantize", name, "--types", "Q8_0"})["files"][0]["path"], "./tiny-moe-Q8_0.gguf");
+    EXPECT_EQ(named({"imatrix", name, "--text", EVAL, "--chunks", "1", "--gpu-backend", "cpu"})["path"],
+              "./tiny-moe-f16.imatrix.gguf");
+    EXPECT_EQ(n_files(models), 1U);
+    EXPECT_EQ(n_files(here.path()), 2U);
+    expect_failure({"inspect", "tiny-mow", "--model-dirs", models.string()}, 1, {"did you mean " + name});
+}
+
 }  // namespace
 }  // namespace shimmy::e2e

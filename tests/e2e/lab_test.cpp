@@ -1,5 +1,6 @@
 // A campaign with axes, and what is done with it afterwards: compare, bundle, verify, import, export.
 #include "program.h"
+#include "small_disk.h"
 
 #include "base/files.h"
 #include "temp_dir.h"
@@ -45,6 +46,40 @@ TEST(Lab, ADryRunCountsTheRunsOfADesign) {
     EXPECT_EQ(n_runs("moe_cache = [\"off\", \"1MiB\"]\n"), 2 * (1 + 2)) << "a baseline has no experts in RAM";
     const std::string text = shimmy({"lab", "run", campaign.string(), "--dry-run"}).out;
     EXPECT_NE(text.find("moe_cache   off, 1MiB\ndesign      full: 2 combination(s)\n"), std::string::npos) << text;
+}
+
+// A bundle and an export of this campaign, on a full disk and on one that is read only.
+void what_cannot_be_written_leaves_nothing(const fs::path & campaign) {
+    if (!can_mount()) return;
+    for (const char * disk : {FULL_DISK, READ_ONLY_DISK}) {
+        const TempDir dir;
+        const std::string prepare = "printf before > old && ln -s old figures.csv && " + std::string(disk);
+        for (const std::vector<std::string> & arguments :
+             {std::vector<std::string>{"lab", "bundle", campaign.string(), "-o", (dir / "b.tar").string()},
+              {"lab", "bundle", campaign.string(), "-o", (dir / "b").string()},
+              {"lab", "export", campaign.string(), "-o", (dir / "figures.csv").string()}}) {
+            const ProcessResult result = run_on_small_disk(dir.path(), prepare, arguments);
+            SCOPED_TRACE(fmt::format("{} {}: {}{}", arguments[1], disk, result.out, result.err));
+            EXPECT_NE(result.out.find("exit 1\n"), std::string::npos);
+            EXPECT_TRUE(result.out.ends_with("left old\nbefore")) << "nothing else, what was there as it was";
+            EXPECT_NE(result.err.rfind("shimmy: " + dir.path().string()), std::string::npos);
+        }
+    }
+}
+
+void a_killed_bundle_goes_with_the_next(const fs::path & campaign) {
+    const TempDir dir;
+    const std::string bundle = (dir / "b.tar").string();
+    for (const char * seconds : {"0.01", "0.02", "0.03", "0.05", "0.1"}) {
+        run_process(
+            {"timeout", "-s", "KILL", seconds, SHIMMY_PROGRAM, "lab", "bundle", campaign.string(), "-o", bundle},
+            RUN_TIMEOUT);
+        if (!fs::exists(bundle)) continue;
+        EXPECT_TRUE(shimmy_json({"lab", "verify", bundle})["passed"]) << "a bundle is there whole, or not at all";
+        fs::remove(bundle);
+    }
+    EXPECT_EQ(shimmy({"lab", "bundle", campaign.string(), "-o", bundle}).exit_code, 0);
+    EXPECT_EQ(n_files(dir.path()), 1U) << "leftovers go with the next run";
 }
 
 // A campaign's tasks are scored as `shimmy eval` scores them, and compared as it compares them; that needs no GPU.
@@ -219,6 +254,9 @@ TEST(Lab, AxesFromTheFileToABundle) {
     EXPECT_TRUE(verdict["passed"]) << verdict;
     EXPECT_EQ(verdict["manifest_sha256"], bundle["manifest_sha256"]);
     expect_failure({"lab", "bundle", campaign.string(), "-o", tar}, 2, {"given.tar: is there already"});
+
+    what_cannot_be_written_leaves_nothing(campaign);
+    a_killed_bundle_goes_with_the_next(campaign);
 
     const std::string csv = (dir / "own.csv").string();
     EXPECT_EQ(shimmy({"lab", "export", campaign.string(), "--format", "csv", "-o", csv}).exit_code, 0);

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "gguf/gguf_file.h"
 #include "program.h"
+#include "small_disk.h"
 #include "temp_dir.h"
 
 #include <fmt/format.h>
@@ -100,23 +101,6 @@ std::set<std::string> names_in(const fs::path & dir) {
     return names;
 }
 
-// Runs the program where `dir` is a small file system of its own, prepared by a shell command, and says on the last
-// lines what it left there.
-ProcessResult run_on_small_disk(const fs::path & dir, const std::string & prepare,
-                                const std::vector<std::string> & arguments) {
-    std::string command =
-        fmt::format("mount -t tmpfs -o size=128k tmpfs '{0}' && cd '{0}' && {1} ; cd / ; ", dir.string(), prepare);
-    command += "\"$@\"; echo \"exit $?\"; cd '" + dir.string() + "'; for f in *; do echo \"left $f\"; done; cat old";
-    std::vector<std::string> argv{"unshare", "-rm", "sh", "-c", command, "sh", SHIMMY_PROGRAM};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return run_process(argv, RUN_TIMEOUT);
-}
-
-bool can_mount() {
-    const TempDir dir;
-    return run_process({"unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", dir.path().string()}).ok();
-}
-
 class Outputs : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(Outputs, OnADiskThatCannotTakeThemLeaveWhatWasThere) {
@@ -138,9 +122,7 @@ TEST_P(Outputs, OnADiskThatCannotTakeThemLeaveWhatWasThere) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Disks, Outputs,
-                         ::testing::Values("{ dd if=/dev/zero of=fill bs=4k 2>/dev/null; true; }",
-                                           "mount -o remount,ro ."),
+INSTANTIATE_TEST_SUITE_P(Disks, Outputs, ::testing::Values(FULL_DISK, READ_ONLY_DISK),
                          [](const auto & param) { return param.index == 0 ? "Full" : "ReadOnly"; });
 
 TEST(Outputs, OfAKilledProcessAreTheOldOnesOrWhole) {

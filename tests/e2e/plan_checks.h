@@ -17,7 +17,7 @@ inline constexpr const char * N_CTX = "256";
 
 inline Json plan(std::vector<std::string> args) {
     args.insert(args.begin(), "plan");
-    args.insert(args.end(), {"--ctx", N_CTX, "--bandwidth", "60GB/s"});
+    args.insert(args.begin() + 1, {"--ctx", N_CTX, "--bandwidth", "60GB/s"});
     return shimmy_json(args);
 }
 
@@ -46,13 +46,16 @@ inline void expect_near(const Json & predicted, const Json & run, const std::str
 }
 
 // Every placement of the plan that is worth a run: both ends and one between.
-inline void expect_plan_is_what_runs_measure(const Json & document, const fs::path & model, int n_cpu_moe) {
+// `more`: options of the plan that the runs take, too.
+inline void expect_plan_is_what_runs_measure(const Json & document, const fs::path & model, int n_cpu_moe,
+                                             const std::vector<std::string> & more = {}) {
     EXPECT_EQ(document["vram_method"], "exact");
-    const std::vector<std::pair<std::string, std::vector<std::string>>> placements{
+    std::vector<std::pair<std::string, std::vector<std::string>>> placements{
         {"baseline", {}},
         {fmt::format("n_cpu_moe={}", n_cpu_moe), {"--n-cpu-moe", fmt::format("{}", n_cpu_moe)}},
         {"offload", {"--cpu-moe"}}};
-    for (const auto & [name, options] : placements) {
+    for (auto & [name, options] : placements) {
+        options.insert(options.end(), more.begin(), more.end());
         const Json predicted = placement_of(document, name);
         const Json memory = measured(model, options);
         expect_near(predicted["vram_bytes"], memory["vram_bytes"], name);

@@ -2,6 +2,8 @@
 #include "hub/test_hub.h"
 #include "plan_checks.h"
 #include "program.h"
+#include "projector.h"
+#include "temp_dir.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -42,6 +44,35 @@ TEST(Plan, TheModelledCardHoldsTheSameWeightsAndContext) {
             EXPECT_GT(b["compute_bytes"], 0U);
         }
     }
+}
+
+// What llama.cpp's options and shimmy's own change of a run, they change of its plan.
+TEST(Plan, CountsWhatTheOptionsOfARunNeed) {
+    const auto all_on_card = [](std::vector<std::string> more) {
+        more.insert(more.begin(), {tiny_moe().string(), "--device", "cpu", "--vram", "4GiB"});
+        return placement_of(plan(more), "baseline");
+    };
+    const Json plain = all_on_card({});
+    const double kv_bytes = as_double(plain["context_bytes"]);
+    ASSERT_GT(kv_bytes, 0.0);
+    const Json small =
+        all_on_card({"--cache-type-k", "q8_0", "--cache-type-v", "q8_0", "--flash-attn", "on", "--ubatch", "128"});
+    EXPECT_NEAR(as_double(small["context_bytes"]), kv_bytes * 34 / 64, 0.01 * kv_bytes) << "34 bytes for 32 values";
+    EXPECT_LT(small["compute_bytes"], plain["compute_bytes"]);
+    const ProcessResult same = shimmy({"plan", tiny_moe().string(), "--device", "cpu", "--vram", "4GiB", "--ctx", N_CTX,
+                                       "--json", "--", "-ctk", "q8_0", "-ctv", "q8_0", "-fa", "on"});
+    EXPECT_EQ(placement_of(Json::parse(same.out), "baseline")["context_bytes"], small["context_bytes"]);
+    EXPECT_EQ(as_double(all_on_card({"--parallel", "4"})["context_bytes"]), 4 * kv_bytes);
+
+    const fs::path draft = tiny_moe("Q8_0");
+    const double with_draft = as_double(all_on_card({"--model-draft", draft.string()})["model_bytes"]);
+    EXPECT_NEAR(with_draft - as_double(plain["model_bytes"]), static_cast<double>(fs::file_size(draft)),
+                0.1 * static_cast<double>(fs::file_size(draft)));
+    const TempDir dir;
+    const fs::path projector = dir / "mmproj.gguf";
+    write_projector(projector, 256);
+    EXPECT_GT(all_on_card({"--mmproj", projector.string()})["vram_bytes"], plain["vram_bytes"]);
+    expect_failure({"plan", tiny_moe().string(), "--", "--port", "1"}, 2, {"--port"});
 }
 
 TEST(Plan, PicksThePlacementThatKeepsTheMostExpertsOnTheCard) {
@@ -116,7 +147,7 @@ TEST(Plan, HardwareGuideAgreesWithThePlan) {
 }
 
 TEST(Plan, ErrorsSayTheWayOut) {
-    expect_failure({"plan"}, 2, {"FILE", "--shape", "--repo"});
+    expect_failure({"plan"}, 2, {"MODEL", "--shape", "--repo"});
     expect_failure({"plan", "--shape", "gpt-oss-20b", "--quant", "Q4_K_M"}, 1, {"already quantized", "--quant"});
     expect_failure({"plan", "--shape", "olmoe-1b-7b", "--vram", "lots"}, 2, {"--vram", "lots"});
     expect_failure({"plan", "--repo", "no-slash"}, 2, {"USER/NAME"});
@@ -165,6 +196,17 @@ TEST_F(RepoPlan, ChoosesTheFileOfTheQuantization) {
     const Json made = plan({"--repo", "user/tiny", "--quant", "Q2_K"});
     EXPECT_EQ(made["model"]["source"], "user/tiny/folder/tiny-F16.gguf");
     EXPECT_EQ(made["model"]["quantization"], "Q2_K");
+    // As `pull` and `generate` take it, what the name holds and nothing else.
+    EXPECT_EQ(plan({"hf:user/tiny:Q4_K_M"})["model"]["source"], "user/tiny/tiny-Q4_K_M.gguf");
+    EXPECT_EQ(plan({"--repo", "hf:user/tiny:folder/tiny-F16.gguf"})["model"]["source"],
+              "user/tiny/folder/tiny-F16.gguf");
+    expect_failure({"plan", "hf:user/tiny:Q2_K"}, 1, {"user/tiny", "tiny-Q4_K_M.gguf", "folder/tiny-F16.gguf"});
+    expect_failure({"plan", "hf:user/tiny@nobranch:Q4_K_M"}, 1, {"user/tiny", "nobranch"});
+    const Json inspected = shimmy_json({"inspect", "hf:user/tiny:Q4_K_M"});
+    Json local = shimmy_json({"inspect", tiny_moe("Q4_K_M").string()});
+    local["shards"] = inspected["shards"];  // where the header lies meanwhile
+    EXPECT_EQ(inspected, local);
+    EXPECT_LT(sent_bytes(hub), fs::file_size(tiny_moe())) << "headers alone";
 }
 
 TEST_F(RepoPlan, TheTokenStaysWithTheHub) {

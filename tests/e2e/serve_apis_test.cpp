@@ -145,6 +145,18 @@ TEST(ServeEmbeddings, AreGivenWhereTheyAreAskedFor) {
     EXPECT_EQ(server.post("/v1/embeddings", Json::object()).status, 400);
 }
 
+TEST(ServeEmbeddings, WithoutPoolingAreOfEveryToken) {
+    ServerProcess server({"--model", tiny_moe().string(), "--embeddings", "--pooling", "none"});
+    const HttpReply one = server.post("/v1/embeddings", {{"input", "A train travels"}});
+    EXPECT_EQ(one.status, 400);
+    EXPECT_NE(one.body.find("ask /embedding"), std::string::npos) << one.body;
+    const size_t n_tokens =
+        server.post("/tokenize", {{"content", "A train travels"}, {"add_special", true}}).json()["tokens"].size();
+    const Json all = server.post("/embedding", {{"content", "A train travels"}}).json();
+    EXPECT_EQ(all[0]["embedding"].size(), n_tokens);
+    EXPECT_GT(n_tokens, 2U);
+}
+
 TEST_F(ServeApis, GenerateRefusesWhatItCannotRead) {
     EXPECT_EQ(server_.post("/api/generate", Json::object()).status, 400);
     EXPECT_EQ(server_.post("/api/generate", {{"prompt", "a"}, {"max_tokens", "many"}}).status, 400);

@@ -1,5 +1,5 @@
 // Pictures in the requests of every API that carries them, and those that must not reach a decoder.
-#include "base/base64.h"
+#include "base/text/base64.h"
 #include "gguf/model_info.h"
 #include "local_server.h"
 #include "program.h"

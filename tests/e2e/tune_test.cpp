@@ -143,7 +143,14 @@ TEST_F(TuneCommand, Measures) {
     EXPECT_EQ(document["profile"].is_null(), !document["is_better"].get<bool>());
     EXPECT_EQ(document["is_better"].get<bool>(), !document["options"].empty());
     const auto profiles = tune::profiles_dir();
-    EXPECT_EQ(fs::exists(profiles), document["is_better"].get<bool>());
+    EXPECT_EQ(n_files(profiles), document["is_better"].get<bool>() ? 1U : 0U);
+}
+
+// Known before minutes of measuring, not after.
+TEST_F(TuneCommand, AFolderThatTakesNoProfileIsToldFirst) {
+    write_file_atomic(config_.path() / "shimmy", "a file in its place");
+    expect_failure({"tune", tiny_moe().string(), "--gpu-backend", "cpu"}, 1,
+                   {(config_.path() / "shimmy").string(), "--dry-run measures and writes no profile"});
 }
 
 TEST_F(TuneCommand, WrongInput) {

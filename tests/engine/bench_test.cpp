@@ -1,8 +1,8 @@
 // What a bench computes, counted by libggml-moe; and its figures.
-#include "engine/run/bench.h"
+#include "engine/bench/bench.h"
 
 #include "base/error.h"
-#include "engine/run/expert_use.h"
+#include "engine/experts/expert_use.h"
 #include "tiny_moe.h"
 
 #include <gtest/gtest.h>

@@ -5,7 +5,7 @@
 #include "temp_dir.h"
 
 #include "base/files.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 #include "engine/predict/card.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <gtest/gtest.h>
 

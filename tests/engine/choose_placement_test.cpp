@@ -2,7 +2,7 @@
 #include "engine/predict/choose_placement.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/predict/shortage.h"
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // What a model that is larger than RAM reads from disk, against figures worked out by hand.
 #include "engine/predict/placement_plan.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <gtest/gtest.h>
 

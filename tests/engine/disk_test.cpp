@@ -1,7 +1,7 @@
 // A disk that is too small is said before anything is written: a model of 768 GiB, as a hole.
 #include "base/error.h"
 #include "base/files.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/make/quantize.h"
 #include "engine/make/split.h"
 #include "engine/make/synthesize.h"

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
-#include "engine/load/modelled_device.h"
-#include "engine/load/rpc.h"
+#include "engine/device/modelled_device.h"
+#include "engine/device/rpc.h"
 #include "gguf/model_info.h"
 #include "tiny_moe.h"
 

@@ -1,5 +1,5 @@
 // What of llama.cpp's log explains a failure.
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 
 #include "llama.h"
 

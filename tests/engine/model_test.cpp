@@ -2,7 +2,7 @@
 #include "engine/run/model.h"
 
 #include "base/error.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/predict/estimate.h"
 #include "gguf/model_info.h"
 #include "tiny_moe.h"

@@ -1,5 +1,5 @@
 // The modelled card answers as CUDA's backend does (ggml-cuda.cu of llama.cpp).
-#include "engine/load/modelled_device.h"
+#include "engine/device/modelled_device.h"
 
 #include "ggml-cpp.h"
 #include "ggml.h"

@@ -1,9 +1,9 @@
 // libggml-moe against stock llama.cpp, in one process on the embedded model: the plugin stays once it is loaded, so
 // stock goes first.
 #include "base/files.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
+#include "engine/experts/expert_use.h"
 #include "engine/make/quantize.h"
-#include "engine/run/expert_use.h"
 #include "engine/run/model.h"
 #include "temp_dir.h"
 #include "tiny_moe.h"

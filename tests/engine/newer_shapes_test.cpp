@@ -1,13 +1,13 @@
 // Architectures with other memories than a plain KV cache, with layers that are not loaded, and with tensors that only
 // they have: planned, made and run.
 #include "base/error.h"
+#include "engine/bench/bench.h"
+#include "engine/device/modelled_device.h"
 #include "engine/layout/stand_in.h"
 #include "engine/layout/tensor_plan.h"
-#include "engine/load/modelled_device.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "engine/predict/estimate.h"
-#include "engine/run/bench.h"
 #include "error_of.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"

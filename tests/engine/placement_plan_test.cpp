@@ -2,7 +2,7 @@
 #include "engine/predict/placement_plan.h"
 
 #include "base/host/host.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/make/synthesize.h"
 #include "engine/predict/fit.h"
 #include "tiny_moe.h"

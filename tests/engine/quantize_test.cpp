@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 #include "engine/make/imatrix.h"
 #include "engine/make/imatrix_coverage.h"
 #include "engine/make/synthesize.h"

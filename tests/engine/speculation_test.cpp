@@ -1,6 +1,6 @@
 // Speculation: when it is kept, and that it changes no greedy text.
 #include "base/error.h"
-#include "engine/run/choose_speculation.h"
+#include "engine/bench/choose_speculation.h"
 #include "engine/speculate/speculation_report.h"
 #include "engine/speculate/speculation_trial.h"
 #include "error_of.h"

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "engine/layout/tensor_plan.h"
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 #include "engine/run/model.h"
 #include "gguf/model_info.h"
 #include "temp_dir.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/files.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/run/model.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "engine/run/utf8.h"
+#include "base/text/utf8_stream.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // or in an Error of one line that names the file, never in an assertion of llama.cpp or a crash.
 #include "base/error.h"
 #include "complain.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/predict/fit.h"
 
 #include "ggml-cpp.h"

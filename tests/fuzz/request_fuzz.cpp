@@ -8,7 +8,7 @@
 #include "serve/forms/begun_answer.h"
 #include "serve/forms/responses.h"
 #include "serve/http/request.h"
-#include "serve/worker/tool_choice.h"
+#include "serve/prompt/tool_choice.h"
 
 #include "complain.h"
 #include "server-chat.h"

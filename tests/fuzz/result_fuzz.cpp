@@ -2,7 +2,7 @@
 // what is taken must be written again without an error.
 #include "base/json.h"
 #include "complain.h"
-#include "lab/campaign/result.h"
+#include "lab/plan/result.h"
 
 #include <string>
 #include <string_view>

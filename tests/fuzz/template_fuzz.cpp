@@ -6,7 +6,7 @@
 #include "serve/bounds/members.h"
 #include "serve/bounds/request_bounds.h"
 #include "serve/http/request.h"
-#include "serve/worker/chat.h"
+#include "serve/prompt/chat.h"
 
 #include "chat.h"
 #include "complain.h"

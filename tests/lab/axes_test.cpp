@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "lab/campaign/campaign.h"
-#include "lab/campaign/plan.h"
-#include "lab/campaign/result.h"
+#include "lab/plan/plan.h"
+#include "lab/plan/result.h"
 
 #include <gtest/gtest.h>
 

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign/plan_file.h"
 #include "lab/measure/summary_json.h"
+#include "lab/plan/plan_file.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "lab/campaign/campaign_template.h"
 #include "lab/campaign/languages.h"
-#include "lab/campaign/quantized_models.h"
+#include "lab/plan/quantized_models.h"
 #include "lab/run/estimate.h"
 #include "lab/run/predicted_vram.h"
 #include "lab/run/real_hooks.h"

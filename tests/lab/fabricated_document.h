@@ -3,7 +3,7 @@
 
 #include "base/host/host.h"
 #include "base/json.h"
-#include "lab/campaign/plan.h"
+#include "lab/plan/plan.h"
 
 #include <string>
 

@@ -1,8 +1,8 @@
 // campaign.json, and the plan of a campaign whose file has changed since.
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/plan_file.h"
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

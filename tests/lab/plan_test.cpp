@@ -1,7 +1,7 @@
-#include "lab/campaign/plan.h"
+#include "lab/plan/plan.h"
 
 #include "base/error.h"
-#include "lab/campaign/result.h"
+#include "lab/plan/result.h"
 
 #include <gtest/gtest.h>
 

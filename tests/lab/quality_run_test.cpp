@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/plan_file.h"
 #include "lab/run/campaign_run.h"
 #include "temp_dir.h"
 

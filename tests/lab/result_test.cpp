@@ -1,4 +1,4 @@
-#include "lab/campaign/result.h"
+#include "lab/plan/result.h"
 
 #include "base/error.h"
 #include "fabricated_document.h"

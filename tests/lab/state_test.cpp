@@ -3,9 +3,9 @@
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign/hash_cache.h"
-#include "lab/campaign/hasher.h"
-#include "lab/campaign/quantized_models.h"
+#include "lab/plan/hash_cache.h"
+#include "lab/plan/hasher.h"
+#include "lab/plan/quantized_models.h"
 #include "lab/run/estimate.h"
 #include "temp_dir.h"
 

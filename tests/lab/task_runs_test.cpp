@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "fabricated_document.h"
-#include "lab/campaign/plan_file.h"
 #include "lab/measure/summary_json.h"
+#include "lab/plan/plan_file.h"
 #include "lab/run/campaign_run.h"
 #include "lab/run/estimate.h"
 #include "temp_dir.h"

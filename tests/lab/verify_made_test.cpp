@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "engine/make/quantize.h"
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 #include "lab/run/real_hooks.h"
 #include "temp_dir.h"
 

@@ -2,11 +2,11 @@
 
 #include "base/error.h"
 #include "e2e/program.h"
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/summary.h"
+#include "lab/plan/campaign_plan.h"
 
-#include "lab/campaign/plan_file.h"
 #include "lab/fabricated_document.h"
+#include "lab/plan/plan_file.h"
 
 namespace shimmy::e2e {
 

@@ -2,8 +2,8 @@
 #include "quality/evaluate.h"
 
 #include "base/error.h"
+#include "engine/device/device.h"
 #include "engine/layout/tensor_plan.h"
-#include "engine/load/device.h"
 #include "engine/make/quantize.h"
 #include "engine/run/model.h"
 #include "quality/sensitivity.h"

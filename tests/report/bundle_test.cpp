@@ -6,7 +6,7 @@
 #include "axes_campaign.h"
 #include "base/error.h"
 #include "base/process/subprocess.h"
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/plan_file.h"
 #include "report/documents/documents.h"
 #include "temp_dir.h"
 

@@ -4,6 +4,7 @@
 
 #include "expected_file.h"
 #include "lab/measure/summary_json.h"
+#include "report/charts/chart_json.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
 #include "temp_dir.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr const char * RERUN = "shimmy lab run given.toml";
 
-// What report.html holds for its script, without the summary, which is the one of summary.json.
+// What report.html holds for its script: the charts.
 Json page_data(const std::string & page) {
     const std::string open = "<script id=\"data\" type=\"application/json\">";
     const size_t begin = page.find(open) + open.size();
@@ -63,11 +64,20 @@ protected:
 
     std::string screen() const { return text_report(summary_, RERUN) + "\n" + describe(documents_, out()); }
     std::string text_of(const fs::path & file) const { return read_file(out() / file); }
-    Json page() const {
-        Json data = page_data(text_of("report.html"));
-        EXPECT_EQ(data["summary"], lab::to_json(summary_));
-        data.erase("summary");
-        return data;
+    Json page() const { return page_data(text_of("report.html")); }
+
+    // All but what is the same in every page, and the charts.
+    std::string page_text() const {
+        std::string page = text_of("report.html");
+        for (const auto & [open, close] : {std::pair{"<style>", "</style>"},
+                                           {"<pre>", "</pre>"},
+                                           {"<script>", "</script>"},
+                                           {"<script id=\"data\" type=\"application/json\">", "</script>"},
+                                           {"<script>", "</script>"}}) {
+            const size_t begin = page.find(open);
+            page.erase(begin, page.find(close, begin) - begin);
+        }
+        return page;
     }
 
     // Against tests/report/expected/<name>.
@@ -86,7 +96,12 @@ TEST_F(ExpectedDocuments, OfAWholeCampaign) {
     write_inputs(plan);
     write(plan);
     EXPECT_EQ(text_of("summary.json"), lab::to_json(summary_).dump(2) + "\n");
+    for (const auto & [model, charts] : page()["charts"].items()) {
+        for (const Json & chart : charts)
+            EXPECT_EQ(to_json(chart_from(chart)), chart) << model;
+    }
     expect_as("whole/page.json", readable(rounded(page())) + "\n");
+    expect_as("whole/page.html", page_text());
     expect_as("whole/screen.txt", screen());
     for (const char * file : {"results.csv", "report.md", "whitepaper.md", "checklist.md"})
         expect_as(fs::path("whole") / file, text_of(file));

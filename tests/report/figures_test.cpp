@@ -11,6 +11,7 @@
 #include "report/figures/selection.h"
 #include "report/figures/tables.h"
 #include "report/text/text.h"
+#include "said.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +57,7 @@ TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
 TEST_F(GivenFiguresOf, SweetSpots) {
     std::string spots;
     for (const Finding & finding : find_findings(summary_)) {
-        if (finding.model == "alpha" && finding.text.starts_with("Sweet spot")) spots += finding.text;
+        if (finding.model == "alpha" && finding.kind == "sweet_spot") spots += said(finding);
     }
     EXPECT_TRUE(
         spots.ends_with(": from 4.00 GiB of VRAM Q2_K offload (49.5 tokens/s), "
@@ -95,7 +96,7 @@ TEST_F(GivenFiguresOf, WhatToTakeForWhat) {
     const UseAdvice & chat = all[0];
     EXPECT_EQ(chat.use, "chat");
     EXPECT_TRUE(chat.missing.empty());
-    EXPECT_EQ(chat.left_out,
+    EXPECT_EQ(said(chat.left_out),
               (std::vector<std::string>{"Q2_K: -20.0 points [-23.9, -15.9] in arc (clearly below the reference)"}));
     std::string choices;
     for (const UseChoice & choice : chat.choices)
@@ -115,7 +116,7 @@ TEST_F(GivenFiguresOf, FewQuestionsShowNothing) {
     const UseAdvice code = advise(summary_, "alpha")[1];
     EXPECT_TRUE(code.missing.empty());
     ASSERT_EQ(code.left_out.size(), 2U);
-    EXPECT_EQ(code.left_out[0], "Q4_K_M: +0.0 points [-32.7, +32.7] in sums (too few questions to tell)");
+    EXPECT_EQ(said(code.left_out[0]), "Q4_K_M: +0.0 points [-32.7, +32.7] in sums (too few questions to tell)");
     ASSERT_EQ(code.choices.size(), 3U) << "the reference itself";
     for (const UseChoice & choice : code.choices)
         EXPECT_EQ(choice.quantization, "Q8_0");
@@ -154,13 +155,14 @@ TEST_F(GivenFiguresOf, QuestionsAreAnswered) {
     const Quality quality(summary_, dir_.path());
     const std::vector<Question> questions = answered_questions(summary_, "alpha", quality);
     ASSERT_EQ(questions.size(), 5U);
-    EXPECT_EQ(questions[0].answer[0],
+    EXPECT_EQ(said(questions[2].question), "How little VRAM does each quantization need?");
+    EXPECT_EQ(said(questions[0].answer[0]),
               "Whether offloading changes what the model predicts was not measured (check_offload).");
     EXPECT_EQ(
-        questions[2].answer,
+        said(questions[2].answer),
         (std::vector<std::string>{"Q8_0 8.00 GiB (offload), Q4_K_M 6.00 GiB (offload), Q2_K 4.00 GiB (offload). The "
                                   "driver's own memory comes on top."}));
-    EXPECT_EQ(questions[3].answer[1],
+    EXPECT_EQ(said(questions[3].answer[1]),
               "The slowdown of decoding with offload grows with the size of the quantization: Q2_K 1.80x [1.80, 1.80], "
               "Q4_K_M 4.00x [4.00, 4.00], Q8_0 5.00x [5.00, 5.00].");
 }

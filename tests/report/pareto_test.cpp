@@ -2,6 +2,8 @@
 #include "report/figures/pareto.h"
 
 #include "base/files.h"
+#include "report/charts/quality_charts.h"
+#include "said.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -82,7 +84,7 @@ TEST_F(Pareto, TheFrontIsWhatNothingElseBeats) {
 TEST_F(Pareto, RecommendationsChangeWithTheVram) {
     std::vector<std::string> lines;
     for (const Recommendation & line : recommendations(summary_, "m", Quality(summary_, dir_.path())))
-        lines.push_back(sentence(line));
+        lines.push_back(said(finding_of(line, "m")));
     ASSERT_EQ(lines.size(), 5U) << ::testing::PrintToString(lines);
     EXPECT_TRUE(lines[0].starts_with("from 100 B of VRAM: Q2 offload, mean KLD 0.20000, 20")) << lines[0];
     EXPECT_TRUE(lines[1].starts_with("from 105 B of VRAM: Q3 offload")) << "Q2 decodes at less than half of that";
@@ -97,7 +99,7 @@ TEST_F(Pareto, WithoutQualityThereIsNothing) {
     const Quality quality(summary_, dir_.path());
     EXPECT_TRUE(recommendations(summary_, "m", quality).empty());
     EXPECT_TRUE(pareto_table(summary_, "m", quality).rows.empty());
-    EXPECT_EQ(pareto_json(summary_, "m", quality)["VRAM"], Json::array());
+    EXPECT_TRUE(front_chart(summary_, "m", quality, Cost::vram).series.empty());
 }
 
 }  // namespace

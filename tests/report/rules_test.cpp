@@ -1,21 +1,28 @@
 // Rules at their edges: what counts as the same, as near, as fast enough, as allowed.
 #include "base/error.h"
 #include "lab/given_campaign.h"
+#include "report/charts/cell_charts.h"
+#include "report/charts/chart.h"
+#include "report/charts/chart_json.h"
 #include "report/charts/gnuplot.h"
+#include "report/charts/gnuplot_script.h"
+#include "report/charts/model_charts.h"
 #include "report/conclusions/findings.h"
 #include "report/documents/card.h"
-#include "report/documents/html.h"
 #include "report/documents/licenses.h"
 #include "report/documents/publication.h"
 #include "report/figures/pareto.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
+#include "said.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <set>
 
 namespace shimmy::report {
 namespace {
@@ -65,13 +72,10 @@ protected:
         summary_.cells.clear();
         summary_.rows.clear();
     }
-    std::string finding(size_t i) const { return find_findings(summary_).at(i).text; }
+    std::string finding(size_t i) const { return said(find_findings(summary_).at(i)); }
     Names anomalies() const {
         const TempDir dir;
-        Names texts;
-        for (const Finding & finding : find_anomalies(summary_, Quality(summary_, dir.path())))
-            texts.push_back(finding.text);
-        return texts;
+        return said(find_anomalies(summary_, Quality(summary_, dir.path())));
     }
 
     double noise_ = 1.0;
@@ -151,8 +155,8 @@ TEST_F(FindingsOf, StreamingVerdicts) {
         lab::StreamingComparison streaming{{"m", "small", engine::Placement::offload()}};
         streaming.total_percent = lab::summarize(percents);
         summary_.streaming = {streaming};
-        const auto found = find_findings(summary_);
-        return found.back().text.starts_with("small offload: streaming ") ? found.back().text.substr(25, 20) : "";
+        const std::string text = said(find_findings(summary_).back());
+        return text.starts_with("small offload: streaming ") ? text.substr(25, 20) : "";
     };
     EXPECT_EQ(verdict({6.5, 7.5}), "takes longer than no");  // 0.65 to 13.35
     EXPECT_EQ(verdict({5.5, 6.5}), "makes no difference ");  // -0.35 to 12.35
@@ -401,6 +405,72 @@ TEST(Charts, UnitsAndNames) {
     EXPECT_EQ(short_placement(engine::Placement::partial(12)), "N=12");
     EXPECT_EQ(short_placement(engine::Placement::offload()), "offload");
     EXPECT_EQ(short_placement(engine::Placement::baseline()), "baseline");
+}
+
+// One placement looks the same wherever it is drawn, whatever else a chart holds.
+TEST(Charts, APlacementHasOneColourAndMark) {
+    const TempDir dir;
+    const lab::CampaignPlan plan = given_plan(dir.path());
+    const lab::Summary summary = lab::summarize_campaign(plan);
+    fs::create_directories(dir / "out/quality");
+    write_file_atomic(dir / "out/quality/alpha.json", given_quality(plan, "alpha").dump());
+    std::map<std::string, std::set<std::pair<std::string, Mark>>> points;
+    std::map<std::string, std::set<std::string>> colors;
+    for (const Chart & chart : page_charts(summary, "alpha", Quality(summary, dir / "out"))) {
+        if (chart.name != "speed" && chart.name != "front" && chart.name != "latency") continue;
+        for (const Series & series : chart.series) {
+            colors[series.title].insert(series.style.color);
+            if (series.form == Series::Form::points)
+                points[series.title].insert({series.style.color, series.style.mark});
+        }
+    }
+    for (const char * placement : {"baseline", "N=2", "offload"}) {
+        EXPECT_EQ(colors[placement].size(), 1U) << placement;
+        EXPECT_EQ(points[placement].size(), 1U) << placement;
+    }
+    EXPECT_NE(colors["baseline"], colors["offload"]);
+    EXPECT_EQ(points["N=2"], (std::set<std::pair<std::string, Mark>>{{"#e69f00", Mark::square}}))
+        << "the second of the campaign";
+}
+
+// Times since the token before, over two runs: 10 and 14 to the first token, then 2 and 6.
+TEST(Charts, LatencyIsTheMedianAndTheQuartilesOfTheRuns) {
+    lab::Summary summary;
+    summary.campaign.placements = {engine::Placement::baseline()};
+    lab::Cell cell{{"m", "Q", engine::Placement::baseline()}};
+    cell.figures.emplace();
+    cell.samples.resize(2);
+    cell.samples[0].token_ms = {10.0, 12.0};
+    cell.samples[1].token_ms = {14.0, 20.0, 21.0};
+    summary.cells = {cell};
+    const std::vector<Chart> charts = latency_charts(summary, "m");
+    ASSERT_EQ(charts.size(), 1U);
+    EXPECT_EQ(charts[0].choices, Names{"Q"});
+    const std::vector<ChartPoint> & points = charts[0].series.at(0).points;
+    ASSERT_EQ(points.size(), 3U);
+    EXPECT_EQ(points[0].y, 12.0);
+    EXPECT_EQ(points[1].x, 2.0);
+    EXPECT_EQ(points[1].y, 4.0);
+    EXPECT_EQ(*points[1].low, 3.0);
+    EXPECT_EQ(*points[1].high, 5.0);
+    EXPECT_EQ(points[2].y, 1.0) << "of the one run that is so long";
+}
+
+// Bars with intervals, as bench/run.py has them drawn: a gap where nothing was measured, and a line at 1.
+TEST(Charts, BarsOfAnotherProgram) {
+    const Chart chart = chart_from(Json::parse(R"({
+        "x": {"scale": "categories", "categories": ["a\nb\nc", "d"]}, "y": {"title": "rate"}, "reference": 1, "wide": true,
+        "series": [{"title": "one", "form": "bars", "points": [{"x": 1, "y": 2, "low": 1.5, "high": 2.5}]},
+                   {"title": "two", "form": "bars", "color": "#123456", "points": [{"x": 0, "y": 3}]}]})"));
+    const std::string script = gnuplot_script(chart);
+    EXPECT_NE(script.find("\"a\\nb\\nc\" NaN NaN NaN 3 3 3\n\"d\" 2 1.5 2.5 NaN NaN NaN\n"), std::string::npos)
+        << script;
+    EXPECT_NE(script.find("using 2:3:4:xtic(1) title \"one\" lc rgb \"#0072b2\""), std::string::npos) << script;
+    EXPECT_NE(script.find("using 5:6:7 title \"two\" lc rgb \"#123456\""), std::string::npos) << script;
+    EXPECT_NE(script.find("set bmargin 4.5\n"), std::string::npos) << script;
+    EXPECT_NE(drawn(chart).find("width=\"1280\" height=\"600\""), std::string::npos);
+    EXPECT_THROW(chart_from(Json::parse(R"({"x": {}, "y": {}, "series": [{"form": "pie", "points": []}]})")), Error);
+    EXPECT_THROW(chart_from(Json::array()), Error);
 }
 
 TEST(Charts, GnuplotsReasonIsTold) {

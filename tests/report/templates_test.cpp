@@ -2,6 +2,7 @@
 #include "report/template/templates.h"
 
 #include "base/error.h"
+#include "report/values/wording.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -74,6 +75,25 @@ TEST_F(TemplatesOf, ABrokenOneIsNamedWithItsLine) {
     EXPECT_EQ(error("{% for entry in list %}\n{{ entry.id }}{{ loop.last }}\n{% endfor %}\n{{ entry }}\n"),
               "no error: xFalse\nyTrue\n\n")
         << "only names that nothing defines are looked for";
+}
+
+TEST_F(TemplatesOf, SentencesOfFindings) {
+    const auto said = [&](const std::string & text) {
+        write("sentences.txt.jinja", text);
+        return sentences(Templates(dir_.path()), {{"m", "software"}, {"m", "no_vram", {{"cell", "a\nb"}}}});
+    };
+    const std::string loop = "{% for fact in facts %}\n{% if fact.kind == \"no_vram\" %}\n";
+    EXPECT_EQ(said(loop + "{{ fact.cell }}: none\n{% else %}\nsoft\n{% endif %}\n{% endfor %}\n"),
+              (std::vector<std::string>{"soft", "a b: none"}))
+        << "in the order in which they were found";
+    try {
+        said(loop + "{{ fact.cell }}\n{% endif %}\n{% endfor %}\n");
+        ADD_FAILURE() << "a fact without a sentence";
+    } catch (const Error & error) {
+        EXPECT_EQ(error.what(), (dir_ / "sentences.txt.jinja").string() +
+                                    ": it must have one line for each kind of fact: 'software' has 0");
+    }
+    EXPECT_TRUE(sentences(Templates(dir_.path()), {}).empty());
 }
 
 TEST_F(TemplatesOf, OnlyWhatIsThereIsReplaced) {

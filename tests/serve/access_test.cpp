@@ -1,6 +1,6 @@
 // Who may ask: hosts, origins and keys are parsed, not compared by how they begin.
 #include "serve/http/access.h"
-#include "serve/http/address.h"
+#include "serve/listen/address.h"
 
 #include "base/error.h"
 

@@ -1,7 +1,7 @@
 // The parts of the server that need no process: events, metrics, back-off, errors, frames.
-#include "serve/api/prometheus.h"
 #include "serve/api/shapes.h"
 #include "serve/api/sse.h"
+#include "serve/metrics/prometheus.h"
 #include "serve/pool/back_off.h"
 #include "serve/wire/documents.h"
 #include "serve/wire/frames.h"

@@ -1,7 +1,7 @@
 // Large files: memory does not grow with them.
 #include "base/files.h"
 #include "base/process/child_process.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "e2e/program.h"
 #include "hub/test_hub.h"
 #include "publish/campaign_folder.h"

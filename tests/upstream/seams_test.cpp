@@ -2,7 +2,7 @@
 // says in a sentence what moved. They talk to llama.cpp alone, so that a failure here is never shimmy's.
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "engine/load/llama_internal.h"
+#include "engine/llama/llama_internal.h"
 #include "temp_dir.h"
 
 #include "ggml-backend-impl.h"
@@ -214,7 +214,7 @@ TEST(Upstream, ImatrixPrintsHowManyChunksAndACommaAfterEach) {
 
 TEST(Upstream, DeviceInterfaceIsTheOneThatTheModelledCardFillsIn) {
     EXPECT_EQ(GGML_BACKEND_API_VERSION, 2)
-        << "ggml's backend interface changed: look at every member that engine/load/modelled_device.cpp and moe/src fill in";
+        << "ggml's backend interface changed: look at every member that engine/device/modelled_device.cpp and moe/src fill in";
 }
 
 std::string rendered(const std::string & source, jinja::context context) {

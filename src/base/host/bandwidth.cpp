@@ -1,6 +1,6 @@
 #include "base/host/bandwidth.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <algorithm>
 #include <chrono>

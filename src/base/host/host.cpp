@@ -1,7 +1,7 @@
 #include "base/host/host.h"
 
 #include "base/host/cgroup.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <fmt/format.h>
 

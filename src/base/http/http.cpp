@@ -1,7 +1,7 @@
 #include "base/http/http.h"
 
 #include "base/process/interrupt.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "base/version.h"
 
 #include <curl/curl.h>

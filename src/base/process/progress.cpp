@@ -1,7 +1,7 @@
 #include "base/process/progress.h"
 
 #include "base/process/interrupt.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <fmt/format.h>
 

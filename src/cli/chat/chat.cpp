@@ -2,9 +2,9 @@
 
 #include "base/error.h"
 #include "base/process/interrupt.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/print/memory_text.h"
-#include "engine/run/expert_use.h"
+#include "engine/experts/expert_use.h"
 
 #include <algorithm>
 #include <charconv>

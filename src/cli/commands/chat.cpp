@@ -1,14 +1,14 @@
 // shimmy chat and shimmy run: a conversation in the terminal.
 #include "cli/chat/chat.h"
 #include "base/error.h"
-#include "base/text_file.h"
+#include "base/text/text_file.h"
 #include "cli/answer_options.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
 #include "cli/print/load_progress.h"
 #include "cli/print/memory_text.h"
-#include "engine/run/expert_use.h"
+#include "engine/experts/expert_use.h"
 #include "engine/run/model.h"
 
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/process/progress.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "check/grade.h"
 #include "cli/command.h"
 #include "cli/model_name.h"

@@ -1,6 +1,6 @@
 // shimmy completion: a script for a shell, which asks `shimmy __complete` what to offer.
 #include "cli/command.h"
-#include "cli/complete.h"
+#include "cli/table/complete.h"
 
 #include "base/json.h"
 #include "cli/print/model_list.h"

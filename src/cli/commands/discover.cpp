@@ -1,5 +1,5 @@
 // shimmy discover: every GGUF in the folders that are searched, and the folders themselves.
-#include "base/text.h"
+#include "base/text/text.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/print/model_list.h"

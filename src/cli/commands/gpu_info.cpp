@@ -1,8 +1,8 @@
 // shimmy gpu-info: the devices models can run on, and the modules that failed to load.
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 
 #include <fmt/format.h>
 

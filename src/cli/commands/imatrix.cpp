@@ -4,9 +4,10 @@
 #include "base/json.h"
 #include "base/process/progress.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/make/imatrix_coverage.h"
 #include "engine/make/make_imatrix.h"
 #include "gguf/model_info.h"
@@ -23,9 +24,10 @@ struct ImatrixArguments {
     engine::ImatrixOptions imatrix;
 };
 
-fs::path default_output(const std::string & model) {
-    const fs::path path = model;
-    return path.parent_path() / (path.stem().string() + ".imatrix.gguf");
+// Beside a file; of a model that was named otherwise, in the current folder.
+fs::path default_output(const fs::path & file, const std::string & name) {
+    const fs::path dir = file == name ? file.parent_path() : ".";
+    return dir / (file.stem().string() + ".imatrix.gguf");
 }
 
 void warn(const engine::ImatrixCoverage & coverage) {
@@ -41,8 +43,10 @@ void warn(const engine::ImatrixCoverage & coverage) {
 
 int run_imatrix(ImatrixArguments options, const Globals & globals) {
     engine::ImatrixOptions & imatrix = options.imatrix;
+    const std::string name = imatrix.load.path;
+    imatrix.load.path = model_file(name, globals).string();
     gguf::read_model_info(imatrix.load.path);
-    imatrix.output = options.output.empty() ? default_output(imatrix.load.path) : fs::path(options.output);
+    imatrix.output = options.output.empty() ? default_output(imatrix.load.path, name) : fs::path(options.output);
     imatrix.load.placement = placement_option(globals);
     engine::load_backends(globals.gpu_backend);
     {
@@ -76,15 +80,18 @@ void add_imatrix(Commands & commands) {
     options->imatrix.load.n_ctx = 512;
     CLI::App * command = commands.add("imatrix", "compute an importance matrix from a text, for quantize --imatrix",
                                       [options, &commands] { return run_imatrix(*options, commands.globals()); });
-    command->add_option("--model", options->imatrix.load.path, "model, preferably the F16, BF16 or F32 original")
-        ->type_name("FILE")
+    command->add_option("model,--model", options->imatrix.load.path, "model, preferably the F16, BF16 or F32 original")
+        ->type_name("FILE|NAME")
         ->required();
+    add_model_dirs_option(*command, commands.globals());
     command
         ->add_option("--text", options->imatrix.text,
                      "calibration text, UTF-8; not the one that quality is measured on")
         ->type_name("FILE")
         ->required();
-    command->add_option("--out", options->output, "GGUF file to write (default: beside the model, .imatrix.gguf)")
+    command
+        ->add_option("--out", options->output,
+                     "GGUF file to write (default: beside the file, .imatrix.gguf; of a name, in the current folder)")
         ->type_name("FILE");
     command
         ->add_option("--chunks", options->imatrix.n_chunks,

@@ -1,10 +1,13 @@
 // shimmy inspect: what a model file is, from its metadata alone.
 #include "base/json.h"
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
 #include "gguf/model_info.h"
 #include "gguf/problems.h"
+#include "hub/download/model_header.h"
 
 #include <fmt/format.h>
 
@@ -155,8 +158,18 @@ void print_text(const gguf::ModelInfo & info) {
     }
 }
 
-int run_inspect(const std::string & file, const Globals & globals) {
-    const gguf::GgufFile opened(file);
+// Of a model on the Hub the header alone is fetched.
+hub::ModelHeader header_of(const std::string & name, const Globals & globals) {
+    if (const auto here = file_here(name, globals)) return {*here, name, nullptr};
+    return hub::checking_answers([&] {
+        return hub::find_header(hub::read_environment(), hub::parse_model_name(canonical_model_name(name)), "",
+                                [](const std::string & line) { fmt::print(stderr, "{}\n", line); });
+    });
+}
+
+int run_inspect(const std::string & name, const Globals & globals) {
+    const hub::ModelHeader header = header_of(name, globals);
+    const gguf::GgufFile opened(header.file);
     const gguf::ModelInfo info = gguf::read_model_info(opened);
     const std::vector<std::string> problems = gguf::find_problems(opened);
     if (globals.json) {
@@ -178,10 +191,17 @@ int run_inspect(const std::string & file, const Globals & globals) {
 }  // namespace
 
 void add_inspect(Commands & commands) {
-    auto file = std::make_shared<std::string>();
+    auto name = std::make_shared<std::string>();
     CLI::App * command = commands.add("inspect", "show what a model file holds, without reading its weights",
-                                      [file, &commands] { return run_inspect(*file, commands.globals()); });
-    command->add_option("file", *file, "GGUF file; of a split model, its first part")->type_name("FILE")->required();
+                                      [name, &commands] { return run_inspect(*name, commands.globals()); });
+    command
+        ->add_option(
+            "model,--model", *name,
+            "GGUF file (of a split model, its first part), a name from `shimmy list`, or one on the Hub, of which "
+            "only the header is read: hf:USER/NAME[:QUANT]")
+        ->type_name("FILE|NAME")
+        ->required();
+    add_model_dirs_option(*command, commands.globals());
     command->footer(
         "Keys of --json, which stay as they are: name, arch, description, quantization (of the file's own label), "
         "dominant_type (that most bytes have), size_bytes (all parts), tensor_bytes, bits_per_weight, n_params, "

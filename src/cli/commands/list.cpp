@@ -1,5 +1,5 @@
 // shimmy list: the models that can be run.
-#include "base/text.h"
+#include "base/text/text.h"
 #include "cli/command.h"
 #include "cli/placement_options.h"
 #include "cli/print/model_list.h"

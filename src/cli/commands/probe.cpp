@@ -1,7 +1,7 @@
 // shimmy probe: does a model load.
 #include "base/error.h"
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"

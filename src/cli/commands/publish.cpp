@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process/interrupt.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/print/publish_text.h"
 #include "cli/templates_option.h"

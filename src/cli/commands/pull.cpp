@@ -2,7 +2,7 @@
 #include "hub/download/pull.h"
 
 #include "base/process/progress.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/model_name.h"
 

@@ -4,18 +4,19 @@
 #include "base/host/cache_dir.h"
 #include "base/json.h"
 #include "base/process/progress.h"
-#include "base/text_file.h"
-#include "base/units.h"
+#include "base/text/text_file.h"
+#include "base/text/units.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/model_hash.h"
+#include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/quality_document.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
+#include "engine/llama/version.h"
 #include "engine/load/load_options.h"
 #include "engine/load/placement.h"
-#include "engine/load/version.h"
 #include "engine/run/describe.h"
 #include "quality/evaluate.h"
 #include "quality/offload_check.h"
@@ -185,7 +186,10 @@ Json document(const QualityArguments & options, engine::Placement placement, con
     return result;
 }
 
-int run_quality(const QualityArguments & options, const Globals & globals) {
+int run_quality(QualityArguments options, const Globals & globals) {
+    options.base = model_file(options.base, globals).string();
+    for (std::string & model : options.models)
+        model = model_file(model, globals).string();
     std::vector<std::string> files{options.base};  // the figure 0 that all others stand beside
     files.insert(files.end(), options.models.begin(), options.models.end());
     std::vector<MeasuredModel> models;
@@ -224,10 +228,11 @@ void add_quality(Commands & commands) {
         commands.add("quality", "measure perplexity of quantized models and divergence from their base",
                      [options, &commands] { return run_quality(*options, commands.globals()); });
     command->add_option("--base", options->base, "model that the others were quantized from")
-        ->type_name("FILE")
+        ->type_name("FILE|NAME")
         ->required();
     command->add_option("models,--model", options->models, "quantized models (the base is always measured, too)")
-        ->type_name("FILE");
+        ->type_name("FILE|NAME");
+    add_model_dirs_option(*command, commands.globals());
     command
         ->add_option("--text", options->text, "evaluation text, UTF-8: natural text that the models were not tuned on")
         ->type_name("FILE")

@@ -4,10 +4,12 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/process/progress.h"
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/commands/quantize_target.h"
+#include "cli/model_name.h"
+#include "cli/placement_options.h"
 #include "engine/layout/quantization.h"
 #include "gguf/model_info.h"
 #include "library/names.h"
@@ -21,7 +23,8 @@ namespace shimmy::cli {
 namespace {
 
 struct QuantizeArguments {
-    std::string input;
+    std::string input;      // a file's path once the name is resolved
+    bool is_named = false;  // it was no path: what is made does not belong beside it
     std::vector<std::string> types;
     std::string out_dir;
     std::string imatrix;
@@ -40,8 +43,9 @@ std::string output_stem(const QuantizeArguments & options) {
 }
 
 fs::path output_dir(const QuantizeArguments & options) {
-    const fs::path dir = options.out_dir.empty() ? fs::path(options.input).parent_path() : fs::path(options.out_dir);
-    return dir.empty() ? "." : dir;
+    if (!options.out_dir.empty()) return options.out_dir;
+    const fs::path beside = fs::path(options.input).parent_path();
+    return options.is_named || beside.empty() ? "." : beside;
 }
 
 std::vector<engine::TensorOverride> tensor_types(const QuantizeArguments & options) {
@@ -100,7 +104,7 @@ Json quantize_one(const QuantizeArguments & options, const std::string & type, c
             {"elapsed_ms", seconds * 1000.0}, {"fallbacks", to_json(fallbacks)}};
 }
 
-int run_quantize(const QuantizeArguments & options, const Globals & globals) {
+int run_quantize(QuantizeArguments options, const Globals & globals) {
     if (options.types.empty() && !options.target.is_set())
         fail_usage("give --types, or --target-size or --target-vram with --text");
     if (options.target.is_set() && !options.types.empty())
@@ -113,6 +117,9 @@ int run_quantize(const QuantizeArguments & options, const Globals & globals) {
         if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
     }
     (void)tensor_types(options);  // mistakes are said before work begins
+    const std::string file = model_file(options.input, globals).string();
+    options.is_named = file != options.input;
+    options.input = file;
     engine::require_quantizable(options.input);
     const fs::path dir = output_dir(options);
     ensure_writable_dir(dir);
@@ -137,11 +144,18 @@ void add_quantize(Commands & commands) {
     auto options = std::make_shared<QuantizeArguments>();
     CLI::App * command = commands.add("quantize", "write quantized copies of an F16, BF16 or F32 model",
                                       [options, &commands] { return run_quantize(*options, commands.globals()); });
-    command->add_option("input", options->input, "GGUF file to quantize")->type_name("FILE")->required();
+    command
+        ->add_option("input,--model", options->input,
+                     "model to quantize: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
+        ->type_name("FILE|NAME")
+        ->required();
+    add_model_dirs_option(*command, commands.globals());
     command->add_option("--types", options->types, "quantizations, separated by ',': Q2_K,Q4_K_M,Q8_0")
         ->type_name("TYPES")
         ->delimiter(',');
-    command->add_option("--out-dir", options->out_dir, "folder for the results (default: beside the input)")
+    command
+        ->add_option("--out-dir", options->out_dir,
+                     "folder for the results (default: beside the input file; of a name, the current folder)")
         ->type_name("DIR");
     command->add_option("--imatrix", options->imatrix, "importance matrix made by shimmy imatrix or llama-imatrix")
         ->type_name("FILE");

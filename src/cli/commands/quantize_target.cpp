@@ -1,7 +1,7 @@
 #include "cli/commands/quantize_target.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "quality/target_search.h"

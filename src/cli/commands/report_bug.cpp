@@ -2,11 +2,11 @@
 #include "base/host/cgroup.h"
 #include "base/host/host.h"
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "base/version.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
-#include "engine/load/version.h"
+#include "engine/device/device.h"
+#include "engine/llama/version.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

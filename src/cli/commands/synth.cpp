@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/process/progress.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "engine/layout/quantization.h"

@@ -2,8 +2,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/model_name.h"
 #include "cli/placement_options.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
 #include "quality/shape_check.h"
@@ -63,8 +64,9 @@ void print_text(const VerifyArguments & options, const gguf::Shape & shape, cons
                n_skipped > 0 ? fmt::format(", {} not checked", n_skipped) : "");
 }
 
-int run_verify(const VerifyArguments & options, const Globals & globals) {
+int run_verify(VerifyArguments options, const Globals & globals) {
     const gguf::Shape shape = gguf::load_shape(options.shape);
+    options.file = model_file(options.file, globals).string();
     const gguf::ModelInfo info = gguf::read_model_info(options.file);
     std::vector<ShapeCheck> checks = quality::check_metadata(shape.expect, info);
     checks.push_back(placement_check(options, info, globals));
@@ -82,9 +84,12 @@ void add_verify(Commands & commands) {
     auto options = std::make_shared<VerifyArguments>();
     CLI::App * command = commands.add("verify", "check a model file against the architecture it should have",
                                       [options, &commands] { return run_verify(*options, commands.globals()); });
-    command->add_option("file", options->file, "GGUF file; of a split model, its first part")
-        ->type_name("FILE")
+    command
+        ->add_option("model,--model", options->file,
+                     "model: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
+        ->type_name("FILE|NAME")
         ->required();
+    add_model_dirs_option(*command, commands.globals());
     command
         ->add_option("--as", options->shape,
                      "reference shape (phi-3.5-moe, gpt-oss-20b, deepseek-moe-16b, …) or a TOML file")

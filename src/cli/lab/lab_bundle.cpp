@@ -1,7 +1,7 @@
 // shimmy lab bundle and shimmy lab verify: a measurement to hand on, and its check on another machine.
 #include "base/error.h"
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/lab/lab_commands.h"
 #include "publish/campaign_source.h"
 #include "report/bundle/bundle.h"

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/process/subprocess.h"
 #include "cli/lab/lab_commands.h"
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/plan_file.h"
 #include "lab/run/campaign_run.h"
 #include "lab/run/real_hooks.h"
 

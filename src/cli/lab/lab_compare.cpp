@@ -1,6 +1,6 @@
 // shimmy lab compare: two measurements of the same campaign, of another machine or another version.
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/lab/lab_commands.h"
 #include "lab/compare/comparison.h"
 #include "report/figures/axes.h"

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/process/progress.h"
 #include "base/process/subprocess.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "cli/lab/lab_commands.h"
 #include "cli/lab/load_options.h"
 #include "cli/llama_options.h"

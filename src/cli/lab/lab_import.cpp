@@ -3,9 +3,9 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "cli/lab/lab_commands.h"
-#include "lab/campaign/plan_file.h"
 #include "lab/import/llama_bench.h"
 #include "lab/import/llama_bench_export.h"
+#include "lab/plan/plan_file.h"
 #include "publish/campaign_source.h"
 #include "report/figures/imported.h"
 

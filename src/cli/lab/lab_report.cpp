@@ -2,9 +2,9 @@
 #include "base/json.h"
 #include "cli/lab/lab_commands.h"
 #include "cli/templates_option.h"
-#include "lab/campaign/campaign_plan.h"
-#include "lab/campaign/plan_file.h"
 #include "lab/measure/summary.h"
+#include "lab/plan/campaign_plan.h"
+#include "lab/plan/plan_file.h"
 #include "report/documents/documents.h"
 
 #include <fmt/format.h>

@@ -1,8 +1,8 @@
 // shimmy lab status: how far a campaign is, while it runs and after.
 #include "base/json.h"
 #include "cli/lab/lab_commands.h"
-#include "lab/campaign/campaign_plan.h"
-#include "lab/campaign/plan_file.h"
+#include "lab/plan/campaign_plan.h"
+#include "lab/plan/plan_file.h"
 #include "lab/run/real_hooks.h"
 #include "lab/run/run_state.h"
 

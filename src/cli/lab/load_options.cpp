@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/text_file.h"
+#include "base/text/text_file.h"
 
 #include <cstdlib>
 

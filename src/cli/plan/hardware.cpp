@@ -2,7 +2,7 @@
 
 #include "base/json.h"
 #include "base/process/progress.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/plan/plan_document.h"
 #include "engine/layout/stand_in.h"
 #include "engine/load/placement.h"

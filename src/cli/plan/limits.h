@@ -1,7 +1,7 @@
 // The machine that `shimmy plan` plans for: this one, or one that its options describe.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/predict/placement_plan.h"
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // shimmy plan: what a model would take, before it is downloaded or quantized.
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/command.h"
+#include "cli/llama_options.h"
 #include "cli/placement_options.h"
 #include "cli/plan/hardware.h"
 #include "cli/plan/limits.h"
@@ -28,6 +29,7 @@ struct PlanArguments {
     bool hardware = false;
     bool all = false;
     engine::LoadOptions load;
+    LlamaOptions llama;
 };
 
 QuantizationNeed need_of(const engine::StandIn & model, engine::LoadOptions load, const Plan & plan) {
@@ -61,8 +63,8 @@ void plan_from_disk(const PlanArguments & options, const engine::LoadOptions & l
                                   plan.disk_bytes_per_s.value_or(0.0));
 }
 
-Plan make_plan(const PlanArguments & options) {
-    const Source source = find_source(options.source);
+Plan make_plan(const PlanArguments & options, const Globals & globals) {
+    const Source source = find_source(options.source, globals);
     const std::string & wanted = options.source.quantization;
     const std::string quantization = wanted.empty() ? "" : engine::canonical_quantization(wanted);
     check_quantization(source, quantization);
@@ -95,17 +97,17 @@ double single(const engine::BandwidthRange & range) {
 }
 
 // The model is optional here: a trace says how large experts are, but not what lies beside them.
-int run_trace_plan(const PlanArguments & options, bool json) {
+int run_trace_plan(const PlanArguments & options, const Globals & globals) {
     TraceOptions trace;
     trace.file = options.trace;
     trace.cache_sizes = options.cache_sizes;
     trace.chart = options.chart;
     Limits limits;
     if (!options.source.is_given()) {
-        if (!options.limits.vram.empty()) fail_usage("--vram with --trace needs the model: FILE, --shape or --repo");
+        if (!options.limits.vram.empty()) fail_usage("--vram with --trace needs the model: MODEL, --shape or --repo");
         limits = find_limits(options.limits);
     } else {
-        const Plan plan = make_plan(options);
+        const Plan plan = make_plan(options, globals);
         limits = plan.limits;
         const engine::PlacementEstimate & offload = plan.placements.back();
         if (!limits.cards.empty()) trace.vram_bytes = limits.usable_vram_bytes();
@@ -123,16 +125,16 @@ int run_trace_plan(const PlanArguments & options, bool json) {
         fmt::format("RAM {:.1f} GB/s ({}), VRAM {:.0f} GB/s ({}), link {:.1f} GB/s ({})", limits.ram.low / 1e9,
                     limits.ram.source, trace.machine.vram_bytes_per_s / 1e9, limits.vram.source,
                     trace.machine.link_bytes_per_s / 1e9, options.link_bandwidth.empty() ? "assumed" : "given");
-    return print_trace_plan(trace, json);
+    return print_trace_plan(trace, globals.json);
 }
 
 int run_hardware_guide(const PlanArguments & options, bool json) {
     const SourceOptions & source = options.source;
     const LimitOptions & limits = options.limits;
-    if (!source.file.empty() || !source.repo.empty() || !source.quantization.empty() || !limits.vram.empty() ||
+    if (!source.model.empty() || !source.repo.empty() || !source.quantization.empty() || !limits.vram.empty() ||
         !limits.cards.empty())
         fail_usage(
-            "--hardware shows the reference models on several cards: it takes no FILE, --repo, --quant, --card or "
+            "--hardware shows the reference models on several cards: it takes no MODEL, --repo, --quant, --card or "
             "--vram");
     const engine::Device device = engine::find_device(limits.device);
     HardwareOptions guide;
@@ -151,11 +153,13 @@ int run_plan(PlanArguments options, const Globals & globals) {
         fail_usage("plan shows every placement: leave out --placement, --cpu-moe and --n-cpu-moe");
     load_backends(globals, options.load.device);
     options.limits.device = options.load.device;
+    options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::server);
+    options.load.serves = options.load.n_parallel > 1;
     if (options.hardware) return run_hardware_guide(options, globals.json);
-    if (!options.trace.empty()) return run_trace_plan(options, globals.json);
+    if (!options.trace.empty()) return run_trace_plan(options, globals);
     if (!options.cache_sizes.empty() || !options.chart.empty() || !options.link_bandwidth.empty())
         fail_usage("--cache-sizes, --chart and --link-bandwidth belong to --trace");
-    const Plan plan = make_plan(options);
+    const Plan plan = make_plan(options, globals);
     if (globals.json) {
         fmt::print("{}\n", json_text(to_json(plan)));
     } else {
@@ -171,12 +175,17 @@ void add_plan(Commands & commands) {
     CLI::App * command =
         commands.add("plan", "predict VRAM, RAM, disk and decode rate of every placement, before downloading anything",
                      [options, &commands] { return run_plan(*options, commands.globals()); });
-    command->add_option("file", options->source.file, "GGUF file; of a split model, its first part")->type_name("FILE");
-    command->add_option("--shape", options->source.shape, "reference shape or a TOML file instead of a file")
+    command
+        ->add_option(
+            "model,--model", options->source.model,
+            "GGUF file (of a split model, its first part), a name from `shimmy list`, or one on the Hub, of which "
+            "only the header is read: hf:USER/NAME[:QUANT]")
+        ->type_name("FILE|NAME");
+    command->add_option("--shape", options->source.shape, "reference shape or a TOML file instead of a model")
         ->type_name("NAME|SPEC.toml");
     command
         ->add_option("--repo", options->source.repo,
-                     "repository on the Hugging Face Hub; only the file's header is read")
+                     "repository on the Hugging Face Hub: what --quant can be made from, too")
         ->type_name("USER/NAME");
     command
         ->add_option("--quant", options->source.quantization, "quantization (default: the file's or the shape's own)")
@@ -209,7 +218,7 @@ void add_plan(Commands & commands) {
                       "which placement of each reference model and quantization fits cards of 8 to 80 GiB");
     command
         ->add_option("--trace", options->trace,
-                     "recorded routing (--expert-trace): what a cache of experts in VRAM would do for it; FILE is "
+                     "recorded routing (--expert-trace): what a cache of experts in VRAM would do for it; a model is "
                      "optional then")
         ->type_name("FILE");
     command
@@ -223,13 +232,19 @@ void add_plan(Commands & commands) {
         ->type_name("RATE");
     command->add_option("--chart", options->chart, "with --trace: write a chart as SVG (needs gnuplot)")
         ->type_name("FILE");
+    add_model_dirs_option(*command, commands.globals());
     add_load_options(*command, options->load);
+    add_batch_options(*command, options->load);
+    add_parallel_option(*command, options->load);
+    add_llama_options(*command, options->llama, engine::LlamaUse::server);
+    add_speculation_options(*command, options->llama);
+    commands.take_llama_args(*command);
     add_backend_options(*command, commands.globals());
     add_refused_placement_options(*command, commands.globals());
     command->footer(
         "VRAM is exact if a GPU is present (llama.cpp's own load, without allocating), otherwise modelled; the output "
         "says which. Decode rates are predicted from bytes and bandwidth, never measured. HF_ENDPOINT and HF_TOKEN "
-        "are read for --repo.");
+        "are read for models on the Hub.");
 }
 
 }  // namespace shimmy::cli

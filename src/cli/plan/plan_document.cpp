@@ -1,6 +1,6 @@
 #include "cli/plan/plan_document.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/text/table.h"
 
 #include <fmt/format.h>

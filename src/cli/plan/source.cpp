@@ -5,8 +5,7 @@
 #include "engine/make/quantize.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
-#include "hub/api/model_files.h"
-#include "hub/download/pull.h"
+#include "hub/download/model_header.h"
 
 #include <fmt/format.h>
 
@@ -38,26 +37,19 @@ Source file_source(const std::string & file, const std::string & text) {
     return source;
 }
 
-// A model that was pulled as the Hub has it now; otherwise its header is fetched.
-Source repo_source(const std::string & name, const std::string & quantization) {
-    std::string repo = canonical_model_name(name);  // an address, too
-    if (hub::is_hub_name(repo)) repo.erase(0, repo.find(':') + 1);
-    hub::check_repo_id(repo, "--repo");
-    const hub::Environment environment = hub::read_environment();
-    const auto note = [](const std::string & line) { fmt::print(stderr, "{}\n", line); };
-    const auto cached = hub::find_in_cache(environment, {repo, quantization});
-    const auto from_cache = [&] {
-        const std::string path = cached->files.front().string();
-        return file_source(path, fmt::format("{}/{}", repo, cached->files.front().filename().string()));
-    };
-    if (environment.offline && cached) return from_cache();
-    const hub::Api api(environment, note);
-    if (cached && hub::find_commit(api, repo, hub::MAIN) == cached->commit) return from_cache();
-    const std::string file = hub::choose_model(hub::list_models(api, repo), quantization, repo);
-    auto remote = std::make_unique<hub::RemoteGguf>(api, repo, file);
-    Source source = file_source(remote->path().string(), fmt::format("{}/{}", repo, file));
-    source.remote = std::move(remote);
+Source hub_source(const hub::ModelName & name, const std::string & quantization) {
+    hub::ModelHeader header = hub::find_header(hub::read_environment(), name, quantization,
+                                               [](const std::string & line) { fmt::print(stderr, "{}\n", line); });
+    Source source = file_source(header.file.string(), header.text);
+    source.remote = std::move(header.remote);
     return source;
+}
+
+// USER/NAME, with or without the "hf:" before it, or an address.
+hub::ModelName repository(const std::string & text) {
+    const std::string name = canonical_model_name(text);
+    if (!hub::is_hub_name(name)) hub::check_repo_id(name.substr(0, name.find_first_of("@:")), "--repo");
+    return hub::parse_model_name(name);
 }
 
 }  // namespace
@@ -68,13 +60,16 @@ std::unique_ptr<engine::StandIn> Source::stand_in(const std::string & quantizati
     return std::make_unique<engine::StandIn>(shape, quantization);
 }
 
-Source find_source(const SourceOptions & options) {
+Source find_source(const SourceOptions & options, const Globals & globals) {
     const int n_given =
-        (options.file.empty() ? 0 : 1) + (options.shape.empty() ? 0 : 1) + (options.repo.empty() ? 0 : 1);
-    if (n_given != 1) fail_usage("give one of FILE, --shape NAME and --repo USER/NAME");
-    if (!options.file.empty()) return file_source(options.file, options.file);
-    if (!options.repo.empty()) {
-        return hub::checking_answers([&] { return repo_source(options.repo, options.quantization); });
+        (options.model.empty() ? 0 : 1) + (options.shape.empty() ? 0 : 1) + (options.repo.empty() ? 0 : 1);
+    if (n_given != 1) fail_usage("give one of MODEL, --shape NAME and --repo USER/NAME");
+    if (!options.model.empty()) {
+        if (const auto file = file_here(options.model, globals)) return file_source(file->string(), file->string());
+    }
+    if (options.shape.empty()) {
+        const std::string & name = options.model.empty() ? options.repo : options.model;
+        return hub::checking_answers([&] { return hub_source(repository(name), options.quantization); });
     }
     Source source;
     source.shape = gguf::load_shape(options.shape);

@@ -1,6 +1,7 @@
 // The model that `shimmy plan` is asked about: a file, a shape, or one on the Hub of which only the header is read.
 #pragma once
 
+#include "cli/globals.h"
 #include "engine/layout/stand_in.h"
 #include "gguf/shape.h"
 #include "hub/download/remote_gguf.h"
@@ -12,12 +13,12 @@
 namespace shimmy::cli {
 
 struct SourceOptions {  // one of the first three
-    std::string file;
+    std::string model;  // a file, a name from `shimmy list`, or one on the Hub
     std::string shape;
     std::string repo;
     std::string quantization;
 
-    bool is_given() const { return !file.empty() || !shape.empty() || !repo.empty(); }
+    bool is_given() const { return !model.empty() || !shape.empty() || !repo.empty(); }
 };
 
 // The object keeps its files until the plan is made.
@@ -35,7 +36,7 @@ struct Source {
 };
 
 // Throws UsageError unless exactly one is given.
-Source find_source(const SourceOptions & options);
+Source find_source(const SourceOptions & options, const Globals & globals);
 
 // Throws Error where the source is quantized already, and not so.
 void check_quantization(const Source & source, const std::string & quantization);

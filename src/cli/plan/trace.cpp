@@ -3,8 +3,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/charts/cache_chart.h"
+#include "report/charts/gnuplot.h"
 
 #include <fmt/format.h>
 
@@ -76,7 +77,7 @@ int print_trace_plan(const TraceOptions & options, bool json) {
     std::sort(sizes.begin(), sizes.end());
     sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
     const auto rows = engine::compare_caches(trace, sizes, options.machine);
-    if (!options.chart.empty()) write_file_atomic(options.chart, report::cache_svg(rows));
+    if (!options.chart.empty()) write_file_atomic(options.chart, report::drawn(report::cache_chart(rows)));
     if (json) {
         Json document{{"trace", options.file},
                       {"n_decode_tokens", trace.n_decode_tokens()},

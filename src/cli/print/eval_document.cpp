@@ -1,7 +1,7 @@
 #include "cli/print/eval_document.h"
 
 #include "base/files.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "eval/answer.h"
 #include "eval/proportion.h"
 #include "report/text/table.h"

@@ -1,7 +1,7 @@
 #include "cli/print/load_progress.h"
 
 #include "base/process/process_memory.h"
-#include "base/text.h"
+#include "base/text/text.h"
 #include "gguf/problems.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "cli/print/load_text.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "report/text/table.h"
 
 #include <fmt/format.h>

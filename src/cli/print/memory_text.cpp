@@ -1,9 +1,9 @@
 #include "cli/print/memory_text.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/placement_options.h"
-#include "engine/run/expert_cache.h"
-#include "engine/run/expert_disk.h"
+#include "engine/experts/expert_cache.h"
+#include "engine/experts/expert_disk.h"
 
 #include <fmt/format.h>
 

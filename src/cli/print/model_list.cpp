@@ -1,7 +1,7 @@
 #include "cli/print/model_list.h"
 
-#include "base/text.h"
-#include "base/units.h"
+#include "base/text/text.h"
+#include "base/text/units.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "cli/print/publish_text.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <fmt/format.h>
 

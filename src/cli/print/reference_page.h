@@ -1,7 +1,7 @@
 // docs/CLI.md.
 #pragma once
 
-#include "cli/options_table.h"
+#include "cli/table/options_table.h"
 
 #include <string>
 

@@ -2,10 +2,10 @@
 
 #include "base/host/host.h"
 #include "base/version.h"
-#include "engine/load/version.h"
+#include "engine/experts/expert_cache.h"
+#include "engine/experts/expert_disk.h"
+#include "engine/llama/version.h"
 #include "engine/run/describe.h"
-#include "engine/run/expert_cache.h"
-#include "engine/run/expert_disk.h"
 
 namespace shimmy::cli {
 

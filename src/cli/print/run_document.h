@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/run/model.h"
 #include "engine/run/sampling_options.h"
 #include "gguf/model_info.h"

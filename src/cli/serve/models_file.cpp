@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/toml_reader.h"
+#include "base/text/toml_reader.h"
 #include "library/names.h"
 #include "library/resolve.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "cli/model_name.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
@@ -18,8 +18,6 @@ namespace shimmy::cli {
 
 namespace {
 
-constexpr uint32_t MAX_PARALLEL = 1024;
-
 // nullopt: for ever.
 std::optional<std::chrono::milliseconds> keep_alive_option(const std::string & text) {
     if (text.empty()) return std::nullopt;
@@ -32,11 +30,7 @@ std::optional<std::chrono::milliseconds> keep_alive_option(const std::string & t
 }  // namespace
 
 void add_model_options(CLI::App & command, ModelArguments & arguments, Globals & globals) {
-    command
-        .add_option("--parallel", arguments.load.n_parallel, "concurrent requests per model, each with its own context")
-        ->type_name("N")
-        ->check(from_to(1U, MAX_PARALLEL))
-        ->capture_default_str();
+    add_parallel_option(command, arguments.load);
     command
         .add_option("--keep-alive", arguments.keep_alive,
                     "unload a model that nobody has used for so long (default: never); requests of Ollama's API may "

@@ -1,10 +1,10 @@
 // shimmy bench: prefill and decode rates, as llama-bench measures them.
-#include "engine/run/bench.h"
+#include "engine/bench/bench.h"
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/text_file.h"
-#include "base/units.h"
+#include "base/text/text_file.h"
+#include "base/text/units.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/llama_options.h"
@@ -12,9 +12,9 @@
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/print/memory_text.h"
-#include "engine/load/version.h"
+#include "engine/experts/expert_cache.h"
+#include "engine/llama/version.h"
 #include "engine/run/describe.h"
-#include "engine/run/expert_cache.h"
 #include "gguf/model_info.h"
 #include "lab/measure/statistics.h"
 

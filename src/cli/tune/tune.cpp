@@ -1,5 +1,6 @@
 // shimmy tune: the best settings of a model on this machine, by measuring.
 #include "base/error.h"
+#include "base/files.h"
 #include "base/host/hardware.h"
 #include "base/host/host.h"
 #include "base/json.h"
@@ -14,8 +15,8 @@
 #include "cli/placement_options.h"
 #include "cli/print/tune_text.h"
 #include "cli/profile_option.h"
-#include "engine/load/version.h"
-#include "engine/run/bench.h"
+#include "engine/bench/bench.h"
+#include "engine/llama/version.h"
 #include "gguf/model_info.h"
 #include "lab/run/run_state.h"
 #include "tune/profile.h"
@@ -291,13 +292,22 @@ private:
     Clock clock_;
 };
 
+// A folder that takes no profile is better known before minutes of measuring than after.
+void check_profiles_dir(bool dry_run) {
+    const fs::path dir = tune::profiles_dir();
+    if (dry_run || dir.empty()) return;
+    try {
+        ensure_writable_dir(dir);
+    } catch (const Error & error) {
+        fail("{} (--dry-run measures and writes no profile)", error.what());
+    }
+}
+
 // Where the profile was written; empty: it was not. An earlier one goes on being used, which is said.
-fs::path save_profile(const TuneRun & run, const tune::Outcome & outcome, bool dry_run, bool quiet) {
+fs::path save_profile(const TuneRun & run, const tune::Outcome & outcome, bool dry_run) {
     const fs::path dir = tune::profiles_dir();
     if (dry_run || dir.empty() || !outcome.is_better) return "";
-    const fs::path file = tune::save(run.profile(outcome), dir);
-    if (!quiet) fmt::print("written to {}; generate, chat, run and serve use it (--no-profile: not)\n", file.string());
-    return file;
+    return tune::save(run.profile(outcome), dir);
 }
 
 void note_earlier_profile(const std::string & model) {
@@ -312,17 +322,20 @@ int run_tune(TuneArguments options, const Globals & globals) {
     llama_args(options.llama, globals, engine::LlamaUse::text);  // wrong ones are an error before anything is measured
     (void)placement_option(globals, DefaultPlacement::automatic);
     options.load.path = model_file(options.name, globals).string();
+    check_profiles_dir(options.dry_run);
     TuneRun run(options, globals);
     run.look();
     const tune::Outcome outcome = run.race();
     clear_interrupt();  // what was found is still written
     if (!globals.json) run.print(outcome);
-    const fs::path file = save_profile(run, outcome, options.dry_run, globals.json);
+    const fs::path file = save_profile(run, outcome, options.dry_run);
     if (globals.json) {
         Json document = run.document(outcome);
         document["profile"] = file.empty() ? Json(nullptr) : Json(file.string());
         fmt::print("{}\n", json_text(document));
-    } else if (file.empty() && !options.dry_run) {
+    } else if (!file.empty()) {
+        fmt::print("written to {}; generate, chat, run and serve use it (--no-profile: not)\n", file.string());
+    } else if (!options.dry_run) {
         note_earlier_profile(options.load.path);
     }
     return outcome.was_interrupted ? EXIT_CODE_INTERRUPTED : 0;

@@ -1,7 +1,7 @@
 #include "engine/layout/file_layout.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/layout/tensor_types.h"
 
 #include "ggml-cpp.h"

@@ -1,7 +1,7 @@
 #include "engine/layout/quantization.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include "llama.h"
 

@@ -5,8 +5,8 @@
 #include "engine/layout/quantization.h"
 #include "engine/layout/shape_metadata.h"
 #include "engine/layout/tensor_types.h"
-#include "engine/load/llama_internal.h"
-#include "engine/load/log.h"
+#include "engine/llama/llama_internal.h"
+#include "engine/llama/log.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/problems.h"
 

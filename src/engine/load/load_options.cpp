@@ -1,8 +1,8 @@
 #include "engine/load/load_options.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "engine/load/modelled_device.h"
+#include "base/text/text.h"
+#include "engine/device/modelled_device.h"
 
 #include <algorithm>
 

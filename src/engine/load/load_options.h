@@ -1,7 +1,7 @@
 // What a user chooses when a model is loaded.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/placement.h"
 #include "gguf/gguf_file.h"
 
@@ -14,7 +14,7 @@
 namespace shimmy::engine {
 
 // As LoadOptions::device, for loads that allocate nothing: a CUDA card that need not be there
-// (engine/load/modelled_device.h says what is modelled and what is left out).
+// (engine/device/modelled_device.h says what is modelled and what is left out).
 inline constexpr const char * MODELLED_CUDA = "modelled-cuda";
 // Several of them, at most MAX_CARDS.
 std::string modelled_cards(size_t n_cards);
@@ -41,7 +41,7 @@ struct LoadOptions {
     std::vector<std::string> llama_args;  // llama.cpp's own options (engine/load/llama_args.h)
     // Whether n-grams of the text, or a draft model of the llama_args, are worth it is measured while answers are
     // written, and the better kept. A server measures it
-    // before it loads (engine/run/choose_speculation.h).
+    // before it loads (engine/bench/choose_speculation.h).
     bool measures_speculation = false;
     bool serves = false;  // by llama.cpp's server, which keeps less of a sliding window, and may load a draft model
     bool warm_up = true;  // run a few tokens once, so that the first request is not charged for kernels being compiled

@@ -1,7 +1,7 @@
 // Internal to the engine: LoadOptions as llama.cpp's parameter structs, with the storage they point into.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/load/routing_recorder.h"

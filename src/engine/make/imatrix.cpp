@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/text.h"
-#include "engine/load/log.h"
+#include "base/text/text.h"
+#include "engine/llama/log.h"
 #include "engine/make/imatrix_coverage.h"
 #include "gguf/expert_tensors.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/process/interrupt.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include "ggml.h"
 #include "gguf.h"

@@ -4,7 +4,7 @@
 #include "base/last_words.h"
 #include "base/process/interrupt.h"
 #include "base/process/uninterrupted.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/layout/file_layout.h"
 #include "engine/layout/quantization.h"
 #include "engine/layout/shape_metadata.h"

@@ -1,6 +1,6 @@
 #include "engine/predict/choose_placement.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/predict/shortage.h"
 
 #include <fmt/format.h>

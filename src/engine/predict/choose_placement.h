@@ -1,7 +1,7 @@
 // Which placement to take if nobody asked for one: the fastest that fits.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/memory.h"
 #include "engine/load/placement.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 
 #include "mtmd.h"
 #include "speculative.h"

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/load/load_params.h"
 #include "engine/predict/estimate.h"
 #include "engine/predict/share_layers.h"

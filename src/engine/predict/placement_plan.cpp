@@ -1,7 +1,7 @@
 #include "engine/predict/placement_plan.h"
 
 #include "base/process/interrupt.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/predict/estimate.h"
 #include "engine/predict/share_layers.h"
 #include "gguf/active_share.h"

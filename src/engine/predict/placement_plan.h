@@ -1,7 +1,7 @@
 // What every placement of a model would take and how fast it could decode, without loading it.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "gguf/model_info.h"

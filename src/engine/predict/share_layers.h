@@ -1,7 +1,7 @@
 // The layers of a model shared out to the GPUs in use, as full as one another.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/load_options.h"
 
 #include <vector>

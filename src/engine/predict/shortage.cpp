@@ -1,7 +1,7 @@
 #include "engine/predict/shortage.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <fmt/format.h>
 

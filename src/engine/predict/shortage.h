@@ -1,7 +1,7 @@
 // Does what a model needs fit what is there: figures that others have read, compared.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/memory.h"
 #include "engine/load/placement.h"
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/json.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
+#include "engine/experts/expert_use.h"
 #include "engine/load/memory.h"
-#include "engine/run/expert_use.h"
 
 #include <optional>
 #include <vector>

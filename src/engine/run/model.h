@@ -2,73 +2,28 @@
 // inference: no llama.cpp or ggml type appears here.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
 #include "engine/load/routing.h"
 #include "engine/predict/choose_placement.h"
-#include "engine/run/probe.h"
+#include "engine/run/answer.h"
 #include "engine/run/sampling_options.h"
-#include "engine/speculate/speculation_report.h"
+#include "engine/score/probe.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace shimmy::engine {
-
-struct Message {
-    std::string role;  // "system", "user", "assistant"
-    std::string content;
-    std::string thoughts{};  // of the assistant, which most templates leave out of later turns
-};
 
 // A prompt as tokens. The first `n_before` are in the context before the clock starts.
 struct TokenPrompt {
     std::vector<int32_t> tokens;
     size_t n_before = 0;
 };
-
-enum class StopReason { end_of_text, max_tokens, context_full, stopped };
-const char * to_string(StopReason reason);
-
-// Times are wall-clock ms. TTFT runs from the call of generate() (request accepted; the model is already loaded) to
-// the first token handed out, so it holds tokenization, prefill and the first sample.
-struct GenerateResult {
-    std::string text;
-    StopReason stop_reason = StopReason::end_of_text;
-    int n_prompt_tokens = 0;
-    int n_reused_tokens = 0;  // of these, that the context held from before
-    int n_output_tokens = 0;
-    double ttft_ms = 0.0;
-    double prefill_ms = 0.0;
-    double decode_ms = 0.0;  // first token to last
-    double total_ms = 0.0;
-    std::vector<double> token_ms;  // time of each output token since the call; drafted ones come together
-    std::optional<SpeculationReport> speculation;
-
-    double prefill_tps() const;                // prompt tokens that were computed, per second of prefill
-    std::optional<double> decode_tps() const;  // (n_output - 1) / decode time; none for fewer than two tokens
-
-    // All times of tokens are counted from so much earlier.
-    void add_ms_before(double ms);
-};
-
-// Called with each piece of text, always whole UTF-8 sequences. Returning false stops the generation.
-using OnText = std::function<bool(std::string_view text)>;
-
-// The answer to a conversation: what the model thought, and what it said.
-struct Reply {
-    GenerateResult figures;  // `text` is the raw answer, with the marks that tell thoughts from speech
-    Message message;
-};
-
-// Called with each piece of a reply. Returning false stops it.
-using OnReply = std::function<bool(bool is_thought, std::string_view text)>;
 
 class Model {
 public:

@@ -1,8 +1,8 @@
 #include "engine/run/tokens.h"
 
 #include "base/error.h"
-#include "base/text.h"
-#include "engine/load/log.h"
+#include "base/text/text.h"
+#include "engine/llama/log.h"
 #include "gguf/purpose.h"
 
 #include "llama.h"

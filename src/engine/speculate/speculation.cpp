@@ -1,8 +1,8 @@
 #include "engine/speculate/speculation.h"
 
 #include "base/error.h"
+#include "engine/llama/log.h"
 #include "engine/load/llama_params.h"
-#include "engine/load/log.h"
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include "hub/download/pull.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "hub/api/model_files.h"
 #include "hub/download/download.h"
 

@@ -1,9 +1,8 @@
 #include "hub/download/remote_gguf.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "gguf/parse.h"
 #include "hub/api/model_files.h"
-#include "hub/api/repository.h"
 
 #include <unistd.h>
 #include <algorithm>
@@ -21,23 +20,24 @@ constexpr uint64_t MAX_HEADER_BYTES = 512 * MIB;
 
 }  // namespace
 
-std::vector<std::string> list_models(const Api & api, const std::string & repo) {
+std::vector<std::string> list_models(const Api & api, const std::string & repo, const std::string & revision) {
     std::vector<std::string> paths;
-    for (const RemoteFile & file : list_files(api, repo, MAIN))
+    for (const RemoteFile & file : list_files(api, repo, revision))
         paths.push_back(file.path);
     std::vector<std::string> models = models_among(paths);
     if (models.empty()) fail("{}: holds no GGUF model", repo);
     return models;
 }
 
-RemoteGguf::RemoteGguf(const Api & api, const std::string & repo, const std::string & file) {
+RemoteGguf::RemoteGguf(const Api & api, const std::string & repo, const std::string & file,
+                       const std::string & revision) {
     std::string dir = (temporary_dir() / "shimmy-header-XXXXXX").string();
     if (::mkdtemp(dir.data()) == nullptr) fail("{}: {}", dir, std::strerror(errno));
     dir_ = dir;
     first_ = dir_ / fs::path(file).filename();
     try {
         for (const std::string & part : parts_of(file))
-            fetch(api, resolve_path(repo, MAIN, part), dir_ / fs::path(part).filename());
+            fetch(api, resolve_path(repo, revision, part), dir_ / fs::path(part).filename());
     } catch (...) {
         std::error_code ignored;
         fs::remove_all(dir_, ignored);

@@ -1,7 +1,7 @@
 #include "hub/http/environment.h"
 
 #include "base/files.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <pwd.h>
 #include <unistd.h>

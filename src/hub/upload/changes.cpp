@@ -1,6 +1,6 @@
 #include "hub/upload/changes.h"
 
-#include "base/base64.h"
+#include "base/text/base64.h"
 
 #include <algorithm>
 #include <fstream>

@@ -1,6 +1,6 @@
 #include "lab/campaign/axes.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 
 #include <algorithm>
 #include <functional>

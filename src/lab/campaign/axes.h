@@ -7,7 +7,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "base/toml_reader.h"
+#include "base/text/toml_reader.h"
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 #include "lab/campaign/campaign.h"
 
-#include "base/text.h"
-#include "base/toml_reader.h"
+#include "base/text/text.h"
+#include "base/text/toml_reader.h"
 #include "engine/layout/quantization.h"
 #include "eval/task.h"
 #include "lab/campaign/languages.h"

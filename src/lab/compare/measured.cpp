@@ -1,7 +1,7 @@
 #include "lab/compare/measured.h"
 
 #include "base/error.h"
-#include "base/units.h"
+#include "base/text/units.h"
 
 namespace shimmy::lab {
 

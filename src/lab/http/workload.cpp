@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/text.h"
-#include "base/text_file.h"
+#include "base/text/text.h"
+#include "base/text/text_file.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #include "lab/import/llama_bench.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <string>
 

@@ -2,10 +2,10 @@
 // runs.
 #pragma once
 
+#include "engine/experts/expert_use.h"
 #include "engine/load/placement.h"
-#include "engine/run/expert_use.h"
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/statistics.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <optional>
 #include <string>

@@ -2,9 +2,9 @@
 // nothing else.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/cells.h"
 #include "lab/measure/statistics.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <optional>
 #include <vector>

@@ -1,9 +1,9 @@
 // What the runs through a server come down to: streaming against not streaming, and many clients at once.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/cells.h"
 #include "lab/measure/statistics.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <string>
 #include <vector>

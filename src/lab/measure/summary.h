@@ -2,11 +2,11 @@
 #pragma once
 
 #include "base/host/host.h"
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/cells.h"
 #include "lab/measure/effects.h"
 #include "lab/measure/http_summary.h"
 #include "lab/measure/task_figures.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <string>
 #include <vector>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "eval/proportion.h"
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <optional>
 #include <string>

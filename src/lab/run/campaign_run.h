@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/process/subprocess.h"
-#include "lab/campaign/campaign_plan.h"
 #include "lab/measure/summary.h"
+#include "lab/plan/campaign_plan.h"
 #include "lab/run/run_state.h"
 
 #include <functional>

@@ -1,6 +1,6 @@
 #include "lab/run/estimate.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "eval/task.h"
 #include "lab/measure/statistics.h"
 #include "library/names.h"

@@ -1,7 +1,7 @@
 // What a campaign will take, before it is started.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 
 namespace shimmy::lab {
 

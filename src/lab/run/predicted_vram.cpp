@@ -1,8 +1,8 @@
 #include "lab/run/predicted_vram.h"
 
 #include "base/error.h"
+#include "engine/device/device.h"
 #include "engine/layout/stand_in.h"
-#include "engine/load/device.h"
 #include "engine/predict/placement_plan.h"
 #include "gguf/shape.h"
 

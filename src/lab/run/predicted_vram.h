@@ -1,7 +1,7 @@
 // What a campaign's placements will take, before anything is run.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // Measures the quality of a campaign's files, if the campaign names an evaluation text.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 #include "lab/run/run_state.h"
 
 #include <string>

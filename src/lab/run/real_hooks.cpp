@@ -2,17 +2,17 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "base/text/text.h"
+#include "engine/device/device.h"
 #include "engine/layout/tensor_plan.h"
-#include "engine/load/device.h"
-#include "engine/load/version.h"
+#include "engine/llama/version.h"
 #include "engine/make/make_imatrix.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
 #include "gguf/shape.h"
-#include "lab/campaign/quantized_models.h"
+#include "lab/plan/quantized_models.h"
 #include "lab/run/verify_made.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // What a campaign needs from outside, as it is outside of tests.
 #pragma once
 
-#include "lab/campaign/campaign_plan.h"
+#include "lab/plan/campaign_plan.h"
 
 namespace shimmy::lab {
 

@@ -4,7 +4,7 @@
 #include "base/process/interrupt.h"
 #include "base/process/progress.h"
 #include "base/process/spawn.h"
-#include "base/text.h"
+#include "base/text/text.h"
 
 #include <unistd.h>
 

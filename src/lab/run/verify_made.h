@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/layout/tensor_plan.h"
-#include "lab/campaign/plan.h"
+#include "lab/plan/plan.h"
 
 namespace shimmy::lab {
 

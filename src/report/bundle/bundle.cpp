@@ -2,14 +2,12 @@
 
 #include "base/error.h"
 #include "base/process/subprocess.h"
-#include "base/text.h"
-#include "base/toml_reader.h"
-#include "lab/campaign/plan_file.h"
+#include "base/text/text.h"
+#include "base/text/toml_reader.h"
 #include "lab/measure/summary_json.h"
+#include "lab/plan/plan_file.h"
 #include "report/bundle/manifest.h"
 #include "report/figures/experts.h"
-
-#include <unistd.h>
 
 #include <array>
 #include <cmath>
@@ -59,23 +57,6 @@ std::string difference(const Json & stored, const Json & recomputed, const std::
     return fmt::format("{}: {}, recomputed {}", place, json_text(stored, -1).substr(0, SHOWN),
                        json_text(recomputed, -1).substr(0, SHOWN));
 }
-
-// Removed unless it is handed over.
-class Staging {
-public:
-    explicit Staging(fs::path dir) : dir_(std::move(dir)) { make_folders(dir_); }
-    ~Staging() {
-        std::error_code ignored;
-        fs::remove_all(dir_, ignored);
-    }
-    Staging(const Staging &) = delete;
-    Staging & operator=(const Staging &) = delete;
-
-    const fs::path & path() const { return dir_; }
-
-private:
-    fs::path dir_;
-};
 
 void copy_into(const fs::path & from, const fs::path & to) {
     make_folders(to.parent_path());
@@ -210,7 +191,7 @@ Bundle write_bundle(const fs::path & out_dir, const fs::path & given_target) {
     const bool is_tar = target.extension() == ".tar";
     const fs::path parent = fs::absolute(target).parent_path();
     make_folders(parent);
-    const Staging staging(parent / fmt::format(".{}.{}.part", target.filename().string(), ::getpid()));
+    const PartFolder staging(parent / (is_tar ? target.stem() : target.filename()));
     const fs::path dir = staging.path() / (is_tar ? target.stem() : target.filename());
     make_folders(dir);
     copy_documents(out_dir, dir);

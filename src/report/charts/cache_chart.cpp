@@ -1,9 +1,5 @@
 #include "report/charts/cache_chart.h"
 
-#include "report/charts/gnuplot.h"
-
-#include <fmt/format.h>
-
 namespace shimmy::report {
 
 namespace {
@@ -24,22 +20,17 @@ const char * title_of(engine::CacheKind kind) {
 
 }  // namespace
 
-std::string cache_svg(const std::vector<engine::CacheComparison> & rows) {
-    std::string data, plots;
+Chart cache_chart(const std::vector<engine::CacheComparison> & rows) {
+    Chart chart{"cache", "Ways to use VRAM for experts"};
+    chart.x.title = "experts in VRAM (%)";
+    chart.y.title = "decode, predicted (tokens/s)";
     for (size_t i = 0; i < engine::CACHE_KINDS.size(); ++i) {
-        data += fmt::format("$way{} << EOD\n", i);
+        Series series{title_of(engine::CACHE_KINDS[i]), Series::Form::lines, style_of(i)};
         for (const engine::CacheComparison & row : rows)
-            data += fmt::format("{:.3f} {:.3f}\n", 100 * row.share, row.outcomes[i].decode_tps);
-        data += "EOD\n";
-        plots +=
-            fmt::format("{}$way{} with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '{}' title '{}'",
-                        i == 0 ? "" : ", ", i, COLORS[i], title_of(engine::CACHE_KINDS[i]));
+            series.points.push_back({100 * row.share, row.outcomes[i].decode_tps});
+        chart.series.push_back(std::move(series));
     }
-    return gnuplot(
-        fmt::format("{}set xlabel 'experts in VRAM (%)'\nset ylabel 'decode, predicted (tokens/s)'\n"
-                    "set yrange [0:*]\nset key bottom right\n"
-                    "plot {}\n",
-                    data, plots));
+    return chart;
 }
 
 }  // namespace shimmy::report

@@ -3,11 +3,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process/subprocess.h"
-#include "base/units.h"
+#include "report/charts/gnuplot_script.h"
 
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace shimmy::report {
 
@@ -17,6 +15,8 @@ namespace {
 constexpr const char * ENCODING = "set encoding utf8\n";
 constexpr const char * SVG =
     "set terminal svg size 760,400 font \"Helvetica,13\" noenhanced background rgb \"white\"\n";
+constexpr const char * WIDE_SVG =
+    "set terminal svg size 1280,600 font \"Helvetica,13\" noenhanced background rgb \"white\"\n";
 // Twice as large, for screens of today; Cairo's letters are the better ones.
 constexpr const char * PNG = R"(if (strstrt(GPVAL_TERMINALS, "pngcairo")) {
   set terminal pngcairo size 1520,800 fontscale 1.9 linewidth 2 pointscale 2 noenhanced background rgb "white"
@@ -37,7 +37,8 @@ std::string gnuplot(const std::string & script, Picture picture) {
     const int fd = ::mkstemp(name.data());
     if (fd < 0) fail("{}: cannot be made", name);
     ::close(fd);
-    write_file_atomic(name, std::string(ENCODING) + (picture == Picture::svg ? SVG : PNG) + STYLE + script);
+    const char * terminal = picture == Picture::png ? PNG : picture == Picture::wide_svg ? WIDE_SVG : SVG;
+    write_file_atomic(name, std::string(ENCODING) + terminal + STYLE + script);
     ProcessResult result;
     try {
         result = run_process({"gnuplot", name}, std::chrono::seconds(30));
@@ -47,24 +48,13 @@ std::string gnuplot(const std::string & script, Picture picture) {
     }
     fs::remove(name);
     const bool drawn =
-        picture == Picture::svg ? result.out.find("</svg>") != std::string::npos : result.out.starts_with("\x89PNG");
+        picture == Picture::png ? result.out.starts_with("\x89PNG") : result.out.find("</svg>") != std::string::npos;
     if (!result.ok() || !drawn) fail("gnuplot could not draw a chart: {}", result.err);
     return result.out;
 }
 
-Unit unit_of(double most_bytes) {
-    return most_bytes >= GIB ? Unit{static_cast<double>(GIB), "GiB"} : Unit{static_cast<double>(MIB), "MiB"};
-}
-
-Unit unit_of(const std::vector<const lab::Cell *> & cells) {
-    double most = 0.0;
-    for (const lab::Cell * cell : cells)
-        most = std::max(most, static_cast<double>(cell->figures->vram_bytes));
-    return unit_of(most);
-}
-
-std::string short_placement(engine::Placement placement) {
-    return placement.n_cpu_moe > 0 ? fmt::format("N={}", placement.n_cpu_moe) : engine::to_string(placement);
+std::string drawn(const Chart & chart, Picture picture) {
+    return gnuplot(gnuplot_script(chart), chart.is_wide && picture == Picture::svg ? Picture::wide_svg : picture);
 }
 
 }  // namespace shimmy::report

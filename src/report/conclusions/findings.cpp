@@ -1,6 +1,6 @@
 #include "report/conclusions/findings.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/conclusions/offloading.h"
 #include "report/figures/axes.h"
 #include "report/figures/selection.h"
@@ -19,11 +19,10 @@ namespace {
 void add_model_findings(const lab::Summary & summary, const std::string & model, std::vector<Finding> & findings) {
     if (rows_of(summary, model).empty()) return;
     for (const engine::Placement placement : offloading_placements(summary, model)) {
-        findings.push_back({model, reduction_sentence(summary, model, placement)});
-        findings.push_back(
-            {model, slowdown_sentence(slowdowns(summary, model, placement), engine::to_string(placement))});
+        findings.push_back(reduction_finding(summary, model, placement));
+        findings.push_back(slowdown_finding(summary, model, placement));
     }
-    findings.push_back({model, sweet_spot_sentence(summary, model)});
+    findings.push_back(sweet_spot_finding(summary, model));
 }
 
 void add_streaming_findings(const lab::Summary & summary, std::vector<Finding> & findings) {
@@ -33,13 +32,17 @@ void add_streaming_findings(const lab::Summary & summary, std::vector<Finding> &
         if (!half) continue;
         const double low = percent.mean - *half;
         const double high = percent.mean + *half;
-        const char * verdict = low > 0.0    ? "takes longer than not streaming"
-                               : high < 0.0 ? "takes less time than not streaming"
-                                            : "makes no difference that these runs can tell";
-        findings.push_back(
-            {streaming.model, fmt::format("{}: streaming {}: {:+.1f}% of the total time, 95% interval "
-                                          "{:+.1f}% to {:+.1f}%, over {} pairs.",
-                                          cell_name(summary, streaming), verdict, percent.mean, low, high, percent.n)});
+        const auto signed_text = [](double value) { return fmt::format("{:+.1f}", value); };
+        findings.push_back({streaming.model,
+                            "streaming",
+                            {{"cell", cell_name(summary, streaming)},
+                             {"trend", low > 0.0    ? "rising"
+                                       : high < 0.0 ? "falling"
+                                                    : "none"},
+                             {"mean", signed_text(percent.mean)},
+                             {"low", signed_text(low)},
+                             {"high", signed_text(high)},
+                             {"n_pairs", percent.n}}});
     }
 }
 
@@ -57,41 +60,36 @@ void add_row_anomalies(const lab::Summary & summary, const lab::Row & row, std::
     const uint64_t baseline = row.baseline.vram_bytes;
     const uint64_t offload = row.offload.vram_bytes;
     const std::string & model = row.model;
-    if (baseline == offload) {
-        found.push_back({model, fmt::format("{}: VRAM is {} in both placements: nothing was offloaded.", name,
-                                            format_bytes(baseline))});
-    } else if (baseline < offload) {
-        found.push_back({model, fmt::format("{}: needs more VRAM than its baseline ({} against {}).", name,
-                                            format_bytes(offload), format_bytes(baseline))});
-    }
+    if (baseline == offload)
+        found.push_back({model, "nothing_offloaded", {{"cell", name}, {"vram", format_bytes(baseline)}}});
+    if (baseline < offload)
+        found.push_back({model,
+                         "more_vram",
+                         {{"cell", name}, {"offload", format_bytes(offload)}, {"baseline", format_bytes(baseline)}}});
     const double slowdown = row.slowdown();
-    if (slowdown < 1.0 && !is_chance(summary, row)) {
-        found.push_back({model, fmt::format("{}: the baseline is slower than offload, which decodes {:.2f} times as "
-                                            "fast: nobody should see that on a GPU.",
-                                            name, 1.0 / slowdown)});
-    }
+    if (slowdown < 1.0 && !is_chance(summary, row))
+        found.push_back(
+            {model, "slower_baseline", {{"cell", name}, {"factor", fmt::format("{:.2f}", 1.0 / slowdown)}}});
 }
 
 void add_cell_anomalies(const lab::Summary & summary, const lab::Cell & cell, std::vector<Finding> & found) {
     const std::string name = fmt::format("{} ({})", cell_name(summary, cell), mode_name(cell.mode));
     const std::string & model = cell.model;
-    if (cell.figures->vram_bytes == 0) found.push_back({model, fmt::format("{}: VRAM is 0.", name)});
+    if (cell.figures->vram_bytes == 0) found.push_back({model, "no_vram", {{"cell", name}}});
     for (const lab::AnswerText & text : cell.texts) {
-        if (text.is_blank())
-            found.push_back({model, fmt::format("{}: the answer to '{}' is empty.", name, text.prompt_id)});
-        if (text.n_distinct > 1) {
-            found.push_back({model, fmt::format("{}: the answers to '{}' differ between repeats ({} texts).", name,
-                                                text.prompt_id, text.n_distinct)});
-        }
+        if (text.is_blank()) found.push_back({model, "empty_answer", {{"cell", name}, {"prompt", text.prompt_id}}});
+        if (text.n_distinct > 1)
+            found.push_back(
+                {model, "answers_differ", {{"cell", name}, {"prompt", text.prompt_id}, {"n_texts", text.n_distinct}}});
     }
     constexpr double MAX_SPREAD = 0.10;
     for (const auto & [figure, label] :
          {std::pair{&lab::Sample::decode_tps, "decode rate"}, {&lab::Sample::ttft_ms, "TTFT"}}) {
         const double spread = spread_of(cell, figure);
         if (spread > MAX_SPREAD)
-            found.push_back(
-                {model, fmt::format("{}: the {} spreads by {:.0f}% (standard deviation over mean, above 10%).", name,
-                                    label, 100.0 * spread)});
+            found.push_back({model,
+                             "spread",
+                             {{"cell", name}, {"figure", label}, {"percent", fmt::format("{:.0f}", 100.0 * spread)}}});
     }
 }
 
@@ -101,10 +99,10 @@ void add_offload_defects(const lab::Summary & summary, const Quality & quality, 
         const OffloadFigures * check = quality.offload_of(variant.model, variant.quantization);
         if (check == nullptr || check->within_bound) continue;
         found.push_back({variant.model,
-                         fmt::format("{} offload is DEFECTIVE: its predictions differ from the baseline's by a mean KL "
-                                     "divergence of {:.2g}, and rounding explains {:.0g} at most: its kernels, or the "
-                                     "baseline's, compute wrongly.",
-                                     variant.quantization, check->mean_kld, check->mean_kld_bound)});
+                         "offload_defect",
+                         {{"type", variant.quantization},
+                          {"mean_kld", fmt::format("{:.2g}", check->mean_kld)},
+                          {"bound", fmt::format("{:.0g}", check->mean_kld_bound)}}});
     }
 }
 
@@ -112,11 +110,7 @@ void add_offload_defects(const lab::Summary & summary, const Quality & quality, 
 
 std::vector<Finding> find_findings(const lab::Summary & summary) {
     std::vector<Finding> findings;
-    if (summary.conditions.device.software) {
-        findings.push_back({"",
-                            "These runs used a software device: memory is as on a GPU of the same backend, speeds, "
-                            "slowdowns and sweet spots are not."});
-    }
+    if (summary.conditions.device.software) findings.push_back({"", "software"});
     for (const lab::CampaignModel & model : summary.campaign.models)
         add_model_findings(summary, model.name, findings);
     add_streaming_findings(summary, findings);
@@ -140,13 +134,19 @@ std::vector<Finding> find_anomalies(const lab::Summary & summary, const Quality 
     for (const lab::StreamingComparison & streaming : summary.streaming) {
         if (streaming.n_sse_defects == 0) continue;
         found.push_back({streaming.model,
-                         fmt::format("{}: {} defects in event streams, the first: {}.", cell_name(summary, streaming),
-                                     streaming.n_sse_defects, streaming.first_sse_defect)});
+                         "stream_defects",
+                         {{"cell", cell_name(summary, streaming)},
+                          {"n", streaming.n_sse_defects},
+                          {"first", streaming.first_sse_defect}}});
     }
     for (const lab::LoadFigures & load : summary.load) {
         if (load.n_failed_requests == 0) continue;
-        found.push_back({load.model, fmt::format("{}, {} clients: {} of {} requests failed.", cell_name(summary, load),
-                                                 load.n_clients, load.n_failed_requests, load.n_requests)});
+        found.push_back({load.model,
+                         "failed_requests",
+                         {{"cell", cell_name(summary, load)},
+                          {"n_clients", load.n_clients},
+                          {"n", load.n_failed_requests},
+                          {"n_requests", load.n_requests}}});
     }
     return found;
 }

@@ -1,6 +1,6 @@
 #include "report/conclusions/offloading.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 
@@ -29,31 +29,13 @@ Rows with_placement(const Rows & rows, engine::Placement placement) {
     return found;
 }
 
-std::string reduction_finding(const Rows & rows, const std::string & placement) {
-    const auto by_saving = [](const lab::Row * a, const lab::Row * b) {
-        return a->saved_percent() < b->saved_percent();
-    };
-    const auto [least, most] = std::minmax_element(rows.begin(), rows.end(), by_saving);
-    const double low = (*least)->saved_percent();
-    const double high = (*most)->saved_percent();
-    if (rows.size() == 1)
-        return fmt::format("{} saves {:.1f}% of the VRAM of {}.", placement, low, (*least)->quantization);
-    const std::string range =
-        fmt::format("from {:.1f}% ({}) to {:.1f}% ({})", low, (*least)->quantization, high, (*most)->quantization);
-    return high - low <= CONSISTENT_POINTS
-               ? fmt::format("The share of VRAM that {} saves is about the same in every quantization: {}.", placement,
-                             range)
-               : fmt::format("The share of VRAM that {} saves depends on the quantization: {}.", placement, range);
-}
-
 // For growing VRAM, the quantization with the most bits among the cells that fit and decode at least at half of the
 // rate of the fastest that fits.
-std::string sweet_spot_finding(std::vector<const lab::Cell *> cells,
-                               const std::map<std::string, uint64_t> & file_bytes) {
+Json sweet_spots(std::vector<const lab::Cell *> cells, const std::map<std::string, uint64_t> & file_bytes) {
     std::stable_sort(cells.begin(), cells.end(), [](const lab::Cell * a, const lab::Cell * b) {
         return a->figures->vram_bytes < b->figures->vram_bytes;
     });
-    std::string list;
+    Json list = Json::array();
     std::string last;
     for (size_t n_fit = 1; n_fit <= cells.size(); ++n_fit) {
         const auto rate = [](const lab::Cell * cell) { return cell->figures->decode_tps.median; };
@@ -70,12 +52,12 @@ std::string sweet_spot_finding(std::vector<const lab::Cell *> cells,
         }
         const std::string name = best->name();
         if (name == last) continue;
-        list += fmt::format("{}from {} of VRAM {} ({} tokens/s)", list.empty() ? "" : ", ",
-                            format_bytes(cells[n_fit - 1]->figures->vram_bytes), name, figure(rate(best)));
+        list.push_back({{"vram", format_bytes(cells[n_fit - 1]->figures->vram_bytes)},
+                        {"cell", name},
+                        {"decode_tps", figure(rate(best))}});
         last = name;
     }
-    return fmt::format(
-        "Sweet spot, the most bits per weight at no less than half the speed of the fastest that fits: {}.", list);
+    return list;
 }
 
 const lab::Cell * cell_of(const lab::Summary & summary, const lab::Row & row, engine::Placement placement) {
@@ -115,11 +97,6 @@ std::vector<engine::Placement> offloading_placements(const lab::Summary & summar
     return placements;
 }
 
-std::string Slowdown::text() const {
-    return has_interval ? fmt::format("{} {:.2f}x [{:.2f}, {:.2f}]", quantization, mean, low, high)
-                        : fmt::format("{} {:.2f}x", quantization, mean);
-}
-
 std::vector<Slowdown> slowdowns(const lab::Summary & summary, const std::string & model, engine::Placement placement) {
     std::vector<const lab::Row *> rows = rows_of(summary, model);
     std::erase_if(rows, [&](const lab::Row * row) { return row->placement != placement; });
@@ -131,31 +108,47 @@ std::vector<Slowdown> slowdowns(const lab::Summary & summary, const std::string 
     return all;
 }
 
-std::string slowdown_sentence(const std::vector<Slowdown> & all, const std::string & placement) {
-    std::string list;
+Finding slowdown_finding(const lab::Summary & summary, const std::string & model, engine::Placement placement) {
+    const std::vector<Slowdown> all = slowdowns(summary, model, placement);
+    Json list = Json::array();
     bool rising = true;
     bool falling = true;
     bool known = true;
     for (size_t i = 0; i < all.size(); ++i) {
-        list += (i == 0 ? "" : ", ") + all[i].text();
-        known = known && all[i].has_interval;
+        const Slowdown & one = all[i];
+        const auto bound = [&](double value) { return one.has_interval ? fmt::format("{:.2f}", value) : ""; };
+        list.push_back({{"type", one.quantization},
+                        {"factor", fmt::format("{:.2f}", one.mean)},
+                        {"low", bound(one.low)},
+                        {"high", bound(one.high)}});
+        known = known && one.has_interval;
         if (i == 0) continue;
-        rising = rising && all[i].low > all[i - 1].high;
-        falling = falling && all[i].high < all[i - 1].low;
+        rising = rising && one.low > all[i - 1].high;
+        falling = falling && one.high < all[i - 1].low;
     }
-    if (all.size() < 2) return fmt::format("With {} decoding is slower by {}.", placement, list);
-    const char * trend = !known    ? "has no interval, so no trend is named"
-                         : rising  ? "grows with the size of the quantization"
-                         : falling ? "shrinks as the quantization grows"
-                                   : "follows no trend that these runs can tell";
-    return fmt::format("The slowdown of decoding with {} {}: {}.", placement, trend, list);
+    const char * trend = !known ? "unknown" : rising ? "rising" : falling ? "falling" : "none";
+    return {
+        model, "slowdown", {{"placement", engine::to_string(placement)}, {"trend", trend}, {"list", std::move(list)}}};
 }
 
-std::string reduction_sentence(const lab::Summary & summary, const std::string & model, engine::Placement placement) {
-    return reduction_finding(with_placement(rows_of(summary, model), placement), engine::to_string(placement));
+Finding reduction_finding(const lab::Summary & summary, const std::string & model, engine::Placement placement) {
+    const Rows rows = with_placement(rows_of(summary, model), placement);
+    const auto [least, most] = std::minmax_element(
+        rows.begin(), rows.end(),
+        [](const lab::Row * a, const lab::Row * b) { return a->saved_percent() < b->saved_percent(); });
+    const auto part = [](const lab::Row * row) {
+        return Json{{"percent", fmt::format("{:.1f}", row->saved_percent())}, {"type", row->quantization}};
+    };
+    return {model,
+            "reduction",
+            {{"placement", engine::to_string(placement)},
+             {"n", rows.size()},
+             {"alike", (*most)->saved_percent() - (*least)->saved_percent() <= CONSISTENT_POINTS},
+             {"least", part(*least)},
+             {"most", part(*most)}}};
 }
 
-std::string sweet_spot_sentence(const lab::Summary & summary, const std::string & model) {
+Finding sweet_spot_finding(const lab::Summary & summary, const std::string & model) {
     std::map<std::string, uint64_t> file_bytes;
     for (const lab::Row * row : rows_of(summary, model))
         file_bytes[row->quantization] = row->file_size_bytes;
@@ -163,7 +156,7 @@ std::string sweet_spot_sentence(const lab::Summary & summary, const std::string 
     for (const lab::Cell * cell : cells_of(summary, model)) {
         if (file_bytes.contains(cell->quantization)) cells.push_back(cell);
     }
-    return sweet_spot_finding(cells, file_bytes);
+    return {model, "sweet_spot", {{"list", sweet_spots(cells, file_bytes)}}};
 }
 
 }  // namespace shimmy::report

@@ -1,7 +1,8 @@
-// What offloading saves and costs, in sentences.
+// What offloading saves and costs.
 #pragma once
 
 #include "lab/measure/summary.h"
+#include "report/figures/finding.h"
 
 #include <string>
 #include <vector>
@@ -18,18 +19,16 @@ struct Slowdown {
     double low = 0.0;
     double high = 0.0;
     bool has_interval = false;
-
-    std::string text() const;  // "Q4_K_M 2.10x [2.05, 2.16]"
 };
 // Of the rows of one placement, smallest file first.
 std::vector<Slowdown> slowdowns(const lab::Summary & summary, const std::string & model, engine::Placement placement);
 
 // A trend is named only where the interval of each quantization lies wholly on one side of the one before.
-std::string slowdown_sentence(const std::vector<Slowdown> & slowdowns, const std::string & placement);
+Finding slowdown_finding(const lab::Summary & summary, const std::string & model, engine::Placement placement);
 
 // Of a model with rows: the share of VRAM that a placement saves in every quantization, and which
 // quantization has the most bits at no less than half the speed of the fastest that fits.
-std::string reduction_sentence(const lab::Summary & summary, const std::string & model, engine::Placement placement);
-std::string sweet_spot_sentence(const lab::Summary & summary, const std::string & model);
+Finding reduction_finding(const lab::Summary & summary, const std::string & model, engine::Placement placement);
+Finding sweet_spot_finding(const lab::Summary & summary, const std::string & model);
 
 }  // namespace shimmy::report

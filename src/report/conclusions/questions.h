@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lab/measure/summary.h"
+#include "report/figures/finding.h"
 #include "report/figures/quality.h"
 
 #include <string>
@@ -10,8 +11,8 @@
 namespace shimmy::report {
 
 struct Question {
-    std::string question;
-    std::vector<std::string> answer;  // sentences, plain text; what is not measured says so
+    Finding question;
+    std::vector<Finding> answer;  // what is not measured says so
 };
 
 // Does offload work alike for every quantization, where is the sweet spot, how little VRAM does each quantization need,

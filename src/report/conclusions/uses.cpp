@@ -1,6 +1,6 @@
 #include "report/conclusions/uses.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/figures/tasks.h"
 #include "report/text/text.h"
@@ -51,14 +51,17 @@ public:
             return advice_;
         }
         const std::vector<const lab::TaskFigures *> tasks = tasks_of_use();
-        const std::string prompts = find_cells();
+        Json basis = find_cells();
         if (!advice_.missing.empty()) return advice_;
         judge(tasks);
-        std::set<std::string> names;
+        std::map<std::string, size_t> n_questions;
         for (const lab::TaskFigures * task : tasks)
-            names.insert(fmt::format("{} ({} questions)", task->task, task->n_questions));
-        advice_.basis = fmt::format("Tasks: {}. Speed: {}, {}.", fmt::join(names, ", "),
-                                    advice_.by_decode_rate ? "decode rate" : "time to first token", prompts);
+            n_questions[task->task] = task->n_questions;
+        basis["tasks"] = Json::array();
+        for (const auto & [task, n] : n_questions)
+            basis["tasks"].push_back({{"id", task}, {"n_questions", n}});
+        basis["by_decode_rate"] = advice_.by_decode_rate;
+        advice_.basis = {model_, "use_basis", std::move(basis)};
         choose();
         return advice_;
     }
@@ -92,8 +95,8 @@ private:
         return cell.point == base;
     }
 
-    // Fills in cells_; returns what they are of, in words.
-    std::string find_cells() {
+    // Fills in cells_; returns what they are of.
+    Json find_cells() {
         std::set<std::string> prompts;
         for (const lab::Prompt & prompt : summary_.campaign.prompts) {
             if (prompt.use == advice_.use) prompts.insert(prompt.id);
@@ -108,7 +111,7 @@ private:
             advice_.missing.push_back(
                 fmt::format("speed: add [[prompts]] with use = \"{}\"{}", advice_.use,
                             advice_.use == "long-prompts" ? ", or prompt_tokens under [axes]" : ""));
-            return "";
+            return {};
         }
         for (const lab::Cell & cell : summary_.cells) {
             if (!is_wanted(cell, longest)) continue;
@@ -122,8 +125,7 @@ private:
         }
         if (cells_.empty())
             advice_.missing.emplace_back("speed: no interval without two runs of a cell; repeats = 3 or more");
-        return longest > 0 ? fmt::format("prompts of {} tokens", longest)
-                           : fmt::format("prompts {}", fmt::join(prompts, ", "));
+        return {{"n_tokens", longest}, {"prompts", prompts}};
     }
 
     // Which quantizations keep up in every task.
@@ -136,22 +138,24 @@ private:
             types.push_back(file->quantization);
         for (const std::string & type : types) {
             size_t n_tasks = 0;
-            std::string reason;
+            Json shortfalls = Json::array();
             for (const lab::TaskFigures * task : tasks) {
                 if (task->quantization != type) continue;
                 ++n_tasks;
                 const auto & compared = task->decisive().against_reference;
                 if (!compared || compared->ci95.low > KEEPS_UP) continue;
-                reason += fmt::format(
-                    "{}{} in {} ({})", reason.empty() ? "" : ", ", points_text(*compared), task->task,
-                    compared->ci95.high < 0.0 ? "clearly below the reference" : "too few questions to tell");
+                shortfalls.push_back({{"points", points_text(*compared)},
+                                      {"task", task->task},
+                                      {"is_clear", compared->ci95.high < 0.0}});
             }
-            if (n_tasks < ids.size()) reason = "not every task has its result";
-            if (reason.empty()) {
+            const bool is_whole = n_tasks >= ids.size();
+            if (is_whole && shortfalls.empty())
                 keeping_up_.insert(type);
-            } else {
-                advice_.left_out.push_back(fmt::format("{}: {}", type, reason));
-            }
+            else
+                advice_.left_out.push_back(
+                    {model_,
+                     "use_left_out",
+                     {{"type", type}, {"is_whole", is_whole}, {"shortfalls", std::move(shortfalls)}}});
         }
     }
 

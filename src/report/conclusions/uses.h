@@ -3,8 +3,10 @@
 #pragma once
 
 #include "lab/measure/summary.h"
+#include "report/figures/finding.h"
 #include "report/text/table.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,16 +21,18 @@ struct UseChoice {
     engine::Placement placement;
     double speed = 0.0;                     // decode rate, tokens/s, or TTFT, ms: the mean over the runs
     std::vector<std::string> as_fast = {};  // cells that fit, need more VRAM, and are not clearly faster
+
+    std::string cell() const { return quantization + " " + engine::to_string(placement); }
 };
 
 struct UseAdvice {
-    std::string use;                    // one of lab::USES
-    std::string title;                  // "Long prompts"
-    std::string basis;                  // what decides, in a sentence; empty if something is missing
-    std::vector<std::string> missing;   // what is not measured, each with the line of the campaign that brings it
-    std::vector<std::string> left_out;  // quantizations that do not keep up, or of which it cannot be told
-    bool by_decode_rate = true;         // else by time to first token
-    std::vector<UseChoice> choices;     // for growing VRAM; none if something is missing
+    std::string use;                   // one of lab::USES
+    std::string title;                 // "Long prompts"
+    std::optional<Finding> basis;      // what decides; none if something is missing
+    std::vector<std::string> missing;  // what is not measured, each with the line of the campaign that brings it
+    std::vector<Finding> left_out;     // quantizations that do not keep up, or of which it cannot be told
+    bool by_decode_rate = true;        // else by time to first token
+    std::vector<UseChoice> choices;    // for growing VRAM; none if something is missing
 };
 
 // For every use of lab::USES. Among the cells that fit and whose quantization keeps up with the reference in the tasks

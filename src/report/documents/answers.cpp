@@ -1,6 +1,6 @@
 #include "report/documents/answers.h"
 
-#include "base/text.h"
+#include "base/text/text.h"
 #include "check/degeneration.h"
 #include "report/figures/axes.h"
 #include "report/figures/selection.h"

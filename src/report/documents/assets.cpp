@@ -3,7 +3,6 @@
 #include "base/embed.h"
 
 // SHIMMY_PAGE_DIR and SHIMMY_ECHARTS_DIR come from src/CMakeLists.txt.
-SHIMMY_EMBED(shimmy::report::assets, page_html, SHIMMY_PAGE_DIR "/page.html")
 SHIMMY_EMBED(shimmy::report::assets, page_css, SHIMMY_PAGE_DIR "/page.css")
 SHIMMY_EMBED(shimmy::report::assets, page_js, SHIMMY_PAGE_DIR "/page.js")
 SHIMMY_EMBED(shimmy::report::assets, echarts_js, SHIMMY_ECHARTS_DIR "/echarts.min.js")

@@ -1,4 +1,4 @@
-// Files that are part of the program: the report's page, and the chart library it inlines
+// Files that are part of the program: the script and style of the report's page, and the chart library it inlines
 // (scripts/fetch-page-library.sh).
 #pragma once
 
@@ -6,7 +6,6 @@
 
 namespace shimmy::report::assets {
 
-std::string_view page_html();
 std::string_view page_css();
 std::string_view page_js();
 std::string_view echarts_js();

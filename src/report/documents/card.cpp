@@ -1,18 +1,17 @@
 #include "report/documents/card.h"
 
 #include "base/json.h"
-#include "base/units.h"
-#include "lab/campaign/quantized_models.h"
-#include "report/charts/cell_charts.h"
-#include "report/charts/front_chart.h"
+#include "base/text/units.h"
+#include "lab/plan/quantized_models.h"
 #include "report/charts/gnuplot.h"
+#include "report/charts/model_charts.h"
 #include "report/conclusions/uses.h"
 #include "report/documents/licenses.h"
-#include "report/documents/values.h"
 #include "report/figures/pareto.h"
 #include "report/figures/selection.h"
 #include "report/text/table.h"
 #include "report/text/text.h"
+#include "report/values/values.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -154,7 +153,7 @@ Json card_values(const lab::Summary & summary, const Quality & quality, const Ca
               {"is_split", first.parts.size() > 1},
               {"file", file.string()},
               {"served_name", file.stem().string()},
-              {"overview", markdown_or_nothing(overview_table(summary, quality, repo))},
+              {"overview", table_in(Markup::markdown, overview_table(summary, quality, repo))},
               {"imatrix", imatrix_text(summary.model(repo.model))},
               {"imatrix_file", imatrix_file(summary, repo.model)},
               {"quantized_from", input.string()},
@@ -213,7 +212,7 @@ std::vector<std::string> card_obstacles(const lab::Summary & summary, const Qual
 
 std::map<std::string, std::string> card_files(const lab::Summary & summary, const Quality & quality,
                                               const CardRepo & repo, const Templates & templates) {
-    Json values = document_values(summary, quality, {});
+    Json values = document_values({summary, quality}, templates);
     values["card"] = card_values(summary, quality, repo);
     const std::vector<UseAdvice> uses = advise(summary, repo.model);
     values["card"]["has_uses"] =
@@ -223,13 +222,9 @@ std::map<std::string, std::string> card_files(const lab::Summary & summary, cons
     for (Json & model : all_models) {
         if (model["name"] == repo.model) values["model"] = std::move(model);
     }
-    const auto front = [&](Cost cost) { return gnuplot(front_chart(summary, repo.model, quality, cost)); };
-    std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)},
-                                             {"vram.svg", gnuplot(vram_chart(summary, repo.model))},
-                                             {"speed.svg", gnuplot(speed_chart(summary, repo.model))},
-                                             {"quality.svg", front(Cost::file_size)},
-                                             {"quality-vram.svg", front(Cost::vram)},
-                                             {"quality-speed.svg", front(Cost::speed)}};
+    std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)}};
+    for (const Chart & chart : file_charts(summary, repo.model, quality))
+        files[chart.name + ".svg"] = drawn(chart);
     const fs::path license = license_file(summary.model(repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);
     return files;

@@ -3,15 +3,16 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "lab/measure/summary_json.h"
+#include "report/charts/gnuplot.h"
+#include "report/charts/model_charts.h"
 #include "report/documents/answers.h"
 #include "report/documents/card.h"
-#include "report/documents/chart_files.h"
 #include "report/documents/checklist.h"
 #include "report/documents/html.h"
 #include "report/documents/publication.h"
-#include "report/documents/values.h"
 #include "report/figures/quality.h"
 #include "report/figures/tables.h"
+#include "report/values/values.h"
 
 namespace shimmy::report {
 
@@ -59,11 +60,12 @@ Json write_charts(const lab::Summary & summary, const Quality & quality, Writer 
     Json all = Json::object();
     for (const lab::CampaignModel & model : summary.campaign.models) {
         all[model.name] = Json::array();
-        for (const Chart & chart : charts_of(summary, model.name, quality)) {
+        for (const Chart & chart : file_charts(summary, model.name, quality)) {
+            const std::string file = fmt::format("charts/{}/{}", model.name, chart.name);
             try {
-                const std::string svg = gnuplot(chart.script, Picture::svg);
-                writer.write(chart.file + ".png", gnuplot(chart.script, Picture::png));
-                writer.write(chart.file + ".svg", svg);
+                const std::string svg = drawn(chart, Picture::svg);
+                writer.write(file + ".png", drawn(chart, Picture::png));
+                writer.write(file + ".svg", svg);
             } catch (const Interrupted &) {
                 throw;
             } catch (const Error & error) {
@@ -71,7 +73,7 @@ Json write_charts(const lab::Summary & summary, const Quality & quality, Writer 
                 return Json::object();
             }
             all[model.name].push_back(
-                {{"title", chart.title}, {"file", chart.file + ".svg"}, {"shows_quality", chart.shows_quality}});
+                {{"title", chart.title}, {"file", file + ".svg"}, {"shows_quality", chart.shows_quality}});
         }
     }
     return all;
@@ -89,8 +91,8 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     Writer writer(out_dir);
     writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
-    const std::vector<lab::ImportedFile> imported = lab::read_imported(out_dir);
-    Json values = document_values(summary, quality, commands, imported);
+    const Sources sources{summary, quality, commands, lab::read_imported(out_dir)};
+    Json values = document_values(sources, templates);
     const Publication publication(summary, out_dir);
     for (Json & model : values["models"])
         model["checks"] = checklist_values(summary, quality, publication, model["name"]);
@@ -98,7 +100,7 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     for (Json & model : values["models"])
         model["charts"] = charts.value(model["name"].get<std::string>(), Json::array());
     writer.write("report.md", templates.render("report.md.jinja", values));
-    writer.write("report.html", html_report(summary, quality, commands, imported));
+    writer.write("report.html", html_report(sources, templates));
     writer.write("checklist.md", templates.render("checklist.md.jinja", values));
     const std::string answers = answers_document(summary);
     if (!answers.empty()) writer.write("answers.md", answers);

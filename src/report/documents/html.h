@@ -1,14 +1,13 @@
 // report.html: one page with charts that needs no network.
 #pragma once
 
-#include "report/documents/values.h"
-#include "report/figures/quality.h"
+#include "report/values/values.h"
 
 #include <string>
 
 namespace shimmy::report {
 
-std::string html_report(const lab::Summary & summary, const Quality & quality, const Commands & commands,
-                        const std::vector<lab::ImportedFile> & imported = {});
+// The prose is that of report.html.jinja, the charts are drawn by src/report/page/page.js.
+std::string html_report(const Sources & sources, const Templates & templates);
 
 }  // namespace shimmy::report

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace shimmy::report {
 
@@ -14,14 +15,6 @@ namespace {
 using Align = Table::Align;
 
 constexpr size_t MOST_NAMED = 6;  // cells in one finding; the table has them all
-
-// "threads 4", of a paired design "threads 4, ubatch 512"
-std::string point_text(const lab::Point & point) {
-    std::string text;
-    for (const lab::Setting & setting : point)
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", setting.key, setting.value);
-    return text;
-}
 
 // "threads 4 against 2"
 std::string comparison_text(const lab::AxisEffect & effect) {
@@ -59,49 +52,61 @@ std::vector<Named> clear_effects(const std::vector<const lab::AxisEffect *> & ef
     return named;
 }
 
-std::string named_list(const std::vector<Named> & named) {
-    std::string list;
-    for (size_t i = 0; i < std::min(named.size(), MOST_NAMED); ++i)
-        list += fmt::format("{}{} {:+.1f}% (95% interval {})", i == 0 ? "" : "; ", place_text(*named[i].effect),
-                            named[i].change->mean, interval_text(*named[i].change));
-    if (named.size() > MOST_NAMED) list += fmt::format("; and {} more, in the table", named.size() - MOST_NAMED);
-    return list;
+std::string signed_percent(double percent) {
+    return fmt::format("{:+.1f}", percent);
 }
 
-std::string figure_finding(const std::vector<const lab::AxisEffect *> & effects, const char * figure_name,
-                           lab::Change lab::AxisEffect::*figure) {
+std::optional<Finding> figure_finding(const std::vector<const lab::AxisEffect *> & effects, const char * figure_name,
+                                      lab::Change lab::AxisEffect::*figure) {
     const std::vector<Named> named = clear_effects(effects, figure);
-    if (named.empty()) return "";
+    if (named.empty()) return std::nullopt;
     const size_t n_measured = static_cast<size_t>(std::count_if(
         effects.begin(), effects.end(), [&](const lab::AxisEffect * effect) { return (effect->*figure).n >= 2; }));
-    std::string text =
-        fmt::format("{} changes the {}: {}.", comparison_text(*effects.front()), figure_name, named_list(named));
-    if (n_measured > named.size())
-        text += fmt::format(" No clear difference in {} other(s).", n_measured - named.size());
-    return text;
+    Json list = Json::array();
+    for (size_t i = 0; i < std::min(named.size(), MOST_NAMED); ++i)
+        list.push_back({{"place", place_text(*named[i].effect)},
+                        {"mean", signed_percent(named[i].change->mean)},
+                        {"interval", interval_text(*named[i].change)}});
+    return Finding{effects.front()->model,
+                   "axis",
+                   {{"comparison", comparison_text(*effects.front())},
+                    {"figure", figure_name},
+                    {"n_more", named.size() - list.size()},
+                    {"n_unclear", n_measured - std::min(n_measured, named.size())},
+                    {"list", std::move(list)}}};
 }
 
-std::string vram_finding(const std::vector<const lab::AxisEffect *> & effects) {
+std::optional<Finding> vram_finding(const std::vector<const lab::AxisEffect *> & effects) {
     const auto vram = [](const lab::AxisEffect * effect) { return effect->vram_percent.value_or(0.0); };
     const auto [least, most] =
         std::minmax_element(effects.begin(), effects.end(),
                             [&](const lab::AxisEffect * a, const lab::AxisEffect * b) { return vram(a) < vram(b); });
     constexpr double ROUNDED_AWAY = 0.05;  // percent
-    if (std::abs(vram(*least)) < ROUNDED_AWAY && std::abs(vram(*most)) < ROUNDED_AWAY) return "";
-    const std::string what = fmt::format("{} changes the VRAM", comparison_text(*effects.front()));
-    if (effects.size() == 1) return fmt::format("{} of {} by {:+.1f}%.", what, place_text(**most), vram(*most));
-    return fmt::format("{}, from {:+.1f}% ({}) to {:+.1f}% ({}).", what, vram(*least), place_text(**least), vram(*most),
-                       place_text(**most));
+    if (std::abs(vram(*least)) < ROUNDED_AWAY && std::abs(vram(*most)) < ROUNDED_AWAY) return std::nullopt;
+    const auto part = [&](const lab::AxisEffect * effect) {
+        return Json{{"percent", signed_percent(vram(effect))}, {"place", place_text(*effect)}};
+    };
+    return Finding{effects.front()->model,
+                   "axis_vram",
+                   {{"comparison", comparison_text(*effects.front())},
+                    {"n", effects.size()},
+                    {"least", part(*least)},
+                    {"most", part(*most)}}};
 }
 
-std::string interaction_text(const lab::Interaction & found) {
+Finding interaction_finding(const lab::Interaction & found) {
     const std::string mode = found.mode == lab::Mode::generate ? "" : fmt::format(" ({})", mode_name(found.mode));
-    return fmt::format(
-        "{}{}: what {} {} does to the decode rate against {} depends on {}: {:+.1f}% (95% interval {}) at {}, {:+.1f}% "
-        "(95% interval {}) at {}.",
-        found.name(), mode, found.to.key, found.to.value, found.from.value, found.at.key, found.effect_at_base.mean,
-        interval_text(found.effect_at_base), found.at_base.value, found.effect_at.mean, interval_text(found.effect_at),
-        found.at.value);
+    const auto effect = [](const lab::Change & change, const std::string & value) {
+        return Json{{"mean", signed_percent(change.mean)}, {"interval", interval_text(change)}, {"at", value}};
+    };
+    return {found.model,
+            "interaction",
+            {{"cell", found.name() + mode},
+             {"to", found.to.key + " " + found.to.value},
+             {"from", found.from.value},
+             {"other", found.at.key},
+             {"first", effect(found.effect_at_base, found.at_base.value)},
+             {"second", effect(found.effect_at, found.at.value)}}};
 }
 
 // Of one model, by what is compared, in the campaign's order.
@@ -123,6 +128,13 @@ std::vector<std::vector<const lab::AxisEffect *>> by_comparison(const lab::Summa
 }
 
 }  // namespace
+
+std::string point_text(const lab::Point & point) {
+    std::string text;
+    for (const lab::Setting & setting : point)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", setting.key, setting.value);
+    return text;
+}
 
 std::string settings_text(const lab::Summary & summary, const lab::CellKey & key) {
     return lab::words(summary.campaign.axes, key.point);
@@ -162,8 +174,8 @@ Table effects_table(const lab::Summary & summary, const std::string & model) {
 
 std::vector<Finding> axis_findings(const lab::Summary & summary, const std::string & model) {
     std::vector<Finding> findings;
-    const auto add = [&](std::string text) {
-        if (!text.empty()) findings.push_back({model, std::move(text)});
+    const auto add = [&](std::optional<Finding> finding) {
+        if (finding) findings.push_back(std::move(*finding));
     };
     bool any = false;
     for (const auto & group : by_comparison(summary, model)) {
@@ -173,9 +185,9 @@ std::vector<Finding> axis_findings(const lab::Summary & summary, const std::stri
         add(figure_finding(group, "TTFT", &lab::AxisEffect::ttft));
         add(vram_finding(group));
     }
-    if (any && findings.empty()) add("No value of an axis makes a difference that these runs can tell.");
+    if (any && findings.empty()) add(Finding{model, "axes_alike"});
     for (const lab::Interaction & found : summary.interactions) {
-        if (found.model == model) add(interaction_text(found));
+        if (found.model == model) add(interaction_finding(found));
     }
     return findings;
 }

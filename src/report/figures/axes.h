@@ -13,6 +13,9 @@ namespace shimmy::report {
 // The settings of a cell that the campaign lists as axes: "threads 4, ubatch 512"; empty if there are none.
 std::string settings_text(const lab::Summary & summary, const lab::CellKey & key);
 
+// "threads 4", of a paired design "threads 4, ubatch 512"
+std::string point_text(const lab::Point & point);
+
 // "Q4_K_M offload", with axes "Q4_K_M offload, threads 4".
 std::string cell_name(const lab::Summary & summary, const lab::CellKey & key);
 

@@ -1,6 +1,6 @@
 #include "report/figures/experts.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "report/figures/hardware.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 

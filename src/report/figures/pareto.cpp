@@ -1,6 +1,6 @@
 #include "report/figures/pareto.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"
 
@@ -149,10 +149,13 @@ std::vector<Recommendation> recommendations(const lab::Summary & summary, const 
     return found;
 }
 
-std::string sentence(const Recommendation & recommendation) {
-    return fmt::format("from {} of VRAM: {} {}, mean KLD {:.5f}, {} tokens/s", format_bytes(recommendation.vram_bytes),
-                       recommendation.quantization, engine::to_string(recommendation.placement),
-                       recommendation.mean_kld, figure(recommendation.decode_tps));
+Finding finding_of(const Recommendation & recommendation, const std::string & model) {
+    return {model,
+            "recommendation",
+            {{"vram", format_bytes(recommendation.vram_bytes)},
+             {"cell", recommendation.quantization + " " + engine::to_string(recommendation.placement)},
+             {"mean_kld", fmt::format("{:.5f}", recommendation.mean_kld)},
+             {"decode_tps", figure(recommendation.decode_tps)}}};
 }
 
 Table recommendation_table(const lab::Summary & summary, const std::string & model, const Quality & quality) {
@@ -201,22 +204,6 @@ Table pareto_table(const lab::Summary & summary, const std::string & model, cons
         table.rows.push_back(std::move(line));
     }
     return table;
-}
-
-Json pareto_json(const lab::Summary & summary, const std::string & model, const Quality & quality) {
-    Json result = Json::object();
-    for (const Cost cost : COSTS) {
-        Json points = Json::array();
-        for (const QualityPoint & point : quality_points(summary, model, quality, cost)) {
-            points.push_back({{"quantization", point.quantization},
-                              {"placement", point.placement_text()},
-                              {"mean_kld", point.mean_kld},
-                              {"value", point.value},
-                              {"on_front", point.on_front}});
-        }
-        result[to_string(cost)] = points;
-    }
-    return result;
 }
 
 }  // namespace shimmy::report

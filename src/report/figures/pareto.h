@@ -1,7 +1,7 @@
 // Measured quality against what it costs: file size, VRAM, speed.
 #pragma once
 
-#include "base/json.h"
+#include "report/figures/finding.h"
 #include "report/figures/quality.h"
 #include "report/text/table.h"
 
@@ -45,15 +45,11 @@ struct Recommendation {
 std::vector<Recommendation> recommendations(const lab::Summary & summary, const std::string & model,
                                             const Quality & quality);
 
-// "from 1.20 GiB of VRAM: Q4_K_M offload, mean KLD 0.00101, 37.2 tokens/s"
-std::string sentence(const Recommendation & recommendation);
-// The same as a table, with the option that gives the placement.
+Finding finding_of(const Recommendation & recommendation, const std::string & model);
+// All as a table, with the option that gives the placement.
 Table recommendation_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 // A line per cell: its figures, and on which fronts it lies.
 Table pareto_table(const lab::Summary & summary, const std::string & model, const Quality & quality);
-
-// {"<cost>": [points]}, for charts.
-Json pareto_json(const lab::Summary & summary, const std::string & model, const Quality & quality);
 
 }  // namespace shimmy::report

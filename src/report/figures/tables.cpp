@@ -1,7 +1,7 @@
 #include "report/figures/tables.h"
 
 #include "base/json.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "report/figures/axes.h"
 #include "report/figures/selection.h"
 #include "report/text/text.h"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace shimmy::report {
 
 namespace {
@@ -27,27 +29,28 @@ bool is_clear(const lab::TaskComparison & comparison) {
     return comparison.ci95.low > 0.0 || comparison.ci95.high < 0.0;
 }
 
-std::string finding_of(const lab::Summary & summary, const std::string & model, const std::string & task) {
-    std::string clear;
-    std::string unclear;
+std::optional<Finding> task_finding(const lab::Summary & summary, const std::string & model, const std::string & task) {
+    Json clear = Json::array();
+    Json unclear = Json::array();
     const lab::TaskFigures * last = nullptr;
     for (const lab::TaskFigures * figures : tasks_of(summary, model)) {
         if (figures->task != task || !figures->decisive().against_reference) continue;
         const lab::TaskComparison & comparison = *figures->decisive().against_reference;
         last = figures;
-        if (is_clear(comparison)) {
-            clear += fmt::format("{}{} scores {}", clear.empty() ? "" : ", ", figures->quantization,
-                                 points_text(comparison));
-        } else {
-            unclear += fmt::format("{}{}", unclear.empty() ? "" : ", ", figures->quantization);
-        }
+        if (is_clear(comparison))
+            clear.push_back({{"type", figures->quantization}, {"points", points_text(comparison)}});
+        else
+            unclear.push_back(figures->quantization);
     }
-    if (last == nullptr) return "";
-    std::string text = fmt::format("Task {} ({}, {} questions) against {}: ", task, last->decisive().name,
-                                   last->n_questions, last->reference);
-    text += clear;
-    if (!unclear.empty()) text += fmt::format("{}no clear difference of {}", clear.empty() ? "" : "; ", unclear);
-    return text + ".";
+    if (last == nullptr) return std::nullopt;
+    return Finding{model,
+                   "task",
+                   {{"task", task},
+                    {"metric", last->decisive().name},
+                    {"n_questions", last->n_questions},
+                    {"reference", last->reference},
+                    {"clear", std::move(clear)},
+                    {"unclear", std::move(unclear)}}};
 }
 
 }  // namespace
@@ -89,8 +92,7 @@ Table task_table(const lab::Summary & summary, const std::string & model) {
 std::vector<Finding> task_findings(const lab::Summary & summary, const std::string & model) {
     std::vector<Finding> findings;
     for (const lab::CampaignTask & task : summary.campaign.tasks) {
-        const std::string text = finding_of(summary, model, task.id);
-        if (!text.empty()) findings.push_back({model, text});
+        if (auto finding = task_finding(summary, model, task.id)) findings.push_back(std::move(*finding));
     }
     return findings;
 }

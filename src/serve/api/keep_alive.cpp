@@ -1,6 +1,6 @@
 #include "serve/api/keep_alive.h"
 
-#include "base/units.h"
+#include "base/text/units.h"
 #include "serve/http/http_error.h"
 
 #include <string>

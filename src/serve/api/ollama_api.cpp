@@ -4,11 +4,11 @@
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
 #include "serve/api/keep_alive.h"
-#include "serve/api/model_status.h"
 #include "serve/api/ollama_request.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
 #include "serve/bounds/members.h"
+#include "serve/metrics/model_status.h"
 
 #include <fmt/chrono.h>
 

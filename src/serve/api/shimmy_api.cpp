@@ -1,8 +1,8 @@
 #include "serve/api/shimmy_api.h"
 
 #include "serve/api/completion.h"
-#include "serve/api/model_status.h"
 #include "serve/api/shapes.h"
+#include "serve/metrics/model_status.h"
 
 namespace shimmy::serve {
 

@@ -1,6 +1,6 @@
 #include "serve/bounds/media.h"
 
-#include "base/base64.h"
+#include "base/text/base64.h"
 #include "serve/bounds/image_size.h"
 #include "serve/bounds/member.h"
 

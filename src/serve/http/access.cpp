@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "serve/http/address.h"
+#include "serve/listen/address.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 #include "serve/http/front.h"
 
-#include "serve/http/bind.h"
 #include "serve/http/connection.h"
 #include "serve/http/log.h"
+#include "serve/listen/bind.h"
 
 #include <cpp-httplib/httplib.h>
 

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "serve/http/access.h"
-#include "serve/http/address.h"
 #include "serve/http/budget.h"
 #include "serve/http/request.h"
+#include "serve/listen/address.h"
 
 #include <chrono>
 #include <functional>

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
-#include "base/units.h"
+#include "base/text/units.h"
 #include "engine/load/placement.h"
 #include "engine/predict/fit.h"
 #include "library/names.h"

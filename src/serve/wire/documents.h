@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/json.h"
-#include "engine/run/expert_cache.h"
-#include "engine/run/expert_disk.h"
-#include "engine/run/expert_use.h"
+#include "engine/experts/expert_cache.h"
+#include "engine/experts/expert_disk.h"
+#include "engine/experts/expert_use.h"
 #include "serve/wire/model.h"
 
 #include <chrono>

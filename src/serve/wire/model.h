@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/files.h"
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/memory.h"
 #include "engine/run/model.h"
 
@@ -32,7 +32,7 @@ struct ModelOptions {
     std::string pooling;        // of a text's embeddings: "mean", "cls", "last", "none"; empty: as the model says
     std::string chat_template;  // Jinja; empty: the model's own
     std::string expert_trace;   // file for the router's choices, or empty
-    int verbosity = 0;          // of llama.cpp's log, as in engine/load/log.h
+    int verbosity = 0;          // of llama.cpp's log, as in engine/llama/log.h
     std::chrono::seconds stall_limit{30};                 // a process without progress for so long is ended
     std::optional<std::chrono::milliseconds> keep_alive;  // after its last use; nullopt: for ever
 };

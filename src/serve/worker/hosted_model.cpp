@@ -1,6 +1,6 @@
 #include "serve/worker/hosted_model.h"
 
-#include "engine/load/log.h"
+#include "engine/llama/log.h"
 #include "engine/predict/companions.h"
 #include "engine/predict/estimate.h"
 #include "engine/predict/fit.h"

@@ -2,7 +2,7 @@
 // streaming) with its thread.
 #pragma once
 
-#include "engine/load/device.h"
+#include "engine/device/device.h"
 #include "engine/load/load_params.h"
 #include "engine/load/memory.h"
 #include "serve/wire/documents.h"

@@ -1,7 +1,7 @@
 #include "serve/worker/jobs.h"
 
 #include "serve/forms/responses.h"
-#include "serve/worker/chat.h"
+#include "serve/prompt/chat.h"
 
 #include "base/error.h"
 

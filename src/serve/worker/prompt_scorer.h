@@ -1,5 +1,6 @@
 // Log-probabilities of a prompt's own tokens, for "echo". llama.cpp's server computes none, so this has a context of
-// its own on the model that is loaded: made at the first use, for one request at a time.
+// its own on the model that is loaded: made at the first use, for one request at a time. Every token of one text, each
+// with the likeliest in its place; engine/score/sequence_scorer.h is for few tokens of many texts that begin alike.
 #pragma once
 
 #include "engine/load/load_params.h"

@@ -1,10 +1,11 @@
 #include "serve/worker/worker.h"
 
 #include "base/error.h"
-#include "engine/load/log.h"
-#include "engine/load/rpc.h"
+#include "engine/bench/choose_speculation.h"
+#include "engine/device/rpc.h"
+#include "engine/llama/log.h"
 #include "engine/predict/fit.h"
-#include "engine/run/choose_speculation.h"
+#include "serve/prompt/template_trial.h"
 #include "serve/wire/documents.h"
 #include "serve/wire/frames.h"
 #include "serve/worker/answers.h"
@@ -12,7 +13,6 @@
 #include "serve/worker/channel.h"
 #include "serve/worker/hosted_model.h"
 #include "serve/worker/jobs.h"
-#include "serve/worker/template_trial.h"
 #include "serve/worker/watchdog.h"
 
 #include <fcntl.h>

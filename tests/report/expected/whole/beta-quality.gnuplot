@@ -4,17 +4,17 @@ set border 3 lc rgb "#5d6675"
 set tics nomirror
 set grid ytics lc rgb "#dfe3ea" lt 1
 set style fill solid noborder
-$front << EOD
-25 0.000000e+00 0.000000e+00 0.000000e+00 "MXFP4_MOE"
+$data0 << EOD
+25 0 0 0 ""
 EOD
-$front0 << EOD
-25 0.000000e+00 0.000000e+00 0.000000e+00 "MXFP4_MOE"
+$data1 << EOD
+25 0 0 0 "MXFP4_MOE"
 EOD
+set xlabel "file size, GiB"
 set xrange [0:*]
 set offsets graph 0, graph 0.1, 0, 0
-set yrange [0:1]
-set xlabel "file size, GiB"
 set ylabel "mean KL divergence from the original"
+set yrange [0:1]
 set key outside top center horizontal
-plot $front using 1:2 with lines lw 1.5 lc rgb "#9aa3b2" title "Pareto front", $front0 using 1:2:3:4 with yerrorbars pt 7 ps 1.2 lw 1.5 lc rgb "#0072b2" notitle, $front0 using 1:2:5 with labels offset 0.8,0.6 left font ",10" notitle
+plot $data0 using 1:2 with lines lw 1.5 lc rgb "#9aa3b2" title "Pareto front", $data1 using 1:2:3:4 with yerrorbars pt 7 ps 1.2 lw 1.5 lc rgb "#0072b2" notitle, $data1 using 1:2:5 with labels offset 0.8,0.6 left font ",10" notitle
 </svg>

@@ -1,0 +1,133 @@
+#include "engine/run/held_context.h"
+
+#include "base/error.h"
+#include "base/no_allocation.h"
+#include "base/process/interrupt.h"
+#include "engine/experts/expert_cache.h"
+#include "engine/llama/log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+namespace shimmy::engine {
+
+namespace {
+
+constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of every backend
+
+}  // namespace
+
+void HeldContext::decode(const llama_token * tokens, int n_tokens) {
+    const LogCapture log;
+    const int rc = llama_decode(get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
+    check_interrupted();  // an aborted decode returns an error of its own
+    if (rc != 0)
+        fail("{}: decoding {} tokens failed: {}", name_, n_tokens,
+             log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+void HeldContext::prefill(std::span<const llama_token> tokens) {
+    const size_t n_batch = llama_n_batch(get());
+    for (size_t start = 0; start < tokens.size(); start += n_batch)
+        decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)));
+    llama_synchronize(get());
+}
+
+void HeldContext::forget() {
+    if (has_memory()) llama_memory_clear(llama_get_memory(get()), true);
+    tokens_.clear();
+}
+
+size_t HeldContext::bring(std::span<const llama_token> tokens) {
+    const auto [differs, ignored] = std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
+    // The last token is computed in any case: its logits are what comes next.
+    size_t n_kept = has_memory() ? std::min(static_cast<size_t>(differs - tokens_.begin()), tokens.size() - 1) : 0;
+    if (n_kept < tokens_.size() && !can_go_back_to(n_kept)) n_kept = 0;
+    if (n_kept == 0) forget();
+    tokens_.resize(n_kept);
+    try {
+        prefill(tokens.subspan(n_kept));
+    } catch (...) {
+        forget();  // some of it may have been computed
+        throw;
+    }
+    tokens_.assign(tokens.begin(), tokens.end());
+    return n_kept;
+}
+
+// A recurrent state cannot be taken back to an earlier token, nor a window of attention that has moved on.
+bool HeldContext::can_go_back_to(size_t n_tokens) {
+    const auto position = static_cast<llama_pos>(n_tokens);
+    llama_memory_t memory = llama_get_memory(get());
+    const llama_pos first = llama_memory_seq_pos_min(memory, 0);
+    if (first > 0 && position - llama_model_n_swa(model()) < first) return false;
+    return llama_memory_seq_rm(memory, 0, position, -1);
+}
+
+void HeldContext::extend(llama_token token) {
+    if (has_memory()) {
+        decode(&token, 1);
+        const NoAllocation promise;
+        tokens_.push_back(token);
+    } else {
+        tokens_.push_back(token);
+        prefill(tokens_);
+    }
+}
+
+void HeldContext::compute_behind(const std::vector<llama_token> & tokens) {
+    llama_batch batch = llama_batch_init(static_cast<int32_t>(tokens.size()), 0, 1);
+    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
+                                                                      [](llama_batch * b) { llama_batch_free(*b); });
+    for (const llama_token token : tokens) {
+        const int i = batch.n_tokens++;
+        batch.token[i] = token;
+        batch.pos[i] = static_cast<llama_pos>(tokens_.size()) + i;
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = 0;
+        batch.logits[i] = 1;
+    }
+    const LogCapture log;
+    const int rc = llama_decode(get(), batch);
+    check_interrupted();
+    if (rc != 0)
+        fail("{}: decoding {} tokens failed: {}", name_, tokens.size(),
+             log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+void HeldContext::hold(std::span<const llama_token> tokens) {
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    llama_memory_seq_rm(llama_get_memory(get()), 0, static_cast<llama_pos>(tokens_.size()), -1);
+}
+
+void HeldContext::recover() {
+    if (!has_memory() || !can_go_back_to(tokens_.size())) forget();
+}
+
+void HeldContext::require_numbers() const {
+    const float * logits = llama_get_logits_ith(get(), -1);
+    const bool good = logits != nullptr && std::none_of(logits, logits + llama_vocab_n_tokens(vocab()),
+                                                        [](float logit) { return std::isnan(logit); });
+    if (!good)
+        fail(
+            "{}: gives no probabilities (not a number): its weights are damaged, or were quantized so far that they "
+            "overflow; take another copy or another quantization",
+            name_);
+}
+
+// A batch and a single token take both paths.
+void HeldContext::warm_up() {
+    const int n_tokens = std::min(N_WARMUP_TOKENS, static_cast<int>(llama_n_batch(get())));
+    std::vector<llama_token> tokens(static_cast<size_t>(n_tokens));
+    std::iota(tokens.begin(), tokens.end(), 0);
+    for (llama_token & token : tokens)
+        token %= llama_vocab_n_tokens(vocab());
+    prefill(tokens);
+    decode(tokens.data(), 1);
+    llama_synchronize(get());
+    open_expert_cache(get());
+}
+
+}  // namespace shimmy::engine

@@ -1,0 +1,13 @@
+// A chart in gnuplot's language.
+#pragma once
+
+#include "report/charts/chart.h"
+
+#include <string>
+
+namespace shimmy::report {
+
+// For gnuplot(). Grids have none: only the page draws them.
+std::string gnuplot_script(const Chart & chart);
+
+}  // namespace shimmy::report
