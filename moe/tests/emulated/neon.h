@@ -32,6 +32,9 @@ inline simde_float32x4_t fms(simde_float32x4_t to, simde_float32x4_t a, simde_fl
 
 }  // namespace emulated
 
+#undef vcvtnq_s32_f32  // newer versions have them
+#undef vfmsq_f32
+#undef vmmlaq_s32
 #define vcvtnq_s32_f32 emulated::cvtn
 #define vfmsq_f32 emulated::fms
 #define vmmlaq_s32 emulated::mmla
