@@ -6,7 +6,7 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint docs docs-site \
+.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint lint-changed lint-commands docs docs-site \
   docs-check install package moe cross-aarch64 cross-windows test-package clean
 
 help:
@@ -26,7 +26,7 @@ help:
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
 	@echo "make fuzz        fuzz what reads files and requests, each for FUZZ_SECONDS (default 60); FUZZ=\"http schema\" for some"
 	@echo "make soak        64 clients of every kind against a server, for SOAK_SECONDS (default 600)"
-	@echo "make format lint clang-format in place (format-check: says what is not formatted); clang-tidy"
+	@echo "make format lint clang-format in place (format-check: says what is not formatted); clang-tidy (lint-changed SINCE=COMMIT)"
 	@echo "make docs        regenerate docs/CLI.md and the picture of the README"
 	@echo "make docs-check  links, commands, figures, the picture and the rooms, without a build"
 	@echo "make docs-site   the documentation as a website (mkdocs), in build/docs-site/html"
@@ -100,8 +100,20 @@ format:
 format-check:
 	@$(sources) | xargs clang-format --dry-run -Werror
 
-lint: configure
-	@git ls-files 'src/*.cpp' | xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet
+# clang-tidy looks at files one by one, as their own commands compile them. The kernels of one instruction set are one
+# algorithm, read with the scalar ones; Windows' files need its headers.
+linted = ':!moe/src/kernels/isa_a*' ':!moe/src/*_windows.cpp'
+tidy = xargs -r -P $(JOBS) -n 1 clang-tidy -p build/lint --quiet --extra-arg=-Wno-unknown-warning-option
+lint: lint-commands
+	@git ls-files 'src/*.cpp' 'moe/src/*.cpp' $(linted) | $(tidy)
+
+# What differs from SINCE, the commit before by default.
+lint-changed: lint-commands
+	@git diff --name-only --diff-filter=d $(or $(SINCE),HEAD~1) -- 'src/*.cpp' 'moe/src/*.cpp' $(linted) | $(tidy)
+
+lint-commands: setup
+	@mkdir -p build
+	@cmake --preset release -B build/lint -DSHIMMY_UNITY=OFF -DSHIMMY_GPU= > build/lint.configure.log
 
 docs: build
 	@$(BUILD)/bin/shimmy reference > docs/CLI.md

@@ -75,7 +75,7 @@ for target in "$@"; do
       -DSHIMMY_VERSION='"fuzz"' -Wl,--wrap=_ZN6shimmy4http4sendERKNS0_7RequestE -lcurl ;;
     check) run check src/check/{code,words}.cpp src/check/sandbox/*.cpp src/base/process/{descriptor,spawn,subprocess}.cpp \
       "${base[@]}" -- -max_len=4096 -- -lseccomp ;;
-    sse) run sse src/serve/api/sse.cpp -- -max_len=1024 -- ;;
+    sse) run sse src/base/http/sse.cpp -- -max_len=1024 -- ;;
     *) echo "fuzz: there is no target $target" >&2; exit 2 ;;
   esac
 done

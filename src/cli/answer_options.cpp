@@ -5,9 +5,11 @@
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
 #include "cli/profile_option.h"
+#include "gguf/sampling.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <type_traits>
 #include <utility>
 
 namespace shimmy::cli {
@@ -110,6 +112,24 @@ void read_words(std::vector<std::string> words, AnswerOptions & options, Globals
     }
 }
 
+// What the model's makers recommend, where nothing else was asked for; as llama.cpp's programs do.
+void take_recommended_sampling(AnswerOptions & options) {
+    const gguf::RecommendedSampling file = gguf::recommended_sampling(options.load.open_file());
+    gguf::RecommendedSampling taken;
+    const auto take = [&](const char * flag, const auto & value, auto & used, auto & option) {
+        if (!value || options.command->count(flag) > 0) return;
+        used = value;
+        option = static_cast<std::remove_reference_t<decltype(option)>>(*value);
+    };
+    take("--temperature", file.temperature, taken.temperature, options.sampling.temperature);
+    take("--top-p", file.top_p, taken.top_p, options.sampling.top_p);
+    take("--top-k", file.top_k, taken.top_k, options.sampling.top_k);
+    take("--min-p", file.min_p, taken.min_p, options.sampling.min_p);
+    take("--repeat-penalty", file.repeat_penalty, taken.repeat_penalty, options.sampling.repeat_penalty);
+    const std::string text = gguf::sampling_text(taken);
+    if (!text.empty()) fmt::print(stderr, "sampling as the model's file recommends: {}\n", text);
+}
+
 }  // namespace
 
 void complete_load(AnswerOptions & options, Globals & globals) {
@@ -124,6 +144,7 @@ void complete_load(AnswerOptions & options, Globals & globals) {
     options.load.vram_limit_bytes = vram_option(globals);
     options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::text);
     options.load.measures_speculation = measures_speculation(options.llama);
+    take_recommended_sampling(options);
 }
 
 }  // namespace shimmy::cli

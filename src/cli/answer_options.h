@@ -30,7 +30,8 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
 void name_words(AnswerOptions & options, const std::string & command);
 
 // Completes options.load: the file, which is downloaded where it is on the Hub, the placement, llama.cpp's options; and
-// what a profile of `shimmy tune` says where the command line says nothing, of backends too, with a line on stderr.
+// what a profile of `shimmy tune` says where the command line says nothing, of backends too, with a line on stderr. The
+// sampling that the file recommends is taken where the command line says nothing of it, with a line, too.
 void complete_load(AnswerOptions & options, Globals & globals);
 
 }  // namespace shimmy::cli

@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "engine/rewritten_model.h"
 #include "program.h"
+#include "server_process.h"
 #include "temp_dir.h"
 #include "terminal.h"
 
@@ -181,6 +182,66 @@ TEST(Loading, IsShownOnATerminalAndGoneAfterwards) {
     Terminal json(generate(tiny_moe().string(), {PROMPT, "--json"}));
     EXPECT_EQ(json.wait(), 0);
     EXPECT_EQ(json.screen().find(line), std::string::npos) << json.screen();
+}
+
+// What the makers of a model recommend is used as llama.cpp's programs use it: where nothing else is asked for.
+TEST(Sampling, IsThatOfTheFileWhereNothingElseIsAskedFor) {
+    const TempDir dir;
+    const std::string model = (dir / "m.gguf").string();
+    engine::RewrittenModel(tiny_moe())
+        .set("general.sampling.temp", 0.25F)
+        .set("general.sampling.top_k", 7U)
+        .set("general.sampling.top_p", 7.0F)  // no share
+        .set("general.sampling.min_p", "much")
+        .write(model);
+    const auto run = [&](const std::vector<std::string> & more) {
+        std::vector<std::string> args{"generate", model, "Hello", "-n", "1", "--device", "cpu", "--json"};
+        args.insert(args.end(), more.begin(), more.end());
+        return shimmy(args);
+    };
+    const ProcessResult plain = run({});
+    const Json document = Json::parse(plain.out);
+    EXPECT_EQ(document["temperature"], 0.25);
+    EXPECT_NE(plain.err.find("sampling as the model's file recommends: --temperature 0.25 --top-k 7\n"),
+              std::string::npos)
+        << plain.err;
+    const ProcessResult own = run({"--temperature", "0.5", "--top-k", "40"});
+    EXPECT_EQ(Json::parse(own.out)["temperature"], 0.5);
+    EXPECT_EQ(own.err.find("recommends"), std::string::npos) << own.err;
+    EXPECT_EQ(shimmy_json({"inspect", model})["sampling"], "--temperature 0.25 --top-k 7");
+    EXPECT_EQ(shimmy_json({"inspect", tiny_moe().string()})["sampling"], nullptr);
+    // llama.cpp's server takes the same from the file.
+    const ServerProcess server({"--model", model});
+    const Json settings = server.curl("/props").json()["default_generation_settings"]["params"];
+    EXPECT_NEAR(settings["temperature"].get<double>(), 0.25, 1e-6);
+    EXPECT_EQ(settings["top_k"], 7);
+}
+
+TEST(PromptFormat, IsWhatTheServerMakesOfAConversation) {
+    const Json inspected = shimmy_json({"inspect", tiny_moe().string(), "--prompt-format"});
+    const ServerProcess server({"--model", tiny_moe().string()});
+    const Json messages{{{"role", "system"}, {"content", "{system prompt}"}},
+                        {{"role", "user"}, {"content", "{prompt}"}}};
+    const std::string prompt = server.post("/apply-template", {{"messages", messages}}).json()["prompt"];
+    const std::string format = inspected["prompt_format"];
+    EXPECT_TRUE(format.ends_with(prompt)) << format << "\nserver: " << prompt;
+    EXPECT_LE(format.size(), prompt.size() + 16) << "at most the first token in front";
+    EXPECT_NE(prompt.find("{prompt}"), std::string::npos);
+    EXPECT_FALSE(shimmy_json({"inspect", tiny_moe().string()}).contains("prompt_format"));
+
+    const TempDir dir;
+    const std::string model = (dir / "m.gguf").string();
+    const auto with_template = [&](const std::string & text) {
+        engine::RewrittenModel(tiny_moe()).set("tokenizer.chat_template", text).write(model);
+        return std::vector<std::string>{"inspect", model, "--prompt-format"};
+    };
+    expect_failure(with_template("{{ nonsense( }}"), 1, {model, "chat template"});
+    expect_failure(with_template(""), 1, {model, "no chat template"});
+    const std::string no_system =
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "[{{ m.content }}]{% endfor %}";
+    std::vector<std::string> args = with_template(no_system);
+    EXPECT_EQ(shimmy_json(args)["prompt_format"], "[{system prompt}\n{prompt}]") << "as llama.cpp helps itself";
 }
 
 // `shimmy list` prints the name; every command that takes a model knows it.

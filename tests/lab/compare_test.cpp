@@ -126,6 +126,58 @@ TEST_F(CompareOf, WhatOnlyOneHas) {
     EXPECT_THROW(compare(a, c), Error) << "nothing in common";
 }
 
+// Of 40 questions, A has the first `n_a` right, B the first `n_b`.
+TEST_F(CompareOf, ScoresQuestionByQuestion) {
+    const auto with_scores = [&](const std::string & name, size_t n_right, const std::string & task_sha256) {
+        Json questions = Json::array();
+        for (size_t i = 1; i <= 40; ++i)
+            questions.push_back({{"question", i}, {"right", {{"acc", false}, {"acc_norm", i <= n_right}}}});
+        fs::create_directories(dir_ / name / "results");
+        write_file_atomic(dir_ / name / "results/arc.json", Json{{"models", {{{"questions", questions}}}}}.dump());
+        return folder(name, {}, [=](Json & summary) {
+            summary["settings"]["tasks"] = {{{"task", "arc"}, {"task_sha256", task_sha256}, {"file", name + ".jsonl"}}};
+            const Json acc{{"name", "acc"}, {"share", 0.0}};
+            const Json acc_norm{{"name", "acc_norm"}, {"share", static_cast<double>(n_right) / 40}};
+            summary["tasks"] = {{{"model", "m"},
+                                 {"quantization", "F16"},
+                                 {"task", "arc"},
+                                 {"metrics", {acc, acc_norm}},
+                                 {"file", "results/arc.json"}}};
+        });
+    };
+    const fs::path a = with_scores("a", 30, "x");
+    const Comparison worse = compare(a, with_scores("b", 18, "x"));
+    ASSERT_EQ(worse.tasks.size(), 1U);
+    const TaskChange & task = worse.tasks[0];
+    EXPECT_EQ(task.key.text(), "m F16, task arc");
+    EXPECT_EQ(task.metric, "acc_norm");
+    EXPECT_EQ(task.share_a, 0.75);
+    EXPECT_EQ(task.share_b, 0.45);
+    EXPECT_EQ(task.paired.n_only_first, 12U);
+    EXPECT_EQ(task.paired.n_only_second, 0U);
+    EXPECT_NEAR(task.p(), 2.0 / 4096.0, 1e-12) << "twelve heads in a row, two-sided";
+    EXPECT_TRUE(task.changed());
+    EXPECT_EQ(worse.n_changed(), 1U);
+
+    const Comparison noise = compare(a, with_scores("b", 29, "x"));
+    EXPECT_EQ(noise.tasks.at(0).paired.n_only_first, 1U);
+    EXPECT_FALSE(noise.tasks.at(0).changed());
+    EXPECT_EQ(noise.n_changed(), 0U);
+
+    const Comparison other = compare(a, with_scores("b", 18, "y"));
+    EXPECT_EQ(other.other_tasks, std::vector<std::string>{"arc"});
+    EXPECT_TRUE(other.tasks.empty());
+
+    const fs::path b = with_scores("b", 18, "x");
+    fs::remove(b / "results/arc.json");
+    const Comparison unpaired = compare(a, b);
+    EXPECT_EQ(unpaired.tasks.at(0).paired.n, 0U);
+    EXPECT_FALSE(unpaired.tasks.at(0).changed());
+    const Json document = to_json(unpaired, read_measured(a), read_measured(b));
+    EXPECT_TRUE(document["tasks"][0]["difference_ci95"].is_null());
+    EXPECT_EQ(compare(a, folder("c")).only_in_a.back().task, "arc");
+}
+
 TEST_F(CompareOf, LoadTestsByTheirIntervals) {
     const auto with_load = [](double mean, double high) {
         return [=](Json & summary) {

@@ -280,7 +280,16 @@ inline lab::CampaignPlan given_plan(const fs::path & dir, const std::string & ca
         task.sha256 = sha256_hex(task.id);
         task.n_questions = task.id == "arc" ? 400 : 10;
     }
-    const std::map<std::string, lab::InputInfo> inputs{{"alpha", {"F16", false, 16, 32, 131072, "phimoe", {"de"}}},
+    const std::map<std::string, lab::InputInfo> inputs{{"alpha",
+                                                        {"F16",
+                                                         false,
+                                                         16,
+                                                         32,
+                                                         131072,
+                                                         "phimoe",
+                                                         {"de"},
+                                                         "<s><|user|>\n{prompt}<|end|>\n```\n<|assistant|>\n",
+                                                         "--temperature 0.6 --top-p 0.95"}},
                                                        {"beta", {"MXFP4_MOE", true, 128, 48, 4096, "gpt-oss", {}}},
                                                        {"gamma", {"Q4_K_M", false, 64, 2, 4096, "olmoe", {}}}};
     for (const lab::CampaignModel & model : plan.campaign.models)

@@ -6,7 +6,7 @@
 #include "engine/layout/tensor_plan.h"
 #include "engine/make/quantize.h"
 #include "engine/run/model.h"
-#include "quality/sensitivity.h"
+#include "quality/search/sensitivity.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>

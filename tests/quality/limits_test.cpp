@@ -4,7 +4,7 @@
 #include "quality/offload_check.h"
 #include "quality/routing.h"
 #include "quality/row_codec.h"
-#include "quality/type_search.h"
+#include "quality/search/type_search.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Types under a budget, against every combination there is.
-#include "quality/type_search.h"
+#include "quality/search/type_search.h"
 
 #include <gtest/gtest.h>
 #include <algorithm>

@@ -1,6 +1,6 @@
 // The parts of the server that need no process: events, metrics, back-off, errors, frames.
+#include "base/http/sse.h"
 #include "serve/api/shapes.h"
-#include "serve/api/sse.h"
 #include "serve/metrics/prometheus.h"
 #include "serve/pool/back_off.h"
 #include "serve/wire/documents.h"

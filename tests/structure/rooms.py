@@ -14,7 +14,7 @@ ROOMS = {
         engine/llama engine/device engine/load engine/layout engine/replay engine/predict engine/speculate engine/experts engine/score engine/run engine/bench engine/make
         library
         hub/http hub/api hub/download hub/upload
-        quality check/sandbox check eval tune
+        quality quality/search check/sandbox check eval tune
         serve/listen serve/http serve/bounds serve/wire serve/forms serve/prompt serve/worker serve/pool serve/metrics serve/api serve
         lab/campaign lab/plan lab/measure lab/http lab/run lab/compare lab/import
         report/template report/text report/figures report/conclusions report/charts report/values report/documents report/bundle

@@ -16,7 +16,7 @@ struct OpCtx {
 };
 
 // Below this many elements waking other threads costs more than it saves.
-constexpr int64_t kMinParallel = 32 * 1024;
+constexpr int64_t kMinParallel = int64_t{32} * 1024;
 constexpr int64_t kRowsPerTake = 8;
 
 struct RowIndex {

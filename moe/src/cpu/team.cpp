@@ -73,6 +73,7 @@ Team::~Team() {
 
 void Team::omp_entry(void * arg) {
     Region & r = static_cast<Team *>(arg)->region_;
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it is OpenMP that calls this, so it is loaded
     const int ith = omp().thread_num();
     if (ith == 0) {  // the runtime may grant fewer threads than asked for
         const int n = omp().num_threads();

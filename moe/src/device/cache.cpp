@@ -418,7 +418,8 @@ void ExpertCache::make_runs(const Class & c, const Call & call, int used) {
         float * x = run.bank->input(run.shared_row ? run.count : 1, rows);
         run.x = x;
         for (int j = 0; j < rows; ++j) {
-            std::memcpy(x + size_t(j) * size_t(c.shape.n_embd), call.x->at(hits_[size_t(run.first + j)].slot / used),
+            std::memcpy(x + size_t(j) * size_t(c.shape.n_embd),
+                        call.x->at(hits_[size_t(run.first) + size_t(j)].slot / used),
                         size_t(c.shape.n_embd) * sizeof(float));
         }
         runs_.push_back(run);

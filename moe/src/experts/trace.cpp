@@ -70,7 +70,7 @@ void Trace::begin(int32_t layer, int32_t tokens) {
 void Trace::add(int32_t token, int32_t slot, int32_t expert, float weight, bool in_vram, size_t expert_bytes) {
     char line[160];
     const int n = std::snprintf(line, sizeof line, "%d,%d,%lld,%d,%d,%d,%.6g,%d,%zu\n", turn_, phase_,
-                                static_cast<long long>(step_ + token), layer_, slot, expert, double(weight),
+                                static_cast<long long>(step_) + token, layer_, slot, expert, double(weight),
                                 in_vram ? 1 : 0, expert_bytes);
     file().lines.append(line, size_t(n));
 }

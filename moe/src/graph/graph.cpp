@@ -113,6 +113,7 @@ void route(Context & c, const ggml_tensor * mm) {
 }
 
 void record(Context & c, const ggml_tensor * mm) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): only of a job that has this product
     if (mm->op == GGML_OP_MUL_MAT_ID) {
         if (ExpertTensor * t = expert_tensor(mm->src[0])) record(*t, c.counts.array<int32_t>(size_t(t->n_expert)));
     }
@@ -152,6 +153,7 @@ void run_job(Context & c) {
 
 // Of a model that does not fit in RAM.
 void want(Context & c, const Product & p, Mat & mat) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): likewise
     if (p.mm->op == GGML_OP_MUL_MAT_ID) {
         c.fetch.add(p.mm->src[0], mat.w);
     } else {
@@ -215,7 +217,7 @@ const float * compute_refused(Context & c, const Ffn & f, const ExpertCache::Run
     r.slot = r.begin + n + 1;
     r.groups = n;
     for (int i = 0; i < n; ++i) {
-        r.expert[i] = c.cache.hits()[size_t(run.first + i)].expert;
+        r.expert[i] = c.cache.hits()[size_t(run.first) + size_t(i)].expert;
         r.begin[i] = r.slot[i] = i;
     }
     r.begin[n] = n;
@@ -252,7 +254,7 @@ void add_hits(Context & c, const Ffn & f) {
     for (const ExpertCache::Run & run : c.cache.finish()) {
         const float * row = run.out != nullptr ? run.out : compute_refused(c, f, run);
         for (int i = 0; i < run.count; ++i, row += n_out) {
-            const int32_t slot = c.cache.hits()[size_t(run.first + i)].slot;
+            const int32_t slot = c.cache.hits()[size_t(run.first) + size_t(i)].slot;
             float * to = reinterpret_cast<float *>(out.at(f.sum ? slot / used : slot));
             if (f.sum) {
                 c.table->axpy(static_cast<int>(n_out), weight != nullptr ? weight[slot] : 1.0f, row, to);

@@ -7,6 +7,7 @@
 
 namespace moe {
 
+// NOLINTNEXTLINE(readability-function-size): a table
 bool weight_type(const ggml_tensor * t, WType * out) {
     switch (t->type) {
         case GGML_TYPE_F32:

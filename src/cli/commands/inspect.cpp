@@ -5,8 +5,10 @@
 #include "cli/command.h"
 #include "cli/model_name.h"
 #include "cli/placement_options.h"
+#include "engine/run/prompt_format.h"
 #include "gguf/model_info.h"
 #include "gguf/problems.h"
+#include "gguf/sampling.h"
 #include "hub/download/model_header.h"
 
 #include <fmt/format.h>
@@ -114,7 +116,7 @@ std::string vocabulary_text(const gguf::ModelInfo & info) {
                        info.tokenizer.empty() ? "none" : printable(info.tokenizer));
 }
 
-void print_text(const gguf::ModelInfo & info) {
+void print_text(const gguf::ModelInfo & info, const std::string & sampling) {
     print_row("name", printable(info.name));
     if (!info.description.empty()) print_row("description", printable(info.description));
     print_row("architecture", printable(info.arch));
@@ -148,6 +150,7 @@ void print_text(const gguf::ModelInfo & info) {
     print_row("--cpu-moe", cpu_moe_text(info));
     print_row("vocabulary", vocabulary_text(info));
     print_row("chat template", template_text(info));
+    if (!sampling.empty()) print_row("sampling", sampling + " (the file recommends it)");
     fmt::print("\n{:<10} {:>8} {:>12}\n", "type", "tensors", "bytes");
     for (const gguf::TypeUse & use : info.types)
         fmt::print("{:<10} {:>8} {:>12}\n", use.type, use.n_tensors, format_bytes(use.bytes));
@@ -158,6 +161,11 @@ void print_text(const gguf::ModelInfo & info) {
     }
 }
 
+struct InspectArguments {
+    std::string name;
+    bool prompt_format = false;
+};
+
 // Of a model on the Hub the header alone is fetched.
 hub::ModelHeader header_of(const std::string & name, const Globals & globals) {
     if (const auto here = file_here(name, globals)) return {*here, name, nullptr};
@@ -167,19 +175,24 @@ hub::ModelHeader header_of(const std::string & name, const Globals & globals) {
     });
 }
 
-int run_inspect(const std::string & name, const Globals & globals) {
-    const hub::ModelHeader header = header_of(name, globals);
+int run_inspect(const InspectArguments & options, const Globals & globals) {
+    const hub::ModelHeader header = header_of(options.name, globals);
     const gguf::GgufFile opened(header.file);
     const gguf::ModelInfo info = gguf::read_model_info(opened);
     const std::vector<std::string> problems = gguf::find_problems(opened);
+    const std::string sampling = gguf::sampling_text(gguf::recommended_sampling(opened));
+    const std::string format = options.prompt_format ? engine::prompt_format(opened) : "";
     if (globals.json) {
         // Text in a file need not be UTF-8: what is not is replaced.
         Json document = to_json(info);
+        document["sampling"] = sampling.empty() ? Json(nullptr) : Json(sampling);
+        if (options.prompt_format) document["prompt_format"] = format;
         document["problems"] = problems;
         document["weaknesses"] = gguf::find_weaknesses(opened);
         fmt::print("{}\n", json_text(document));
     } else {
-        print_text(info);
+        print_text(info, sampling);
+        if (options.prompt_format) fmt::print("\nprompt format:\n{}\n", printable_lines(format));
         for (const std::string & problem : problems)
             fmt::print("\nproblem: {}\n", printable(problem, MAX_PROBLEM_CHARS));
         for (const std::string & weakness : gguf::find_weaknesses(opened))
@@ -191,16 +204,18 @@ int run_inspect(const std::string & name, const Globals & globals) {
 }  // namespace
 
 void add_inspect(Commands & commands) {
-    auto name = std::make_shared<std::string>();
+    auto options = std::make_shared<InspectArguments>();
     CLI::App * command = commands.add("inspect", "show what a model file holds, without reading its weights",
-                                      [name, &commands] { return run_inspect(*name, commands.globals()); });
+                                      [options, &commands] { return run_inspect(*options, commands.globals()); });
     command
         ->add_option(
-            "model,--model", *name,
+            "model,--model", options->name,
             "GGUF file (of a split model, its first part), a name from `shimmy list`, or one on the Hub, of which "
             "only the header is read: hf:USER/NAME[:QUANT]")
         ->type_name("FILE|NAME")
         ->required();
+    command->add_flag("--prompt-format", options->prompt_format,
+                      "show how the chat template writes a question: a program in the file, which is run for it");
     add_model_dirs_option(*command, commands.globals());
     command->footer(
         "Keys of --json, which stay as they are: name, arch, description, quantization (of the file's own label), "
@@ -209,7 +224,7 @@ void add_inspect(Commands & commands) {
         "decode one), n_layers, n_layers_dense_lead, n_layers_nextn (predict further tokens, and are not loaded), n_ctx_train, n_swa, n_embd, n_ff, n_ff_exp, n_head, n_head_kv, "
         "head_size, n_vocab, n_expert, n_expert_used, n_expert_shared, n_expert_tensors, n_expert_bias_tensors, "
         "expert_bytes, expert_bytes_per_layer, cpu_moe_applies, n_tensors, tensor_types (type, n_tensors, bytes), "
-        "tokenizer, chat_template, shards, problems (what keeps llama.cpp from working with the file, each with the way "
+        "tokenizer, chat_template, shards, sampling (recommended by the file, as options), prompt_format (with --prompt-format), problems (what keeps llama.cpp from working with the file, each with the way "
         "out), weaknesses (what makes its answers worse)."
         " What the file does not say is 0, or null.");
 }

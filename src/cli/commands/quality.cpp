@@ -18,7 +18,7 @@
 #include "engine/load/load_options.h"
 #include "engine/load/placement.h"
 #include "engine/run/describe.h"
-#include "quality/evaluate.h"
+#include "quality/measurement.h"
 #include "quality/offload_check.h"
 
 #include <algorithm>
@@ -28,14 +28,6 @@
 namespace shimmy::cli {
 
 namespace {
-
-// From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
-// decoding, take the CPU's kernels.
-constexpr uint32_t N_UBATCH_ON_CPU = 16;
-// Of --check-offload, whose small batches read all experts again and again: a wrong kernel shows in some hundred
-// tokens.
-constexpr int MAX_OFFLOAD_CHUNKS = 8;
-constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 
 struct QualityArguments {
     std::string base;
@@ -47,103 +39,40 @@ struct QualityArguments {
     engine::LoadOptions load;
 };
 
-// How a file is run.
-struct RunAs {
-    engine::Placement placement;
-    int n_chunks = 0;  // at most; 0: all
-    uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
-};
+fs::path cache_folder(const QualityArguments & options) {
+    const fs::path dir = cache_dir();
+    const bool keeps = parse_bytes(options.cache_size, "--cache-size") > 0;
+    return dir.empty() || !keeps ? fs::path() : dir / "quality";
+}
 
-// One command's work: what all of its runs share.
-class Measurement {
-public:
-    Measurement(const QualityArguments & options, const Globals & globals)
-        : options_(options),
-          globals_(globals),
-          text_(read_measured_text(options.text)),
-          cache_(cache_folder(), parse_bytes(options.cache_size, "--cache-size")),
-          hashes_(cache_folder(), globals.json) {
-        if (options.load.n_ctx < MIN_CHUNK) fail_usage("--ctx: a chunk needs {} tokens at least", MIN_CHUNK);
-        if (options.check_offload) engine::keep_batches_in_moe_backend();
-        uses_moe_backend_ = load_backends(globals, options.load.device);
-    }
-
-    const std::string & text() const { return text_; }
-
-    std::string sha256(const std::string & file) { return hashes_.sha256(file); }
-
-    quality::Reference reference(const std::string & base, RunAs as) {
-        quality::ReferenceOptions reference;
-        reference.load = load_options(base, as);
-        reference.text = text_;
-        reference.n_chunks = static_cast<size_t>(as.n_chunks);
-        reference.settings = settings(reference.load, as.n_chunks);
-        quality::Reference result(reference, cache_, progress("base " + base));
-        if (!cache_.note().empty()) fmt::print(stderr, "shimmy: {}\n", cache_.note());
-        return result;
-    }
-
-    quality::Comparison compare(const quality::Reference & reference, const std::string & file, RunAs as) {
-        return reference.compare(load_options(file, as), progress(file));
-    }
-
-private:
-    fs::path cache_folder() const {
-        const fs::path dir = cache_dir();
-        const bool keeps = parse_bytes(options_.cache_size, "--cache-size") > 0;
-        return dir.empty() || !keeps ? fs::path() : dir / "quality";
-    }
-
-    engine::LoadOptions load_options(const std::string & file, RunAs as) const {
-        engine::LoadOptions load = options_.load;
-        load.path = file;
-        load.placement = as.placement;
-        load.n_ubatch = as.n_ubatch;
-        return load;
-    }
-
-    Json settings(const engine::LoadOptions & load, int n_chunks) {
-        const engine::Device device = engine::find_device(load.device);
-        return {{"model_sha256", sha256(load.path)},
-                {"text_sha256", sha256_hex(text_)},
-                {"n_ctx", load.n_ctx},
-                {"n_chunks", n_chunks},
-                {"n_ubatch", load.n_ubatch},
-                {"n_threads", load.n_threads},
-                {"placement", engine::to_string(load.placement)},
-                {"device", device.backend + " " + device.description},
-                {"moe_backend", uses_moe_backend_},
-                {"llama_cpp_version", engine::llama_cpp_version()}};
-    }
-
-    quality::OnChunk progress(const std::string & label) const {
-        auto shown = std::make_shared<Progress>(label, globals_.json);
+// What the options ask for. `hashes` must live as long.
+quality::MeasurementOptions measurement_options(const QualityArguments & options, const Globals & globals,
+                                                const std::string & text, ModelHashes & hashes) {
+    quality::MeasurementOptions wanted;
+    wanted.load = options.load;
+    wanted.text = text;
+    wanted.cache_bytes = parse_bytes(options.cache_size, "--cache-size");
+    wanted.cache_folder = cache_folder(options);
+    wanted.sha256 = [&hashes](const std::string & file) { return hashes.sha256(file); };
+    wanted.progress = [quiet = globals.json](const std::string & label) -> quality::OnChunk {
+        const auto shown = std::make_shared<Progress>(label, quiet);
         return [shown](size_t done, size_t total) { shown->update(done, total); };
-    }
-
-    const QualityArguments & options_;
-    const Globals & globals_;
-    std::string text_;
-    quality::ReferenceCache cache_;
-    ModelHashes hashes_;
-    bool uses_moe_backend_ = false;
-};
+    };
+    wanted.on_note = [](const std::string & note) { fmt::print(stderr, "shimmy: {}\n", note); };
+    return wanted;
+}
 
 // The base is there to be compared with, and may be larger than the card: it is checked where it stands alone.
 std::span<const MeasuredModel> offload_candidates(const std::vector<MeasuredModel> & models) {
     return std::span(models).subspan(models.size() > 1 ? 1 : 0);
 }
 
-std::vector<OffloadCheck> check_offload(Measurement & measurement, const std::vector<MeasuredModel> & models,
+std::vector<OffloadCheck> check_offload(quality::Measurement & measurement, const std::vector<MeasuredModel> & models,
                                         const QualityArguments & options) {
     std::vector<OffloadCheck> checks;
     if (!options.check_offload) return checks;
-    const int n_chunks = options.n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(options.n_chunks, MAX_OFFLOAD_CHUNKS);
     for (const MeasuredModel & model : offload_candidates(models)) {
-        const quality::Reference baseline =
-            measurement.reference(model.file, {engine::Placement::baseline(), n_chunks, N_UBATCH_ON_CPU});
-        const quality::Comparison offload =
-            measurement.compare(baseline, model.file, {engine::Placement::offload(), n_chunks, N_UBATCH_ON_CPU});
+        const quality::Comparison offload = measurement.offload_against_baseline(model.file, options.n_chunks);
         checks.push_back(
             {model.file, model.info.quantization, offload.figures, quality::offload_kld_bound(model.info)});
     }
@@ -197,18 +126,23 @@ int run_quality(QualityArguments options, const Globals & globals) {
         models.push_back({gguf::read_model_info(file), file, {}, {}});
     require_offload_checkable(models, globals, options);
 
-    Measurement measurement(options, globals);
+    const std::string text = read_measured_text(options.text);
+    ModelHashes hashes(cache_folder(options), globals.json);
+    quality::MeasurementOptions wanted = measurement_options(options, globals, text, hashes);
+    if (options.check_offload) engine::keep_batches_in_moe_backend();
+    wanted.uses_moe_backend = load_backends(globals, options.load.device);
+    quality::Measurement measurement(std::move(wanted));
     const engine::Placement placement = placement_option(globals);
     const quality::Reference reference = measurement.reference(options.base, {placement, options.n_chunks});
     for (MeasuredModel & model : models) {
-        model.sha256 = measurement.sha256(model.file);
+        model.sha256 = hashes.sha256(model.file);
         model.result = &model == &models.front()
                            ? reference.base()
                            : measurement.compare(reference, model.file, {placement, options.n_chunks});
     }
     const std::vector<OffloadCheck> checks = check_offload(measurement, models, options);
     if (globals.json) {
-        fmt::print("{}\n", json_text(document(options, placement, measurement.text(), reference, models, checks)));
+        fmt::print("{}\n", json_text(document(options, placement, text, reference, models, checks)));
     } else {
         fmt::print("{}\n{} chunks of {} tokens of {}; KL divergence to {} in nats, ± one standard error.\n{}",
                    quality_text(models), reference.n_chunks(), options.load.n_ctx, options.text, options.base,

@@ -4,7 +4,7 @@
 #include "base/text/units.h"
 #include "cli/numbers.h"
 #include "cli/placement_options.h"
-#include "quality/target_search.h"
+#include "quality/search/target_search.h"
 #include "report/text/table.h"
 
 #include <algorithm>

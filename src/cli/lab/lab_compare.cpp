@@ -61,12 +61,34 @@ report::Table load_table(const std::vector<lab::LoadChange> & load) {
     return table;
 }
 
+std::string points(double share) {
+    return fmt::format("{:+.1f}", 100.0 * share);
+}
+
+report::Table tasks_table(const std::vector<lab::TaskChange> & tasks) {
+    using Align = report::Table::Align;
+    report::Table table;
+    table.columns = {{"task", Align::left}, {"score\nA"}, {"score\nB"}, {"points\n95% interval"}, {"McNemar's test"}};
+    for (const lab::TaskChange & task : tasks) {
+        if (!task.changed()) continue;
+        table.rows.push_back({task.key.text() + (task.same_file ? "" : "\nanother model file"),
+                              fmt::format("{} {:.1f}%", task.metric, 100.0 * task.share_a),
+                              fmt::format("{:.1f}%", 100.0 * task.share_b),
+                              fmt::format("{}\n[{}, {}]", points(task.paired.difference()), points(task.ci95().low),
+                                          points(task.ci95().high)),
+                              fmt::format("p = {:.2g}", task.p())});
+    }
+    return table;
+}
+
 void print_environment(const lab::Comparison & comparison) {
     if (comparison.environment.empty()) fmt::print("Same environment and settings.\n");
     for (const lab::FactChange & fact : comparison.environment)
         fmt::print("  {}: {} -> {}\n", fact.name, fact.a, fact.b);
     for (const std::string & id : comparison.other_prompts)
         fmt::print("  prompt '{}': another text, so its runs are not compared\n", id);
+    for (const std::string & id : comparison.other_tasks)
+        fmt::print("  task '{}': other questions or settings, so its scores are not compared\n", id);
 }
 
 void print_unchanged(const lab::Comparison & comparison) {
@@ -87,6 +109,12 @@ void print_unchanged(const lab::Comparison & comparison) {
     const auto n_load = std::count_if(comparison.load.begin(), comparison.load.end(),
                                       [](const lab::LoadChange & one) { return !one.changed(); });
     if (n_load > 0) fmt::print("No clear change: {} load test(s)\n", n_load);
+    size_t n_scores = 0;
+    size_t n_unpaired = 0;
+    for (const lab::TaskChange & task : comparison.tasks)
+        if (!task.changed()) ++(task.paired.n > 0 ? n_scores : n_unpaired);
+    if (n_scores > 0) fmt::print("No clear change: {} task score(s)\n", n_scores);
+    if (n_unpaired > 0) fmt::print("Without the answers to each question (results/): {} task score(s)\n", n_unpaired);
 }
 
 void print_only(const char * where, const std::vector<lab::MeasuredKey> & keys) {
@@ -104,9 +132,11 @@ void print_comparison(const lab::Comparison & comparison, const lab::MeasuredCam
     const report::Table cells = cells_table(comparison.cells);
     const report::Table load = load_table(comparison.load);
     fmt::print("\n{} of {} changed beyond noise\n\n", comparison.n_changed(),
-               comparison.cells.size() + comparison.load.size());
+               comparison.cells.size() + comparison.load.size() + comparison.tasks.size());
     if (!cells.rows.empty()) fmt::print("{}\n", cells.text());
     if (!load.rows.empty()) fmt::print("{}\n", load.text());
+    const report::Table tasks = tasks_table(comparison.tasks);
+    if (!tasks.rows.empty()) fmt::print("{}\n", tasks.text());
     print_unchanged(comparison);
     print_only("A", comparison.only_in_a);
     print_only("B", comparison.only_in_b);
@@ -135,7 +165,8 @@ void add_lab_compare(Commands & commands, CLI::App * lab) {
     command->add_option("b", options->b, "what it is compared with")->type_name("FOLDER_B")->required();
     command->footer(
         "Runs of the same model name, quantization, placement, mode, settings, prompt and repeat are compared pair by "
-        "pair: a change is named if its 95% interval does not hold 0, and VRAM if it differs by more than rounding. "
+        "pair, and scores of the same task question by question: a change is named if its 95% interval does not hold 0, and "
+        "VRAM if it differs by more than rounding. "
         "What the two machines, versions and settings differ in comes first.");
 }
 

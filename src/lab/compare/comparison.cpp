@@ -79,7 +79,8 @@ Json key_json(const MeasuredKey & key) {
             {"placement", key.placement},
             {"mode", key.mode},
             {"settings", key.settings.empty() ? Json(nullptr) : Json(key.settings)},
-            {"n_clients", key.n_clients > 0 ? Json(key.n_clients) : Json(nullptr)}};
+            {"n_clients", key.n_clients > 0 ? Json(key.n_clients) : Json(nullptr)},
+            {"task", key.task.empty() ? Json(nullptr) : Json(key.task)}};
 }
 
 Json percents_json(const Change & change) {
@@ -113,6 +114,47 @@ Json load_json(const LoadChange & load) {
     return json;
 }
 
+std::vector<TaskChange> compare_tasks(const MeasuredCampaign & a, const MeasuredCampaign & b,
+                                      std::vector<std::string> & other_tasks) {
+    std::vector<TaskChange> changes;
+    for (const auto & [key, task] : a.tasks) {
+        const auto found = b.tasks.find(key);
+        if (found == b.tasks.end() || is_other(other_tasks, key.task)) continue;
+        const MeasuredTask & other = found->second;
+        if (other.asked != task.asked || other.metric != task.metric) {
+            other_tasks.push_back(key.task);
+            continue;
+        }
+        std::vector<bool> first;
+        std::vector<bool> second;
+        for (const auto & [question, right] : task.right) {
+            const auto same = other.right.find(question);
+            if (same == other.right.end()) continue;
+            first.push_back(right);
+            second.push_back(same->second);
+        }
+        changes.push_back({key, task.metric, task.share, other.share, eval::pair(first, second), same_file(a, b, key)});
+    }
+    return changes;
+}
+
+Json task_json(const TaskChange & task) {
+    const eval::Interval ci95 = task.ci95();
+    const bool is_paired = task.paired.n > 0;
+    return {{"model", task.key.model},
+            {"quantization", task.key.quantization},
+            {"task", task.key.task},
+            {"metric", task.metric},
+            {"share", {{"a", task.share_a}, {"b", task.share_b}}},
+            {"n_questions", task.paired.n},
+            {"n_only_a_right", task.paired.n_only_first},
+            {"n_only_b_right", task.paired.n_only_second},
+            {"difference_ci95", is_paired ? Json{{"low", ci95.low}, {"high", ci95.high}} : Json(nullptr)},
+            {"mcnemar_p", is_paired ? Json(task.p()) : Json(nullptr)},
+            {"same_file", task.same_file},
+            {"changed", task.changed()}};
+}
+
 Json campaign_json(const MeasuredCampaign & campaign) {
     Json facts = Json::object();
     for (const Fact & fact : campaign.facts)
@@ -143,10 +185,15 @@ bool LoadChange::changed() const {
     return a.n >= 2 && b.n >= 2 && std::abs(b.mean - a.mean) > a.half_width + b.half_width;
 }
 
+bool TaskChange::changed() const {
+    return paired.n > 0 && (ci95().low > 0.0 || ci95().high < 0.0);
+}
+
 size_t Comparison::n_changed() const {
     const auto changed = [](const auto & one) { return one.changed(); };
     return static_cast<size_t>(std::count_if(cells.begin(), cells.end(), changed) +
-                               std::count_if(load.begin(), load.end(), changed));
+                               std::count_if(load.begin(), load.end(), changed) +
+                               std::count_if(tasks.begin(), tasks.end(), changed));
 }
 
 Comparison compare_campaigns(const MeasuredCampaign & a, const MeasuredCampaign & b) {
@@ -166,11 +213,14 @@ Comparison compare_campaigns(const MeasuredCampaign & a, const MeasuredCampaign 
         const auto other = b.load.find(key);
         if (other != b.load.end()) comparison.load.push_back({key, load, other->second});
     }
+    comparison.tasks = compare_tasks(a, b, comparison.other_tasks);
     add_only(a.cells, b.cells, comparison.only_in_a);
     add_only(a.load, b.load, comparison.only_in_a);
+    add_only(a.tasks, b.tasks, comparison.only_in_a);
+    add_only(b.tasks, a.tasks, comparison.only_in_b);
     add_only(b.cells, a.cells, comparison.only_in_b);
     add_only(b.load, a.load, comparison.only_in_b);
-    if (comparison.cells.empty() && comparison.load.empty())
+    if (comparison.cells.empty() && comparison.load.empty() && comparison.tasks.empty())
         fail(
             "{} and {} have measured nothing in common: a comparison needs the same model names, quantizations and "
             "placements",
@@ -188,6 +238,9 @@ Json to_json(const Comparison & comparison, const MeasuredCampaign & a, const Me
     Json load = Json::array();
     for (const LoadChange & one : comparison.load)
         load.push_back(load_json(one));
+    Json tasks = Json::array();
+    for (const TaskChange & one : comparison.tasks)
+        tasks.push_back(task_json(one));
     return {{"a", campaign_json(a)},
             {"b", campaign_json(b)},
             {"environment_differences", environment},
@@ -195,6 +248,8 @@ Json to_json(const Comparison & comparison, const MeasuredCampaign & a, const Me
             {"n_changed", comparison.n_changed()},
             {"cells", cells},
             {"load", load},
+            {"tasks", tasks},
+            {"other_tasks", comparison.other_tasks},
             {"only_in_a", keys_json(comparison.only_in_a)},
             {"only_in_b", keys_json(comparison.only_in_b)}};
 }

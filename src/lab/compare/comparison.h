@@ -1,6 +1,7 @@
 // Two measurements of the same campaign: what changed beyond noise.
 #pragma once
 
+#include "eval/proportion.h"
 #include "lab/compare/measured.h"
 #include "lab/measure/effects.h"
 
@@ -41,12 +42,28 @@ struct LoadChange {
     bool changed() const;  // two runs on either side, and the intervals do not meet
 };
 
+// Scores of the same file's name on the same questions.
+struct TaskChange {
+    MeasuredKey key;
+    std::string metric;
+    double share_a = 0.0;
+    double share_b = 0.0;
+    eval::Paired paired;  // first: A; n is 0 where the answers to each question are not there
+    bool same_file = true;
+
+    eval::Interval ci95() const { return eval::difference95(paired); }  // of B's share minus A's
+    double p() const { return eval::mcnemar_exact(paired); }
+    bool changed() const;  // the interval does not hold 0
+};
+
 struct Comparison {
     std::vector<FactChange> environment;
     std::vector<std::string> other_prompts;  // ids with another text, whose runs are not compared
     std::vector<CellChange> cells;
     std::vector<LoadChange> load;
-    std::vector<MeasuredKey> only_in_a;  // cells and load tests
+    std::vector<TaskChange> tasks;
+    std::vector<std::string> other_tasks;  // ids of which something else was asked; their scores are not compared
+    std::vector<MeasuredKey> only_in_a;    // cells, load tests and scores
     std::vector<MeasuredKey> only_in_b;
 
     size_t n_changed() const;

@@ -83,6 +83,32 @@ MeasuredLoad load_of(const Json & entry) {
     return {rate.at("n"), mean, high.is_number() ? high.get<double>() - mean : 0.0, entry.at("vram_bytes")};
 }
 
+std::map<uint64_t, bool> right_answers(const fs::path & result, const std::string & metric) {
+    std::map<uint64_t, bool> right;
+    if (!fs::exists(result)) return right;
+    const Json document = read_json(result);
+    for (const Json & question : document.at("models").at(0).at("questions"))
+        right[question.at("question")] = question.at("right").at(metric);
+    return right;
+}
+
+MeasuredTask task_of(const Json & entry, const Json & settings, const fs::path & folder) {
+    MeasuredTask task;
+    for (Json asked : settings) {
+        if (asked.at("task") != entry.at("task")) continue;
+        for (const char * name : {"file", "use"})  // say nothing of what was asked
+            asked.erase(name);
+        task.asked = json_text(asked, -1);
+    }
+    const Json & decisive = entry.at("metrics").back();
+    task.metric = decisive.at("name");
+    task.share = decisive.at("share");
+    const fs::path file = fs::path(entry.at("file").get<std::string>()).lexically_normal();
+    const bool is_inside = file.is_relative() && *file.begin() != "..";
+    if (is_inside) task.right = right_answers(folder / file, task.metric);
+    return task;
+}
+
 MeasuredCampaign measured_of(const Json & summary, const fs::path & folder) {
     MeasuredCampaign measured;
     measured.folder = folder;
@@ -99,12 +125,21 @@ MeasuredCampaign measured_of(const Json & summary, const fs::path & folder) {
     }
     for (const Json & entry : summary.at("load"))
         measured.load[key_of(entry, "load")] = load_of(entry);
+    const Json task_settings = summary.at("settings").value("tasks", Json::array());
+    for (const Json & entry : summary.value("tasks", Json::array())) {
+        MeasuredKey key;
+        key.model = entry.at("model");
+        key.quantization = entry.at("quantization");
+        key.task = entry.at("task");
+        measured.tasks[key] = task_of(entry, task_settings, folder);
+    }
     return measured;
 }
 
 }  // namespace
 
 std::string MeasuredKey::text() const {
+    if (!task.empty()) return fmt::format("{} {}, task {}", model, quantization, task);
     std::string text = fmt::format("{} {} {}, {}", model, quantization, placement, mode);
     if (n_clients > 0) text += fmt::format(", {} client(s)", n_clients);
     return settings.empty() ? text : text + ", " + settings;

@@ -34,8 +34,9 @@ struct MeasuredKey {
     std::string quantization;
     std::string placement;
     std::string mode;
-    std::string settings;  // of [axes]: "threads 4, ubatch 512"
-    int n_clients = 0;     // of load tests
+    std::string settings;   // of [axes]: "threads 4, ubatch 512"
+    int n_clients = 0;      // of load tests
+    std::string task = {};  // id, of scores; these have neither placement nor mode
 
     auto operator<=>(const MeasuredKey &) const = default;
     std::string text() const;  // "tiny-moe Q4_K_M offload, generate, threads 4"
@@ -55,6 +56,14 @@ struct MeasuredLoad {
     uint64_t vram_bytes = 0;
 };
 
+// A file's score on a task, by the metric that decides.
+struct MeasuredTask {
+    std::string asked;   // what was asked, and how: the task's content and settings
+    std::string metric;  // "acc_norm"
+    double share = 0.0;
+    std::map<uint64_t, bool> right;  // by question; empty: the result file is not there
+};
+
 struct MeasuredCampaign {
     fs::path folder;
     std::string name;
@@ -64,6 +73,7 @@ struct MeasuredCampaign {
     std::map<std::pair<std::string, std::string>, std::string> files;  // sha256 by model and quantization
     std::map<MeasuredKey, MeasuredCell> cells;                         // those with figures
     std::map<MeasuredKey, MeasuredLoad> load;
+    std::map<MeasuredKey, MeasuredTask> tasks;
 };
 
 // `folder` holds summary.json: the output folder of a campaign, or a bundle. Throws Error if it does not, or if it

@@ -1,6 +1,7 @@
 // When the requests of an open loop arrive: planned before the first is sent, whatever the server does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "lab/http/sse.h"
+#include "lab/http/answer_events.h"
 
 #include <chrono>
 #include <functional>
@@ -16,8 +16,8 @@ struct HttpAnswer {
     bool timed_out = false;  // after `at_most`; an error, too
     double ttft_ms = 0.0;    // request to first text; not streamed: to the whole answer
     double total_ms = 0.0;
-    SseReader events;  // streamed
-    Json document;     // not streamed
+    AnswerEvents events;  // streamed
+    Json document;        // not streamed
 };
 
 // One connection per thread, kept alive between requests.

@@ -127,7 +127,7 @@ Json answer_document(const HttpAnswer & answer, bool stream) {
             {"token_ms", stream ? Json(answer.events.text_ms()) : Json::array()}};
 }
 
-Json sse_document(const SseReader & events) {
+Json sse_document(const AnswerEvents & events) {
     return {{"n_events", events.n_events()},
             {"n_text_events", events.text_ms().size()},
             {"n_output_tokens", count(events.usage(), "completion_tokens")},

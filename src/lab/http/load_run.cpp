@@ -140,7 +140,7 @@ private:
     }
 
     static void fill(RequestRecord & record, const HttpAnswer & answer) {
-        const SseReader & events = answer.events;
+        const AnswerEvents & events = answer.events;
         for (const double ms : events.text_ms())
             record.text_ms.push_back(record.sent_ms + ms);
         const auto count = [&](const char * key) -> uint64_t {

@@ -294,7 +294,9 @@ Json models_json(const Summary & summary) {
                           {"arch", text_or_null(info.arch)},
                           {"n_layer", info.n_layer},
                           {"n_expert", info.n_expert},
-                          {"n_ctx_train", info.n_ctx_train}});
+                          {"n_ctx_train", info.n_ctx_train},
+                          {"prompt_format", text_or_null(info.prompt_format)},
+                          {"sampling", text_or_null(info.sampling)}});
     }
     return models;
 }

@@ -18,6 +18,8 @@ struct InputInfo {
     int n_ctx_train = 0;
     std::string arch = {};                    // "phimoe"
     std::vector<std::string> languages = {};  // general.languages of the file
+    std::string prompt_format = {};           // what its chat template makes of a question; empty: not known
+    std::string sampling = {};                // what it recommends, as options; empty: nothing
 };
 
 // One model file to be measured.

@@ -17,7 +17,8 @@ Json to_json(const InputInfo & info) {
     return {{"quantization", info.quantization}, {"already_quantized", info.already_quantized},
             {"n_expert", info.n_expert},         {"n_layer", info.n_layer},
             {"n_ctx_train", info.n_ctx_train},   {"arch", info.arch},
-            {"languages", info.languages}};
+            {"languages", info.languages},       {"prompt_format", info.prompt_format},
+            {"sampling", info.sampling}};
 }
 
 InputInfo input_of(const Json & json) {
@@ -27,7 +28,9 @@ InputInfo input_of(const Json & json) {
             json.at("n_layer"),
             json.at("n_ctx_train"),
             json.at("arch"),
-            json.value("languages", std::vector<std::string>())};
+            json.value("languages", std::vector<std::string>()),
+            json.value("prompt_format", ""),
+            json.value("sampling", "")};
 }
 
 Json to_json(const CampaignPlan & plan, size_t i) {

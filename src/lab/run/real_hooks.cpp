@@ -11,6 +11,7 @@
 #include "engine/make/synthesize.h"
 #include "gguf/file_type.h"
 #include "gguf/model_info.h"
+#include "gguf/sampling.h"
 #include "gguf/shape.h"
 #include "lab/plan/quantized_models.h"
 #include "lab/run/verify_made.h"
@@ -21,7 +22,8 @@ namespace shimmy::lab {
 
 namespace {
 
-constexpr uint32_t IMATRIX_CHUNK = 512;               // tokens, as llama-imatrix takes them
+constexpr uint32_t IMATRIX_CHUNK = 512;  // tokens, as llama-imatrix takes them
+constexpr std::chrono::seconds TEMPLATE_TIMEOUT{30};
 constexpr std::chrono::seconds DEVICES_TIMEOUT{120};  // a first look at a GPU compiles kernels, or wakes it
 
 gguf::Shape shape_of(const CampaignModel & model) {
@@ -94,7 +96,8 @@ engine::TensorPlan tensors_of(const CampaignModel & model, const Variant & varia
 
 InputInfo read_input_info(const CampaignModel & model) {
     if (model.is_synthetic()) return shape_info(model);
-    const gguf::ModelInfo info = gguf::read_model_info(model.path);
+    const gguf::GgufFile opened(model.path);
+    const gguf::ModelInfo info = gguf::read_model_info(opened);
     InputInfo input;
     input.quantization = info.quantization;
     input.already_quantized = !std::all_of(info.types.begin(), info.types.end(),
@@ -104,7 +107,17 @@ InputInfo read_input_info(const CampaignModel & model) {
     input.n_ctx_train = static_cast<int>(info.n_ctx_train);
     input.arch = info.arch;
     input.languages = info.languages;
+    input.sampling = gguf::sampling_text(gguf::recommended_sampling(opened));
     return input;
+}
+
+// In a process of its own: a template is a program, and may end the one that runs it. Empty if there is none that
+// works.
+std::string prompt_format_of(const CampaignModel & model, const std::string & program) {
+    const ProcessResult shown =
+        run_process({program, "inspect", model.path.string(), "--prompt-format", "--json"}, TEMPLATE_TIMEOUT);
+    const Json document = parse_json(shown.out);
+    return shown.ok() && document.is_object() ? document.value("prompt_format", "") : "";
 }
 
 // In a process of its own, as the runs are: one that looks at a CUDA card holds some of its memory from then on.
@@ -153,6 +166,11 @@ Hooks real_hooks() {
 
 Hooks real_hooks_here(const CampaignOptions & options) {
     Hooks hooks = real_hooks();
+    hooks.read_input = [options](const CampaignModel & model) {
+        InputInfo input = read_input_info(model);
+        if (!model.is_synthetic()) input.prompt_format = prompt_format_of(model, options.program);
+        return input;
+    };
     hooks.check_device = [options](const Campaign & campaign) { require_gpu(campaign, options); };
     return hooks;
 }

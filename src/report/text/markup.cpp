@@ -1,5 +1,6 @@
 #include "report/text/markup.h"
 
+#include "base/text/text.h"
 #include "report/text/text.h"
 
 #include <fmt/format.h>
@@ -90,6 +91,17 @@ std::string text_in(Markup markup, const std::string & text) {
 
 std::string code_in(Markup markup, const std::string & text) {
     return markup == Markup::html ? "<code>" + html_text(one_line(text)) + "</code>" : markdown_code(text);
+}
+
+std::string block_in(Markup markup, const std::string & text) {
+    if (text.empty()) return "";
+    const std::string shown = printable_lines(text);
+    if (markup == Markup::html) return "<pre>" + html_text(shown) + "</pre>";
+    std::istringstream stream(shown);
+    std::string block;
+    for (std::string line; std::getline(stream, line);)
+        block += (block.empty() ? "    " : "\n    ") + line;
+    return block;
 }
 
 std::string table_in(Markup markup, const Table & table) {

@@ -234,6 +234,8 @@ Json Values::model_values(const std::string & name) const {
             {"n_layer", info.n_layer},
             {"n_expert", info.n_expert},
             {"n_ctx_train", info.n_ctx_train},
+            {"prompt_format", block_in(markup_, info.prompt_format)},
+            {"sampling", own(info.sampling)},
             {"quality", quality_values(quality_.of(name))},
             {"quality_command", own(quality_.command(name))},
             {"uses", uses_values(name)},

@@ -2,7 +2,7 @@
 // pieces, and the API at hand writes them in its own form.
 #pragma once
 
-#include "serve/api/sse.h"
+#include "base/http/sse.h"
 #include "serve/http/request.h"
 #include "serve/pool/conversation.h"
 

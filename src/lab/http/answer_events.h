@@ -1,6 +1,7 @@
-// Server-sent events as a client sees them, and what is wrong with them.
+// A streamed answer as a client sees it, event by event, and what is wrong with it.
 #pragma once
 
+#include "base/http/sse.h"
 #include "base/json.h"
 
 #include <string>
@@ -10,7 +11,7 @@
 namespace shimmy::lab {
 
 // Reads the events of one streamed answer of OpenAI's API (chat or text completions).
-class SseReader {
+class AnswerEvents {
 public:
     // Bytes as they arrive, `at_ms` after the request.
     void feed(std::string_view bytes, double at_ms);
@@ -34,12 +35,11 @@ public:
     const std::string & failure() const { return failure_; }
 
 private:
-    void line(std::string_view text, double at_ms);
     void event(std::string_view data, double at_ms);
     void defect(const std::string & what);
     void break_off(const std::string & what);
 
-    std::string buffer_;  // the line that is not whole yet
+    SseLines lines_;
     std::string text_;
     std::vector<double> text_ms_;
     int n_events_ = 0;

@@ -1,4 +1,4 @@
-#include "lab/http/sse.h"
+#include "lab/http/answer_events.h"
 
 #include <fmt/format.h>
 
@@ -25,29 +25,17 @@ std::string choice_text(const Json & choice) {
     return string_at(choice, "text");
 }
 
-void SseReader::feed(std::string_view bytes, double at_ms) {
-    buffer_ += bytes;
-    for (size_t end = 0; (end = buffer_.find('\n')) != std::string::npos;) {
-        std::string text = buffer_.substr(0, end);
-        buffer_.erase(0, end + 1);
-        if (text.ends_with('\r')) text.pop_back();
-        line(text, at_ms);
-    }
-    if (buffer_.size() <= MAX_LINE_BYTES) return;
+void AnswerEvents::feed(std::string_view bytes, double at_ms) {
+    lines_.feed(bytes, [&](const SseLine & line) {
+        if (line.kind == SseLine::Kind::data) event(line.text, at_ms);
+        if (line.kind == SseLine::Kind::other) defect(fmt::format("line '{}' is no event", line.text.substr(0, 40)));
+    });
+    if (lines_.unread().size() <= MAX_LINE_BYTES) return;
     break_off("a line has no end");
-    buffer_.clear();
+    lines_.forget();
 }
 
-void SseReader::line(std::string_view text, double at_ms) {
-    constexpr std::string_view DATA = "data:";
-    if (text.empty() || text.starts_with(':')) return;  // the end of an event, or a comment
-    if (!text.starts_with(DATA)) return defect(fmt::format("line '{}' is no event", text.substr(0, 40)));
-    text.remove_prefix(DATA.size());
-    if (text.starts_with(' ')) text.remove_prefix(1);
-    event(text, at_ms);
-}
-
-void SseReader::event(std::string_view data, double at_ms) {
+void AnswerEvents::event(std::string_view data, double at_ms) {
     if (n_done_ > 0) after_done_ = true;
     if (data == "[DONE]") {
         ++n_done_;
@@ -69,8 +57,8 @@ void SseReader::event(std::string_view data, double at_ms) {
     text_ms_.push_back(at_ms);
 }
 
-void SseReader::finish() {
-    if (!buffer_.empty()) defect("the last line has no end");
+void AnswerEvents::finish() {
+    if (!lines_.unread().empty()) defect("the last line has no end");
     if (n_done_ == 0) break_off("no [DONE]");
     if (finish_reason_.empty() && failure_.empty()) failure_ = "no finish_reason";
     if (n_done_ > 1) defect(fmt::format("[DONE] came {} times", n_done_));
@@ -81,12 +69,12 @@ void SseReader::finish() {
         defect(fmt::format("{} events with text for {} tokens", text_ms_.size(), tokens.get<size_t>()));
 }
 
-void SseReader::break_off(const std::string & what) {
+void AnswerEvents::break_off(const std::string & what) {
     if (failure_.empty()) failure_ = what;
     defect(what);
 }
 
-void SseReader::defect(const std::string & what) {
+void AnswerEvents::defect(const std::string & what) {
     if (defects_.size() == MAX_DEFECTS) return;
     defects_.push_back(what);
 }

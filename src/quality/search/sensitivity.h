@@ -5,7 +5,7 @@
 #include "engine/load/load_options.h"
 #include "engine/load/placement.h"
 #include "quality/evaluate.h"
-#include "quality/type_search.h"
+#include "quality/search/type_search.h"
 
 #include <filesystem>
 #include <functional>

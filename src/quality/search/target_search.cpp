@@ -1,4 +1,4 @@
-#include "quality/target_search.h"
+#include "quality/search/target_search.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -12,7 +12,7 @@
 #include "gguf/gguf_file.h"
 #include "gguf/model_info.h"
 #include "quality/reference_cache.h"
-#include "quality/sensitivity.h"
+#include "quality/search/sensitivity.h"
 
 #include <unistd.h>
 

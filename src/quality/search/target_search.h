@@ -5,7 +5,7 @@
 #include "engine/layout/tensor_override.h"
 #include "engine/load/load_options.h"
 #include "quality/divergence.h"
-#include "quality/type_search.h"
+#include "quality/search/type_search.h"
 
 #include <cstdint>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "quality/sensitivity.h"
+#include "quality/search/sensitivity.h"
 
 #include "base/error.h"
 #include "base/text/text.h"

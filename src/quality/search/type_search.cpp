@@ -1,4 +1,4 @@
-#include "quality/type_search.h"
+#include "quality/search/type_search.h"
 
 namespace shimmy::quality {
 
