@@ -29,7 +29,8 @@
 extern "C" {
 #endif
 
-/* The instruction set in use: "scalar", "avx2", "avxvnni", "avx512", "avx512bf16" or "amx". */
+/* The instruction set in use: "scalar"; "avx2", "avxvnni", "avx512", "avx512vbmi", "avx512bf16" or "amx"; "dotprod" or
+ * "i8mm". */
 typedef const char * (*ggml_moe_isa_t)(void);
 
 /* What one expert of one layer did since the library was loaded or the counters were reset. Of several models with such

@@ -147,6 +147,10 @@ inline void take_given_memory(Json & document, const GivenFigures & figures) {
         {"vram", {{"model_bytes", vram - gib(0.25)}, {"context_bytes", gib(0.1875)}, {"compute_bytes", gib(0.0625)}}},
         {"devices",
          {{{"device", "CUDA0"}, {"device_used_bytes", vram / 2}}, {{"device", "CUDA1"}, {"device_used_bytes", vram}}}}};
+    if (std::string(figures.model) == "gamma") {  // its experts on the CPU have an eighth of a GiB of copies in VRAM
+        document["memory"]["vram"]["expert_cache_bytes"] = figures.vram_gib < 1 ? gib(0.125) : 0;
+        if (figures.vram_gib < 1) document["memory"]["vram"]["model_bytes"] = vram - gib(0.375);
+    }
     document["peak_rss_bytes"] = gib(3) - vram / 64;
 }
 

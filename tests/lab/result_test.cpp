@@ -140,7 +140,7 @@ TEST_F(Result, EveryFigureIsNeededAndLookedAt) {
     for (const char * pointer :
          {"/model/size_bytes", "/n_threads", "/peak_rss_bytes", "/memory/vram_bytes", "/n_prompt_tokens",
           "/n_output_tokens", "/memory/expert_ram_bytes", "/memory/vram/model_bytes", "/memory/vram/context_bytes",
-          "/memory/vram/compute_bytes"}) {
+          "/memory/vram/compute_bytes", "/memory/vram/expert_cache_bytes"}) {
         for (const Json & value : {Json(-1), Json(0.5), Json("x"), Json(1e30)})
             EXPECT_NE(defect(with(answer, pointer, value), settings_of_answer), "") << pointer << value;
         EXPECT_EQ(defect(with(answer, pointer, 0), settings_of_answer), "") << pointer;

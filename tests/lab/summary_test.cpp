@@ -236,15 +236,17 @@ TEST_F(SummaryOf, MemoryIsOfTheLargestRun) {
         Json & document = results_[i].document;
         const uint64_t vram = i == 4 ? 900 : 500 + i;
         document["memory"]["vram_bytes"] = vram;
-        document["memory"]["vram"] = {{"model_bytes", vram - 3}, {"context_bytes", 2}, {"compute_bytes", 1}};
+        document["memory"]["vram"] = {
+            {"model_bytes", vram - 10}, {"context_bytes", 2}, {"compute_bytes", 1}, {"expert_cache_bytes", 7}};
         document["memory"]["devices"] = {{{"device_used_bytes", vram * 2}}, {{"device_used_bytes", 10U}}};
         document["peak_rss_bytes"] = i == 2 ? 7777 : 100;
     }
     const Figures figures = *summary().cells[0].figures;
     EXPECT_EQ(figures.vram_bytes, 900U);
-    EXPECT_EQ(figures.model_bytes, 897U);
+    EXPECT_EQ(figures.model_bytes, 890U);
     EXPECT_EQ(figures.context_bytes, 2U);
     EXPECT_EQ(figures.compute_bytes, 1U);
+    EXPECT_EQ(figures.expert_cache_bytes, 7U);
     EXPECT_EQ(figures.device_used_bytes, 1810U);
     EXPECT_EQ(figures.peak_rss_bytes, 7777U);
 }

@@ -12,6 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(MOE_HAVE_DOTPROD) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace moe {
@@ -102,6 +105,23 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
 #endif
 }
 
+// What 64-bit Arm's processors have beyond Armv8.0 only an operating system can tell.
+[[maybe_unused]] static bool cpu_has_dotprod() {
+#if defined(MOE_HAVE_DOTPROD) && defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+    return false;
+#endif
+}
+
+[[maybe_unused]] static bool cpu_has_i8mm() {
+#if defined(MOE_HAVE_I8MM) && defined(__linux__)
+    return cpu_has_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+#else
+    return false;
+#endif
+}
+
 namespace {
 
 // The instruction sets that were built (GGML_MOE_KERNELS), best first.
@@ -132,6 +152,12 @@ constexpr Kernels kBuilt[] = {
 #endif
 #if defined(MOE_HAVE_AVX2)
     {"avx2", cpu_has_avx2, always, kernels_avx2},
+#endif
+#if defined(MOE_HAVE_I8MM)
+    {"i8mm", cpu_has_i8mm, always, kernels_i8mm},
+#endif
+#if defined(MOE_HAVE_DOTPROD)
+    {"dotprod", cpu_has_dotprod, always, kernels_dotprod},
 #endif
     {"scalar", always, always, kernels_scalar},
 };

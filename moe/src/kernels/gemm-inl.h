@@ -13,7 +13,7 @@ namespace moe {
 namespace MOE_ISA {
 
 constexpr int L = Vec::L, R = Vec::R, NT = Vec::NT;
-constexpr int kTileRows = L * R;
+constexpr int kTileVecs = R * Vec::kPasses, kTileRows = L * kTileVecs;
 
 // A number for each of R vectors of rows times N activation rows.
 template <int N> using Ints   = I[R][N];
@@ -31,9 +31,7 @@ template <int N, class Fn> MOE_INLINE void times(Fn fn) {
 }
 
 // v in a register, computed here. Left alone, GCC 12 puts sums of products off until they spill, or copies them.
-template <class V> MOE_INLINE void keep(V & v) {
-    if constexpr (Vec::kInRegisters) { __asm__("" : "+v"(v)); }
-}
+template <class V> MOE_INLINE void keep(V & v) { Vec::keep(v); }
 
 template <class V, int M, int N, class Fn> MOE_INLINE void each(V (&sums)[M][N], Fn value) {
     times<M * N>([&](int i) MOE_INLINED { sums[i / N][i % N] = value(i / N, i % N); });
@@ -41,7 +39,7 @@ template <class V, int M, int N, class Fn> MOE_INLINE void each(V (&sums)[M][N],
 
 inline const float * row_f32(const uint8_t * row, int32_t off) { return reinterpret_cast<const float *>(row + off); }
 
-// Without VNNI: how many vectors' 16-bit sums of pairs of products fit 16 bits; a power of two that divides `vectors`.
+// Where products are summed in pairs: how many vectors' 16-bit sums of pairs of products fit 16 bits; a power of two that divides `vectors`.
 template <class T> constexpr int widen_period(int vectors) {
     const int most = 32767 / (T::kMaxU * 127 * 2);
     int period = 8;
@@ -49,7 +47,7 @@ template <class T> constexpr int widen_period(int vectors) {
     return period;
 }
 
-// Without VNNI: acc += the products of four columns, times the group's factor if it has one. p: sums of pairs of products in 16
+// In pairs: acc += the products of four columns, times the group's factor if it has one. p: sums of pairs of products in 16
 // bits, which go to acc with the last that fits; u: the step's number in an aligned run of them.
 template <class T, int N, class V>
 MOE_INLINE void pairs_step(const Panel * pn, int g, int kg, const uint8_t * const * x, int col, int u, Ints<N> & p, Ints<N> & acc) {
@@ -72,30 +70,31 @@ MOE_INLINE void pairs_step(const Panel * pn, int g, int kg, const uint8_t * cons
     });
 }
 
-// With VNNI: acc += the products of four columns.
+// In fours: acc += the products of four columns, the u-th of the group. b: activations of the steps that one vector holds.
 template <class T, int N, class V>
-MOE_INLINE void dot_step(const Panel * pn, int kg, const uint8_t * const * x, int col, Ints<N> & acc) {
+MOE_INLINE void dot_step(const Panel * pn, int kg, const uint8_t * const * x, int col, int u, I (&b)[N], Ints<N> & acc) {
     I w[R];
     times<R>([&](int r) MOE_INLINED { w[r] = V::load(pn[r].q[kg]); });
     times<N>([&](int t) MOE_INLINED {
-        const I b = V::bcast32(x[t] + col);
+        if (u % V::kDotSteps == 0) { b[t] = V::acts(x[t] + col); }
         times<R>([&](int r) MOE_INLINED {
-            acc[r][t] = V::dot(acc[r][t], w[r], b);
+            acc[r][t] = V::dot(acc[r][t], w[r], b[t], u % V::kDotSteps);
             keep(acc[r][t]);
         });
     });
 }
 
-// acc += the products of group g; without VNNI times its factor, if it has one.
+// acc += the products of group g; where they are summed in pairs, times its factor, if it has one.
 template <class T, int N, class V = Vec>
 MOE_INLINE void group_dot(const Panel * pn, int g, const uint8_t * const * x, int col, Ints<N> & acc) {
     constexpr int steps = T::kGroup / 4, run = steps < 8 ? steps : 8;
     for (int s = 0; s < steps; s += run) {
         Ints<N> p;  // sums of pairs, in 16 bits
+        I b[N];     // activations
         times<run>([&](int u) MOE_INLINED {
             const int kg = g * steps + s + u, at = col + 4 * (s + u);
-            if constexpr (V::kVnni) {
-                dot_step<T, N, V>(pn, kg, x, at, acc);
+            if constexpr (V::kDot) {
+                dot_step<T, N, V>(pn, kg, x, at, u, b, acc);
             } else {
                 pairs_step<T, N, V>(pn, g, kg, x, at, u, p, acc);
             }
@@ -132,7 +131,7 @@ MOE_INLINE void whole_dots(const Panel * pn, int k0, int cols, const uint8_t * c
     each(sum, [](int, int) MOE_INLINED { return Vec::zero(); });
     for (int g = 0; g < cols / T::kGroup; ++g) {
         const int col = k0 + g * T::kGroup;
-        if constexpr (Vec::kVnni) {
+        if constexpr (Vec::kDot) {
             Ints<N> a;
             group_start<T, N>(x, col, l, a);
             group_dot<T, N>(pn, g, x, col, a);
@@ -248,10 +247,10 @@ template <class T> struct DirectSink {
     template <class V = Vec> MOE_INLINE void put(int kg, I v) {
         ahead.step(kg);
         I & a = sum_at(kg);
-        const I b = V::bcast32(x + 4 * kg);
-        if constexpr (V::kVnni) {
-            a = V::dot(a, v, b);
+        if constexpr (V::kDot) {
+            a = dot<V>(a, kg, v);
         } else {
+            const I b = V::bcast32(x + 4 * kg);
             I & p = part[kg / kPeriod * kPeriod];
             const I m = T::kSigned8 ? V::mul_u8s8(V::abs8(v), V::sign8(b, v)) : V::mul_u8s8(v, b);
             p = kg % kPeriod == 0 ? m : V::add16(p, m);
@@ -274,10 +273,10 @@ template <class T> struct DirectSink {
         ahead.step(kg);
         I & a = sum_at(kg);
         I & p = part[kg / kScaled * kScaled];
-        const I b = V::bcast32(x + 4 * kg);
-        if constexpr (V::kVnni) {
-            p = V::dot(kg % kScaled == 0 ? V::zero() : p, v, b);
+        if constexpr (V::kDot) {
+            p = dot<V>(kg % kScaled == 0 ? V::zero() : p, kg, v);
         } else {
+            const I b = V::bcast32(x + 4 * kg);
             const I m = V::mul_u8s8(v, b);
             p = kg % kScaled == 0 ? m : V::add16(p, m);
             keep(p);
@@ -288,9 +287,16 @@ template <class T> struct DirectSink {
     MOE_INLINE void put_scale(int g, F v) { scale[g] = kOneActScale ? v : Vec::mul(v, act_scale[g * T::kGroup / T::kActScale]); }
     template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
-            factor[g] = byte_factor<N, Bias>(v);
+            factor[g] = Vec::factor<N, Bias>(v);
         } else {
             put_scale(g, byte_scale<N, Bias>(v));
+        }
+    }
+    template <class V = Vec> MOE_INLINE void put_whole_scale(int g, I v) {
+        if constexpr (whole_scales<T>()) {
+            factor[g] = V::to_factor(v);
+        } else {
+            put_scale(g, V::cvt(v));
         }
     }
     MOE_INLINE void put_block_scale(F d) { block_scale = d; }
@@ -308,6 +314,10 @@ template <class T> struct DirectSink {
     }
 
 private:
+    // sum + the products of the kg-th vector
+    template <class V> MOE_INLINE I dot(I sum, int kg, I v) const {
+        return V::dot(sum, v, V::acts(x + 4 * (kg - kg % V::kDotSteps)), kg % V::kDotSteps);
+    }
     // The accumulator of the kg-th vector.
     MOE_INLINE I & sum_at(int kg) {
         constexpr int kVectors = kSpan / 4;
@@ -324,7 +334,7 @@ private:
         constexpr int kPer = T::kGroup / kSpan;
         const int g = kg / kGroupVectors;
         if constexpr (whole_scales<T>()) {
-            if constexpr (Vec::kVnni) { total = Vec::scaled_add(total, acc[g], factor[g]); }
+            if constexpr (Vec::kDot) { total = Vec::scaled_add(total, acc[g], factor[g]); }
             return;
         }
         I a = acc[g * kPer];
@@ -342,11 +352,11 @@ template <class T> Ahead<T> tile_ahead(const TileArgs & a) {
 template <class T> void tile_quant_1(const TileArgs & a) {
     const uint8_t * row = a.x[0];
     Ahead<T> ahead = tile_ahead<T>(a);
-    F f[R];
-    for (int r = 0; r < R; ++r) { f[r] = Vec::zerof(); }
+    F f[kTileVecs];
+    for (int r = 0; r < kTileVecs; ++r) { f[r] = Vec::zerof(); }
     for (int k0 = 0; k0 < a.layout.k; k0 += kPanelCols) {
         const int end = a.layout.k - k0 < kPanelCols ? a.layout.k : k0 + kPanelCols;
-        for (int r = 0; r < R; ++r) {
+        for (int r = 0; r < kTileVecs; ++r) {
             const uint8_t * w = a.w + size_t(r * L) * a.stride + size_t(k0 / T::kCols) * T::kBytes;
             for (int col = k0; col < end; col += T::kCols, w += T::kBytes, ahead.next_block()) {
                 DirectSink<T> sink(f[r], row, a.layout, col, ahead);
@@ -355,14 +365,14 @@ template <class T> void tile_quant_1(const TileArgs & a) {
             }
         }
     }
-    for (int r = 0; r < R; ++r) { Vec::storef(a.acc + r * L, f[r]); }
+    for (int r = 0; r < kTileVecs; ++r) { Vec::storef(a.acc + r * L, f[r]); }
 }
 
 // Unpacks a tile into panels with a Sink, and has mul(panels, first column, columns) add each one's products to a.acc.
 template <class T, template <class> class Sink, class Mul> MOE_INLINE void each_panel(const TileArgs & a, Mul mul) {
     constexpr int kBlocks = kPanelCols / T::kCols;   // blocks in a full panel
     constexpr int kBytes  = kBlocks * T::kBytes;     // of one row
-    Panel pn[R];
+    Panel pn[kTileVecs];
     TailRows<kBytes> tail;
     Ahead<T> ahead = tile_ahead<T>(a);
     memset(a.acc, 0, size_t(a.n) * kTileRows * sizeof(float));
@@ -376,7 +386,7 @@ template <class T, template <class> class Sink, class Mul> MOE_INLINE void each_
             w      = tail.data;
             stride = tail.kStride;
         }
-        for (int r = 0; r < R; ++r) {
+        for (int r = 0; r < kTileVecs; ++r) {
             for (int b = 0; b < blocks; ++b, ahead.next_block()) {
                 Sink<T> sink{pn[r], b * (T::kCols / 4), ahead};
                 T::block(Rows(w + size_t(r * L) * stride + size_t(b) * T::kBytes, stride), sink);
@@ -390,8 +400,12 @@ template <class T> void tile_quant(const TileArgs & a) {
     if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
     each_panel<T, PanelSink>(a, [&](const Panel * pn, int k0, int cols) MOE_INLINED {
         int t = 0;
-        for (; t + NT <= a.n; t += NT) { panel_mul<T, NT>(pn, k0, cols, a.x + t, a.layout, a.acc + size_t(t) * kTileRows); }
-        panel_rest<T, NT - 1>(pn, k0, cols, a.x + t, a.n - t, a.layout, a.acc + size_t(t) * kTileRows);
+        for (; t + NT <= a.n; t += NT) {
+            for (int r = 0; r < kTileVecs; r += R) { panel_mul<T, NT>(pn + r, k0, cols, a.x + t, a.layout, a.acc + t * kTileRows + r * L); }
+        }
+        for (int r = 0; r < kTileVecs; r += R) {
+            panel_rest<T, NT - 1>(pn + r, k0, cols, a.x + t, a.n - t, a.layout, a.acc + t * kTileRows + r * L);
+        }
     });
 }
 

@@ -129,6 +129,8 @@ const KernelTable & kernels_avx512();
 const KernelTable & kernels_avx512vbmi();
 const KernelTable & kernels_avx512bf16();
 const KernelTable & kernels_amx();
+const KernelTable & kernels_dotprod();
+const KernelTable & kernels_i8mm();
 
 // The table for this machine: the best one it can run, or the one GGML_MOE_ISA names. Chosen once.
 const KernelTable & kernels();

@@ -13,13 +13,17 @@ struct Vec {
     static constexpr int  R     = 2;      // vectors per tile
 #if defined(MOE_AVX_VNNI)
     static constexpr int  NT    = 4;      // activation rows per pass: 2 x 4 sums, and no partial ones, in 16 registers
-    static constexpr bool kVnni = true;   // full-range u8 x s8 dot product
+    static constexpr bool kDot  = true;   // dot: four products a lane, summed in 32 bits
     static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
 #else
     static constexpr int  NT    = 3;      // activation rows per pass: 2 x 3 sums, and as many of 16 bits, in 16 registers
-    static constexpr bool kVnni = false;  // maddubs saturates: see mul_u8s8
+    static constexpr bool kDot  = false;  // sums of pairs in 16 bits, which saturate: see mul_u8s8
     static constexpr int  kAheadStreams = 1;  // on an AMD EPYC of the third generation
 #endif
+    static constexpr int  kPasses = 1;    // over a tile's rows
+    static constexpr int  kDotSteps = 1;  // products of one vector of activations
+    static constexpr bool kUnsigned = kDot;  // weights must be unsigned, of the whole range of a byte
+    static constexpr bool kScaled16 = true;  // scaled_add takes sums of 16 bits
     static constexpr bool kInRegisters = true;  // a register holds a vector
     static constexpr bool kVbmi = false;  // bytes are looked up in tables of 16
     static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
@@ -37,22 +41,24 @@ struct Vec {
     static I and_(I a, I b) { return _mm256_and_si256(a, b); }
     static I or_(I a, I b) { return _mm256_or_si256(a, b); }
     static I xor_(I a, I b) { return _mm256_xor_si256(a, b); }
-    static I mul16(I a, I b) { return _mm256_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
     static I add8(I a, I b) { return _mm256_add_epi8(a, b); }
-    static I sub16(I a, I b) { return _mm256_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm256_add_epi32(a, b); }
     static I max(I a, I b) { return _mm256_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm256_srli_epi32(a, N); }
+    template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
     template <int N> static I sll(I a) { return _mm256_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm256_srai_epi32(a, N); }
 
-    // byte N of each lane, as a 16-bit number in both halves of the lane
-    template <int N> static I twice_byte(I v) {
+    // byte N of each lane less Bias, as scaled and scaled_add take it: a 16-bit number in both halves of the lane
+    template <int N, int Bias> static I factor(I v) {
         constexpr int o = static_cast<int>(0x80008000u) | N * 0x00010001;
         const __m128i index = _mm_set_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o);
-        return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(index));
+        const I byte = _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(index));
+        return Bias == 0 ? byte : _mm256_sub_epi16(byte, set32(Bias * 0x00010001));
     }
+    // bytes times a factor, which stay bytes
+    static I scaled(I v, I s) { return _mm256_mullo_epi16(v, s); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
@@ -177,18 +183,21 @@ struct Vec {
     }
 
 #if defined(MOE_AVX_VNNI)
-    static I dot(I acc, I w, I x) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
-    // acc + p * s, s of twice_byte, p in 16 bits: one product of pairs, whose second factor's upper half is zero
+    static I acts(const void * p) { return bcast32(p); }
+    static I dot(I acc, I w, I x, int) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
+    // acc + p * s, s of factor, p in 16 bits: one product of pairs, whose second factor's upper half is zero
     static I scaled_add(I acc, I p, I s) { return _mm256_dpwssd_avx_epi32(acc, p, and_(s, set32(0xffff))); }
 #else
     // Pairwise 16-bit products. Safe from saturation while u8 <= 128: 128 * 127 * 2 < 2^15.
     static I mul_u8s8(I w, I x) { return _mm256_maddubs_epi16(w, x); }
     static I add16(I a, I b) { return _mm256_add_epi16(a, b); }
     static I widen_add(I acc, I p16) { return _mm256_add_epi32(acc, _mm256_madd_epi16(p16, _mm256_set1_epi16(1))); }
-    static I scaled_add(I acc, I p16, I s) { return _mm256_add_epi32(acc, _mm256_madd_epi16(p16, s)); }  // s: of twice_byte
+    static I scaled_add(I acc, I p16, I s) { return _mm256_add_epi32(acc, _mm256_madd_epi16(p16, s)); }  // s: of factor
     static I abs8(I w) { return _mm256_abs_epi8(w); }
     static I sign8(I x, I w) { return _mm256_sign_epi8(x, w); }
 #endif
+    // v in a register, computed here
+    template <class V> static void keep(V & v) { __asm__("" : "+v"(v)); }
     // Into L2. As assembly: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 

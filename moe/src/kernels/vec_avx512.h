@@ -12,7 +12,11 @@ struct Vec {
     static constexpr int  L     = 16;    // rows held by one vector (32-bit lanes)
     static constexpr int  R     = 2;     // vectors per tile: 2 x 6 accumulators and as many partial sums fill 32 registers
     static constexpr int  NT    = 6;     // activation rows per pass
-    static constexpr bool kVnni = true;  // full-range u8 x s8 dot product
+    static constexpr int  kPasses = 1;   // over a tile's rows
+    static constexpr bool kDot  = true;  // dot: four products a lane, summed in 32 bits
+    static constexpr int  kDotSteps = 1;  // products of one vector of activations
+    static constexpr bool kUnsigned = true;  // weights must be unsigned, of the whole range of a byte
+    static constexpr bool kScaled16 = true;  // scaled_add takes sums of 16 bits
 #if defined(__AVX512F__)
     static constexpr bool kInRegisters = true;  // a register holds a vector
 #else
@@ -39,22 +43,24 @@ struct Vec {
     static I and_(I a, I b) { return _mm512_and_si512(a, b); }
     static I or_(I a, I b) { return _mm512_or_si512(a, b); }
     static I xor_(I a, I b) { return _mm512_xor_si512(a, b); }
-    static I mul16(I a, I b) { return _mm512_mullo_epi16(a, b); }
     static I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
     static I add8(I a, I b) { return _mm512_add_epi8(a, b); }
     static I sub8(I a, I b) { return _mm512_sub_epi8(a, b); }
-    static I sub16(I a, I b) { return _mm512_sub_epi16(a, b); }
     static I add(I a, I b) { return _mm512_add_epi32(a, b); }
     static I max(I a, I b) { return _mm512_max_epi32(a, b); }  // signed
     template <int N> static I srl(I a) { return _mm512_srli_epi32(a, N); }
+    template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
     template <int N> static I sll(I a) { return _mm512_slli_epi32(a, N); }
     template <int N> static I sra(I a) { return _mm512_srai_epi32(a, N); }
 
-    // byte N of each lane, as a 16-bit number in both halves of the lane
-    template <int N> static I twice_byte(I v) {
+    // byte N of each lane less Bias, as scaled and scaled_add take it: a 16-bit number in both halves of the lane
+    template <int N, int Bias> static I factor(I v) {
         constexpr int o = static_cast<int>(0x80008000u) | N * 0x00010001;
-        return _mm512_shuffle_epi8(v, _mm512_set4_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
+        const I byte = _mm512_shuffle_epi8(v, _mm512_set4_epi32(o + 0x000c000c, o + 0x00080008, o + 0x00040004, o));
+        return Bias == 0 ? byte : _mm512_sub_epi16(byte, set32(Bias * 0x00010001));
     }
+    // bytes times a factor, which stay bytes
+    static I scaled(I v, I s) { return _mm512_mullo_epi16(v, s); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
@@ -220,9 +226,14 @@ struct Vec {
         _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1)));
     }
 
-    static I dot(I acc, I w, I x) { return _mm512_dpbusd_epi32(acc, w, x); }
-    // acc + p * s, s of twice_byte, p in 16 bits: one product of pairs, whose second factor's upper half is zero
+    static I acts(const void * p) { return bcast32(p); }
+    static I dot(I acc, I w, I x, int) { return _mm512_dpbusd_epi32(acc, w, x); }
+    // acc + p * s, s of factor, p in 16 bits: one product of pairs, whose second factor's upper half is zero
     static I scaled_add(I acc, I p, I s) { return _mm512_dpwssd_epi32(acc, p, and_(s, set32(0xffff))); }
+    // v in a register, computed here
+    template <class V> static void keep([[maybe_unused]] V & v) {
+        if constexpr (kInRegisters) { __asm__("" : "+v"(v)); }
+    }
     // Into L2. As assembly: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 

@@ -14,7 +14,11 @@ struct Vec {
     static constexpr int  L       = 8;      // rows held by one vector (32-bit lanes)
     static constexpr int  R       = 1;      // vectors per tile
     static constexpr int  NT      = 4;      // activation rows per pass
-    static constexpr bool kVnni   = true;   // full-range u8 x s8 dot product
+    static constexpr int  kPasses = 1;      // over a tile's rows
+    static constexpr bool kDot    = true;   // dot: four products a lane, summed in 32 bits
+    static constexpr int  kDotSteps = 1;    // products of one vector of activations
+    static constexpr bool kUnsigned = true; // weights must be unsigned, of the whole range of a byte
+    static constexpr bool kScaled16 = true; // scaled_add takes sums of 16 bits, as most instruction sets' does
     static constexpr bool kInRegisters = false;  // vectors lie in memory
     static constexpr bool kVbmi   = false;  // bytes are looked up in tables of 16
     static constexpr int  kAheadStreams = 1;
@@ -36,24 +40,21 @@ struct Vec {
     static I and_(I a, I b) { return mapi([&](int i) { return a.v[i] & b.v[i]; }); }
     static I or_(I a, I b) { return mapi([&](int i) { return a.v[i] | b.v[i]; }); }
     static I xor_(I a, I b) { return mapi([&](int i) { return a.v[i] ^ b.v[i]; }); }
-    static I mul16(I a, I b) {  // of each half of a lane
-        return mapi([&](int i) { return ((a.v[i] >> 16) * (b.v[i] >> 16) << 16) | (((a.v[i] & 0xffffu) * (b.v[i] & 0xffffu)) & 0xffffu); });
-    }
     static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
     static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
     static I add8(I a, I b) {
         return mapi([&](int i) { return ((a.v[i] & 0x7f7f7f7fu) + (b.v[i] & 0x7f7f7f7fu)) ^ ((a.v[i] ^ b.v[i]) & 0x80808080u); });
     }
-    static I sub16(I a, I b) {  // of each half of a lane
-        return mapi([&](int i) { return (((a.v[i] >> 16) - (b.v[i] >> 16)) << 16) | ((a.v[i] - b.v[i]) & 0xffffu); });
-    }
     static I max(I a, I b) { return mapi([&](int i) { return int32_t(a.v[i]) > int32_t(b.v[i]) ? a.v[i] : b.v[i]; }); }
     template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
+    template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
     template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
     template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
 
-    // byte N of each lane, as a 16-bit number in both halves of the lane
-    template <int N> static I twice_byte(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) * 0x00010001u; }); }
+    // byte N of each lane less Bias, as scaled and scaled_add take it
+    template <int N, int Bias> static I factor(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) - uint32_t(Bias); }); }
+    // bytes times a factor, which stay bytes
+    static I scaled(I v, I s) { return mapi([&](int i) { return v.v[i] * s.v[i]; }); }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
@@ -180,7 +181,8 @@ struct Vec {
         out[3] = hsum(d);
     }
 
-    static I dot(I acc, I w, I x) {
+    static I acts(const void * p) { return bcast32(p); }
+    static I dot(I acc, I w, I x, int) {
         return mapi([&](int i) {
             int32_t s = int32_t(acc.v[i]);
             for (int b = 0; b < 4; ++b) {
@@ -189,10 +191,11 @@ struct Vec {
             return uint32_t(s);
         });
     }
-    // acc + p * s; s: of twice_byte
+    // acc + p * s; s: of factor
     static I scaled_add(I acc, I p, I s) {
-        return mapi([&](int i) { return acc.v[i] + uint32_t(int32_t(p.v[i]) * int32_t(int16_t(s.v[i] & 0xffffu))); });
+        return mapi([&](int i) { return acc.v[i] + p.v[i] * s.v[i]; });
     }
+    template <class V> static void keep(V &) {}
     static void prefetch(const void *) {}
 };
 

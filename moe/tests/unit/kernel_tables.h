@@ -16,7 +16,8 @@
 
 inline std::vector<const moe::KernelTable *> tables() {
     std::vector<const moe::KernelTable *> all;
-    for (const char * name : {"scalar", "avx2", "avxvnni", "avx512", "avx512vbmi", "avx512bf16", "amx"}) {
+    for (const char * name :
+         {"scalar", "avx2", "avxvnni", "avx512", "avx512vbmi", "avx512bf16", "amx", "dotprod", "i8mm"}) {
         if (const moe::KernelTable * t = moe::kernels_by_name(name)) all.push_back(t);
     }
     return all;

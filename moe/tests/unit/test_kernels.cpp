@@ -82,6 +82,10 @@ TEST(Kernels, BestOfThisMachine) {
         EXPECT_EQ(best, "avxvnni");
     } else if (moe::kernels_by_name("avx2")) {
         EXPECT_EQ(best, "avx2");
+    } else if (moe::kernels_by_name("i8mm")) {
+        EXPECT_EQ(best, "i8mm");
+    } else if (moe::kernels_by_name("dotprod")) {
+        EXPECT_EQ(best, "dotprod");
     } else {
         EXPECT_EQ(best, "scalar");
     }

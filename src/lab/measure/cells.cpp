@@ -59,6 +59,7 @@ void take_memory(Figures & figures, const Json & document) {
     figures.model_bytes = vram.value("model_bytes", uint64_t{0});
     figures.context_bytes = vram.value("context_bytes", uint64_t{0});
     figures.compute_bytes = vram.value("compute_bytes", uint64_t{0});
+    figures.expert_cache_bytes = vram.value("expert_cache_bytes", uint64_t{0});
     figures.device_used_bytes = device_used(memory);
 }
 

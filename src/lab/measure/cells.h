@@ -26,10 +26,11 @@ struct CellKey {
 
 // One placement of one variant, over all its runs.
 struct Figures {
-    uint64_t vram_bytes = 0;  // model + KV cache + compute on the device; the largest of the runs
+    uint64_t vram_bytes = 0;  // of all four kinds on the devices; the largest of the runs
     uint64_t model_bytes = 0;
     uint64_t context_bytes = 0;
     uint64_t compute_bytes = 0;
+    uint64_t expert_cache_bytes = 0;            // copies of experts whose home is in RAM
     std::optional<uint64_t> device_used_bytes;  // as the driver says; empty where it says nothing
     uint64_t peak_rss_bytes = 0;                // the largest of the runs
     Statistics load_ms;

@@ -75,7 +75,7 @@ constexpr std::array<Field, 13> REQUIRED_OF_LOAD{{
     {"/load/n_sse_defects", Kind::whole},
 }};
 // These may be missing or null.
-constexpr std::array<Field, 15> OPTIONAL{{
+constexpr std::array<Field, 16> OPTIONAL{{
     {"/device/software", Kind::flag},
     {"/host/name", Kind::text},
     {"/decode_tps", Kind::rate},
@@ -87,6 +87,7 @@ constexpr std::array<Field, 15> OPTIONAL{{
     {"/memory/vram/model_bytes", Kind::whole},
     {"/memory/vram/context_bytes", Kind::whole},
     {"/memory/vram/compute_bytes", Kind::whole},
+    {"/memory/vram/expert_cache_bytes", Kind::whole},
     {"/memory/devices", Kind::devices},
     {"/expert_use", Kind::expert_uses},
     {"/expert_tensors", Kind::expert_tensors},

@@ -98,6 +98,11 @@ Table cell_table(const lab::Summary & summary, const std::string & model) {
                      {"decode,\ntok/s", Align::right},
                      {"n", Align::right}};
     constexpr size_t SETTINGS = 3;
+    constexpr size_t EXPERT_CACHE = 7;
+    const bool has_cache = std::any_of(summary.cells.begin(), summary.cells.end(), [&](const lab::Cell & cell) {
+        return cell.model == model && cell.figures && cell.figures->expert_cache_bytes > 0;
+    });
+    if (has_cache) table.columns.insert(table.columns.begin() + EXPERT_CACHE, {"expert\ncache", Align::right});
     if (has_settings(summary)) add_settings_column(table, SETTINGS);
     for (const lab::Cell & cell : summary.cells) {
         if (cell.model != model || !cell.figures) continue;
@@ -109,6 +114,10 @@ Table cell_table(const lab::Summary & summary, const std::string & model) {
                               cell.cold ? mean_and_interval(cell.cold->ttft_ms) : "-",
                               mean_and_interval(figures.ttft_ms), mean_and_interval(figures.prefill_tps),
                               mean_and_interval(figures.decode_tps), fmt::format("{}", cell.samples.size())});
+        if (has_cache) {
+            auto & row = table.rows.back();
+            row.insert(row.begin() + EXPERT_CACHE, format_bytes(figures.expert_cache_bytes));
+        }
         if (has_settings(summary)) add_settings(table.rows.back(), SETTINGS, settings_text(summary, cell));
     }
     return table;

@@ -153,7 +153,7 @@ template <class V = Vec> MOE_INLINE I with_eighth_sign(I v) {
 
 // Signs and a scale, 2 * S + 1, in four bytes: four numbers of seven signs, and S above them.
 MOE_INLINE I packed_signs(I v) { return with_eighth_sign(spread<7, 0>(v)); }
-MOE_INLINE F packed_scale(I v) { return Vec::cvt(Vec::or_(Vec::srl<27>(v), Vec::set32(1))); }
+MOE_INLINE I packed_scale(I v) { return Vec::or_(Vec::srl<27>(v), Vec::set32(1)); }
 // The scales, 2 * S + 1, of four groups from g on: S is in the lower half of each byte.
 template <class O> MOE_INLINE void put_odd_scales4(O & o, int g, int step, I v) {
     const I s = Vec::or_(Vec::add(v, v), Vec::set8(1));
@@ -175,7 +175,7 @@ struct IQ3_XXS : Traits<256, 98, 32, 256, 0, kIq3XxsOffset, 2 * kIq3XxsOffset> {
             if constexpr (c % 2 == 0) { Vec::rows16(p, 66 + 8 * c, packed); }
             steps<2>([&](auto h) MOE_STEP {
                 constexpr int g = 2 * c + h;
-                o.put_scale(g, packed_scale(packed[g % 4]));
+                o.put_whole_scale(g, packed_scale(packed[g % 4]));
                 const I signs = packed_signs(packed[g % 4]);
                 steps<2>([&](auto half) MOE_STEP {
                     Codes<Book> codes(g_codebooks.iq3_xxs, index[2 * h + half], Vec::zero());
@@ -226,7 +226,7 @@ struct IQ2_XXS : Traits<256, 66, 32, 256, 0, kIq2Offset, 2 * kIq2Offset> {
             Vec::rows16(p, 2 + 16 * c, v);  // four indices, their signs and the scale; twice
             steps<2>([&](auto h) MOE_STEP {
                 constexpr int g = 2 * c + h;
-                o.put_scale(g, packed_scale(v[2 * h + 1]));
+                o.put_whole_scale(g, packed_scale(v[2 * h + 1]));
                 const I signs = packed_signs(v[2 * h + 1]);
                 Codes<Book> codes(g_codebooks.iq2_xxs, v[2 * h], Vec::zero());
                 steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs)); });
@@ -308,7 +308,7 @@ struct IQ1_S : Traits<256, 50, 32, 256, 0, kIq1Offset, 2 * kIq1Offset> {
             steps<4>([&](auto i) MOE_STEP {
                 constexpr int g = 4 * n + i, at = g % 2 * 16;
                 const I bits = high[g / 2];
-                o.put_scale(g, Vec::cvt(Vec::or_(Vec::and_(Vec::srl<at + 11>(bits), Vec::set32(0x0e)), Vec::set32(1))));
+                o.put_whole_scale(g, Vec::or_(Vec::and_(Vec::srl<at + 11>(bits), Vec::set32(0x0e)), Vec::set32(1)));
                 const I sign = Vec::all_bytes<0>(Vec::srl<at + 12>(bits));  // at bit 3, with those of the scale below it
                 Codes<Book> codes(g_codebooks.iq1, index[i], spread<3, at>(bits));
                 steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book>(kIq1Weights, codes.template vector<j>(), sign)); });

@@ -40,7 +40,7 @@ struct Panel {
 };
 
 // A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
-MOE_INLINE I s8_to_stored(I v) { return Vec::kVnni ? Vec::xor_(v, Vec::set8(0x80)) : v; }
+MOE_INLINE I s8_to_stored(I v) { return Vec::kUnsigned ? Vec::xor_(v, Vec::set8(0x80)) : v; }
 
 // A trait's `block` gives a sink (`o`) a group's scale before the group's vectors. Of a group, and of each aligned run of
 // 2, 4, 8 or 32 vectors within it, the first vector comes before the others and the last after them: sinks sum such runs.
@@ -53,17 +53,19 @@ template <int Cols, int Bytes, int Group, int ActScale, int MinStep, int Offset,
 struct Traits {
     static constexpr int  kCols = Cols, kBytes = Bytes, kGroup = Group, kActScale = ActScale, kMinStep = MinStep;
     static constexpr bool kSigned8 = Signed8;
-    static constexpr int  kOffset  = Signed8 ? (Vec::kVnni ? 128 : 0) : Offset;
+    static constexpr int  kOffset  = Signed8 ? (Vec::kUnsigned ? 128 : 0) : Offset;
     static constexpr int  kMaxU    = MaxU;
+    static_assert(Signed8 || MaxU <= 127, "the same as signed and as unsigned bytes");
     static constexpr bool kBlockScale = false;
 };
 
 // Whether the sum of a group's products is multiplied by its scale as a whole number, so that a block's groups have one sum
-// and become a float once. What is multiplied must fit 16 bits: with VNNI that is a group's sum, and without, where sums of
-// pairs do anyway, the offset would not be in it.
+// and become a float once. What is multiplied must fit 16 bits if scaled_add asks for that. Where products are summed in
+// fours that is a group's sum; sums of pairs fit anyway, but have no offset in them. (A block's sum fits 32 bits: no type's
+// weights and scales make it larger than 128 * 127 * 256 * 128.)
 template <class T> constexpr bool whole_scales() {
     const int largest = T::kMaxU - T::kOffset > T::kOffset ? T::kMaxU - T::kOffset : T::kOffset;
-    return T::kBlockScale && (Vec::kVnni ? largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
+    return T::kBlockScale && (Vec::kDot ? !Vec::kScaled16 || largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
 }
 
 // fn(0), fn(1), ... fn(N - 1), with numbers that are known when this is compiled.
@@ -72,14 +74,10 @@ template <int N, class Fn> MOE_INLINE void steps(Fn fn) { steps(fn, std::make_in
 
 template <int N> inline I byte_at(I v) { return N == 3 ? Vec::srl<24>(v) : Vec::and_(Vec::srl<8 * N>(v), Vec::set32(0xff)); }
 template <int N> inline I sbyte_at(I v) { return Vec::sra<24>(Vec::sll<24 - 8 * N>(v)); }
-// byte N of each lane less Bias: as a float, and as Vec::scaled_add takes it
+// byte N of each lane less Bias
 template <int N, int Bias> MOE_INLINE F byte_scale(I v) {
     const F byte = Vec::cvt(byte_at<N>(v));
     return Bias == 0 ? byte : Vec::add(byte, Vec::setf(-Bias));
-}
-template <int N, int Bias> MOE_INLINE I byte_factor(I v) {
-    const I byte = Vec::twice_byte<N>(v);
-    return Bias == 0 ? byte : Vec::sub16(byte, Vec::set32(Bias * 0x00010001));
 }
 
 // Prefetches as many bytes of the next tile as a block of L rows has, evenly between the vectors that the block yields:
@@ -114,15 +112,23 @@ template <class T> struct PanelSink {
         Vec::store(pn.q[kg0 + kg], v);
     }
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
-    // v times the whole number in both halves of each lane of s, which stays within a byte.
-    MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::mul16(v, s)); }
+    // v times s, of Vec::factor, which stays within a byte.
+    MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::scaled(v, s)); }
     MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
     // The scale of group g: byte N of each lane of v less Bias.
     template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
-            Vec::store(pn.factor[g], byte_factor<N, Bias>(v));
+            Vec::store(pn.factor[g], Vec::factor<N, Bias>(v));
         } else {
             put_scale(g, byte_scale<N, Bias>(v));
+        }
+    }
+    // The scale of group g: the number in each lane of v.
+    template <class V = Vec> MOE_INLINE void put_whole_scale(int g, I v) {
+        if constexpr (whole_scales<T>()) {
+            V::store(pn.factor[g], V::to_factor(v));
+        } else {
+            put_scale(g, V::cvt(v));
         }
     }
     MOE_INLINE void put_block_scale(F d) {
@@ -134,7 +140,7 @@ template <class T> struct PanelSink {
 };
 
 inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
-inline I nib_hi(I v) { return Vec::and_(Vec::srl<4>(v), Vec::set8(0x0f)); }
+inline I nib_hi(I v) { return Vec::srl8<4>(v); }
 // bit `From` of every byte, at bit `To`
 template <int From, int To> inline I bit_to(I v) {
     const I mask = Vec::set8(1 << To);
@@ -324,10 +330,10 @@ template <int Bias, class O> MOE_INLINE void put_scales4(O & o, int g, I v) {
     o.template put_byte_scale<3, Bias>(g + 3, v);
 }
 template <class O> MOE_INLINE void put_sscales4(O & o, int g, I v) {  // signed bytes
-    o.put_scale(g + 0, Vec::cvt(sbyte_at<0>(v)));
-    o.put_scale(g + 1, Vec::cvt(sbyte_at<1>(v)));
-    o.put_scale(g + 2, Vec::cvt(sbyte_at<2>(v)));
-    o.put_scale(g + 3, Vec::cvt(sbyte_at<3>(v)));
+    o.put_whole_scale(g + 0, sbyte_at<0>(v));
+    o.put_whole_scale(g + 1, sbyte_at<1>(v));
+    o.put_whole_scale(g + 2, sbyte_at<2>(v));
+    o.put_whole_scale(g + 3, sbyte_at<3>(v));
 }
 template <class O> MOE_INLINE void put_mins4(O & o, int g, I v, F d) {
     o.put_min(g + 0, Vec::cvt(byte_at<0>(v)), d);
@@ -361,8 +367,8 @@ template <int Offset, class O> MOE_INLINE void put_k_head(const Rows & p, O & o)
     }
 }
 
-// With VNNI less eight: the sum of a group's products fits 16 bits then, and can be multiplied by the whole scale.
-struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kVnni ? 8 : 0, 15> {
+// Less eight where that makes the sum of a group's products fit 16 bits, so that it can be multiplied by the whole scale.
+struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kDot && Vec::kScaled16 ? 8 : 0, 15> {
     static constexpr bool kBlockScale = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         put_k_head<kOffset>(p, o);
@@ -448,10 +454,10 @@ struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
     template <int N, int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, I lo, I hi) {
         I q[4];
         Vec::rows16(p, 16 + 32 * N + 16 * C, q);
-        quarter<0>(o, 32 * N + 4 * C, q, Vec::twice_byte<C>(lo));
-        quarter<1>(o, 32 * N + 4 * C + 8, q, Vec::twice_byte<2 + C>(lo));
-        quarter<2>(o, 32 * N + 4 * C + 16, q, Vec::twice_byte<C>(hi));
-        quarter<3>(o, 32 * N + 4 * C + 24, q, Vec::twice_byte<2 + C>(hi));
+        quarter<0>(o, 32 * N + 4 * C, q, Vec::factor<C, 0>(lo));
+        quarter<1>(o, 32 * N + 4 * C + 8, q, Vec::factor<2 + C, 0>(lo));
+        quarter<2>(o, 32 * N + 4 * C + 16, q, Vec::factor<C, 0>(hi));
+        quarter<3>(o, 32 * N + 4 * C + 24, q, Vec::factor<2 + C, 0>(hi));
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I sc[4], end[4];
