@@ -168,6 +168,45 @@ int run_plan(PlanArguments options, const Globals & globals) {
     return 0;
 }
 
+void add_source_options(CLI::App & command, SourceOptions & source) {
+    command
+        .add_option(
+            "model,--model", source.model,
+            "GGUF file (of a split model, its first part), a name from `shimmy list`, or one on the Hub, of which "
+            "only the header is read: hf:USER/NAME[:QUANT]")
+        ->type_name("FILE|NAME");
+    command.add_option("--shape", source.shape, "reference shape or a TOML file instead of a model")
+        ->type_name("NAME|SPEC.toml");
+    command.add_option("--repo", source.repo, "repository on the Hugging Face Hub: what --quant can be made from, too")
+        ->type_name("USER/NAME");
+    command.add_option("--quant", source.quantization, "quantization (default: the file's or the shape's own)")
+        ->type_name("TYPE");
+}
+
+void add_limit_options(CLI::App & command, LimitOptions & limits, std::string & disk) {
+    command.add_option("--card", limits.cards, "card by name, as rtx-4060; several: rtx-4060,rtx-3090")
+        ->type_name("NAME[,NAME]");
+    command
+        .add_option("--vram", limits.vram,
+                    "memory of the card (default: what is free on this machine's); of several: 12GiB,8GiB")
+        ->type_name("SIZE[,SIZE]");
+    command
+        .add_option("--reserve", limits.reserve,
+                    "VRAM to keep free for the driver and a display (default: 512 MiB, or 5% of a larger card)")
+        ->type_name("SIZE");
+    command.add_option("--ram", limits.ram, "RAM (default: this machine's)")->type_name("SIZE");
+    command
+        .add_option("--disk", disk,
+                    "rate of the disk, as 3GB/s, for the decode rate of a model that is larger than RAM")
+        ->type_name("RATE");
+    command.add_option("--bandwidth", limits.ram_bandwidth, "read bandwidth of the RAM, as 60GB/s (default: measured)")
+        ->type_name("RATE");
+    command
+        .add_option("--vram-bandwidth", limits.vram_bandwidth,
+                    "read bandwidth of the VRAM (default: that of --card, or the range of cards of this size)")
+        ->type_name("RATE");
+}
+
 }  // namespace
 
 void add_plan(Commands & commands) {
@@ -175,44 +214,8 @@ void add_plan(Commands & commands) {
     CLI::App * command =
         commands.add("plan", "predict VRAM, RAM, disk and decode rate of every placement, before downloading anything",
                      [options, &commands] { return run_plan(*options, commands.globals()); });
-    command
-        ->add_option(
-            "model,--model", options->source.model,
-            "GGUF file (of a split model, its first part), a name from `shimmy list`, or one on the Hub, of which "
-            "only the header is read: hf:USER/NAME[:QUANT]")
-        ->type_name("FILE|NAME");
-    command->add_option("--shape", options->source.shape, "reference shape or a TOML file instead of a model")
-        ->type_name("NAME|SPEC.toml");
-    command
-        ->add_option("--repo", options->source.repo,
-                     "repository on the Hugging Face Hub: what --quant can be made from, too")
-        ->type_name("USER/NAME");
-    command
-        ->add_option("--quant", options->source.quantization, "quantization (default: the file's or the shape's own)")
-        ->type_name("TYPE");
-    command->add_option("--card", options->limits.cards, "card by name, as rtx-4060; several: rtx-4060,rtx-3090")
-        ->type_name("NAME[,NAME]");
-    command
-        ->add_option("--vram", options->limits.vram,
-                     "memory of the card (default: what is free on this machine's); of several: 12GiB,8GiB")
-        ->type_name("SIZE[,SIZE]");
-    command
-        ->add_option("--reserve", options->limits.reserve,
-                     "VRAM to keep free for the driver and a display (default: 512 MiB, or 5% of a larger card)")
-        ->type_name("SIZE");
-    command->add_option("--ram", options->limits.ram, "RAM (default: this machine's)")->type_name("SIZE");
-    command
-        ->add_option("--disk", options->disk,
-                     "rate of the disk, as 3GB/s, for the decode rate of a model that is larger than RAM")
-        ->type_name("RATE");
-    command
-        ->add_option("--bandwidth", options->limits.ram_bandwidth,
-                     "read bandwidth of the RAM, as 60GB/s (default: measured)")
-        ->type_name("RATE");
-    command
-        ->add_option("--vram-bandwidth", options->limits.vram_bandwidth,
-                     "read bandwidth of the VRAM (default: that of --card, or the range of cards of this size)")
-        ->type_name("RATE");
+    add_source_options(*command, options->source);
+    add_limit_options(*command, options->limits, options->disk);
     command->add_flag("--all", options->all, "show every placement, not only those next to the best");
     command->add_flag("--hardware", options->hardware,
                       "which placement of each reference model and quantization fits cards of 8 to 80 GiB");

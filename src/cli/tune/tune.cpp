@@ -74,7 +74,7 @@ private:
 };
 
 std::string duration_text(double seconds) {
-    const auto s = static_cast<int>(seconds + 0.5);
+    const auto s = static_cast<int>(std::lround(seconds));
     return s < 60 ? fmt::format("{} s", s) : fmt::format("{} min {} s", s / 60, s % 60);
 }
 

@@ -27,7 +27,7 @@ struct Setting {
     std::string key;  // "threads"
     std::string value;
 
-    auto operator<=>(const Setting &) const = default;
+    auto operator<=>(const Setting &) const = default;  // NOLINT(modernize-use-nullptr): of clang-tidy 14
 };
 
 // The settings of a run, in the order of axis_keys(), each key once.

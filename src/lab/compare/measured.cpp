@@ -79,7 +79,7 @@ MeasuredCell cell_of(const Json & entry) {
 MeasuredLoad load_of(const Json & entry) {
     const Json & rate = entry.at("total_tps");
     const double mean = rate.at("mean");
-    const Json high = rate.at("ci95_high");
+    const Json & high = rate.at("ci95_high");
     return {rate.at("n"), mean, high.is_number() ? high.get<double>() - mean : 0.0, entry.at("vram_bytes")};
 }
 

@@ -38,8 +38,8 @@ struct MeasuredKey {
     int n_clients = 0;      // of load tests
     std::string task = {};  // id, of scores; these have neither placement nor mode
 
-    auto operator<=>(const MeasuredKey &) const = default;
-    std::string text() const;  // "tiny-moe Q4_K_M offload, generate, threads 4"
+    auto operator<=>(const MeasuredKey &) const = default;  // NOLINT(modernize-use-nullptr): of clang-tidy 14
+    std::string text() const;                               // "tiny-moe Q4_K_M offload, generate, threads 4"
 };
 
 struct MeasuredCell {

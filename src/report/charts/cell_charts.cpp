@@ -61,15 +61,14 @@ Chart vram_chart(const lab::Summary & summary, const std::string & model) {
     if (cells.empty()) return chart;
     for (const lab::Cell * cell : cells)
         chart.x.categories.push_back(two_lines(*cell));
+    const bool has_cache = std::any_of(cells.begin(), cells.end(),
+                                       [](const lab::Cell * cell) { return cell->figures->expert_cache_bytes > 0; });
     size_t n_kinds = 0;
     for (const auto & [title, kind] : {std::pair{"model", &lab::Figures::model_bytes},
                                        {"KV cache", &lab::Figures::context_bytes},
                                        {"compute", &lab::Figures::compute_bytes},
                                        {"expert cache", &lab::Figures::expert_cache_bytes}}) {
-        const bool is_optional = kind == &lab::Figures::expert_cache_bytes;
-        if (is_optional && std::none_of(cells.begin(), cells.end(),
-                                        [&](const lab::Cell * cell) { return (*cell->figures).*kind > 0; }))
-            continue;
+        if (kind == &lab::Figures::expert_cache_bytes && !has_cache) continue;
         Series series{title, Series::Form::stack, style_of(n_kinds++)};
         for (size_t i = 0; i < cells.size(); ++i) {
             const lab::Figures & figures = *cells[i]->figures;
