@@ -22,6 +22,15 @@ namespace moe {
 
 namespace {
 
+// Windows' narrow paths are in a code page. C++17's way to say UTF-8 is deprecated in C++20, whose way C++17 lacks.
+std::filesystem::path utf8_path(const std::string & path) {
+#if defined(__cpp_char8_t)
+    return std::filesystem::path(std::u8string(path.begin(), path.end()));
+#else
+    return std::filesystem::u8path(path);
+#endif
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -168,7 +177,7 @@ std::string Rates::default_file() {
 }
 
 double Rates::get(const std::string & name) const {
-    std::ifstream in(std::filesystem::u8path(file_));
+    std::ifstream in(utf8_path(file_));
     for (std::string line; std::getline(in, line);) {
         const size_t tab = line.find('\t');
         if (tab != std::string::npos && line.compare(0, tab, name) == 0) return std::atof(line.c_str() + tab + 1);
@@ -179,7 +188,7 @@ double Rates::get(const std::string & name) const {
 void Rates::set(const std::string & name, double value) const {
     if (file_.empty()) return;
     namespace fs = std::filesystem;
-    const fs::path file = fs::u8path(file_), part = fs::u8path(file_ + "." + std::to_string(os::id()));
+    const fs::path file = utf8_path(file_), part = utf8_path(file_ + "." + std::to_string(os::id()));
     std::error_code failed;  // whatever cannot be kept is measured again
     fs::create_directories(file.parent_path(), failed);
     std::ifstream old(file);
