@@ -19,7 +19,11 @@ namespace {
 constexpr const char * GROUP_SAMPLING = "Sampling";
 
 void add_sampling_options(CLI::App & command, engine::SamplingOptions & sampling) {
-    command.add_option("--temperature", sampling.temperature, "sampling temperature; 0: always the most likely token")
+    command
+        .add_option(
+            "--temperature", sampling.temperature,
+            "sampling temperature; 0: always the most likely token. What the model's file recommends of these is used "
+            "where nothing is given")
         ->type_name("T")
         ->check(from_to(0.0, 100.0))
         ->capture_default_str()

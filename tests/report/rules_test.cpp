@@ -98,7 +98,7 @@ TEST_F(FindingsOf, FivePointsAreTheSame) {
     clear();
     add("only", 100, 1000, 200, 10.0, 5.0);
     EXPECT_EQ(finding(0), "offload saves 80.0% of the VRAM of only.");
-    EXPECT_EQ(finding(1), "With offload decoding is slower by only 2.00x [2.00, 2.00].");
+    EXPECT_EQ(finding(1), "The slowdown of decoding with offload: only 2.00x [2.00, 2.00].");
 }
 
 TEST_F(FindingsOf, TrendsFollowTheSizeOfTheFile) {

@@ -1,6 +1,7 @@
 #include "lab/plan/plan.h"
 
 #include "base/error.h"
+#include "engine/run/sampling_options.h"
 #include "lab/campaign/tasks.h"
 
 #include <algorithm>
@@ -228,6 +229,12 @@ std::vector<std::string> run_arguments(const Campaign & campaign, const Variant 
     const RunOptions options = run_options(campaign, run, backends);
     add({"--max-tokens", fmt::format("{}", options.max_tokens), "--seed", fmt::format("{}", campaign.seed),
          "--temperature", fmt::format("{}", campaign.temperature), "--ctx", fmt::format("{}", options.n_ctx)});
+    if (run.mode == Mode::generate) {
+        // As `lab http` asks for, and not what the model's file recommends: the modes are compared.
+        const engine::SamplingOptions sampling;
+        add({"--top-p", fmt::format("{}", sampling.top_p), "--top-k", fmt::format("{}", sampling.top_k), "--min-p",
+             fmt::format("{}", sampling.min_p), "--repeat-penalty", fmt::format("{}", sampling.repeat_penalty)});
+    }
     if (options.n_threads > 0) add({"--threads", fmt::format("{}", options.n_threads)});
     add({"--device", campaign.device});
     if (backends.gpu != "auto") add({"--gpu-backend", backends.gpu});
