@@ -46,7 +46,10 @@ build: configure
 	@cmake --build --preset release --parallel $(JOBS) \
 	  || { echo "make: the build failed: the first error above says why (docs/TROUBLESHOOTING.md may help)"; exit 1; }
 
-demo: build
+# The program and its plugin are all that it runs: no tests, no other tools.
+demo: configure
+	@cmake --build --preset release --parallel $(JOBS) --target shimmy ggml-moe \
+	  || { echo "make: the build failed: the first error above says why (docs/TROUBLESHOOTING.md may help)"; exit 1; }
 	@scripts/demo.sh $(BUILD)
 
 test: build
