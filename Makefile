@@ -43,13 +43,11 @@ configure: setup
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 
 build: configure
-	@cmake --build --preset release --parallel $(JOBS) \
-	  || { echo "make: the build failed: the first error above says why (docs/TROUBLESHOOTING.md may help)"; exit 1; }
+	@scripts/build.sh $(BUILD) $(JOBS)
 
 # The program and its plugin are all that it runs: no tests, no other tools.
 demo: configure
-	@cmake --build --preset release --parallel $(JOBS) --target shimmy ggml-moe \
-	  || { echo "make: the build failed: the first error above says why (docs/TROUBLESHOOTING.md may help)"; exit 1; }
+	@scripts/build.sh $(BUILD) $(JOBS) shimmy ggml-moe
 	@scripts/demo.sh $(BUILD)
 
 test: build
