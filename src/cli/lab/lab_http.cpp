@@ -42,6 +42,7 @@ std::vector<std::string> server_command(const LoadClientArguments & options, con
     argv.insert(argv.end(), options.llama.args.begin(), options.llama.args.end());  // as "--option value"
     if (!options.llama.load_mode.empty()) add({"--load-mode", options.llama.load_mode});
     if (!options.llama.model_draft.empty()) add({"--model-draft", options.llama.model_draft});
+    if (!options.llama.spec.empty()) add({"--spec", options.llama.spec});
     if (!options.llama.mmproj.empty()) add({"--mmproj", options.llama.mmproj});
     return argv;
 }
@@ -136,6 +137,7 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     add_placement_options(*http, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(*http, commands.globals());
     add_llama_options(*http, options->llama, engine::LlamaUse::server);
+    add_speculation_options(*http, options->llama);
     http->footer(
         "--model starts `shimmy serve` on a free port of 127.0.0.1 and stops it afterwards; alone, it asks once cold "
         "and once warm. --clients is a closed loop: each client asks again once answered. --rate and --trace are open "
