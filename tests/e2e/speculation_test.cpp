@@ -70,6 +70,18 @@ TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
     EXPECT_NE(server.process().err().find("measured on a built-in text"), std::string::npos);
 }
 
+// Two kinds need 288 tokens of answer, and there is room for 192.
+TEST(SpeculationCommand, AServerWithASmallContextStarts) {
+    ServerProcess server(
+        {"--model", tiny_moe().string(), "--spec", "auto", "--model-draft", tiny_moe().string(), "--ctx", "256"});
+    const HttpReply reply = server.post("/v1/completions", {{"prompt", "A"}, {"temperature", 0}, {"max_tokens", 4}});
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    const std::string log = server.process().err();
+    EXPECT_NE(log.find("speculation off: a context of 256 tokens is too small to measure it"), std::string::npos)
+        << log;
+    EXPECT_FALSE(reply.json()["timings"].contains("draft_n")) << reply.body;
+}
+
 // What a parser of Prometheus' text format refuses: a line that is none, a series twice, a name's lines apart.
 void expect_prometheus(const std::string & text) {
     const std::string name = "[a-zA-Z_:][a-zA-Z0-9_:]*";
