@@ -1,4 +1,5 @@
 // Speculation, as a user asks for it.
+#include "base/files.h"
 #include "program.h"
 #include "server_process.h"
 
@@ -110,6 +111,19 @@ TEST(SpeculationCommand, AServerCountsWhatWasDrafted) {
     ServerProcess server({"--model", tiny_moe().string(), "--model-draft", tiny_moe().string()});
     const HttpReply reply = server.post("/v1/completions", {{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 20}});
     ASSERT_EQ(reply.status, 200) << reply.body;
+    const Json timings = reply.json()["timings"];
+    EXPECT_GT(timings["draft_n"], 0) << reply.body;
+    EXPECT_GT(timings["draft_n_accepted"], 0);
+    EXPECT_LE(timings["draft_n_accepted"], timings["draft_n"]);
+    const Json whole =
+        server.post("/api/generate", {{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 20}, {"stream", false}})
+            .json();
+    const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));
+    const Json & documented = api["components"]["schemas"]["Timings"]["properties"];
+    EXPECT_TRUE(whole["timings"].contains("draft_n_accepted")) << whole;
+    for (const auto & [key, value] : whole["timings"].items())
+        EXPECT_TRUE(documented.contains(key)) << key << " is not in docs/openapi.json";
+
     const std::string metrics = server.curl("/metrics").body;
     expect_prometheus(metrics);
     EXPECT_NE(metrics.find("_per_pos_total{model=\"tiny-moe-f16\",position=\"0\"} "), std::string::npos) << metrics;
