@@ -110,7 +110,9 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     CLI::App * http = commands.add(
         "http", "measure one request, or load, through a server",
         [options, &commands] { return run_http(*options, commands.globals()); }, lab);
-    http->add_option("--model", options->model, "model to serve meanwhile: a GGUF file or a name from `shimmy list`")
+    http->add_option(
+            "name,--model", options->model,
+            "model to serve meanwhile: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME");
     http->add_option("--prompt,-p", options->prompts, "prompt text; several for a load test")
         ->allow_extra_args(false)
