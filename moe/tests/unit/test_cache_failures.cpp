@@ -39,6 +39,26 @@ TEST(CacheFailures, TypesThatTheGpuLacksStayOnTheCpu) {
     EXPECT_NE(log.text().find("cannot hold or compute experts of this type and shape"), std::string::npos);
     EXPECT_EQ(gpu.used(), 0u);
 }
+// A larger batch needs memory of its own, long after the cache was opened.
+TEST(CacheFailures, NoMemoryForALargerBatch) {
+    const Shape s;
+    const auto first = without_cache(s, 20, 1), second = without_cache(s, 2, 40, 3);
+    reset();
+    ModelGpu gpu;
+    const CacheSize size("64MiB");
+    LogCatcher log;
+    Model m(s, &gpu);
+    EXPECT_LT(difference(m.run(20, 1), first), kFloat);
+    EXPECT_GT(stats().resident, 12u);
+    gpu.fail_allocations_above(4096);
+    EXPECT_LT(difference(m.run(2, 40, 3), second), kFloat);
+    EXPECT_EQ(stats().failures, 1u);
+    EXPECT_EQ(text(), "off: a GPU failed");
+    EXPECT_EQ(log.warnings(), 1) << log.text();
+    EXPECT_EQ(gpu.used(), 0u) << "its memory is given back";
+    EXPECT_EQ(cache_bytes(), 0u);
+    EXPECT_EQ(stats().resident, 0u);
+}
 // A GPU that refuses from some moment on: that very batch is finished by the CPU, and all later ones.
 TEST(CacheFailures, AGpuThatFails) {
     for (const bool weighted : {true, false}) {
