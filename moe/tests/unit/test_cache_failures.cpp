@@ -59,6 +59,28 @@ TEST(CacheFailures, NoMemoryForALargerBatch) {
     EXPECT_EQ(cache_bytes(), 0u);
     EXPECT_EQ(stats().resident, 0u);
 }
+// No bank computes them, so that the cache does not see them.
+TEST(CacheFailures, ExpertsThatCannotBeKept) {
+    Shape scaled, ungated;
+    scaled.scaled = true;
+    ungated.gated = false;
+    for (const Shape & s : {scaled, ungated}) {
+        const auto expected = without_cache(s, 6, 1);
+        EXPECT_EQ(text(), "off");
+        ModelGpu gpu;
+        const CacheSize size("64MiB");
+        Model m(s, &gpu);
+        EXPECT_EQ(difference(m.run(6, 1), expected), 0);
+        EXPECT_EQ(text(), "off: experts of this kind cannot be kept in VRAM");
+        EXPECT_EQ(gpu.used(), 0u);
+        Model usual(Shape(), &gpu);
+        usual.run(6, 1);
+        const std::string open = text();
+        EXPECT_NE(open.find("of 24 experts in VRAM"), std::string::npos) << open;
+        Model(s, &gpu).run(2, 1);
+        EXPECT_EQ(text(), open) << "another model's cache is open";
+    }
+}
 // A GPU that refuses from some moment on: that very batch is finished by the CPU, and all later ones.
 TEST(CacheFailures, AGpuThatFails) {
     for (const bool weighted : {true, false}) {
