@@ -209,6 +209,30 @@ TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {
         EXPECT_NE(metrics.find(part), std::string::npos) << part << "\n" << metrics;
 }
 
+// Tokens of a long prompt that the plugin computed, the answer's one included.
+int n_tokens_beside_gpu(const std::vector<std::string> & more, const std::vector<std::string> & llama_args) {
+    std::vector<std::string> args{"--model", tiny_moe().string(), "--device", "gpu", "--moe-gpu-min-batch",
+                                  "32",      "--moe-cache",       "off"};
+    args.insert(args.end(), more.begin(), more.end());
+    args.insert(args.end(), {"--", "--flash-attn", "off"});
+    args.insert(args.end(), llama_args.begin(), llama_args.end());
+    const ServerProcess server(args);
+    const int before = server.n_tokens_computed();
+    std::string prompt;
+    for (int i = 0; i < 12; ++i)
+        prompt += "The old house stood by the river for many years. ";
+    const Json reply = server.post("/v1/completions", {{"prompt", prompt}, {"max_tokens", 1}}).json();
+    EXPECT_GT(reply["usage"]["prompt_tokens"].get<int>(), 100) << reply;
+    return server.n_tokens_computed() - before;
+}
+
+// llama.cpp leaves such a prompt's experts to its own CPU code, if the plugin does not take them.
+TEST(ServeBesideGpu, WithoutOpOffloadThePluginComputesPrompts) {
+    SKIP_WITHOUT_GPU();
+    EXPECT_LT(n_tokens_beside_gpu({"--cpu-moe"}, {}), 32) << "the GPU does, of a batch so large";
+    EXPECT_GT(n_tokens_beside_gpu({"--cpu-moe"}, {"--no-op-offload"}), 100);
+}
+
 // Of the metrics of buffers on the GPU.
 uint64_t vram_in_metrics(const std::string & metrics) {
     std::istringstream lines(metrics);

@@ -368,6 +368,14 @@ void ExpertCache::begin(const Call & call, Routing & routing) {
     if (!hits_.empty()) make_runs(c, call, routing.used);
 }
 
+// A model may have experts of both kinds, and a process caches of several models: what those do is said instead.
+void ExpertCache::pass_over() {
+    if (has_passed_over_) return;
+    has_passed_over_ = true;
+    if (state_ == State::Watching && layers_.empty() && totals().slots == 0)
+        say("off: experts of this kind cannot be kept in VRAM");
+}
+
 // Leaves the CPU the groups that are not in VRAM. Slots that are, follow those of the last group, with those that have
 // no valid expert: the CPU writes zeros for them.
 void ExpertCache::take_hits(Class & c, const Layer & layer, const Call & call, Routing & r) {

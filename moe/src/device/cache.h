@@ -60,6 +60,8 @@ public:
 
     bool is_off() const { return state_ == State::Off; }
     void begin(const Call & call, Routing & routing);
+    // Instead of begin to end, for experts that no bank computes: those with a scale, or without a gate.
+    void pass_over();
     bool has_hits() const { return !runs_.empty(); }
     void launch();
     const std::vector<Run> & finish();
@@ -120,6 +122,7 @@ private:
 
     // while watching
     uint64_t first_layer_ = 0;
+    bool has_passed_over_ = false;
     int passes_ = 0, used_ = 0;
     double cpu_s_per_expert_ = 0;  // the least that a layer of one token took
     int watched_experts_ = 0;      // of the call that is timed

@@ -1,5 +1,6 @@
 #include "rates.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "cpu/buffer.h"
@@ -16,6 +18,7 @@
 #include "ggml-backend.h"
 #include "ggml.h"
 #include "ggml/log.h"
+#include "os/cpu_name.h"
 #include "os/process.h"
 
 namespace moe {
@@ -35,11 +38,18 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// The fastest of some attempts: others may be using the machine.
+// Attempts are made in pairs, as the first of a pair may find threads or the link asleep, and over a span that is
+// longer than the slices of time that others get on a busy machine.
+constexpr int kFewestAttempts = 4;
+constexpr std::chrono::milliseconds kSpan{40}, kPause{4};
+
+// The fastest of these attempts: others may be using the machine.
 template <class Fn>
-double fastest(int attempts, Fn fn) {
+double fastest(Fn fn) {
+    const auto begun = std::chrono::steady_clock::now();
     double best = 0;
-    for (int i = 0; i < attempts; ++i) {
+    for (int i = 0; i < kFewestAttempts || std::chrono::steady_clock::now() - begun < kSpan; ++i) {
+        if (i > 0 && i % 2 == 0) std::this_thread::sleep_for(kPause);
         const auto start = std::chrono::steady_clock::now();
         fn();
         const double s = seconds_since(start);
@@ -47,6 +57,9 @@ double fastest(int attempts, Fn fn) {
     }
     return best > 0 ? best : 1e-9;
 }
+
+constexpr double kAgreement = 0.3;        // of the higher figure
+constexpr const char * kFinal = "final";  // after a figure that two processes agree on
 
 constexpr size_t kUploadBytes = 16u << 20;
 // Where nothing can be measured, as on a device that is only modelled: a PCIe 4.0 link of 16 lanes, unpinned.
@@ -61,7 +74,7 @@ double measure_upload(ggml_backend_dev_t dev) {
     try {
         if (ggml_backend_tensor_alloc(buffer, t, ggml_backend_buffer_get_base(buffer)) == GGML_STATUS_SUCCESS) {
             const std::vector<uint8_t> from(kUploadBytes, 1);
-            rate = double(kUploadBytes) / fastest(4, [&] { ggml_backend_tensor_set(t, from.data(), 0, from.size()); });
+            rate = double(kUploadBytes) / fastest([&] { ggml_backend_tensor_set(t, from.data(), 0, from.size()); });
         }
     } catch (const std::exception & e) {  // as Vulkan reports a lost device
         log_info("%s\n", e.what());
@@ -114,7 +127,7 @@ double measure_macs() {
     Buffer scratch;
     job.thread_scratch_bytes = job_thread_scratch_bytes(*job.table);
     job.thread_scratch = scratch.array<uint8_t>(job.thread_scratch_bytes * size_t(team.threads()));
-    return job_work(job) / fastest(8, [&] { job_run(team, job, team.threads()); });
+    return job_work(job) / fastest([&] { job_run(team, job, team.threads()); });
 }
 
 double known_or_measured(const std::string & name, double (*measure)(ggml_backend_dev_t), ggml_backend_dev_t dev) {
@@ -125,27 +138,25 @@ double known_or_measured(const std::string & name, double (*measure)(ggml_backen
     if (rate > 0) return rate;
     const Rates file(Rates::default_file());
     rate = file.get(name);
-    if (rate > 0) return rate;
-    rate = measure(dev);
-    if (rate > 0) {
-        file.set(name, rate);
-    } else {
-        rate = kAssumedBytesPerS;
-    }
+    if (rate > 0 && file.is_final(name)) return rate;
+    if (const double measured = measure(dev); measured > 0) rate = file.keep(name, measured);
+    if (rate <= 0) rate = kAssumedBytesPerS;
     log_info("%s: %.3g per second\n", name.c_str(), rate);
     return rate;
 }
 
 }  // namespace
 
+// Homes are shared by machines, so a name says which processor measured.
 double upload_bytes_per_s(ggml_backend_dev_t dev) {
-    return known_or_measured(
-        std::string("bytes to ") + ggml_backend_dev_name(dev) + " " + ggml_backend_dev_description(dev), measure_upload,
-        dev);
+    return known_or_measured(std::string("bytes to ") + ggml_backend_dev_name(dev) + " " +
+                                 ggml_backend_dev_description(dev) + " from " + os::cpu_name(),
+                             measure_upload, dev);
 }
 
 double own_macs_per_s() {
-    const std::string name = std::string("products with ") + kernels().name + " on " + std::to_string(Team().threads());
+    const std::string name = std::string("products with ") + kernels().name + " on " +
+                             std::to_string(Team().threads()) + " of " + os::cpu_name();
     return known_or_measured(
         name, [](ggml_backend_dev_t) { return measure_macs(); }, nullptr);
 }
@@ -176,16 +187,32 @@ std::string Rates::default_file() {
     return folder.empty() ? "" : folder + "/ggml-moe/rates";
 }
 
-double Rates::get(const std::string & name) const {
+std::string Rates::rest_of_line(const std::string & name) const {
     std::ifstream in(utf8_path(file_));
     for (std::string line; std::getline(in, line);) {
         const size_t tab = line.find('\t');
-        if (tab != std::string::npos && line.compare(0, tab, name) == 0) return std::atof(line.c_str() + tab + 1);
+        if (tab != std::string::npos && line.compare(0, tab, name) == 0) return line.substr(tab + 1);
     }
-    return 0;
+    return "";
 }
 
-void Rates::set(const std::string & name, double value) const {
+double Rates::get(const std::string & name) const {
+    return std::atof(rest_of_line(name).c_str());
+}
+
+bool Rates::is_final(const std::string & name) const {
+    const std::string rest = rest_of_line(name);
+    const size_t tab = rest.find('\t');
+    return tab != std::string::npos && rest.compare(tab + 1, std::string::npos, kFinal) == 0;
+}
+
+double Rates::keep(const std::string & name, double measured) const {
+    const double before = get(name), higher = std::max(before, measured);
+    write(name, higher, std::min(before, measured) >= (1 - kAgreement) * higher);
+    return higher;
+}
+
+void Rates::write(const std::string & name, double value, bool is_final) const {
     if (file_.empty()) return;
     namespace fs = std::filesystem;
     const fs::path file = utf8_path(file_), part = utf8_path(file_ + "." + std::to_string(os::id()));
@@ -196,7 +223,9 @@ void Rates::set(const std::string & name, double value) const {
     for (std::string line; std::getline(old, line);) {
         if (line.compare(0, name.size() + 1, name + "\t") != 0) out << line << '\n';
     }
-    out << name << '\t' << value << '\n';
+    out << name << '\t' << value;
+    if (is_final) out << '\t' << kFinal;
+    out << '\n';
     out.close();
     old.close();
     if (out) fs::rename(part, file, failed);  // whole, or not at all

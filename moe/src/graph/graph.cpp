@@ -287,6 +287,7 @@ int run_ffn(Context & c, const Ffn & f) {
     Job & job = c.job;
     ExpertCache::Call call;
     const bool may_cache = !c.cache.is_off() && cache_call(f, call);
+    if (!may_cache && f.gate.mm->op == GGML_OP_MUL_MAT_ID) c.cache.pass_over();
     job.has_down = f.down.mm != nullptr;
     job.sum = f.sum;
     job.slot_weight = nullptr;

@@ -27,6 +27,8 @@ struct Shape {
     int64_t embd = 64, ff = 96, experts = 8, used = 2;
     int layers = 3;
     bool bias = false, weighted = true;
+    bool scaled = false;  // the up projection by a number for each expert
+    bool gated = true;    // else the activation is a squared ReLU
     ggml_glu_op glu = GGML_GLU_OP_SWIGLU;
 };
 
@@ -64,7 +66,7 @@ public:
         for (int l = 0; l < s.layers; ++l) {
             layers_.push_back({matrix(l, "gate", s.gate, s.embd, s.ff), matrix(l, "up", s.up, s.embd, s.ff),
                                matrix(l, "down", s.down, s.ff, s.embd), bias(l, "gate", s.ff), bias(l, "up", s.ff),
-                               bias(l, "down", s.embd)});
+                               bias(l, "down", s.embd), scales(l)});
         }
         ggml_backend_dev_type(dev());  // whoever asks for the buffer type has asked this before
         weights_ = ggml_backend_alloc_ctx_tensors_from_buft(c_, ggml_backend_dev_buffer_type(dev()));
@@ -115,9 +117,15 @@ public:
             ggml_tensor * y = ggml_mul_mat_id(c, weight, in, route);
             return b == nullptr ? y : ggml_add_id(c, y, b, route);
         };
-        ggml_tensor *up = product(m.up, m.up_bias, x), *gate = product(m.gate, m.gate_bias, x);
-        ggml_tensor * mid = s_.glu == GGML_GLU_OP_SWIGLU_OAI ? ggml_swiglu_oai(c, gate, up, 1.702f, 7.0f)
-                                                             : ggml_glu_split(c, gate, up, s_.glu);
+        ggml_tensor * up = product(m.up, m.up_bias, x);
+        if (m.up_scales != nullptr) {
+            ggml_tensor * scales = ggml_reshape_3d(c, m.up_scales, 1, s_.experts, 1);
+            up = ggml_mul(c, up, ggml_get_rows(c, ggml_repeat_4d(c, scales, 1, s_.experts, tokens, 1), route));
+        }
+        ggml_tensor * gate = s_.gated ? product(m.gate, m.gate_bias, x) : nullptr;
+        ggml_tensor * mid = !s_.gated                          ? ggml_sqr(c, ggml_relu(c, up))
+                            : s_.glu == GGML_GLU_OP_SWIGLU_OAI ? ggml_swiglu_oai(c, gate, up, 1.702f, 7.0f)
+                                                               : ggml_glu_split(c, gate, up, s_.glu);
         ggml_tensor * out = product(m.down, m.down_bias, mid);
         if (s_.weighted) {
             ggml_tensor *y = ggml_mul(c, out, w), *sum = nullptr;
@@ -208,7 +216,7 @@ public:
 
 private:
     struct Layer {
-        ggml_tensor *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
+        ggml_tensor *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *up_scales;
     };
     static std::vector<double> values(ggml_tensor * t) {
         std::vector<uint8_t> data(ggml_nbytes(t));
@@ -225,6 +233,12 @@ private:
         if (!s_.bias) return nullptr;
         ggml_tensor * t = ggml_new_tensor_2d(c_, GGML_TYPE_F32, rows, s_.experts);
         ggml_format_name(t, "blk.%d.ffn_%s_exps.bias", l, name);
+        return t;
+    }
+    ggml_tensor * scales(int l) {
+        if (!s_.scaled) return nullptr;
+        ggml_tensor * t = ggml_new_tensor_1d(c_, GGML_TYPE_F32, s_.experts);
+        ggml_format_name(t, "blk.%d.ffn_up_exps.scale", l);
         return t;
     }
 

@@ -39,6 +39,48 @@ TEST(CacheFailures, TypesThatTheGpuLacksStayOnTheCpu) {
     EXPECT_NE(log.text().find("cannot hold or compute experts of this type and shape"), std::string::npos);
     EXPECT_EQ(gpu.used(), 0u);
 }
+// A larger batch needs memory of its own, long after the cache was opened.
+TEST(CacheFailures, NoMemoryForALargerBatch) {
+    const Shape s;
+    const auto first = without_cache(s, 20, 1), second = without_cache(s, 2, 40, 3);
+    reset();
+    ModelGpu gpu;
+    const CacheSize size("64MiB");
+    LogCatcher log;
+    Model m(s, &gpu);
+    EXPECT_LT(difference(m.run(20, 1), first), kFloat);
+    EXPECT_GT(stats().resident, 12u);
+    gpu.fail_allocations_above(4096);
+    EXPECT_LT(difference(m.run(2, 40, 3), second), kFloat);
+    EXPECT_EQ(stats().failures, 1u);
+    EXPECT_EQ(text(), "off: a GPU failed");
+    EXPECT_EQ(log.warnings(), 1) << log.text();
+    EXPECT_EQ(gpu.used(), 0u) << "its memory is given back";
+    EXPECT_EQ(cache_bytes(), 0u);
+    EXPECT_EQ(stats().resident, 0u);
+}
+// No bank computes them, so that the cache does not see them.
+TEST(CacheFailures, ExpertsThatCannotBeKept) {
+    Shape scaled, ungated;
+    scaled.scaled = true;
+    ungated.gated = false;
+    for (const Shape & s : {scaled, ungated}) {
+        const auto expected = without_cache(s, 6, 1);
+        EXPECT_EQ(text(), "off");
+        ModelGpu gpu;
+        const CacheSize size("64MiB");
+        Model m(s, &gpu);
+        EXPECT_EQ(difference(m.run(6, 1), expected), 0);
+        EXPECT_EQ(text(), "off: experts of this kind cannot be kept in VRAM");
+        EXPECT_EQ(gpu.used(), 0u);
+        Model usual(Shape(), &gpu);
+        usual.run(6, 1);
+        const std::string open = text();
+        EXPECT_NE(open.find("of 24 experts in VRAM"), std::string::npos) << open;
+        Model(s, &gpu).run(2, 1);
+        EXPECT_EQ(text(), open) << "another model's cache is open";
+    }
+}
 // A GPU that refuses from some moment on: that very batch is finished by the CPU, and all later ones.
 TEST(CacheFailures, AGpuThatFails) {
     for (const bool weighted : {true, false}) {

@@ -14,6 +14,8 @@
 #include "environment.h"
 #include "ggml-backend-impl.h"
 #include "harness.h"
+#include "model_gpu.h"
+#include "os/cpu_name.h"
 
 using moe::is_for_gpu;
 
@@ -164,11 +166,12 @@ TEST(Streaming, MeasuredWhereNothingIsSaid) {
     const Layer few(32, gpu), many(1 << 20, gpu);
     EXPECT_TRUE(is_for_gpu(many.gate));
     // It cannot be asked for its bandwidth: an assumed one counts and is not kept.
-    const double rate = moe::Rates(dir + "/ggml-moe/rates")
-                            .get(std::string("products with ") + moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")() +
-                                 " on " + std::to_string(std::thread::hardware_concurrency()));
+    const double rate =
+        moe::Rates(dir + "/ggml-moe/rates")
+            .get(std::string("products with ") + moe_test::proc<ggml_moe_isa_t>("ggml_moe_isa")() + " on " +
+                 std::to_string(std::thread::hardware_concurrency()) + " of " + moe::os::cpu_name());
     EXPECT_GT(rate, 1e7);
-    EXPECT_EQ(moe::Rates(dir + "/ggml-moe/rates").get("bytes to GPU made up"), 0);
+    EXPECT_EQ(moe::Rates(dir + "/ggml-moe/rates").get("bytes to GPU made up from " + moe::os::cpu_name()), 0);
     const double least = moe::least_batch({double(ggml_nbytes(many.gate->src[0])), 2 * 65536.0, 8 / 2.0}, 12e9, rate);
     if (const auto fewer = static_cast<int64_t>(least * 0.9); fewer > 0) {
         EXPECT_FALSE(is_for_gpu(Layer(fewer, gpu).gate));
@@ -183,19 +186,19 @@ TEST(Rates, AreKeptByName) {
     const std::string dir = testing::TempDir() + "moe-kept-" + std::to_string(getpid()), file = dir + "/a/b/rates";
     const moe::Rates r(file);
     EXPECT_EQ(r.get("one"), 0);
-    r.set("one", 1.5e9);
-    r.set("one more", 2);
+    r.keep("one", 1.5e9);
+    r.keep("one more", 2);
     EXPECT_EQ(r.get("one"), 1.5e9);
     EXPECT_EQ(r.get("one more"), 2);
-    r.set("one", 3);
-    EXPECT_EQ(moe::Rates(file).get("one"), 3);
+    r.keep("one", 3e9);
+    EXPECT_EQ(moe::Rates(file).get("one"), 3e9);
     EXPECT_EQ(moe::Rates(file).get("one more"), 2);
     EXPECT_EQ(moe::Rates(file).get("on"), 0);
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir + "/a/b"), {}), 1) << "nothing is left beside it";
     std::filesystem::remove_all(dir);
     const moe::Rates nowhere(""), forbidden("/proc/none/rates");
-    nowhere.set("one", 1);
-    forbidden.set("one", 1);
+    nowhere.keep("one", 1);
+    forbidden.keep("one", 1);
     EXPECT_EQ(nowhere.get("one"), 0);
     EXPECT_EQ(forbidden.get("one"), 0);
 }
@@ -206,10 +209,98 @@ TEST(Rates, LinesThatSayNothingArePassedOver) {
     EXPECT_EQ(r.get("one"), 5) << "the name alone has no rate";
     EXPECT_EQ(r.get("two"), 0);
     EXPECT_EQ(r.get("three"), 0);
-    r.set("two", 8);
+    r.keep("two", 8);
     EXPECT_EQ(r.get("two"), 8);
     EXPECT_EQ(r.get("one"), 5);
     std::filesystem::remove(file);
+}
+TEST(Rates, TheHighestCountsAndTwoThatAgreeEndIt) {
+    const std::string file = testing::TempDir() + "moe-agreed-" + std::to_string(getpid());
+    const moe::Rates r(file);
+    EXPECT_EQ(r.keep("one", 1e9), 1e9);
+    EXPECT_FALSE(r.is_final("one")) << "one process alone";
+    EXPECT_EQ(r.keep("one", 46e9), 46e9) << "the first was measured on a busy machine";
+    EXPECT_FALSE(r.is_final("one"));
+    EXPECT_EQ(r.keep("one", 32e9), 46e9) << "31% less";
+    EXPECT_FALSE(r.is_final("one"));
+    EXPECT_EQ(r.keep("one", 33e9), 46e9) << "28% less";
+    EXPECT_TRUE(r.is_final("one"));
+    EXPECT_EQ(r.get("one"), 46e9) << "with a word behind it";
+    r.keep("two", 4e9);
+    EXPECT_EQ(r.keep("two", 5e9), 5e9);
+    EXPECT_TRUE(moe::Rates(file).is_final("two"));
+    EXPECT_TRUE(moe::Rates(file).is_final("one")) << "another figure leaves it as it is";
+    EXPECT_FALSE(r.is_final("three"));
+    std::filesystem::remove(file);
+}
+
+namespace {
+
+// A GPU of that name behind a link of 1 GB/s, and what is known of it in a cache folder of its own.
+struct KnownGpu {
+    const CacheHome home;
+    const std::string dir;
+    moe_test::ModelGpu gpu;
+
+    KnownGpu(std::string cache_dir, const char * (*describe)(ggml_backend_dev_t))
+        : dir(std::move(cache_dir)), gpu(link()) {
+        gpu.device()->iface.get_description = describe;
+        moe_test::set_variable(moe_test::kCacheFolder, dir.c_str());
+    }
+    ~KnownGpu() { std::filesystem::remove_all(dir); }
+    KnownGpu(const KnownGpu &) = delete;
+    KnownGpu & operator=(const KnownGpu &) = delete;
+
+    std::string name() {
+        return std::string("bytes to Model0 ") + ggml_backend_dev_description(gpu.device()) + " from " +
+               moe::os::cpu_name();
+    }
+    moe::Rates rates() const { return moe::Rates(dir + "/ggml-moe/rates"); }
+
+    static moe_test::ModelGpuOptions link() {
+        moe_test::ModelGpuOptions o;
+        o.link_bytes_per_s = 1e9;
+        return o;
+    }
+};
+
+std::string folder(const char * name) {
+    return testing::TempDir() + "moe-" + name + "-" + std::to_string(getpid());
+}
+
+}  // namespace
+
+// Each process measures a figure once at most, so every test has a GPU of another name.
+TEST(UploadRate, IsMeasuredAndKept) {
+    KnownGpu known(folder("upload"), [](ggml_backend_dev_t) { return "that is new"; });
+    const double rate = moe::upload_bytes_per_s(known.gpu.device());
+    EXPECT_LE(rate, 1.01e9) << "the link's";
+    EXPECT_GT(rate, 1e7);
+    EXPECT_NEAR(known.rates().get(known.name()), rate, rate / 1e4);
+    EXPECT_FALSE(known.rates().is_final(known.name()));
+    EXPECT_EQ(moe::upload_bytes_per_s(known.gpu.device()), rate) << "no longer measured";
+    EXPECT_FALSE(known.rates().is_final(known.name()));
+}
+TEST(UploadRate, ALowOneIsReplaced) {
+    KnownGpu known(folder("low"), [](ggml_backend_dev_t) { return "that was busy"; });
+    known.rates().keep(known.name(), 1e4);
+    const double rate = moe::upload_bytes_per_s(known.gpu.device());
+    EXPECT_GT(rate, 1e7);
+    EXPECT_NEAR(known.rates().get(known.name()), rate, rate / 1e4);
+    EXPECT_FALSE(known.rates().is_final(known.name()));
+}
+TEST(UploadRate, AHighOneIsKept) {
+    KnownGpu known(folder("high"), [](ggml_backend_dev_t) { return "that is busy"; });
+    known.rates().keep(known.name(), 1e12);
+    EXPECT_EQ(moe::upload_bytes_per_s(known.gpu.device()), 1e12);
+    EXPECT_EQ(known.rates().get(known.name()), 1e12);
+    EXPECT_FALSE(known.rates().is_final(known.name()));
+}
+TEST(UploadRate, AFinalOneIsNotMeasuredAgain) {
+    KnownGpu known(folder("final"), [](ggml_backend_dev_t) { return "that is known"; });
+    known.rates().keep(known.name(), 1e4);
+    known.rates().keep(known.name(), 1e4);
+    EXPECT_EQ(moe::upload_bytes_per_s(known.gpu.device()), 1e4);
 }
 TEST(Rates, WhereTheyAreKept) {
     const CacheHome cache;

@@ -52,7 +52,7 @@ void set_expert_ram(const std::string & setting);
 // (GGML_MOE_GPU_MIN_BATCH, moe/README.md). For the models that are loaded from now on.
 void set_gpu_min_batch(int n_tokens);
 
-// It leaves none: what checks its kernels feeds them large ones.
+// It leaves none: what checks its kernels feeds them large ones, and with --no-op-offload no GPU would take any.
 void keep_batches_in_moe_backend();
 
 // A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/process/interrupt.h"
+#include "engine/device/device.h"
 #include "engine/device/modelled_device.h"
 #include "engine/device/moe_plugin.h"
 #include "engine/llama/llama_internal.h"
@@ -75,6 +76,9 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
         }
     }
     apply_llama_args(options_.llama_args, common_);
+    // llama.cpp's scheduler hands no batch to the GPU then, so the plugin must not leave any to it. The plugin reads
+    // the command line of its process, which in a worker of `serve` has no options.
+    if (common_.no_op_offload && !no_alloc) keep_batches_in_moe_backend();
     overrides_ = common_.tensor_buft_overrides;  // the first match decides: what the user said comes first
     for (const std::string & pattern : patterns_) {
         overrides_.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});

@@ -1,0 +1,52 @@
+#include "cpu_name.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#include <cstring>
+#else
+#include <fstream>
+#endif
+
+namespace moe::os {
+
+namespace {
+
+#if defined(__x86_64__)
+// 48 bytes, in three leaves of 16.
+std::string brand() {
+    constexpr unsigned kFirst = 0x80000002u, kLast = 0x80000004u;
+    char text[(kLast - kFirst + 1) * 16 + 1] = {};
+    for (unsigned leaf = kFirst; leaf <= kLast; ++leaf) {
+        unsigned r[4] = {};
+        if (__get_cpuid(leaf, &r[0], &r[1], &r[2], &r[3]) == 0) return "";
+        std::memcpy(text + size_t(leaf - kFirst) * sizeof r, r, sizeof r);
+    }
+    return text;
+}
+#else
+// Arm's processors have numbers, which Linux tells of each core: those of the first.
+std::string brand() {
+    std::ifstream in("/proc/cpuinfo");
+    std::string all;
+    for (std::string line; std::getline(in, line) && !line.empty();) {
+        const size_t colon = line.find(':');
+        if (colon == std::string::npos) continue;
+        const bool is_model = line.rfind("CPU implementer", 0) == 0 || line.rfind("CPU part", 0) == 0 ||
+                              line.rfind("CPU variant", 0) == 0 || line.rfind("model name", 0) == 0;
+        if (is_model) all += line.substr(colon + 1);
+    }
+    return all;
+}
+#endif
+
+}  // namespace
+
+std::string cpu_name() {
+    constexpr const char * kBlanks = " \t\n";
+    const std::string name = brand();
+    const size_t first = name.find_first_not_of(kBlanks);
+    return first == std::string::npos ? "unknown" : name.substr(first, name.find_last_not_of(kBlanks) + 1 - first);
+}
+
+}  // namespace moe::os
