@@ -83,9 +83,9 @@ def build(targets, quiet=True):
 
 
 def best_kernels():
-    """Of libggml-moe's instruction sets besides scalar, the best one that this machine has."""
+    """Of libggml-moe's instruction sets besides scalar that have kernels of every type, the best one that this machine has."""
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
-    needs = [("amx", "amx_int8"), ("avx512bf16", "avx512_bf16"), ("avx512vbmi", "avx512_vbmi"), ("avx512", "avx512_vnni"), ("avxvnni", "avx_vnni")]
+    needs = [("amx", "amx_int8"), ("avx512", "avx512_vnni"), ("avxvnni", "avx_vnni")]
     return next((name for name, flag in needs if flag in flags), "avx2")
 
 

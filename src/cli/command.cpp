@@ -2,12 +2,15 @@
 
 #include "base/error.h"
 #include "cli/placement_options.h"
+#include "cli/table/help.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace shimmy::cli {
 
 Commands::Commands(CLI::App & app) : app_(app) {
+    app.formatter(std::make_shared<HelpFormatter>());
     app.require_subcommand(0, 1);  // none is our own error, and a wrong name is then reported with that name
     app.fallthrough();
     app.add_flag("--json", globals_.json, "print one JSON document on stdout and nothing else");

@@ -59,6 +59,15 @@ TEST_F(Program, EveryCommandHasHelp) {
     }
 }
 
+TEST_F(Program, HelpTellsOnceOfAnOptionWithAPlace) {
+    const std::string help = app_.get_subcommand("bench")->help();
+    const size_t place = help.find("  name FILE|NAME REQUIRED  "), by_name = help.find("  --model FILE|NAME  ");
+    ASSERT_NE(place, std::string::npos) << help;
+    ASSERT_NE(by_name, std::string::npos) << help;
+    EXPECT_EQ(help.find("REQUIRED"), help.rfind("REQUIRED")) << "one of the two is enough";
+    EXPECT_NE(help.find("the same, by its name", by_name), std::string::npos);
+}
+
 TEST_F(Program, TheReferencePageIsTheOneInDocs) {
     // Not EXPECT_EQ, which would print both pages.
     EXPECT_TRUE(reference_page(read_options_table(app_)) == read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/CLI.md"))

@@ -226,7 +226,7 @@ TEST(Lab, AxesFromTheFileToABundle) {
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";
     const std::string out = (dir / "out").string();
-    write_file_atomic(campaign, campaign_text("depth = [0, 128]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
+    write_file_atomic(campaign, campaign_text("depth = [0, 16]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
     const Json summary = shimmy_json({"lab", "run", campaign.string()});
     EXPECT_EQ(summary["n_valid_runs"], 2 * 2 * 4);
     EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
@@ -241,7 +241,7 @@ TEST(Lab, AxesFromTheFileToABundle) {
     }
     EXPECT_EQ(threads, (std::set<int>{1, 2}));
     EXPECT_EQ(summary["effects"].size(), 4U) << "two axes, two placements";
-    EXPECT_NE(read_file(dir / "out/report.md").find("depth 128 against 0"), std::string::npos);
+    EXPECT_NE(read_file(dir / "out/report.md").find("depth 16 against 0"), std::string::npos);
 
     const Json same = shimmy_json({"lab", "compare", out, out});
     EXPECT_EQ(same["n_changed"], 0);

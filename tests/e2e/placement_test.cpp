@@ -210,9 +210,15 @@ TEST(AutomaticPlacement, NamesOfPlacements) {
 
 TEST(AutomaticPlacement, CheckChoosesForEveryModelAlone) {
     SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const std::string tasks = (dir / "tasks.toml").string();  // of one: it is not the answers that matter
+    write_file_atomic(tasks,
+                      "[[tasks]]\nid = \"train\"\nkind = \"arithmetic\"\nresult = 150\n"
+                      "prompt = \"A train travels 60 miles per hour for 2.5 hours. How far does it go?\"\n");
     const uint64_t f16 = vram_of(generate(tiny_moe(), {"--placement", "gpu"}));
-    const ProcessResult result = shimmy({"check", tiny_moe().string(), tiny_moe("Q4_K_M").string(), "--device", "gpu",
-                                         "--ctx", "256", "--vram", std::to_string(f16 - 1), "--moe-cache", "off"});
+    const ProcessResult result =
+        shimmy({"check", tiny_moe().string(), tiny_moe("Q4_K_M").string(), "--tasks", tasks, "--device", "gpu", "--ctx",
+                "256", "--vram", std::to_string(f16 - 1), "--moe-cache", "off"});
     EXPECT_NE(result.err.find("placement n-cpu-moe=2: "), std::string::npos) << result.err;
     EXPECT_NE(result.err.find("placement gpu: "), std::string::npos) << "the smaller one fits: " << result.err;
 }

@@ -223,6 +223,35 @@ TEST_F(ServeApis, OllamaAnswersInItsOwnShape) {
     EXPECT_TRUE(unknown.json()["error"].is_string()) << unknown.body;
 }
 
+// A long prompt and two tokens of answer: no figure can pass for another.
+TEST_F(ServeApis, OllamaTellsWhatEachPartTook) {
+    std::string prompt;
+    for (int i = 0; i < 60; ++i)
+        prompt += "train " + std::to_string(i) + " ";
+    const size_t n_prompt =
+        server_.post("/tokenize", {{"content", prompt}, {"add_special", true}}).json()["tokens"].size();
+    ASSERT_GT(n_prompt, 120U);
+    const auto asked = std::chrono::steady_clock::now();
+    const Json line = server_
+                          .post(ollama("/api/generate"), {{"model", "tiny-moe-f16"},
+                                                          {"prompt", prompt},
+                                                          {"raw", true},
+                                                          {"stream", false},
+                                                          {"options", {{"temperature", 0}, {"num_predict", 2}}}})
+                          .json();
+    const int64_t waited_ns =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - asked).count();
+    const int64_t total = line.at("total_duration"), load = line.at("load_duration"),
+                  prompt_eval = line.at("prompt_eval_duration"), eval = line.at("eval_duration");
+    EXPECT_EQ(line.at("prompt_eval_count"), n_prompt);
+    EXPECT_EQ(line.at("eval_count"), 2);
+    EXPECT_GT(prompt_eval, eval) << "two tokens after more than a hundred";
+    EXPECT_GT(eval, 0);
+    EXPECT_GE(load, 0);
+    EXPECT_GE(total, load + prompt_eval);
+    EXPECT_LE(total, waited_ns);
+}
+
 TEST_F(ServeApis, OllamasClientsFindWhatTheyLookAtFirst) {
     const std::string version = server_.curl(ollama("/api/version")).json()["version"];
     EXPECT_EQ(version.substr(0, 2), "0.");

@@ -49,6 +49,11 @@ TEST_F(PullTest, APublishedModelRunsWithOneCommand) {
     unsetenv("HF_HUB_OFFLINE");
     setenv("HF_ENDPOINT", "http://127.0.0.1:9", 1);  // nobody answers there
     EXPECT_EQ(shimmy_json({"pull", "user/tiny:Q4_K_M"})["fetched_bytes"], 0);
+    const ProcessResult without = shimmy({"pull", "user/other:Q4_K_M"});
+    EXPECT_EQ(without.exit_code, 1);
+    EXPECT_NE(without.err.find("is there a network? (HF_ENDPOINT names another Hub)"), std::string::npos)
+        << without.err;
+    EXPECT_EQ(without.err.find("trying again"), std::string::npos) << "said at once: " << without.err;
 }
 
 TEST_F(PullTest, TheCacheIsTheOneOfTheOfficialClient) {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
@@ -191,6 +192,8 @@ void set_body(Transfer & transfer) {
     }
 }
 
+std::atomic<bool> has_been_answered{false};  // by any server, once in this process
+
 [[noreturn]] void fail_transfer(CURLcode code, const std::string & url) {
     const std::string message = fmt::format("{}: {}", display_url(url), curl_easy_strerror(code));
     switch (code) {
@@ -200,6 +203,11 @@ void set_body(Transfer & transfer) {
         case CURLE_URL_MALFORMAT:
         case CURLE_UNSUPPORTED_PROTOCOL:
             throw Error(message);
+        case CURLE_COULDNT_RESOLVE_PROXY:
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_CONNECT:
+            if (!has_been_answered) throw Unreachable(message);
+            throw TransportError(message);
         default:
             throw TransportError(message);
     }
@@ -259,6 +267,7 @@ Response exchange(const Request & request, const std::string & url, const std::s
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &transfer.response.status);
     const bool cut_error_body = code == CURLE_WRITE_ERROR && !transfer.response.ok();
     if (code != CURLE_OK && !cut_error_body) fail_transfer(code, url);
+    has_been_answered = true;
     const char * location = nullptr;
     curl_easy_getinfo(handle, CURLINFO_REDIRECT_URL, &location);
     next = location == nullptr ? "" : location;

@@ -76,6 +76,12 @@ public:
     using Error::Error;
 };
 
+// No server at all was found, and none has answered this process before: another try right away would not find one.
+class Unreachable : public TransportError {
+public:
+    using TransportError::TransportError;
+};
+
 // Throws TransportError; Error for what another try does not mend (a certificate, a URL, more bytes than were asked
 // for, a file that became shorter while it was sent); Interrupted.
 Response send(const Request & request);

@@ -2,6 +2,8 @@
 
 #include "base/process/interrupt.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <thread>
@@ -64,6 +66,7 @@ bool Backoff::again(const Response & response) {
 }
 
 bool Backoff::again(const TransportError & error) {
+    if (dynamic_cast<const Unreachable *>(&error) != nullptr) return false;
     const std::string reason = error.what();
     const std::string name = what_ + ": ";
     return wait(milliseconds(0), reason.starts_with(name) ? reason.substr(name.size()) : reason);
@@ -88,6 +91,8 @@ Response send_retrying(const Request & request, const std::string & what, const 
         try {
             Response response = send(request);
             if (!backoff.again(response)) return response;
+        } catch (const Unreachable & error) {
+            throw Unreachable(fmt::format("{}: is there a network? (HF_ENDPOINT names another Hub)", error.what()));
         } catch (const TransportError & error) {
             if (!backoff.again(error)) throw;
         }

@@ -19,6 +19,7 @@ using http::Request;
 using http::Response;
 using http::send;
 using http::TransportError;
+using http::Unreachable;
 
 // Told about every wait, in a line for people.
 using Note = std::function<void(const std::string & line)>;
@@ -33,7 +34,7 @@ public:
         : what_(std::move(what)), note_(std::move(note)), max_waits_(max_waits) {}
 
     // Waits if another try may help, and returns whether it may: the answer is 408, 429, 500, 502, 503 or 504, or S3's
-    // 400 RequestTimeout, and tries are left. Throws Interrupted.
+    // 400 RequestTimeout, and tries are left. Where no server was ever reached, none helps. Throws Interrupted.
     bool again(const Response & response);
     bool again(const TransportError & error);
 

@@ -65,6 +65,18 @@ std::string linked(const std::string & text, const CardRepo & repo, const std::s
     return fmt::format("[{}](https://huggingface.co/{}/blob/main/{})", text, repo.id, file);
 }
 
+// Where each quantization has a repository of its own: that of another one, by the same rule. Its id is empty if this
+// one's is.
+CardRepo sister_of(const CardRepo & repo, const std::string & quantization) {
+    CardRepo sister = repo;
+    const std::string own = repo_name("", repo.quantizations.front());  // "-Q4_K_M-GGUF"
+    if (sister.id.ends_with(own))
+        sister.id.replace(sister.id.size() - own.size(), own.size(), repo_name("", quantization));
+    else
+        sister.id.clear();
+    return sister;
+}
+
 // All quantizations of the model, those of this repository in bold.
 Table overview_table(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
     using Align = Table::Align;
@@ -87,10 +99,11 @@ Table overview_table(const lab::Summary & summary, const Quality & quality, cons
         const std::string file = file_name_of(*variant).string();
         const std::string name = markdown_code(file);
         table.rows.push_back(
-            {here ? linked(name, repo, file) : name + "\n(another repository)", here ? "**" + type + "**" : type,
-             format_bytes(variant->file_size_bytes), fmt::format("{:.2f}", entry->bits_per_weight),
-             format_bytes(row->baseline.vram_bytes), format_bytes(row->offload.vram_bytes),
-             plus_minus(entry->mean_kld, entry->mean_kld_error, 5), fronts_of(summary, repo.model, quality, type)});
+            {here ? linked(name, repo, file) : linked(name, sister_of(repo, type), file) + "\n(another repository)",
+             here ? "**" + type + "**" : type, format_bytes(variant->file_size_bytes),
+             fmt::format("{:.2f}", entry->bits_per_weight), format_bytes(row->baseline.vram_bytes),
+             format_bytes(row->offload.vram_bytes), plus_minus(entry->mean_kld, entry->mean_kld_error, 5),
+             fronts_of(summary, repo.model, quality, type)});
     }
     return table;
 }
