@@ -172,6 +172,40 @@ TEST(SlowServe, ThePageWorksInABrowser) {
     EXPECT_EQ(seen.back()["keptPrompt"], "Hello");
 }
 
+// A limit cuts an answer off; the rest that "Continue" brings is what would have come without a limit.
+TEST(SlowServe, ThePageLeadsAConversation) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    ServerProcess thinking({"--model", tiny_moe().string(), "--chat-template-file",
+                            SHIMMY_LLAMA_DIR "/models/templates/deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja"});
+    const Json seen = Json::parse(
+        output_of({"node", slow_file("conversation_check.mjs"), node_packages() + "/node_modules/playwright-core",
+                   "http://" + server.address(), "http://" + thinking.address()}),
+        nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(seen.is_object());
+    EXPECT_EQ(seen["errors"], Json::array());
+    EXPECT_EQ(seen["limit"], "none");
+    EXPECT_EQ(seen["whole"]["buttons"], Json::array({"copy", "regenerate", "delete"}));
+    EXPECT_EQ(seen["whole"]["cut"], "");
+    EXPECT_EQ(seen["cut"]["cut"], "Cut off after 8 tokens");
+    EXPECT_EQ(seen["cut"]["buttons"], Json::array({"copy", "regenerate", "continue", "delete"}));
+    EXPECT_EQ(seen["continued"]["text"], seen["whole"]["text"]);
+    EXPECT_EQ(seen["continued"]["cut"], "");
+    EXPECT_EQ(seen["copied"].get<std::string>() + "\n", seen["whole"]["text"]) << "Markdown ends a paragraph";
+    EXPECT_EQ(seen["regenerated"][1]["text"], seen["cut"]["text"]);
+    ASSERT_EQ(seen["edited"].size(), 4U);
+    EXPECT_EQ(seen["edited"][1]["text"], seen["cut"]["text"]) << "what stands before stays";
+    EXPECT_EQ(seen["edited"][3]["cut"], "Cut off after 8 tokens");
+    const std::string question = "Explain gradient descent in simple terms.";
+    EXPECT_EQ(seen["editLeft"], question);
+    EXPECT_EQ(seen["deleted"], Json::array({question, "What is a river?", seen["edited"][3]["text"]}));
+    EXPECT_EQ(seen["sent"], Json::array({"user", "assistant", "user"})) << "two questions in a row are one";
+    EXPECT_EQ(seen["thinking"]["thoughtIsOpen"], true);
+    EXPECT_EQ(seen["thinking"]["text"], "");
+    EXPECT_EQ(seen["thought"]["thoughtIsOpen"], false);
+    EXPECT_GT(seen["thought"]["thinking"].get<std::string>().size(),
+              seen["thinking"]["thinking"].get<std::string>().size());
+}
+
 // What each of 64 clients gets at once is what it gets alone.
 TEST(SlowServe, ManyStreamsDoNotMixUp) {
     constexpr int N_CLIENTS = 64;
