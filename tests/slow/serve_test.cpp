@@ -206,6 +206,41 @@ TEST(SlowServe, ThePageLeadsAConversation) {
               seen["thinking"]["thinking"].get<std::string>().size());
 }
 
+TEST(SlowServe, TheBrowserKeepsConversationsAndSettings) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json seen =
+        Json::parse(output_of({"node", slow_file("history_check.mjs"),
+                               node_packages() + "/node_modules/playwright-core", "http://" + server.address()}),
+                    nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(seen.is_object());
+    EXPECT_EQ(seen["errors"], Json::array());
+    EXPECT_EQ(seen["before"], "There are no conversations yet.");
+    const Json settings{{"temperature", 0},      {"top_p", 0.9},    {"top_k", 20}, {"min_p", 0.05},
+                        {"repeat_penalty", 1.1}, {"max_tokens", 8}, {"seed", 7}};
+    for (const auto & [name, value] : settings.items()) {
+        EXPECT_EQ(seen["sent"][name], value) << name;
+        EXPECT_EQ(seen["settingsAfterReload"][name], value.dump()) << name;
+    }
+    EXPECT_EQ(seen["sent"]["messages"][0], (Json{{"role", "system"}, {"content", "Be brief.\nBe kind."}}));
+    EXPECT_EQ(seen["settingsAfterReload"]["system"], "Be brief.\nBe kind.");
+    EXPECT_EQ(seen["sameAfterReload"], true);
+    EXPECT_EQ(seen["newPage"], Json::array());
+    const std::string volcano = "What is a volcano?";
+    const std::string river = "What is a river?";
+    EXPECT_EQ(seen["titles"], Json::array({river, volcano})) << "the last one first";
+    EXPECT_EQ(seen["found"], Json::array({volcano}));
+    EXPECT_EQ(seen["notFound"], "No message contains this.");
+    EXPECT_EQ(seen["one"]["name"], "conversation.json");
+    EXPECT_EQ(seen["one"]["document"]["conversations"][0]["messages"][0]["content"], volcano);
+    EXPECT_EQ(seen["all"], seen["titles"]);
+    EXPECT_EQ(seen["opened"], volcano);
+    EXPECT_EQ(seen["afterDelete"], (Json{{"titles", {river}}, {"shown", Json::array()}}));
+    EXPECT_EQ(seen["afterDeleteAndReload"], Json::array({river}));
+    EXPECT_EQ(seen["damaged"], Json::array({river}));
+    EXPECT_EQ(seen["bare"]["titles"], Json::array({"What is a lake?"}));
+    EXPECT_NE(seen["bare"]["note"].get<std::string>().find("keeps nothing"), std::string::npos);
+}
+
 // What each of 64 clients gets at once is what it gets alone.
 TEST(SlowServe, ManyStreamsDoNotMixUp) {
     constexpr int N_CLIENTS = 64;

@@ -6,9 +6,11 @@
 SHIMMY_EMBED(shimmy::serve::page, chat_html, SHIMMY_CHAT_DIR "/index.html")
 SHIMMY_EMBED(shimmy::serve::page, chat_css, SHIMMY_CHAT_DIR "/page.css")
 SHIMMY_EMBED(shimmy::serve::page, api_js, SHIMMY_CHAT_DIR "/api.js")
+SHIMMY_EMBED(shimmy::serve::page, store_js, SHIMMY_CHAT_DIR "/store.js")
 SHIMMY_EMBED(shimmy::serve::page, settings_js, SHIMMY_CHAT_DIR "/settings.js")
 SHIMMY_EMBED(shimmy::serve::page, message_js, SHIMMY_CHAT_DIR "/message.js")
 SHIMMY_EMBED(shimmy::serve::page, conversation_js, SHIMMY_CHAT_DIR "/conversation.js")
+SHIMMY_EMBED(shimmy::serve::page, history_js, SHIMMY_CHAT_DIR "/history.js")
 SHIMMY_EMBED(shimmy::serve::page, figures_js, SHIMMY_CHAT_DIR "/figures.js")
 SHIMMY_EMBED(shimmy::serve::page, experts_js, SHIMMY_CHAT_DIR "/experts.js")
 SHIMMY_EMBED(shimmy::serve::page, page_js, SHIMMY_CHAT_DIR "/page.js")
@@ -27,8 +29,8 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 std::string script() {
     std::string all;
     for (const std::string_view file :
-         {page::api_js(), page::settings_js(), page::message_js(), page::conversation_js(), page::figures_js(),
-          page::experts_js(), page::page_js()})
+         {page::api_js(), page::store_js(), page::settings_js(), page::message_js(), page::conversation_js(),
+          page::history_js(), page::figures_js(), page::experts_js(), page::page_js()})
         all += file;
     return all;
 }

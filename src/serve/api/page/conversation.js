@@ -3,7 +3,7 @@ let conversation = newConversation();
 let request = null;  // AbortController of the answer that is being generated
 
 function newConversation() {
-  return { messages: [] };
+  return { id: Date.now().toString(36) + Math.random().toString(36).slice(2, 8), changed: 0, messages: [] };
 }
 
 function showConversation() {
@@ -84,6 +84,7 @@ async function generate(before) {
   drawMessage(answer);
   setStreaming(answer, true);
   setBusy(true);
+  saveConversation(mine);
   pollIn(POLL_BUSY_MS);
   try {
     const start = performance.now(), body = requestBody(mine.messages, answer);
@@ -101,6 +102,7 @@ async function generate(before) {
     setBusy(false);
   }
   if (!isWhole) mine.messages = before;
+  saveConversation(mine);
   if (mine === conversation) {
     if (!isWhole) showConversation();
     drawMessage(answer);
@@ -137,13 +139,11 @@ async function continueAnswer(message) {
 function deleteMessage(message) {
   if (request) return;
   conversation.messages = conversation.messages.filter((one) => one !== message);
+  saveConversation(conversation);
   showConversation();
 }
 
 function startAnew() {
-  request?.abort();
-  conversation = newConversation();
-  showConversation();
-  showError('');
+  openConversation(newConversation());
   byId('prompt').focus();
 }

@@ -44,9 +44,10 @@ byId('prompt').addEventListener('keydown', (event) => {
     byId('form').requestSubmit();
   }
 });
-document.addEventListener('keydown', (event) => { if (event.key === 'Escape') request?.abort(); });
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !byId('history').open) request?.abort(); });
 byId('stop').addEventListener('click', () => request?.abort());
 byId('clear').addEventListener('click', startAnew);
 byId('model').addEventListener('change', refresh);
 byId('key').addEventListener('change', refresh);
+openConversation(loadConversation(location.hash.slice(1)) ?? conversation);
 poll();
