@@ -241,6 +241,28 @@ TEST(SlowServe, TheBrowserKeepsConversationsAndSettings) {
     EXPECT_NE(seen["bare"]["note"].get<std::string>().find("keeps nothing"), std::string::npos);
 }
 
+TEST(SlowServe, TheMapOfManyExpertsCanBeRead) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json seen =
+        Json::parse(output_of({"node", slow_file("map_check.mjs"), node_packages() + "/node_modules/playwright-core",
+                               "http://" + server.address()}),
+                    nullptr, /*allow_exceptions=*/false);
+    ASSERT_EQ(seen.size(), 4U);
+    for (const Json & view : seen) {
+        EXPECT_EQ(view["errors"], Json::array()) << view;
+        EXPECT_GE(view["cellWidth"], 3) << view;
+        EXPECT_GE(view["cellHeight"], 3) << view;
+        EXPECT_EQ(view["scrolls"], true) << view;
+        EXPECT_EQ(view["overflow"], false) << view;
+        EXPECT_GT(view["colors"], 100) << "one that is chosen far more often leaves the others apart";
+        EXPECT_EQ(view["experts"][0], "expert 0") << view;
+        EXPECT_EQ(view["layers"][0], "layer 0") << view;
+        EXPECT_EQ(view["inVram"], "Layer 7, expert 1: 1 token since the start, 0.0% of the layer's choices, in VRAM");
+        EXPECT_EQ(view["most"],  // 1000000 of 0 + 1 + … + 510 + 1000000
+                  "Layer 12, expert 511: 1000000 tokens since the start, 88.5% of the layer's choices");
+    }
+}
+
 // What each of 64 clients gets at once is what it gets alone.
 TEST(SlowServe, ManyStreamsDoNotMixUp) {
     constexpr int N_CLIENTS = 64;

@@ -29,10 +29,7 @@ function showMemory(model) {
 function showUnloaded() {
   byId('ceiling').textContent = '–';
   byId('memory').tBodies[0].replaceChildren();
-  byId('heat').height = 0;
-  byId('scale').hidden = true;
-  byId('experts_note').textContent = '';
-  byId('heat_text').textContent = 'The model is loaded with the first message.';
+  hideMap('The model is loaded with the first message.');
 }
 
 function showModels(models) {
