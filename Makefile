@@ -7,7 +7,7 @@ JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
 .PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint lint-changed lint-commands docs docs-site \
-  docs-check install package moe cross-aarch64 cross-windows test-package clean
+  docs-check install package package-moe moe cross-aarch64 cross-windows test-package clean
 
 help:
 	@echo "make demo        set up, build, and measure the embedded model on the best device"
@@ -21,6 +21,7 @@ help:
 	@echo "make package     a .tar.gz and a .deb in build/package (CMAKE_ARGS=-DGGML_NATIVE=OFF in a fresh build: for other machines)"
 	@echo "make test-package  install both on a bare system and use them there; as root"
 	@echo "make moe         libggml-moe alone, with its fast tests (LLAMA=folder of llama.cpp's source)"
+	@echo "make package-moe  libggml-moe alone as a .tar.gz in build/package (LLAMA=folder: for that llama.cpp)"
 	@echo "make cross-aarch64 cross-windows  the same for 64-bit Arm, under QEMU; for Windows, under Wine"
 	@echo "make asan tsan   run the tests under sanitizers (TESTS='^hub' for some); asan-units: what takes minutes"
 	@echo "make test-newer  build libggml-moe for a newer llama.cpp (Debian sid's packages) and test it there; as root"
@@ -145,6 +146,10 @@ moe: setup
 	@cmake -S moe -B build/moe -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_MOE_LLAMA_DIR="$(or $(LLAMA),$$(scripts/fetch-llama.sh))"
 	@cmake --build build/moe --parallel $(JOBS)
 	@ctest --test-dir build/moe --label-exclude slow --output-on-failure
+
+package-moe: setup
+	@mkdir -p build
+	@scripts/package-moe.sh $(LLAMA)
 
 cross-aarch64:
 	@JOBS=$(JOBS) scripts/cross-aarch64.sh

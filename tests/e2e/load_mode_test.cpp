@@ -2,7 +2,12 @@
 #include "program.h"
 #include "server_process.h"
 
+#include "engine/make/split.h"
+
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
 
 namespace shimmy::e2e {
 namespace {
@@ -30,6 +35,29 @@ TEST(LoadMode, DirectComputesTheSame) {
     EXPECT_EQ(disk["failures"], 0);
     EXPECT_GT(disk["lookups"].get<uint64_t>(), 0U);
     EXPECT_LE(disk["hits"].get<uint64_t>(), disk["lookups"].get<uint64_t>());
+}
+
+// The experts of a layer may lie in several parts, and RAM for a third of them makes the others be read from each.
+TEST(LoadMode, AModelInPartsIsReadFromAllOfThem) {
+    const TempDir dir;
+    const std::vector<fs::path> parts = engine::split_model(tiny_moe(), dir.path(), 8 << 20, {});
+    ASSERT_GE(parts.size(), 3U);
+    const Json mapped = shimmy_json(generate({"--load-mode", "mmap"}));
+    const auto in_little_ram = [](const fs::path & model) {
+        std::vector<std::string> args = generate({});
+        *std::find(args.begin(), args.end(), tiny_moe().string()) = model.string();
+        setenv("GGML_MOE_RAM", "6MiB", 1);
+        Json document = shimmy_json(args);
+        unsetenv("GGML_MOE_RAM");
+        return document;
+    };
+    const Json whole = in_little_ram(tiny_moe()), split = in_little_ram(parts.front());
+    EXPECT_EQ(split["text"], mapped["text"]);
+    EXPECT_EQ(split["expert_disk"]["expert_bytes"], EXPERT_BYTES);
+    EXPECT_EQ(split["expert_disk"]["lookups"], whole["expert_disk"]["lookups"]);
+    EXPECT_LT(split["expert_disk"]["hits"], split["expert_disk"]["lookups"]) << "not all of it fits";
+    EXPECT_GT(split["expert_disk"]["read_bytes"].get<uint64_t>(), EXPERT_BYTES / 3);
+    EXPECT_EQ(split["expert_disk"]["failures"], 0);
 }
 
 TEST(LoadMode, AutoLeavesAModelThatFitsAlone) {

@@ -36,6 +36,7 @@ constexpr size_t MAX_LAST_LINE_BYTES = 2000;
 constexpr int SIGNAL_EXIT = 128;  // and the signal's number, as base/process/spawn.h has it
 
 std::string exit_text(int exit_code) {
+    if (exit_code == SIGNAL_EXIT + SIGBUS) return "ended by SIGBUS: a mapped file became shorter, or its disk failed";
     if (exit_code <= SIGNAL_EXIT) return fmt::format("ended with status {}", exit_code);
     const char * name = ::sigabbrev_np(exit_code - SIGNAL_EXIT);
     return name == nullptr ? fmt::format("ended by signal {}", exit_code - SIGNAL_EXIT)
