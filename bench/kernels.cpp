@@ -93,7 +93,7 @@ struct Activations {
     Activations(const moe::TypeKernel & kernel, int n)
         : layout(moe::act_layout(kernel.act, K)),
           rows(size_t(layout.bytes) * size_t(n) + 64),
-          out(size_t(n) * moe::kMaxTileRows) {
+          out(size_t(n) * moe::MAX_TILE_ROWS) {
         std::vector<float> x(static_cast<size_t>(K));
         uint8_t * base = rows.data() + (64 - reinterpret_cast<uintptr_t>(rows.data()) % 64) % 64;
         for (int i = 0; i < n; ++i) {
@@ -166,7 +166,7 @@ constexpr int HEAD = 128;  // columns
 
 // One thread: so many query rows for each KV head, as many heads at a time as a pass holds.
 double attention_gmacs(const moe::KernelTable & table, int kv_heads, int rows, int n_keys) {
-    const int heads = std::clamp(moe::kAttentionRows / rows, 1, kv_heads), passes = kv_heads / heads;
+    const int heads = std::clamp(moe::ATTENTION_ROWS / rows, 1, kv_heads), passes = kv_heads / heads;
     std::vector<uint16_t> k(size_t(n_keys) * size_t(kv_heads) * HEAD), v(k.size());
     for (size_t i = 0; i < k.size(); ++i) {
         k[i] = static_cast<uint16_t>(0x3000 + i * 37 % 0x800);  // 0.125 to 0.5
@@ -221,7 +221,7 @@ void print_attention(const moe::KernelTable & table) {
     for (const int n_keys : {512, 2048, 8192})
         std::printf(" %7d", n_keys);
     std::printf("\n");
-    for (const Shape s : {Shape{16, 1}, {8, 4}, {4, 8}, {4, 16}, {4, 24}, {4, 32}, {4, moe::kAttentionRows}}) {
+    for (const Shape s : {Shape{16, 1}, {8, 4}, {4, 8}, {4, 16}, {4, 24}, {4, 32}, {4, moe::ATTENTION_ROWS}}) {
         std::printf("%9d x %4d |", s.kv_heads, s.rows);
         for (const int n_keys : {512, 2048, 8192})
             std::printf(" %7.1f", attention_gmacs(table, s.kv_heads, s.rows, n_keys));

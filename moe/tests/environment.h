@@ -7,9 +7,9 @@ namespace moe_test {
 
 // Where programs keep what can be made again.
 #if defined(_WIN32)
-constexpr const char * kCacheFolder = "LOCALAPPDATA";
+constexpr const char * CACHE_FOLDER = "LOCALAPPDATA";
 #else
-constexpr const char * kCacheFolder = "XDG_CACHE_HOME";
+constexpr const char * CACHE_FOLDER = "XDG_CACHE_HOME";
 #endif
 
 inline void set_variable(const char * name, const char * value) {

@@ -29,7 +29,7 @@ size_t us(int64_t v) {
     return static_cast<size_t>(v);
 }
 
-constexpr float kScale = 0.3f;
+constexpr float SCALE = 0.3f;
 
 // mask[stream][head][token][key]: 0, a distance (what ALiBi multiplies) or -infinity. With holes, one token sees
 // nothing, and a whole stretch of keys is hidden from all.
@@ -90,7 +90,7 @@ void reference(const Shape & s, const Values & x, int64_t token, int64_t head, i
         for (int64_t i = 0; i < s.dk; ++i) {
             dot += q[i] * x.kf[us((kv * s.keys + j) * s.dk + i)];
         }
-        dot *= double(kScale);
+        dot *= double(SCALE);
         if (s.softcap != 0) dot = s.softcap * std::tanh(dot / s.softcap);
         score[us(j)] = dot + slope(s, head) * mask_at(s, token, j, head, stream);
         max = std::max(max, score[us(j)]);
@@ -154,7 +154,7 @@ ggml_tensor * build(Graph & g, const Shape & s, const Values & x) {
         mask = g.weight(GGML_TYPE_F16, {s.keys, s.tokens, s.mask_heads, streams},
                         {bytes, bytes + half.size() * sizeof half[0]});
     }
-    ggml_tensor * out = ggml_flash_attn_ext(c, q, k, v, mask, kScale, s.max_bias, s.softcap);
+    ggml_tensor * out = ggml_flash_attn_ext(c, q, k, v, mask, SCALE, s.max_bias, s.softcap);
     if (s.sinks) {
         ggml_flash_attn_ext_add_sinks(out, g.input({s.heads}, x.sinks));
     }
@@ -190,12 +190,12 @@ Shape with(const std::function<void(Shape &)> & change) {
 }  // namespace
 
 // Few rows and many are computed in different ways.
-constexpr int64_t kFewAndMany[] = {3, 35};
+constexpr int64_t FEW_AND_MANY[] = {3, 35};
 
 TEST(Attention, EveryTypeOfCache) {
     for (ggml_type t : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1,
                         GGML_TYPE_IQ4_NL}) {
-        for (int64_t tokens : kFewAndMany) {
+        for (int64_t tokens : FEW_AND_MANY) {
             check(with([&](Shape & s) {
                 s.tokens = tokens;
                 s.type = t;
@@ -204,7 +204,7 @@ TEST(Attention, EveryTypeOfCache) {
     }
 }
 TEST(Attention, ColumnRemainders) {
-    for (int64_t tokens : kFewAndMany) {
+    for (int64_t tokens : FEW_AND_MANY) {
         for (int64_t dk : {1, 3, 40, 72, 80, 128, 192}) {
             check(with([&](Shape & s) {
                 s.tokens = tokens;
@@ -226,7 +226,7 @@ TEST(Attention, ColumnRemainders) {
     }
 }
 TEST(Attention, KeyRemainders) {
-    for (int64_t tokens : kFewAndMany) {
+    for (int64_t tokens : FEW_AND_MANY) {
         for (int64_t keys : {35, 61, 62, 63, 64, 65, 127, 128, 129, 300}) {
             check(with([&](Shape & s) {
                 s.tokens = tokens;
@@ -353,7 +353,7 @@ TEST(Attention, DistancesAndSoftCaps) {
     }));
 }
 TEST(Attention, Streams) {
-    for (int64_t tokens : kFewAndMany) {
+    for (int64_t tokens : FEW_AND_MANY) {
         check(with([&](Shape & s) {
             s.tokens = tokens;
             s.streams = 3;
@@ -377,7 +377,7 @@ TEST(Attention, Streams) {
     }
 }
 TEST(Attention, MasksOfHeads) {
-    for (int64_t tokens : kFewAndMany) {
+    for (int64_t tokens : FEW_AND_MANY) {
         check(with([&](Shape & s) {
             s.tokens = tokens;
             s.mask_heads = 4;
@@ -397,7 +397,7 @@ TEST(Attention, MasksOfHeads) {
     }
 }
 TEST(Attention, QueriesSideBySide) {
-    for (int64_t tokens : kFewAndMany) {
+    for (int64_t tokens : FEW_AND_MANY) {
         check(with([&](Shape & s) { s.tokens = tokens, s.queries_side_by_side = true, s.streams = 2; }));
     }
 }

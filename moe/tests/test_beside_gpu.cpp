@@ -49,7 +49,7 @@ struct Result {
     uint64_t hits_of_prompt = 0, hits_of_decode = 0;
 };
 
-constexpr int kPrompt = 200, kDecode = 2;
+constexpr int PROMPT = 200, DECODE = 2;
 
 Result run(const Options & s) {
     llama_model_params mp = llama_model_default_params();
@@ -78,13 +78,13 @@ Result run(const Options & s) {
         r.logits.insert(r.logits.end(), logits, logits + n_vocab);
     };
     std::vector<llama_token> prompt;
-    for (int i = 0; i < kPrompt; ++i) {
+    for (int i = 0; i < PROMPT; ++i) {
         prompt.push_back(3 + i * 37 % 500);
     }
     const uint64_t before = plugin ? hits() : 0;
     decode(prompt);
     const uint64_t after = plugin ? hits() : 0;
-    for (int i = 0; i < kDecode; ++i) {
+    for (int i = 0; i < DECODE; ++i) {
         decode({3 + i * 11});
     }
     r.hits_of_prompt = after - before;
@@ -117,30 +117,30 @@ Options with(const std::function<void(Options &)> & change) {
     change(s);
     return s;
 }
-const Options kLayers, kTensors = with([](Options &s) { s.split = LLAMA_SPLIT_MODE_TENSOR; }),
-                       kNoOffload = with([](Options &s) { s.op_offload = false; }),
-                       kPartial = with([](Options &s) { s.cpu_moe = false, s.gpu_layers = 2; });
+const Options LAYERS, TENSORS = with([](Options &s) { s.split = LLAMA_SPLIT_MODE_TENSOR; }),
+                      NO_OFFLOAD = with([](Options &s) { s.op_offload = false; }),
+                      PARTIAL = with([](Options &s) { s.cpu_moe = false, s.gpu_layers = 2; });
 
 void min_batch(const char * n) {
     moe_test::set_variable("GGML_MOE_GPU_MIN_BATCH", n);
 }
 
-constexpr double kClose = 1e-4;  // the GPU computes in half precision: 1e-5 seen
+constexpr double CLOSE = 1e-4;  // the GPU computes in half precision: 1e-5 seen
 
 }  // namespace
 
 TEST(BesideGpu, LargeBatchesAreStreamedAndSmallOnesAreOurs) {
     min_batch("64");
-    const Result r = run(kLayers);
-    EXPECT_LT(nmse(r.logits, stock().layers.logits), kClose);
+    const Result r = run(LAYERS);
+    EXPECT_LT(nmse(r.logits, stock().layers.logits), CLOSE);
     EXPECT_EQ(r.hits_of_prompt, 4u) << "the last layer computes the last token alone";
     EXPECT_GT(r.hits_of_decode, 0u);
     EXPECT_EQ(r.compute_bytes, stock().layers.compute_bytes) << "GPU memory is stock's";
 }
 TEST(BesideGpu, AllAreOursIfToldSo) {
     min_batch("0");
-    const Result r = run(kLayers);
-    EXPECT_LT(nmse(r.logits, stock().layers.logits), kClose);
+    const Result r = run(LAYERS);
+    EXPECT_LT(nmse(r.logits, stock().layers.logits), CLOSE);
     EXPECT_GT(r.hits_of_prompt, 0u);
     size_t ours = 0, theirs = 0;
     for (const auto & [name, bytes] : r.compute_bytes) {
@@ -153,32 +153,32 @@ TEST(BesideGpu, AllAreOursIfToldSo) {
 }
 TEST(BesideGpu, ProgramsThatTurnOffloadOffSayNever) {
     min_batch("0");
-    const Result r = run(kNoOffload);
-    EXPECT_LT(nmse(r.logits, stock().no_offload.logits), kClose);
+    const Result r = run(NO_OFFLOAD);
+    EXPECT_LT(nmse(r.logits, stock().no_offload.logits), CLOSE);
     EXPECT_GT(r.hits_of_prompt, 0u);
 }
 TEST(BesideGpu, SmallerBatchesThanTheLeastAreOurs) {
     min_batch("201");
-    const Result r = run(kLayers);
-    EXPECT_LT(nmse(r.logits, stock().layers.logits), kClose);
+    const Result r = run(LAYERS);
+    EXPECT_LT(nmse(r.logits, stock().layers.logits), CLOSE);
     EXPECT_GT(r.hits_of_prompt, 0u);
 }
 // One device split by tensors cannot be streamed to, so all is ours; it must not take the plugin for one of its parts.
 TEST(BesideGpu, SplitByTensors) {
     min_batch("64");
-    const Result r = run(kTensors);
-    EXPECT_LT(nmse(r.logits, stock().tensors.logits), kClose);
+    const Result r = run(TENSORS);
+    EXPECT_LT(nmse(r.logits, stock().tensors.logits), CLOSE);
     EXPECT_GT(r.hits_of_prompt, 0u);
     EXPECT_GT(r.hits_of_decode, 0u);
-    Options no_experts = kTensors;
+    Options no_experts = TENSORS;
     no_experts.cpu_moe = false;
-    EXPECT_LT(nmse(run(no_experts).logits, stock().tensors.logits), kClose);
+    EXPECT_LT(nmse(run(no_experts).logits, stock().tensors.logits), CLOSE);
 }
 TEST(BesideGpu, ProgramsWithoutGpuLayersOrDevices) {
     min_batch("64");
-    const Result some = run(kPartial), none = run(with([](Options &s) { s.all_devices = false; }));
-    EXPECT_LT(nmse(some.logits, stock().partial.logits), kClose);
-    EXPECT_LT(nmse(none.logits, stock().layers.logits), kClose);
+    const Result some = run(PARTIAL), none = run(with([](Options &s) { s.all_devices = false; }));
+    EXPECT_LT(nmse(some.logits, stock().partial.logits), CLOSE);
+    EXPECT_LT(nmse(none.logits, stock().layers.logits), CLOSE);
     EXPECT_GT(none.hits_of_prompt, 0u) << "nobody else would have been fast";
 }
 
@@ -199,7 +199,7 @@ int main(int argc, char ** argv) {
         std::puts("this machine has no GPU that the module can use");
         return 0;
     }
-    stock() = {run(kLayers), run(kTensors), run(kNoOffload), run(kPartial)};
+    stock() = {run(LAYERS), run(TENSORS), run(NO_OFFLOAD), run(PARTIAL)};
     plugin = ggml_backend_load(plugin_file);
     if (plugin == nullptr) return 1;
     return RUN_ALL_TESTS();

@@ -69,23 +69,24 @@ double difference(const Shape & s) {
 }
 
 // Both sides round the input and the hidden row to int8: four times the bound of one rounding, both sides counted.
-constexpr double kQuantized = 4e-4;
-constexpr double kFloat = 1e-5;  // ggml rounds activations to F16 for F16 weights, and with AVX512-FP16 sums in F16
+constexpr double QUANTIZED_ERROR = 4e-4;
+constexpr double FLOAT_ERROR =
+    1e-5;  // ggml rounds activations to F16 for F16 weights, and with AVX512-FP16 sums in F16
 
 }  // namespace
 
 TEST(Ffn, Quantized) {
-    EXPECT_LT(difference({}), kQuantized);
+    EXPECT_LT(difference({}), QUANTIZED_ERROR);
 }
 TEST(Ffn, GateBeforeUp) {
     Shape s;
     s.up_first = false;
-    EXPECT_LT(difference(s), kQuantized);
+    EXPECT_LT(difference(s), QUANTIZED_ERROR);
 }
 TEST(Ffn, Float) {
     Shape s;
     s.up = s.down = GGML_TYPE_F16;
-    EXPECT_LT(difference(s), kFloat);
+    EXPECT_LT(difference(s), FLOAT_ERROR);
 }
 TEST(Ffn, Bf16) {
     Shape s;
@@ -96,7 +97,7 @@ TEST(Ffn, EveryActivation) {
     for (int op = 0; op < GGML_GLU_OP_COUNT; ++op) {
         Shape s;
         s.glu = static_cast<ggml_glu_op>(op);
-        EXPECT_LT(difference(s), kQuantized) << op;
+        EXPECT_LT(difference(s), QUANTIZED_ERROR) << op;
     }
 }
 TEST(Ffn, GptOssLike) {
@@ -105,7 +106,7 @@ TEST(Ffn, GptOssLike) {
     s.bias = true;
     s.used = 4;
     s.glu = GGML_GLU_OP_SWIGLU_OAI;
-    EXPECT_LT(difference(s), kQuantized);
+    EXPECT_LT(difference(s), QUANTIZED_ERROR);
 }
 TEST(Ffn, DeepSeekLikeMixedTypes) {
     Shape s;
@@ -115,24 +116,24 @@ TEST(Ffn, DeepSeekLikeMixedTypes) {
     s.ff = 352;
     for (int64_t t : {1, 3, 40}) {
         s.tokens = t;
-        EXPECT_LT(difference(s), kQuantized) << t;
+        EXPECT_LT(difference(s), QUANTIZED_ERROR) << t;
     }
 }
 TEST(Ffn, Unweighted) {
     Shape s;
     s.weighted = false;
     s.used = 3;
-    EXPECT_LT(difference(s), kQuantized);
+    EXPECT_LT(difference(s), QUANTIZED_ERROR);
 }
 TEST(Ffn, OneExpertPerToken) {
     Shape s;
     s.used = 1;
-    EXPECT_LT(difference(s), kQuantized);
+    EXPECT_LT(difference(s), QUANTIZED_ERROR);
 }
 TEST(Ffn, IntermediateMarkedAsOutputIsWritten) {
     Shape s;
     s.mark_outputs = true;  // forbids the fused path
-    EXPECT_LT(difference(s), kQuantized);
+    EXPECT_LT(difference(s), QUANTIZED_ERROR);
 }
 TEST(Ffn, FusedEqualsUnfused) {
     for (int64_t tokens : {1, 7, 70}) {

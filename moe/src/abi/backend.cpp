@@ -28,7 +28,7 @@
 
 namespace {
 
-constexpr size_t kAlignment = 32;  // as in a GGUF file, whose mapping is used in place
+constexpr size_t ALIGNMENT = 32;  // as in a GGUF file, whose mapping is used in place
 
 ggml_backend_dev_t device();
 ggml_backend_reg_t registry();
@@ -114,7 +114,7 @@ ggml_backend_buffer_t buft_alloc(ggml_backend_buffer_type_t buft, size_t size) {
 }
 
 size_t buft_alignment(ggml_backend_buffer_type_t) {
-    return kAlignment;
+    return ALIGNMENT;
 }
 bool buft_is_host(ggml_backend_buffer_type_t) {
     return true;
@@ -157,7 +157,7 @@ void backend_free(ggml_backend_t b) {
 // batch, and the one of a token that it will reuse, come after. A thread that has created a backend therefore claims no
 // attention until it is asked for one of more tokens than the first, or has computed something.
 thread_local int64_t probe_tokens = 0;   // of the attention that is not to be claimed, at most
-constexpr int64_t kMostSequences = 256;  // of a context (LLAMA_MAX_SEQ)
+constexpr int64_t MOST_SEQUENCES = 256;  // of a context (LLAMA_MAX_SEQ)
 
 bool may_be_probe(const ggml_tensor * op) {
     if (op->op != GGML_OP_FLASH_ATTN_EXT) return false;
@@ -192,7 +192,7 @@ ggml_guid_t backend_guid() {
 
 ggml_backend_t device_init(ggml_backend_dev_t dev, const char *) {
     type_is_wanted = true;
-    probe_tokens = kMostSequences;
+    probe_tokens = MOST_SEQUENCES;
     try {
         auto * c = new moe::Context;
         c->table = &moe::kernels();

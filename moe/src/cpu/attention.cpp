@@ -19,7 +19,7 @@ struct Partial {
 // FLASH_ATTN_EXT: q [dk, tokens, heads, streams] F32, k [dk, keys, kv heads, streams], v [dv, keys, kv heads, streams],
 // mask [keys, tokens, 1 or heads, 1 or streams] F16 or none, sinks [heads] F32 or none -> [dv, heads, tokens, streams].
 //
-// A pass is some query rows of one KV head: its heads' rows, token by token, up to kAttentionRows of them. Where a KV
+// A pass is some query rows of one KV head: its heads' rows, token by token, up to ATTENTION_ROWS of them. Where a KV
 // head has few (decode), a pass takes all rows of several heads, whose keys lie side by side in the cache: reading what
 // is scattered costs twice as much. With few passes each is split into chunks of keys, whose sums are merged in a
 // second phase. What is split depends on the shapes alone, so that the bits do not depend on the number of threads.
@@ -50,30 +50,30 @@ struct Attention {
     };
     Pass pass(int64_t i) const {
         const int64_t group = i / passes_per_group, head = group % groups * kv_heads,
-                      row = i % passes_per_group * kAttentionRows;
+                      row = i % passes_per_group * ATTENTION_ROWS;
         return {head, std::min(k->ne[2] - head, kv_heads), group / groups, row,
-                std::min<int64_t>(rows - row, kAttentionRows)};
+                std::min<int64_t>(rows - row, ATTENTION_ROWS)};
     }
     size_t columns() const { return attention_columns(static_cast<int>(v->ne[0])); }
     Partial partial(int64_t i) const {
         float * p = partials + size_t(i) * partial_floats;
-        return {reinterpret_cast<Seen *>(p), p + 2 * size_t(kAttentionRows)};
+        return {reinterpret_cast<Seen *>(p), p + 2 * size_t(ATTENTION_ROWS)};
     }
     double work() const {
         return double(rows) * double(k->ne[2] * k->ne[3]) * double(k->ne[1]) * double(k->ne[0] + v->ne[0]);
     }
 };
 
-constexpr int64_t kFewestItems = 32;  // work items below which passes are split: enough for a dozen threads
-constexpr int64_t kFewestKeys = 128;  // of a chunk
+constexpr int64_t FEWEST_ITEMS = 32;  // work items below which passes are split: enough for a dozen threads
+constexpr int64_t FEWEST_KEYS = 128;  // of a chunk
 
 // How many KV heads a pass takes: as many as leave enough items.
 int64_t heads_of_pass(const ggml_tensor * k, const ggml_tensor * v, int64_t rows) {
     const auto side_by_side = [](const ggml_tensor * t) { return t->nb[2] * size_t(t->ne[2]) <= t->nb[1]; };
     if (!side_by_side(k) || !side_by_side(v)) return 1;
-    const int64_t chunks = std::max<int64_t>(k->ne[1] / kFewestKeys, 1);
+    const int64_t chunks = std::max<int64_t>(k->ne[1] / FEWEST_KEYS, 1);
     return std::max<int64_t>(1,
-                             std::min({k->ne[2], kAttentionRows / rows, k->ne[2] * k->ne[3] * chunks / kFewestItems}));
+                             std::min({k->ne[2], ATTENTION_ROWS / rows, k->ne[2] * k->ne[3] * chunks / FEWEST_ITEMS}));
 }
 
 Attention::Attention(const KernelTable & t, const ggml_tensor * o)
@@ -82,10 +82,10 @@ Attention::Attention(const KernelTable & t, const ggml_tensor * o)
     rows = q->ne[1] * heads_per_kv;
     kv_heads = heads_of_pass(k, v, rows);
     groups = (k->ne[2] + kv_heads - 1) / kv_heads;
-    passes_per_group = (rows + kAttentionRows - 1) / kAttentionRows;
+    passes_per_group = (rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS;
     passes = passes_per_group * groups * k->ne[3];
-    chunks = std::max<int64_t>(1, std::min(kFewestItems / passes, k->ne[1] / kFewestKeys));
-    chunk_keys = ((k->ne[1] + chunks - 1) / chunks + kAttentionKeys - 1) / kAttentionKeys * kAttentionKeys;
+    chunks = std::max<int64_t>(1, std::min(FEWEST_ITEMS / passes, k->ne[1] / FEWEST_KEYS));
+    chunk_keys = ((k->ne[1] + chunks - 1) / chunks + ATTENTION_KEYS - 1) / ATTENTION_KEYS * ATTENTION_KEYS;
     chunks = (k->ne[1] + chunk_keys - 1) / chunk_keys;
     scale = op_f32(o, 0);
     max_bias = op_f32(o, 1);
@@ -96,7 +96,7 @@ Attention::Attention(const KernelTable & t, const ggml_tensor * o)
     }
     scratch_floats = (table->attention_scratch(static_cast<int>(k->ne[0]), static_cast<int>(v->ne[0])) + 15) / 16 * 16;
     partial_floats =
-        size_t(std::min<int64_t>(rows * kv_heads, kAttentionRows)) * columns() + 2 * size_t(kAttentionRows);
+        size_t(std::min<int64_t>(rows * kv_heads, ATTENTION_ROWS)) * columns() + 2 * size_t(ATTENTION_ROWS);
 }
 
 // How much the mask, a distance, counts for a head (ALiBi, Press et al. 2021).
@@ -146,7 +146,7 @@ struct RowOf {
 
 // One chunk of keys of one pass.
 void sum_chunk(const Attention & a, const Attention::Pass & p, int64_t chunk, float * scratch, const Partial & out) {
-    AttentionArgs::Query queries[kAttentionRows];
+    AttentionArgs::Query queries[ATTENTION_ROWS];
     AttentionArgs args;
     args.k = kv_rows(a.k, p.head, p.stream);
     args.v = kv_rows(a.v, p.head, p.stream);
@@ -219,7 +219,7 @@ void region(void * ctx, int ith, int, Barrier & barrier) {
     }
     barrier.wait();
     for (int64_t pass; (pass = take(a.next[1])) < a.passes;) {
-        Partial part[kFewestItems];
+        Partial part[FEWEST_ITEMS];
         for (int64_t c = 0; c < a.chunks; ++c) {
             part[c] = a.partial(pass * a.chunks + c);
         }
@@ -248,7 +248,7 @@ void run_attention(Team & team, const KernelTable & table, Buffer & scratch, Buf
                    const ggml_tensor * op) {
     if (ggml_is_empty(op)) return;
     Attention a(table, op);
-    const int threads = a.work() < kMinParallelWork ? 1 : team.threads();
+    const int threads = a.work() < MIN_PARALLEL_WORK ? 1 : team.threads();
     a.scratch = scratch.array<float>(a.scratch_floats * size_t(threads));
     a.partials = partials.array<float>(a.partial_floats * size_t(a.chunks == 1 ? threads : a.passes * a.chunks));
     team.run(threads, region, &a);

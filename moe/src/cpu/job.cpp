@@ -10,19 +10,19 @@ namespace moe {
 namespace {
 
 struct Thread {
-    const uint8_t ** x;  // [kMaxChunk]
-    float * acc0;        // [kMaxChunk][kMaxTileRows]
+    const uint8_t ** x;  // [MAX_CHUNK]
+    float * acc0;        // [MAX_CHUNK][MAX_TILE_ROWS]
     float * acc1;
 };
 
-constexpr size_t kAccBytes = sizeof(float) * kMaxChunk * kMaxTileRows;
+constexpr size_t ACC_BYTES = sizeof(float) * MAX_CHUNK * MAX_TILE_ROWS;
 
 Thread thread_scratch(const Job & job, int ith) {
     uint8_t * p = job.thread_scratch + size_t(ith) * job.thread_scratch_bytes;
     Thread t;
     t.acc0 = reinterpret_cast<float *>(p);
-    t.acc1 = reinterpret_cast<float *>(p + kAccBytes);
-    t.x = reinterpret_cast<const uint8_t **>(p + 2 * kAccBytes);
+    t.acc1 = reinterpret_cast<float *>(p + ACC_BYTES);
+    t.x = reinterpret_cast<const uint8_t **>(p + 2 * ACC_BYTES);
     return t;
 }
 
@@ -113,28 +113,24 @@ UpItem up_item_at(const Job & job, const Phase & p, int64_t i) {
 }
 
 struct Ones {
-    float one[kMaxTileRows];
+    float one[MAX_TILE_ROWS];
     constexpr Ones() : one() {
         for (float & f : one) {
             f = 1.0f;
         }
     }
 };
-constexpr Ones kOnes;
+constexpr Ones ONES;
 
 // out = what becomes of these products; `gate` is not kept.
 void activate(const KernelTable & table, const Activation & a, int n, float * gate, const float * up, float * out) {
     if (a.limit < std::numeric_limits<float>::infinity()) {
-        table.glu(a.glu, n, gate, kOnes.one, gate);
+        table.glu(a.glu, n, gate, ONES.one, gate);
         for (int i = 0; i < n; ++i) {
             out[i] = std::min(gate[i], a.limit) * std::clamp(up[i], -a.limit, a.limit);
         }
     } else {
-        table.glu(a.glu, n, gate,
-                  a.factor == Activation::UP    ? up
-                  : a.factor == Activation::ONE ? kOnes.one
-                                                : gate,
-                  out);
+        table.glu(a.glu, n, gate, a.factor == Activation::UP ? up : a.factor == Activation::ONE ? ONES.one : gate, out);
     }
 }
 
@@ -148,8 +144,8 @@ void run_up_item(const Job & job, const Phase & p, const UpItem & it, Thread & t
     const bool gated = p.glu && p.activation.factor == Activation::UP;
     wait_for(m.w, g);
     if (gated) wait_for(p.mats[1].w, g);
-    for (int32_t s0 = r.begin[g]; s0 < end; s0 += kMaxChunk) {
-        const Span s{s0, end - s0 < kMaxChunk ? end - s0 : kMaxChunk};
+    for (int32_t s0 = r.begin[g]; s0 < end; s0 += MAX_CHUNK) {
+        const Span s{s0, end - s0 < MAX_CHUNK ? end - s0 : MAX_CHUNK};
         tile_product(job, p, m, g, it.tile, s, t, t.acc0, gated ? tile_start(job, p.mats[1], g, it.tile) : next);
         if (gated) tile_product(job, p, p.mats[1], g, it.tile, s, t, t.acc1, next);
         for (int i = 0; i < s.n; ++i) {
@@ -206,8 +202,8 @@ void run_sum_item(const Job & job, int tile, Thread & t, int next_tile) {
                                : next_tile >= 0 ? tile_start(job, m, 0, next_tile)
                                                 : nullptr;
         wait_for(m.w, g);
-        for (int32_t s0 = r.begin[g]; s0 < r.begin[g + 1]; s0 += kMaxChunk) {
-            const Span s{s0, r.begin[g + 1] - s0 < kMaxChunk ? r.begin[g + 1] - s0 : kMaxChunk};
+        for (int32_t s0 = r.begin[g]; s0 < r.begin[g + 1]; s0 += MAX_CHUNK) {
+            const Span s{s0, r.begin[g + 1] - s0 < MAX_CHUNK ? r.begin[g + 1] - s0 : MAX_CHUNK};
             tile_product(job, job.down, m, g, tile, s, t, t.acc0, next);
             for (int i = 0; i < s.n; ++i) {
                 const int32_t slot = r.slot[s.first + i];
@@ -247,7 +243,7 @@ void region(void * ctx, int ith, int nth, Barrier & barrier) {
 }  // namespace
 
 size_t job_thread_scratch_bytes(const KernelTable &) {
-    return 2 * kAccBytes + sizeof(uint8_t *) * kMaxChunk;
+    return 2 * ACC_BYTES + sizeof(uint8_t *) * MAX_CHUNK;
 }
 
 double job_work(const Job & job) {

@@ -19,8 +19,8 @@
 
 namespace moe {
 
-constexpr int kMaxMats = 8;     // matrix products that share their input in one region
-constexpr int kMaxChunk = 256;  // activation rows per tile pass: its sums (32 KiB per matrix) stay in L2
+constexpr int MAX_MATS = 8;     // matrix products that share their input in one region
+constexpr int MAX_CHUNK = 256;  // activation rows per tile pass: its sums (32 KiB per matrix) stay in L2
 
 // F32 rows of a tensor, addressed by one index over its outer dimensions.
 struct Rows {
@@ -100,7 +100,7 @@ struct Phase {
     bool by_token = true;  // input row of a slot: its token, or the slot itself
     Acts acts[2];
     int n_acts = 0;
-    Mat mats[kMaxMats];
+    Mat mats[MAX_MATS];
     int n_mats = 0;
     bool glu = false;  // mats[0] is the gate, mats[1] the up projection, if it has one; write act(gate)*up to glu_out
     Activation activation;

@@ -16,8 +16,8 @@ struct OpCtx {
 };
 
 // Below this many elements waking other threads costs more than it saves.
-constexpr int64_t kMinParallel = int64_t{32} * 1024;
-constexpr int64_t kRowsPerTake = 8;
+constexpr int64_t MIN_PARALLEL = int64_t{32} * 1024;
+constexpr int64_t ROWS_PER_TAKE = 8;
 
 struct RowIndex {
     int64_t i1, i2, i3;
@@ -186,8 +186,8 @@ void one_row(const OpCtx & c, int64_t r) {
 void region(void * ctx, int, int, Barrier &) {
     OpCtx & c = *static_cast<OpCtx *>(ctx);
     const int64_t rows = ggml_nrows(c.op);
-    for (int64_t r0; (r0 = c.next.fetch_add(kRowsPerTake, std::memory_order_relaxed)) < rows;) {
-        for (int64_t r = r0; r < r0 + kRowsPerTake && r < rows; ++r) {
+    for (int64_t r0; (r0 = c.next.fetch_add(ROWS_PER_TAKE, std::memory_order_relaxed)) < rows;) {
+        for (int64_t r = r0; r < r0 + ROWS_PER_TAKE && r < rows; ++r) {
             one_row(c, r);
         }
     }
@@ -244,7 +244,7 @@ bool run_simple_op(Team & team, const KernelTable & table, const ggml_tensor * o
             return false;
     }
     OpCtx c{&table, op, {0}};
-    team.run(ggml_nelements(op) < kMinParallel ? 1 : team.threads(), region, &c);
+    team.run(ggml_nelements(op) < MIN_PARALLEL ? 1 : team.threads(), region, &c);
     return true;
 }
 

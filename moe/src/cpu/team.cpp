@@ -9,9 +9,9 @@
 namespace moe {
 
 // About 20 us of polling: longer than the gap between two splits of a layer, short enough not to starve others.
-constexpr int kSpins = 500;
+constexpr int SPINS = 500;
 // A thread that waits this long inside a region shares its core with someone: let them run.
-constexpr int kSpinsBeforeYield = 4000;
+constexpr int SPINS_BEFORE_YIELD = 4000;
 
 void Barrier::wait() {
     const unsigned phase = phase_.load(std::memory_order_acquire);
@@ -21,7 +21,7 @@ void Barrier::wait() {
         return;
     }
     for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-        if (spins < kSpinsBeforeYield) {
+        if (spins < SPINS_BEFORE_YIELD) {
             cpu_relax();
         } else {
             std::this_thread::yield();
@@ -122,7 +122,7 @@ void Team::run_own(int n) {
     wake_.notify_all();
     region_.fn(region_.ctx, 0, n, barrier_);
     for (int spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) {
-        if (spins < kSpinsBeforeYield) {
+        if (spins < SPINS_BEFORE_YIELD) {
             cpu_relax();
         } else {
             std::this_thread::yield();
@@ -133,7 +133,7 @@ void Team::run_own(int n) {
 void Team::worker(int id) {
     unsigned seen = 0;
     for (;;) {
-        for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) {
+        for (int i = 0; i < SPINS && epoch_.load(std::memory_order_acquire) == seen; ++i) {
             cpu_relax();
         }
         if (epoch_.load(std::memory_order_acquire) == seen) {

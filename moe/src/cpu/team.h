@@ -14,7 +14,7 @@
 namespace moe {
 
 // Below this many multiply-accumulates waking other threads costs more than it saves (about 10 us of one core).
-constexpr double kMinParallelWork = 256 * 1024;
+constexpr double MIN_PARALLEL_WORK = 256 * 1024;
 
 inline void cpu_relax() {
 #if defined(__x86_64__) || defined(__i386__)

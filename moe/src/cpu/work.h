@@ -18,7 +18,7 @@ public:
         : counter_(counter),
           total_(total),
           threads_(threads),
-          max_run_(std::max(kMaxRunRows / std::max(rows, int64_t{1}), int64_t{1})),
+          max_run_(std::max(MAX_RUN_ROWS / std::max(rows, int64_t{1}), int64_t{1})),
           ahead_(claim()) {}
 
     // item: what to do now; next: what this thread does after it, or -1
@@ -38,7 +38,7 @@ private:
         int64_t first = 0, end = 0;
         bool empty() const { return first == end; }
     };
-    static constexpr int64_t kMaxRunRows = 32;
+    static constexpr int64_t MAX_RUN_ROWS = 32;
 
     Run claim() {
         int64_t first = counter_.load(std::memory_order_relaxed), n = 0;

@@ -12,12 +12,12 @@ namespace moe {
 
 namespace {
 
-constexpr int kExactRows = 8;  // larger batches are filled up to a power of two, so that few graphs serve all
-constexpr int kNodes = 16;     // of an expert FFN: three products, three biases, an activation, and its inputs
+constexpr int EXACT_ROWS = 8;  // larger batches are filled up to a power of two, so that few graphs serve all
+constexpr int NODES = 16;      // of an expert FFN: three products, three biases, an activation, and its inputs
 
 int filled_up(int tokens) {
-    if (tokens <= kExactRows) return tokens;
-    int n = kExactRows;
+    if (tokens <= EXACT_ROWS) return tokens;
+    int n = EXACT_ROWS;
     while (n < tokens) {
         n *= 2;
     }
@@ -42,7 +42,7 @@ size_t row_bytes(ggml_type type, int64_t columns, int64_t rows) {
 
 // Tensors whose data lie on the device.
 ggml_context * new_context(size_t tensors) {
-    return ggml_init({tensors * ggml_tensor_overhead() + ggml_graph_overhead_custom(kNodes, false), nullptr, true});
+    return ggml_init({tensors * ggml_tensor_overhead() + ggml_graph_overhead_custom(NODES, false), nullptr, true});
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ struct Bank::Graph {
 void Bank::Graph::build(const Bank & b, int n_used, int n_tokens) {
     ggml_free(c);
     used = n_used, tokens = n_tokens;
-    c = new_context(kNodes);
+    c = new_context(NODES);
     x = ggml_new_tensor_3d(c, GGML_TYPE_F32, b.shape_.n_embd, 1, tokens);
     ids = ggml_new_tensor_2d(c, GGML_TYPE_I32, used, tokens);
     ggml_set_input(x);
@@ -96,7 +96,7 @@ void Bank::Graph::build(const Bank & b, int n_used, int n_tokens) {
     std::memcpy(mid->op_params, b.shape_.glu, sizeof b.shape_.glu);
     out = product(b.down_, b.down_bias_, mid);
     ggml_set_output(out);
-    nodes = ggml_new_graph_custom(c, kNodes, false);
+    nodes = ggml_new_graph_custom(c, NODES, false);
     ggml_build_forward_expand(nodes, out);
 }
 

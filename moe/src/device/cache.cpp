@@ -16,13 +16,13 @@ namespace moe {
 namespace {
 
 // Batches that are watched before memory is taken: by then every layer has been seen, and timed more than once.
-constexpr int kPassesToSee = 2, kPassesToTime = 4;
-constexpr int kTrials = 4;
-constexpr double kHandOverS = 5e-6;            // copying the input rows and adding the results
-constexpr double kMargin = 0.05;               // of a GPU's memory, that auto leaves free
-constexpr size_t kLeastMargin = 512ull << 20;  // bytes
-constexpr double kMostPrice = 8;               // uses
-constexpr double kMiB = 1024.0 * 1024;
+constexpr int PASSES_TO_SEE = 2, PASSES_TO_TIME = 4;
+constexpr int TRIALS = 4;
+constexpr double HAND_OVER_S = 5e-6;           // copying the input rows and adding the results
+constexpr double MARGIN = 0.05;                // of a GPU's memory, that auto leaves free
+constexpr size_t LEAST_MARGIN = 512ull << 20;  // bytes
+constexpr double MOST_PRICE = 8;               // uses
+constexpr double MIB = 1024.0 * 1024;
 
 // What all caches of the process did.
 struct Totals {
@@ -53,7 +53,7 @@ double seconds_since(std::chrono::steady_clock::time_point t) {
 void log_totals() {
     const Totals & t = totals();
     log_info("experts in VRAM: %" PRIu64 " of %" PRIu64 " look-ups were hits, %" PRIu64 " uploads (%.1f MiB)\n",
-             t.hits.load(), t.lookups.load(), t.uploads.load(), double(t.uploaded_bytes) / kMiB);
+             t.hits.load(), t.lookups.load(), t.uploads.load(), double(t.uploaded_bytes) / MIB);
 }
 
 }  // namespace
@@ -100,7 +100,8 @@ void ExpertCache::watch(const Call & call, const Routing & routing) {
             say("watching the first batches");
         }
     }
-    if (id == first_layer_ && ++passes_ > (setting_.kind == CacheSetting::Auto ? kPassesToTime : kPassesToSee)) open();
+    if (id == first_layer_ && ++passes_ > (setting_.kind == CacheSetting::Auto ? PASSES_TO_TIME : PASSES_TO_SEE))
+        open();
     if (state_ != State::Watching || call.tokens != 1) return;
     used_ = routing.used;
     watched_experts_ = routing.groups;
@@ -142,7 +143,7 @@ void ExpertCache::open() {
         if (setting_.kind == CacheSetting::Auto) {
             size_t free = 0, all = 0;
             ggml_backend_dev_memory(gpu, &free, &all);
-            const size_t margin = std::max(kLeastMargin, static_cast<size_t>(kMargin * double(all)));
+            const size_t margin = std::max(LEAST_MARGIN, static_cast<size_t>(MARGIN * double(all)));
             bytes = free > margin ? free - margin : 0;
             if (setting_.bytes > 0) bytes = std::min(bytes, setting_.bytes);
         }
@@ -165,7 +166,7 @@ void ExpertCache::open() {
     totals().slots += uint64_t(slots);
     totals().experts += uint64_t(experts);
     say(std::to_string(slots) + " of " + std::to_string(experts) + " experts in VRAM");
-    log_info("room for %d of %d experts in VRAM, %.1f MiB\n", slots, experts, double(bytes) / kMiB);
+    log_info("room for %d of %d experts in VRAM, %.1f MiB\n", slots, experts, double(bytes) / MIB);
 }
 
 void ExpertCache::open_device(ggml_backend_dev_t gpu, size_t bytes) {
@@ -227,7 +228,7 @@ double time_of(Bank & bank, int experts, int64_t n_embd) {
     std::vector<int32_t> ids(static_cast<size_t>(experts));
     std::iota(ids.begin(), ids.end(), 0);
     double least = 0;
-    for (int i = 0; i < kTrials; ++i) {
+    for (int i = 0; i < TRIALS; ++i) {
         std::memset(bank.input(experts, 1), 0, size_t(n_embd) * sizeof(float));
         const auto begun = std::chrono::steady_clock::now();
         if (!bank.start(ids.data(), experts, 1)) return 0;
@@ -259,7 +260,7 @@ bool ExpertCache::pays(Class & c) const {
 bool ExpertCache::is_worth(const Class & c, int hits, int misses) const {
     if (setting_.kind != CacheSetting::Auto || cpu_s_per_expert_ <= 0 || tokens_ > 1) return true;
     const double gpu_s = c.first_s + c.more_s * (hits - 1);
-    return std::max(gpu_s, misses * cpu_s_per_expert_) + kHandOverS < (hits + misses) * cpu_s_per_expert_;
+    return std::max(gpu_s, misses * cpu_s_per_expert_) + HAND_OVER_S < (hits + misses) * cpu_s_per_expert_;
 }
 
 int ExpertCache::resident_groups(const Class & c, const Layer & layer, const Routing & r) const {
@@ -276,7 +277,7 @@ PolicyParams ExpertCache::params_for(const Class & c) const {
     PolicyParams p;
     if (cpu_s_per_expert_ > 0) {
         const double upload_s = double(c.shape.expert_bytes()) / upload_bytes_per_s(c.gpu);
-        p.price = std::clamp(upload_s / cpu_s_per_expert_ / 2, 1.0, kMostPrice);
+        p.price = std::clamp(upload_s / cpu_s_per_expert_ / 2, 1.0, MOST_PRICE);
     }
     return p;
 }

@@ -40,16 +40,16 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 // Attempts are made in pairs, as the first of a pair may find threads or the link asleep, and over a span that is
 // longer than the slices of time that others get on a busy machine.
-constexpr int kFewestAttempts = 4;
-constexpr std::chrono::milliseconds kSpan{40}, kPause{4};
+constexpr int FEWEST_ATTEMPTS = 4;
+constexpr std::chrono::milliseconds SPAN{40}, PAUSE{4};
 
 // The fastest of these attempts: others may be using the machine.
 template <class Fn>
 double fastest(Fn fn) {
     const auto begun = std::chrono::steady_clock::now();
     double best = 0;
-    for (int i = 0; i < kFewestAttempts || std::chrono::steady_clock::now() - begun < kSpan; ++i) {
-        if (i > 0 && i % 2 == 0) std::this_thread::sleep_for(kPause);
+    for (int i = 0; i < FEWEST_ATTEMPTS || std::chrono::steady_clock::now() - begun < SPAN; ++i) {
+        if (i > 0 && i % 2 == 0) std::this_thread::sleep_for(PAUSE);
         const auto start = std::chrono::steady_clock::now();
         fn();
         const double s = seconds_since(start);
@@ -58,23 +58,23 @@ double fastest(Fn fn) {
     return best > 0 ? best : 1e-9;
 }
 
-constexpr double kAgreement = 0.3;        // of the higher figure
-constexpr const char * kFinal = "final";  // after a figure that two processes agree on
+constexpr double AGREEMENT = 0.3;        // of the higher figure
+constexpr const char * FINAL = "final";  // after a figure that two processes agree on
 
-constexpr size_t kUploadBytes = 16u << 20;
+constexpr size_t UPLOAD_BYTES = 16u << 20;
 // Where nothing can be measured, as on a device that is only modelled: a PCIe 4.0 link of 16 lanes, unpinned.
-constexpr double kAssumedBytesPerS = 12e9;
+constexpr double ASSUMED_BYTES_PER_S = 12e9;
 
 double measure_upload(ggml_backend_dev_t dev) {
-    ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), kUploadBytes);
+    ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(dev), UPLOAD_BYTES);
     if (buffer == nullptr) return 0;
     ggml_context * c = ggml_init({1u << 12, nullptr, true});
-    ggml_tensor * t = ggml_new_tensor_1d(c, GGML_TYPE_I8, kUploadBytes);
+    ggml_tensor * t = ggml_new_tensor_1d(c, GGML_TYPE_I8, UPLOAD_BYTES);
     double rate = 0;
     try {
         if (ggml_backend_tensor_alloc(buffer, t, ggml_backend_buffer_get_base(buffer)) == GGML_STATUS_SUCCESS) {
-            const std::vector<uint8_t> from(kUploadBytes, 1);
-            rate = double(kUploadBytes) / fastest([&] { ggml_backend_tensor_set(t, from.data(), 0, from.size()); });
+            const std::vector<uint8_t> from(UPLOAD_BYTES, 1);
+            rate = double(UPLOAD_BYTES) / fastest([&] { ggml_backend_tensor_set(t, from.data(), 0, from.size()); });
         }
     } catch (const std::exception & e) {  // as Vulkan reports a lost device
         log_info("%s\n", e.what());
@@ -140,7 +140,7 @@ double known_or_measured(const std::string & name, double (*measure)(ggml_backen
     rate = file.get(name);
     if (rate > 0 && file.is_final(name)) return rate;
     if (const double measured = measure(dev); measured > 0) rate = file.keep(name, measured);
-    if (rate <= 0) rate = kAssumedBytesPerS;
+    if (rate <= 0) rate = ASSUMED_BYTES_PER_S;
     log_info("%s: %.3g per second\n", name.c_str(), rate);
     return rate;
 }
@@ -203,12 +203,12 @@ double Rates::get(const std::string & name) const {
 bool Rates::is_final(const std::string & name) const {
     const std::string rest = rest_of_line(name);
     const size_t tab = rest.find('\t');
-    return tab != std::string::npos && rest.compare(tab + 1, std::string::npos, kFinal) == 0;
+    return tab != std::string::npos && rest.compare(tab + 1, std::string::npos, FINAL) == 0;
 }
 
 double Rates::keep(const std::string & name, double measured) const {
     const double before = get(name), higher = std::max(before, measured);
-    write(name, higher, std::min(before, measured) >= (1 - kAgreement) * higher);
+    write(name, higher, std::min(before, measured) >= (1 - AGREEMENT) * higher);
     return higher;
 }
 
@@ -224,7 +224,7 @@ void Rates::write(const std::string & name, double value, bool is_final) const {
         if (line.compare(0, name.size() + 1, name + "\t") != 0) out << line << '\n';
     }
     out << name << '\t' << value;
-    if (is_final) out << '\t' << kFinal;
+    if (is_final) out << '\t' << FINAL;
     out << '\n';
     out.close();
     old.close();

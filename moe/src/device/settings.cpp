@@ -17,10 +17,10 @@ bool parse_cache_setting(const std::string & text, CacheSetting & setting) {
         setting = {CacheSetting::Off, 0};
         return true;
     }
-    constexpr size_t kPrefix = 5;  // of "auto:"
-    if (text.compare(0, kPrefix, "auto:") == 0) {
+    constexpr size_t PREFIX = 5;  // of "auto:"
+    if (text.compare(0, PREFIX, "auto:") == 0) {
         CacheSetting most;
-        if (!parse_cache_setting(text.substr(kPrefix), most) || most.kind == CacheSetting::Auto) return false;
+        if (!parse_cache_setting(text.substr(PREFIX), most) || most.kind == CacheSetting::Auto) return false;
         setting = {most.kind == CacheSetting::Off ? CacheSetting::Off : CacheSetting::Auto, most.bytes};
         return true;
     }

@@ -21,13 +21,13 @@ namespace moe {
 namespace {
 
 // Tokens below which no GPU backend of ggml asks for an upload (GGML_OP_OFFLOAD_MIN_BATCH).
-constexpr int64_t kFewestTokens = 32;
+constexpr int64_t FEWEST_TOKENS = 32;
 
 // What computing experts here takes beside the products (bench/LOG.md, entry 39): quantizing rows, the activation and
 // the sum take the rest of the time, and unpacking a weight takes as long as its products with so many rows. An expert
 // of a batch has few rows, so that this counts.
-constexpr double kShareOfProducts = 0.7;
-constexpr double kRowsOfUnpacking = 4.5;
+constexpr double SHARE_OF_PRODUCTS = 0.7;
+constexpr double ROWS_OF_UNPACKING = 4.5;
 
 ggml_backend_dev_t gpu_of_buffer(const ggml_tensor * t) {
     const ggml_backend_buffer_t b = t->view_src != nullptr ? t->view_src->buffer : t->buffer;
@@ -48,8 +48,7 @@ ggml_backend_dev_t gpu_before(const ggml_tensor * t, int depth) {
     }
     return nullptr;
 }
-constexpr int kDepth =
-    6;  // from the down projection: activation, bias, gate, reshaped input, norm times weight, weight
+constexpr int DEPTH = 6;  // from the down projection: activation, bias, gate, reshaped input, norm times weight, weight
 
 // llama.cpp's programs may be told to leave such batches on the CPU: they are ours then. (llama-bench: -nopo 0,1)
 bool offload_is_off() {
@@ -83,9 +82,9 @@ int64_t batch_of(const ggml_tensor * mm, ggml_backend_dev_t gpu) {
 }
 
 bool product_is_for_gpu(const ggml_tensor * mm) {
-    if (mm->op != GGML_OP_MUL_MAT_ID || mm->ne[2] < kFewestTokens || mm->src[1]->op == GGML_OP_NONE || offload_is_off())
+    if (mm->op != GGML_OP_MUL_MAT_ID || mm->ne[2] < FEWEST_TOKENS || mm->src[1]->op == GGML_OP_NONE || offload_is_off())
         return false;
-    const ggml_backend_dev_t gpu = gpu_before(mm->src[1], kDepth);
+    const ggml_backend_dev_t gpu = gpu_before(mm->src[1], DEPTH);
     return gpu != nullptr && ggml_backend_dev_supports_op(gpu, mm) && ggml_backend_dev_offload_op(gpu, mm) &&
            mm->ne[2] >= batch_of(mm, gpu);
 }
@@ -93,13 +92,13 @@ bool product_is_for_gpu(const ggml_tensor * mm) {
 }  // namespace
 
 double least_batch(const ExpertProduct & p, double upload_bytes_per_s, double macs_per_s) {
-    const double products = p.weight_bytes / upload_bytes_per_s * kShareOfProducts * macs_per_s / p.macs_per_token;
-    return std::max(0.0, std::ceil(products - kRowsOfUnpacking * p.sparsity));
+    const double products = p.weight_bytes / upload_bytes_per_s * SHARE_OF_PRODUCTS * macs_per_s / p.macs_per_token;
+    return std::max(0.0, std::ceil(products - ROWS_OF_UNPACKING * p.sparsity));
 }
 
 ggml_backend_dev_t note_gpu(const ggml_tensor * op) {
     if (op->op != GGML_OP_MUL_MAT_ID || op->src[0]->buffer == nullptr || op->src[1]->op == GGML_OP_NONE) return nullptr;
-    const ggml_backend_dev_t gpu = gpu_before(op->src[1], kDepth);
+    const ggml_backend_dev_t gpu = gpu_before(op->src[1], DEPTH);
     if (gpu == nullptr) return nullptr;
     try {
         if (ExpertTensor * t = expert_tensor(op->src[0])) t->gpu = gpu;
@@ -111,7 +110,7 @@ ggml_backend_dev_t note_gpu(const ggml_tensor * op) {
 bool is_for_gpu(const ggml_tensor * op) {
     if (op->op == GGML_OP_MUL_MAT_ID) return product_is_for_gpu(op);
     if (op->op != GGML_OP_ADD_ID || !product_is_for_gpu(op->src[0])) return false;
-    const ggml_backend_dev_t gpu = gpu_before(op->src[0]->src[1], kDepth);
+    const ggml_backend_dev_t gpu = gpu_before(op->src[0]->src[1], DEPTH);
     return ggml_backend_dev_supports_op(gpu, op) && ggml_backend_dev_offload_op(gpu, op);
 }
 

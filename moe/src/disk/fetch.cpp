@@ -10,10 +10,10 @@ namespace moe {
 
 namespace {
 
-constexpr int kAheadShare = 8;  // of the blocks, at most, for the next layer
+constexpr int AHEAD_SHARE = 8;  // of the blocks, at most, for the next layer
 
 std::string describe(int error) {
-    return error == ModelFile::kTooShort ? "the file became shorter" : std::strerror(error);
+    return error == ModelFile::TOO_SHORT ? "the file became shorter" : std::strerror(error);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ void Fetch::go(Job & job) {
     std::lock_guard<std::mutex> lock(store.mutex_);
     std::vector<Reader::Order> orders;
     const Routing & r = job.routing;
-    const bool is_prompt = r.groups >= wants_[0].tensor->n_expert * kMost;
+    const bool is_prompt = r.groups >= wants_[0].tensor->n_expert * MOST;
     store.watch_ram();
     store.pass(wants_[0].tensor->layer, is_prompt);
     counts_.assign(size_t(wants_[0].tensor->n_expert), 0);
@@ -150,7 +150,7 @@ void Fetch::ask_for_next(int32_t layer, std::vector<Reader::Order> & orders) {
     for (const auto & [t, e] : next_) {
         ExpertStore::Piece & p = t->pieces[e];
         // What is read ahead takes the place of something else, which must not be most of what is kept.
-        if (p.slot >= 0 || asked[t->blocks]++ >= t->blocks->slots / kAheadShare || !store.give_block(p)) continue;
+        if (p.slot >= 0 || asked[t->blocks]++ >= t->blocks->slots / AHEAD_SHARE || !store.give_block(p)) continue;
         orders.push_back(order_of(*t, p));
         store.stats_.read_bytes += t->expert_bytes;
     }

@@ -31,7 +31,7 @@ public:
     void abandon();
 
 private:
-    static constexpr double kMost = 0.5;  // of a layer's experts: a prompt
+    static constexpr double MOST = 0.5;  // of a layer's experts: a prompt
 
     struct Want {
         std::shared_ptr<ExpertStore::Tensor> tensor;

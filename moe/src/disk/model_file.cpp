@@ -109,7 +109,7 @@ std::vector<ModelFile::Tensor> ModelFile::tensors() const {
 }
 
 int ModelFile::read(uint64_t from, uint64_t to, uint8_t * memory) const {
-    const uint64_t begin = from / kPage * kPage, end = (to + kPage - 1) / kPage * kPage;
+    const uint64_t begin = from / PAGE * PAGE, end = (to + PAGE - 1) / PAGE * PAGE;
     const size_t needed = static_cast<size_t>(to - begin), bytes = static_cast<size_t>(end - begin);
     const int direct = __atomic_load_n(&direct_, __ATOMIC_RELAXED);
     if (direct >= 0) {
@@ -125,12 +125,12 @@ int ModelFile::read(uint64_t from, uint64_t to, uint8_t * memory) const {
 int ModelFile::read_from(int fd, uint64_t begin, size_t needed, size_t bytes, uint8_t * memory) const {
     for (size_t done = 0; done < needed;) {
         const ssize_t n = pread(fd, memory + done, bytes - done, static_cast<off_t>(begin + done));
-        if (n == 0) return kTooShort;
+        if (n == 0) return TOO_SHORT;
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return errno;
         done += static_cast<size_t>(n);
         // A direct read that stops amid a page stops at the file's end.
-        if (done < needed && done % kPage != 0) return kTooShort;
+        if (done < needed && done % PAGE != 0) return TOO_SHORT;
     }
     return 0;
 }

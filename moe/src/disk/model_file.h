@@ -35,10 +35,10 @@ public:
     // What its header lists; nothing if it is no GGUF file.
     std::vector<Tensor> tensors() const;
 
-    // Reads bytes from..to, rounded outwards to pages, so that byte `from` stands at to[from % kPage]; `memory` begins
-    // at a page. 0, an errno, or kTooShort if the file ends before.
-    static constexpr size_t kPage = 4096;
-    static constexpr int kTooShort = -1;
+    // Reads bytes from..to, rounded outwards to pages, so that byte `from` stands at to[from % PAGE]; `memory` begins
+    // at a page. 0, an errno, or TOO_SHORT if the file ends before.
+    static constexpr size_t PAGE = 4096;
+    static constexpr int TOO_SHORT = -1;
     int read(uint64_t from, uint64_t to, uint8_t * memory) const;
 
     // The page cache need not keep these bytes.

@@ -19,7 +19,7 @@ std::vector<ModelFile::Tensor> ModelFile::tensors() const {
 }
 
 int ModelFile::read(uint64_t, uint64_t, uint8_t *) const {
-    return kTooShort;
+    return TOO_SHORT;
 }
 
 void ModelFile::drop(uint64_t, uint64_t) const {}

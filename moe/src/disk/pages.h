@@ -14,13 +14,13 @@ struct Pages {
     uintptr_t begin, end;
     static Pages inside(const void * first, size_t bytes) {
         const auto a = reinterpret_cast<uintptr_t>(first);
-        return {(a + ModelFile::kPage - 1) / ModelFile::kPage * ModelFile::kPage,
-                (a + bytes) / ModelFile::kPage * ModelFile::kPage};
+        return {(a + ModelFile::PAGE - 1) / ModelFile::PAGE * ModelFile::PAGE,
+                (a + bytes) / ModelFile::PAGE * ModelFile::PAGE};
     }
     static Pages around(const void * first, size_t bytes) {
         const auto a = reinterpret_cast<uintptr_t>(first);
-        return {a / ModelFile::kPage * ModelFile::kPage,
-                (a + bytes + ModelFile::kPage - 1) / ModelFile::kPage * ModelFile::kPage};
+        return {a / ModelFile::PAGE * ModelFile::PAGE,
+                (a + bytes + ModelFile::PAGE - 1) / ModelFile::PAGE * ModelFile::PAGE};
     }
     void * data() const { return reinterpret_cast<void *>(begin); }
     size_t bytes() const { return end > begin ? end - begin : 0; }

@@ -8,13 +8,13 @@ namespace moe {
 
 namespace {
 
-constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t NO_LIMIT = std::numeric_limits<uint64_t>::max();
 
-// The number in a file; kNone for "max", -1 and files that are not there.
+// The number in a file; NO_LIMIT for "max", -1 and files that are not there.
 uint64_t number_in(const std::string & file) {
     std::ifstream stream(file);
     int64_t number = -1;
-    return stream >> number && number >= 0 ? static_cast<uint64_t>(number) : kNone;
+    return stream >> number && number >= 0 ? static_cast<uint64_t>(number) : NO_LIMIT;
 }
 
 uint64_t page_cache_in(const std::string & file, const std::string & prefix) {
@@ -29,9 +29,9 @@ uint64_t page_cache_in(const std::string & file, const std::string & prefix) {
 
 void limit(Ram & ram, const std::string & group, bool v2) {
     const uint64_t most = number_in(group + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
-    if (most == kNone || most >= ram.total) return;
+    if (most == NO_LIMIT || most >= ram.total) return;
     const uint64_t usage = number_in(group + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
-    const uint64_t used = usage == kNone ? 0 : usage;
+    const uint64_t used = usage == NO_LIMIT ? 0 : usage;
     const uint64_t cache = std::min(used, page_cache_in(group + "/memory.stat", v2 ? "" : "total_"));
     ram.total = most;
     ram.available = std::min(ram.available, most - std::min(most, used - cache));

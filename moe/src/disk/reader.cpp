@@ -8,9 +8,9 @@ namespace {
 
 // Measured (bench/LOG.md, entry 38): reads of 1 MiB, four at a time, are as fast as any; eight for disks that want
 // more.
-constexpr int kThreads = 8;
-constexpr uint64_t kPart = 1u << 20;
-constexpr int kSpins = 2000;  // some 20 us, about what waking a thread takes
+constexpr int THREADS = 8;
+constexpr uint64_t PART = 1u << 20;
+constexpr int SPINS = 2000;  // some 20 us, about what waking a thread takes
 
 struct Arrivals {
     std::mutex mutex;
@@ -43,18 +43,18 @@ Reader::~Reader() {
 }
 
 void Reader::start() {
-    while (threads_.size() < kThreads) {
+    while (threads_.size() < THREADS) {
         threads_.emplace_back([this] { run(); });
     }
 }
 
 void Reader::add(const std::vector<Order> & orders) {
-    constexpr uint64_t page = ModelFile::kPage;
+    constexpr uint64_t page = ModelFile::PAGE;
     std::lock_guard<std::mutex> lock(mutex_);
     start();
     for (const Order & o : orders) {
         const uint64_t begin = o.offset / page * page, end = o.offset + o.bytes;
-        const uint64_t parts = std::max<uint64_t>(1, (end - begin + kPart / 2) / kPart);
+        const uint64_t parts = std::max<uint64_t>(1, (end - begin + PART / 2) / PART);
         const uint64_t step = ((end - begin + parts - 1) / parts + page - 1) / page * page;
         const uint64_t n = (end - begin + step - 1) / step;  // rounding to pages may leave fewer
         o.reading->data = o.memory + (o.offset - begin);
@@ -68,7 +68,7 @@ void Reader::add(const std::vector<Order> & orders) {
 }
 
 void Reader::wait(const Arrival & arrival) {
-    for (int spins = 0; spins < kSpins; ++spins) {
+    for (int spins = 0; spins < SPINS; ++spins) {
         if (arrival.here.load(std::memory_order_acquire)) return;
         cpu_relax();
     }

@@ -16,16 +16,16 @@ namespace moe {
 
 namespace {
 
-constexpr uint64_t kPage = ModelFile::kPage;
-constexpr double kGiB = 1024.0 * 1024 * 1024;
+constexpr uint64_t PAGE = ModelFile::PAGE;
+constexpr double GIB = 1024.0 * 1024 * 1024;
 // Left free, beside dense weights: compute buffers that nothing has touched yet, other programs.
-constexpr uint64_t kLeastMargin = 512ull << 20, kMarginShare = 16;
-constexpr double kLookS = 1;       // between two looks at how much memory is left
-constexpr int kShrink = 16;        // of the blocks, given back at a time
-constexpr size_t kVictims = 1024;  // chosen at a time
+constexpr uint64_t LEAST_MARGIN = 512ull << 20, MARGIN_SHARE = 16;
+constexpr double LOOK_S = 1;      // between two looks at how much memory is left
+constexpr int SHRINK = 16;        // of the blocks, given back at a time
+constexpr size_t VICTIMS = 1024;  // chosen at a time
 
 uint64_t margin_of(const Ram & ram) {
-    return std::min(std::max(ram.total / kMarginShare, kLeastMargin), ram.available / 4);
+    return std::min(std::max(ram.total / MARGIN_SHARE, LEAST_MARGIN), ram.available / 4);
 }
 
 double now_s() {
@@ -33,7 +33,7 @@ double now_s() {
 }
 
 size_t block_for(size_t expert_bytes) {  // wherever in a page it begins
-    return (expert_bytes + 2 * kPage - 1) / kPage * kPage;
+    return (expert_bytes + 2 * PAGE - 1) / PAGE * PAGE;
 }
 
 }  // namespace
@@ -168,7 +168,7 @@ void ExpertStore::open() {
     char text[256] = "off: no memory, or no file, to keep experts from";
     if (!classes_.empty()) {
         std::snprintf(text, sizeof text, "%.2f of %.2f GiB of experts stay in RAM, the others are read from disk",
-                      double(stats_.ram_bytes) / kGiB, double(experts) / kGiB);
+                      double(stats_.ram_bytes) / GIB, double(experts) / GIB);
     }
     say(text);
     log_info("%s\n", text);
@@ -192,7 +192,7 @@ void ExpertStore::make_classes(const std::map<size_t, uint64_t> & counts, double
 
 // Once a second: other programs may need memory, too. Blocks are given back, and taken again.
 void ExpertStore::watch_ram() {
-    if (wanted_bytes_ != 0 || now_s() - looked_at_ < kLookS) return;
+    if (wanted_bytes_ != 0 || now_s() - looked_at_ < LOOK_S) return;
     looked_at_ = now_s();
     const uint64_t available = read_ram().available, mapped = dense_bytes_ - std::min(dense_bytes_, locked_bytes_);
     const uint64_t left = available - std::min(available, mapped);
@@ -200,7 +200,7 @@ void ExpertStore::watch_ram() {
     const bool is_ample = left > 2 * margin_bytes_;
     for (auto & entry : classes_) {
         Class & c = *entry.second;
-        for (int i = 0; i <= c.slots / kShrink && is_short; ++i) {
+        for (int i = 0; i <= c.slots / SHRINK && is_short; ++i) {
             if (c.free.empty()) {
                 if (Piece * p = victim(c)) release(*p);
             }
@@ -211,7 +211,7 @@ void ExpertStore::watch_ram() {
                    os::Advice::NOT_NEEDED);
             stats_.ram_bytes -= c.block_bytes;
         }
-        for (int i = 0; i <= c.slots / kShrink && is_ample && !c.given_back.empty(); ++i) {
+        for (int i = 0; i <= c.slots / SHRINK && is_ample && !c.given_back.empty(); ++i) {
             c.free.push_back(c.given_back.back());
             c.given_back.pop_back();
             stats_.ram_bytes += c.block_bytes;
@@ -282,7 +282,7 @@ void ExpertStore::find_victims(const Class & blocks) {
                : a.use != b.use       ? a.use < b.use
                                       : a.piece->touched > b.piece->touched;
     };
-    const size_t n = std::min(all.size(), kVictims);
+    const size_t n = std::min(all.size(), VICTIMS);
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), all.end(), is_worse);
     for (size_t i = n; i-- > 0;) {
         v.worst_last.push_back(all[i].piece);

@@ -7,7 +7,7 @@
 namespace moe {
 
 namespace {
-constexpr double kRebase = 512;  // half-lives after which uses are brought back, far from the end of a double
+constexpr double REBASE = 512;  // half-lives after which uses are brought back, far from the end of a double
 }
 
 CachePolicy::CachePolicy(int experts, int slots, PolicyParams params)
@@ -34,7 +34,7 @@ void CachePolicy::use(int expert, int tokens, int of) {
 
 void CachePolicy::advance(double batches) {
     time_ += batches / params_.half_life;
-    if (time_ < kRebase) return;
+    if (time_ < REBASE) return;
     for (double & u : use_) {
         u *= std::exp2(-time_);
     }

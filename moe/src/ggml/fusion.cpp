@@ -11,7 +11,7 @@ GGML_API bool ggml_can_fuse_subgraph_ext(const struct ggml_cgraph * cgraph, cons
 namespace moe {
 
 bool read_only_within(const ggml_cgraph * graph, const int * nodes, int n) {
-    ggml_op ops[kMostFused];
+    ggml_op ops[MOST_FUSED];
     for (int i = 0; i < n; ++i) {
         ops[i] = ggml_graph_node(const_cast<ggml_cgraph *>(graph), nodes[i])->op;
     }

@@ -5,10 +5,10 @@ struct ggml_cgraph;
 
 namespace moe {
 
-constexpr int kMostFused = 256;  // nodes: a sum over 127 experts
+constexpr int MOST_FUSED = 256;  // nodes: a sum over 127 experts
 
 // Whether each of these nodes but the last is read by others of them alone, and is not marked as an output. Indices of
-// nodes, ascending, kMostFused at most.
+// nodes, ascending, MOST_FUSED at most.
 bool read_only_within(const ggml_cgraph * graph, const int * nodes, int n);
 
 }  // namespace moe

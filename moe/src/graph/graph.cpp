@@ -146,7 +146,7 @@ void add_product(Context & c, Phase & p, const Product & prod, Buffer * buffers)
 
 void run_job(Context & c) {
     Job & job = c.job;
-    const int n = job_work(job) < kMinParallelWork ? 1 : c.team.threads();
+    const int n = job_work(job) < MIN_PARALLEL_WORK ? 1 : c.team.threads();
     job.table = c.table;
     job.thread_scratch_bytes = job_thread_scratch_bytes(*c.table);
     job.thread_scratch = c.threads.array<uint8_t>(job.thread_scratch_bytes * size_t(n));
@@ -357,7 +357,7 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
     if (is_on_disk) want(c, first, job.up.mats[0]);
     i = first.last;
     Product p;
-    while (first.mm->op == GGML_OP_MUL_MAT && job.up.n_mats < kMaxMats && match_product(n, n.next(i), p) &&
+    while (first.mm->op == GGML_OP_MUL_MAT && job.up.n_mats < MAX_MATS && match_product(n, n.next(i), p) &&
            p.mm->op == GGML_OP_MUL_MAT && same_routing(first, p)) {
         const ActFormat & f = kernel_of(*c.table, p.mm->src[0]).act;
         const bool known = job.up.acts[0].kernel->act == f || (job.up.n_acts > 1 && job.up.acts[1].kernel->act == f);

@@ -44,8 +44,8 @@ bool is_slot_view(const ggml_tensor * v, const ggml_tensor * t, int64_t slot) {
 int match_sum(const Nodes & n, int before, int at, int i) {
     const ggml_tensor * experts = n.at(at);
     const int64_t used = experts->ne[1];
-    if (used < 2 || 2 * used + 1 > kMostFused) return -1;
-    int parts[kMostFused], n_parts = 0;
+    if (used < 2 || 2 * used + 1 > MOST_FUSED) return -1;
+    int parts[MOST_FUSED], n_parts = 0;
     const auto add_part = [&](int node) { parts[n_parts++] = node; };
     if (before >= 0) add_part(before);
     add_part(at);

@@ -7,7 +7,7 @@ namespace MOE_ISA {
 
 struct WBF16Pairs {
     using Pairs = __m512bh;
-    static constexpr int kCols = 2 * L, kBytes = 2, kActBytes = 2;
+    static constexpr int COLS = 2 * L, BYTES = 2, ACT_BYTES = 2;
     static Pairs load(const uint8_t * p) { return (Pairs) Vec::load(p); }
     static Pairs load_act(const uint8_t * p) { return load(p); }
     static F fma(Pairs w, Pairs x, F s) { return _mm512_dpbf16_ps(s, w, x); }

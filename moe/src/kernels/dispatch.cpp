@@ -19,7 +19,7 @@
 
 namespace moe {
 
-static_assert(kWTypes == 28, "the kernel tables list every weight type");
+static_assert(WTYPES == 28, "the kernel tables list every weight type");
 
 ActLayout act_layout(const ActFormat & f, int32_t k) {
     const auto up64 = [](int32_t n) { return (n + 63) / 64 * 64; };
@@ -96,10 +96,10 @@ ActLayout act_layout(const ActFormat & f, int32_t k) {
 // Whether AMX multiplies bytes, and the kernel lets this process use its registers: it must be asked once (Linux 5.16).
 [[maybe_unused]] static bool cpu_has_amx() {
 #if defined(MOE_HAVE_X86) && defined(SYS_arch_prctl)
-    constexpr int kTile = 24, kInt8 = 25, kRequest = 0x1023 /* ARCH_REQ_XCOMP_PERM */, kTileData = 18;
+    constexpr int TILE_CONFIG = 24, TILE_INT8 = 25, REQUEST = 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_DATA = 18;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    return cpu_has_avx512vbmi() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && ((d >> kTile) & (d >> kInt8) & 1) != 0 &&
-           syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+    return cpu_has_avx512vbmi() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && ((d >> TILE_CONFIG) & (d >> TILE_INT8) & 1) != 0 &&
+           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 #else
     return false;
 #endif
@@ -134,7 +134,7 @@ struct Kernels {
 
 bool always() { return true; }
 
-constexpr Kernels kBuilt[] = {
+constexpr Kernels BUILT[] = {
 #if defined(MOE_HAVE_AMX)
     {"amx", cpu_has_amx, always, kernels_amx},
 #endif
@@ -165,14 +165,14 @@ constexpr Kernels kBuilt[] = {
 }  // namespace
 
 const KernelTable * kernels_by_name(const char * name) {
-    for (const Kernels & k : kBuilt) {
+    for (const Kernels & k : BUILT) {
         if (std::strcmp(name, k.name) == 0 && k.runs()) { return &k.table(); }
     }
     return nullptr;
 }
 
 const KernelTable & choose_kernels(const char * want) {
-    const Kernels * best = kBuilt;
+    const Kernels * best = BUILT;
     while (!best->runs() || !best->chosen()) { ++best; }
     if (want != nullptr && *want != '\0') {
         if (const KernelTable * t = kernels_by_name(want)) { return *t; }

@@ -12,31 +12,31 @@ namespace MOE_ISA {
 
 // How weights and activations become vectors, and what multiplies them: activations in single precision.
 struct WFloat {
-    static constexpr int kCols = L, kActBytes = 4;  // columns of a vector, bytes of an activation
+    static constexpr int COLS = L, ACT_BYTES = 4;  // columns of a vector, bytes of an activation
     static F load_act(const uint8_t * p) { return Vec::loadf(reinterpret_cast<const float *>(p)); }
     static F fma(F w, F x, F s) { return Vec::fma(w, x, s); }
 };
 struct WF32 : WFloat {
-    static constexpr int kBytes = 4;  // of a weight
+    static constexpr int BYTES = 4;  // of a weight
     static F load(const uint8_t * p) { return Vec::loadf(reinterpret_cast<const float *>(p)); }
 };
 struct WF16 : WFloat {
-    static constexpr int kBytes = 2;
+    static constexpr int BYTES = 2;
     static F load(const uint8_t * p) { return Vec::load_half(p); }
 };
 struct WBF16 : WFloat {
-    static constexpr int kBytes = 2;
+    static constexpr int BYTES = 2;
     static F load(const uint8_t * p) { return Vec::load_bf16(p); }
 };
 
-constexpr int kDotRows   = 4;                // weight rows of one pass
-constexpr int kDotTokens = Vec::kDotTokens;  // activation rows of one pass, at most: the sums of both fill the registers
+constexpr int DOT_ROWS   = 4;                // weight rows of one pass
+constexpr int DOT_TOKENS = Vec::DOT_TOKENS;  // activation rows of one pass, at most: the sums of both fill the registers
 
-// s[m][t] += W::kCols columns, first of them k, of weight row m and activation row t
+// s[m][t] += W::COLS columns, first of them k, of weight row m and activation row t
 template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, size_t stride, const uint8_t * const * x, int k, F (&s)[M][N]) {
     decltype(W::load_act(w)) b[N];
     MOE_UNROLL
-    for (int t = 0; t < N; ++t) { b[t] = W::load_act(x[t] + size_t(k) * W::kActBytes); }
+    for (int t = 0; t < N; ++t) { b[t] = W::load_act(x[t] + size_t(k) * W::ACT_BYTES); }
     MOE_UNROLL
     for (int m = 0; m < M; ++m) {
         const auto v = W::load(w + size_t(m) * stride);
@@ -46,7 +46,7 @@ template <class W, int M, int N> MOE_INLINE void dot_step(const uint8_t * w, siz
 }
 
 // A pass over a tile: some activation rows, from t0 on, with all weight rows. Of the next tile it prefetches its share, the
-// rows first..last - 1 of every kDotRows: memory should never wait for the products.
+// rows first..last - 1 of every DOT_ROWS: memory should never wait for the products.
 struct Pass { int t0, first, last; };
 
 // M weight rows from `row` on, N activation rows. The next tile is prefetched on the way, at the same place of each row or
@@ -62,27 +62,27 @@ template <class W, int M, int N> void dot_rows(const TileArgs & a, int row, Pass
         MOE_UNROLL
         for (int t = 0; t < N; ++t) { s[m][t] = Vec::zerof(); }
     }
-    const int whole = a.layout.k / W::kCols * W::kCols;
-    for (int k = 0; k < whole; k += W::kCols) {
-        if (ahead != nullptr && size_t(k) * W::kBytes % 64 == 0) {
+    const int whole = a.layout.k / W::COLS * W::COLS;
+    for (int k = 0; k < whole; k += W::COLS) {
+        if (ahead != nullptr && size_t(k) * W::BYTES % 64 == 0) {
             for (int m = pass.first; m < last; ++m) {
-                const size_t in_rows  = size_t(m) * a.stride + size_t(k) * W::kBytes;
-                const size_t in_order = size_t(k) * W::kBytes * M + size_t(m) * 64;
-                Vec::prefetch(ahead + (Vec::kAheadStreams == 1 ? in_order : in_rows));
+                const size_t in_rows  = size_t(m) * a.stride + size_t(k) * W::BYTES;
+                const size_t in_order = size_t(k) * W::BYTES * M + size_t(m) * 64;
+                Vec::prefetch(ahead + (Vec::AHEAD_STREAMS == 1 ? in_order : in_rows));
             }
         }
-        dot_step<W, M, N>(w + size_t(k) * W::kBytes, a.stride, x, k, s);
+        dot_step<W, M, N>(w + size_t(k) * W::BYTES, a.stride, x, k, s);
     }
     if (whole < a.layout.k) {  // activation rows are padded with zeros, weight rows are not
-        uint8_t rest[M][W::kCols * W::kBytes] = {};
+        uint8_t rest[M][W::COLS * W::BYTES] = {};
         for (int m = 0; m < M; ++m) {
-            memcpy(rest[m], w + size_t(m) * a.stride + size_t(whole) * W::kBytes, size_t(a.layout.k - whole) * W::kBytes);
+            memcpy(rest[m], w + size_t(m) * a.stride + size_t(whole) * W::BYTES, size_t(a.layout.k - whole) * W::BYTES);
         }
         dot_step<W, M, N>(rest[0], sizeof rest[0], x, whole, s);
     }
     MOE_UNROLL
     for (int t = 0; t < N; ++t) {
-        float * out = a.acc + size_t(pass.t0 + t) * kTileRows + row;
+        float * out = a.acc + size_t(pass.t0 + t) * TILE_ROWS + row;
         if constexpr (M == 4) {
             Vec::hsum4(s[0][t], s[1][t], s[2][t], s[3][t], out);
         } else {
@@ -98,15 +98,15 @@ template <class W, int N> void dot_tile(const TileArgs & a, Pass pass, int n) {
         if (n < N) { return dot_tile<W, N - 1>(a, pass, n); }
     }
     int row = 0;
-    for (; row + kDotRows <= a.rows; row += kDotRows) { dot_rows<W, kDotRows, N>(a, row, pass); }
+    for (; row + DOT_ROWS <= a.rows; row += DOT_ROWS) { dot_rows<W, DOT_ROWS, N>(a, row, pass); }
     for (; row < a.rows; ++row) { dot_rows<W, 1, N>(a, row, pass); }
 }
 
 template <class W> void tile_float(const TileArgs & a) {
-    const int passes = (a.n + kDotTokens - 1) / kDotTokens;  // of nearly equal size
+    const int passes = (a.n + DOT_TOKENS - 1) / DOT_TOKENS;  // of nearly equal size
     for (int p = 0; p < passes; ++p) {
-        const Pass pass{a.n * p / passes, kDotRows * p / passes, kDotRows * (p + 1) / passes};
-        dot_tile<W, kDotTokens>(a, pass, a.n * (p + 1) / passes - pass.t0);
+        const Pass pass{a.n * p / passes, DOT_ROWS * p / passes, DOT_ROWS * (p + 1) / passes};
+        dot_tile<W, DOT_TOKENS>(a, pass, a.n * (p + 1) / passes - pass.t0);
     }
 }
 

@@ -7,7 +7,7 @@
 namespace moe {
 namespace MOE_ISA {
 
-constexpr int kPairs = 3;  // of activation rows per pass: with 2 R pairs of weight rows 12 sums and as many partial ones
+constexpr int PAIRS = 3;  // of activation rows per pass: with 2 R pairs of weight rows 12 sums and as many partial ones
 
 // Stores what a trait unpacks so that vectors 2i and 2i + 1 of a panel have columns 8i to 8i + 7: of rows 0 and 1, and of rows 2
 // and 3. (The first of two vectors comes before the second.) Scales lie as the sums do, each twice: those of rows 0 and 1 in
@@ -32,7 +32,7 @@ template <class T> struct PairSink : PanelSink<T> {
 
 private:
     MOE_INLINE void put_twice(int g, I v) {
-        const int at = this->kg0 / (T::kGroup / 4) + g;
+        const int at = this->kg0 / (T::GROUP / 4) + g;
         Vec::store(this->pn.factor[at], Vec::zip_lo(v, v));
         Vec::store(this->pn.scale[at], Vec::zip_hi(v, v));
     }
@@ -40,10 +40,10 @@ private:
 
 // Pairs of activation rows, as far as one panel needs them.
 template <class T> struct ActPairs {
-    alignas(64) uint8_t q[kPairs][kPanelCols / 8][16];             // [pair][column / 8]: eight columns of the one, then of the other
-    alignas(16) int32_t init[kPairs][kPanelCols / T::kGroup][4];  // [pair][group]: what makes up for kOffset: of the one and the other, twice
-    alignas(16) float   d[kPairs][kPanelCols / 32][4];            // [pair][column / 32]: scales (kActScale 32), likewise
-    const uint8_t * x[2 * kPairs];                                 // the rows; of an odd number the last twice
+    alignas(64) uint8_t q[PAIRS][PANEL_COLS / 8][16];             // [pair][column / 8]: eight columns of the one, then of the other
+    alignas(16) int32_t init[PAIRS][PANEL_COLS / T::GROUP][4];  // [pair][group]: what makes up for OFFSET: of the one and the other, twice
+    alignas(16) float   d[PAIRS][PANEL_COLS / 32][4];            // [pair][column / 32]: scales (ACT_SCALE 32), likewise
+    const uint8_t * x[2 * PAIRS];                                 // the rows; of an odd number the last twice
 
     // From n rows; returns the number of pairs.
     int fill(const uint8_t * const * rows, int n, const ActLayout & l, int k0, int cols) {
@@ -56,15 +56,15 @@ template <class T> struct ActPairs {
                 Vec::store(q[p][k / 8], Vec::low_halves(va, vb));
                 Vec::store(q[p][k / 8 + 1], Vec::high_halves(va, vb));
             }
-            if constexpr (T::kActScale == 32) {
+            if constexpr (T::ACT_SCALE == 32) {
                 for (int i = 0; i < cols / 32; ++i) {
                     const int at = l.off_d + 4 * (k0 / 32 + i);
                     Vec::store(d[p][i], Vec::zip_lo(Vec::bcast32(a + at), Vec::bcast32(b + at)));
                 }
             }
-            if constexpr (T::kOffset != 0) {
-                for (int g = 0; g < cols / T::kGroup; ++g) {
-                    const int at = l.off_init + 4 * (k0 / T::kGroup + g);
+            if constexpr (T::OFFSET != 0) {
+                for (int g = 0; g < cols / T::GROUP; ++g) {
+                    const int at = l.off_init + 4 * (k0 / T::GROUP + g);
                     Vec::store(init[p][g], Vec::zip_lo(Vec::bcast32(a + at), Vec::bcast32(b + at)));
                 }
             }
@@ -78,10 +78,10 @@ template <int P> using PairSums = I[2 * R][P];
 
 // a = the products of group g
 template <class T, int P> MOE_INLINE void pairs_group(const Panel * pn, const ActPairs<T> & acts, int g, PairSums<P> & a) {
-    each(a, [&](int, int p) MOE_INLINED { return T::kOffset ? Vec::load(acts.init[p][g]) : Vec::zero(); });
-    const int first = g * (T::kGroup / 8);
-    constexpr int run = T::kGroup / 8 < 4 ? T::kGroup / 8 : 4;
-    for (int s = 0; s < T::kGroup / 8; s += run) {
+    each(a, [&](int, int p) MOE_INLINED { return T::OFFSET ? Vec::load(acts.init[p][g]) : Vec::zero(); });
+    const int first = g * (T::GROUP / 8);
+    constexpr int run = T::GROUP / 8 < 4 ? T::GROUP / 8 : 4;
+    for (int s = 0; s < T::GROUP / 8; s += run) {
         times<run>([&](int u) MOE_INLINED {
             const int k8 = first + s + u;
             I b[P];
@@ -103,14 +103,14 @@ MOE_INLINE I pair_scales(const Panel * pn, int r, int g) {
     return r % 2 == 0 ? Vec::load(panel.factor[g]) : Vec::load(panel.scale[g]);
 }
 
-// acc[n][kTileRows] += R panels (cols columns, first of them k0) * n activation rows, P pairs
+// acc[n][TILE_ROWS] += R panels (cols columns, first of them k0) * n activation rows, P pairs
 template <class T, int P>
 void pairs_mul(const Panel * pn, int k0, int cols, const ActPairs<T> & acts, int n, const ActLayout & l, float * acc) {
     F pair[2 * R][P];
     if constexpr (whole_scales<T>()) {
         PairSums<P> sum;
         each(sum, [](int, int) MOE_INLINED { return Vec::zero(); });
-        for (int g = 0; g < cols / T::kGroup; ++g) {
+        for (int g = 0; g < cols / T::GROUP; ++g) {
             PairSums<P> a;
             pairs_group<T, P>(pn, acts, g, a);
             each(sum, [&](int r, int p) MOE_INLINED {
@@ -122,12 +122,12 @@ void pairs_mul(const Panel * pn, int k0, int cols, const ActPairs<T> & acts, int
         each(pair, [&](int r, int p) MOE_INLINED { return Vec::cvt(sum[r][p]); });
     } else {
         each(pair, [](int, int) MOE_INLINED { return Vec::zerof(); });
-        for (int g = 0; g < cols / T::kGroup; ++g) {
+        for (int g = 0; g < cols / T::GROUP; ++g) {
             PairSums<P> a;
             pairs_group<T, P>(pn, acts, g, a);
             each(pair, [&](int r, int p) MOE_INLINED {
                 const F ws = Vec::cast(pair_scales(pn, r, g));
-                const F s  = T::kActScale == 256 ? ws : Vec::mul(ws, Vec::loadf(acts.d[p][g * T::kGroup / 32]));
+                const F s  = T::ACT_SCALE == 256 ? ws : Vec::mul(ws, Vec::loadf(acts.d[p][g * T::GROUP / 32]));
                 return Vec::fma(Vec::cvt(a[r][p]), s, pair[r][p]);
             });
         }
@@ -141,14 +141,14 @@ void pairs_mul(const Panel * pn, int k0, int cols, const ActPairs<T> & acts, int
 }
 
 template <class T> void tile_i8mm(const TileArgs & a) {
-    if (a.n == 1 && a.rows == kTileRows) { return tile_quant_1<T>(a); }
+    if (a.n == 1 && a.rows == TILE_ROWS) { return tile_quant_1<T>(a); }
     ActPairs<T> acts;
     each_panel<T, PairSink>(a, [&](const Panel * pn, int k0, int cols) MOE_INLINED {
-        for (int t = 0; t < a.n; t += 2 * kPairs) {
-            const int n = a.n - t < 2 * kPairs ? a.n - t : 2 * kPairs;
+        for (int t = 0; t < a.n; t += 2 * PAIRS) {
+            const int n = a.n - t < 2 * PAIRS ? a.n - t : 2 * PAIRS;
             const int pairs = acts.fill(a.x + t, n, a.layout, k0, cols);
-            for (int r = 0; r < kTileVecs; r += R) {
-                float * acc = a.acc + t * kTileRows + r * L;
+            for (int r = 0; r < TILE_VECS; r += R) {
+                float * acc = a.acc + t * TILE_ROWS + r * L;
                 if (pairs == 3) {
                     pairs_mul<T, 3>(pn + r, k0, cols, acts, n, a.layout, acc);
                 } else if (pairs == 2) {

@@ -14,7 +14,7 @@ enum class WType : uint8_t {
     F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4,
     IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, TQ1_0, TQ2_0, Q1_0, Q2_0, COUNT
 };
-constexpr int kWTypes = static_cast<int>(WType::COUNT);
+constexpr int WTYPES = static_cast<int>(WType::COUNT);
 
 // How the activations of a weight type are stored. Two types with equal formats share one quantized copy.
 enum class ActKind : uint8_t { F32, BF16, INT8 };
@@ -69,8 +69,8 @@ struct GluParams {
 };
 
 // Attention of query rows over a range of keys: of one KV head, or of several that lie side by side.
-constexpr int kAttentionRows = 144;  // query rows of one pass, of all its heads, at most: a multiple of every kernel's block of rows
-constexpr int kAttentionKeys = 32;   // keys of one step: with 16 heads of 128 columns, those and their values take half of an L2 of 512 KiB
+constexpr int ATTENTION_ROWS = 144;  // query rows of one pass, of all its heads, at most: a multiple of every kernel's block of rows
+constexpr int ATTENTION_KEYS = 32;   // keys of one step: with 16 heads of 128 columns, those and their values take half of an L2 of 512 KiB
 // Columns of a row of sums: those of a value, rounded up to what every kernel computes at once.
 constexpr size_t attention_columns(int v_columns) { return (size_t(v_columns) + 31) / 32 * 32; }
 
@@ -110,8 +110,8 @@ struct AttentionArgs {
 
 struct KernelTable {
     const char * name;
-    int          tile_rows;           // at most kMaxTileRows
-    TypeKernel   types[kWTypes];
+    int          tile_rows;           // at most MAX_TILE_ROWS
+    TypeKernel   types[WTYPES];
     // out[i] = act(gate[i]) * up[i]; out may equal gate or up
     void (*glu)(const GluParams & p, int n, const float * gate, const float * up, float * out);
     // y[i] += w * x[i]
@@ -120,7 +120,7 @@ struct KernelTable {
     size_t (*attention_scratch)(int k_columns, int v_columns);
 };
 
-constexpr int kMaxTileRows = 64;
+constexpr int MAX_TILE_ROWS = 64;
 
 const KernelTable & kernels_scalar();
 const KernelTable & kernels_avx2();

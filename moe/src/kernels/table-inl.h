@@ -7,10 +7,10 @@ namespace MOE_ISA {
 template <class T> TypeKernel quant_kernel() {
     TypeKernel k;
     k.act.kind     = ActKind::INT8;
-    k.act.offset   = static_cast<uint8_t>(T::kOffset);
-    k.act.group    = T::kOffset ? T::kGroup : 0;
-    k.act.scale    = T::kActScale;
-    k.act.min_step = T::kMinStep;
+    k.act.offset   = static_cast<uint8_t>(T::OFFSET);
+    k.act.group    = T::OFFSET ? T::GROUP : 0;
+    k.act.scale    = T::ACT_SCALE;
+    k.act.min_step = T::MIN_STEP;
     k.quantize     = quantize_int8;
     k.tile         = tile_quant<T>;
     return k;
@@ -41,7 +41,7 @@ inline void set_codebook_kernels(KernelTable & t) {
 inline KernelTable make_table(const char * name) {
     KernelTable t{};
     t.name      = name;
-    t.tile_rows = kTileRows;
+    t.tile_rows = TILE_ROWS;
     const auto set = [&](WType w, TypeKernel k) { t.types[static_cast<int>(w)] = k; };
     set(WType::F32, float_kernel<WF32>());
     set(WType::F16, float_kernel<WF16>());

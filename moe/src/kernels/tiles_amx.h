@@ -19,10 +19,10 @@ public:
             uint16_t row_bytes[16] = {};
             uint8_t  rows[16]      = {};
         } s;
-        s.rows[kSums] = s.rows[kA] = static_cast<uint8_t>(rows);
-        s.rows[kB] = static_cast<uint8_t>(bytes / 4);
-        s.row_bytes[kSums] = s.row_bytes[kB] = 64;
-        s.row_bytes[kA] = static_cast<uint16_t>(bytes);
+        s.rows[SUMS] = s.rows[LEFT] = static_cast<uint8_t>(rows);
+        s.rows[RIGHT] = static_cast<uint8_t>(bytes / 4);
+        s.row_bytes[SUMS] = s.row_bytes[RIGHT] = 64;
+        s.row_bytes[LEFT] = static_cast<uint16_t>(bytes);
         __asm__ volatile("ldtilecfg %0" : : "m"(s));
     }
     ~Tiles() { __asm__ volatile("tilerelease"); }
@@ -43,7 +43,7 @@ public:
     }
 
 private:
-    static constexpr int kSums = 0, kA = 1, kB = 2;
+    static constexpr int SUMS = 0, LEFT = 1, RIGHT = 2;
 };
 
 }  // namespace MOE_ISA

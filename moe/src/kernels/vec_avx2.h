@@ -13,21 +13,21 @@ struct Vec {
     static constexpr int  R     = 2;      // vectors per tile
 #if defined(MOE_AVX_VNNI)
     static constexpr int  NT    = 4;      // activation rows per pass: 2 x 4 sums, and no partial ones, in 16 registers
-    static constexpr bool kDot  = true;   // dot: four products a lane, summed in 32 bits
-    static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
+    static constexpr bool DOT  = true;   // dot: four products a lane, summed in 32 bits
+    static constexpr int  AHEAD_STREAMS = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
 #else
     static constexpr int  NT    = 3;      // activation rows per pass: 2 x 3 sums, and as many of 16 bits, in 16 registers
-    static constexpr bool kDot  = false;  // sums of pairs in 16 bits, which saturate: see mul_u8s8
-    static constexpr int  kAheadStreams = 1;  // on an AMD EPYC of the third generation
+    static constexpr bool DOT  = false;  // sums of pairs in 16 bits, which saturate: see mul_u8s8
+    static constexpr int  AHEAD_STREAMS = 1;  // on an AMD EPYC of the third generation
 #endif
-    static constexpr int  kPasses = 1;    // over a tile's rows
-    static constexpr int  kDotSteps = 1;  // products of one vector of activations
-    static constexpr bool kUnsigned = kDot;  // weights must be unsigned, of the whole range of a byte
-    static constexpr bool kScaled16 = true;  // scaled_add takes sums of 16 bits
-    static constexpr bool kInRegisters = true;  // a register holds a vector
-    static constexpr bool kVbmi = false;  // bytes are looked up in tables of 16
-    static constexpr int  kDotTokens = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
-    static constexpr int  kGemmRows = 6, kGemmVecs = 2;  // 6 x 2 sums, 2 vectors of one factor, a number of the other: 15
+    static constexpr int  PASSES = 1;    // over a tile's rows
+    static constexpr int  DOT_STEPS = 1;  // products of one vector of activations
+    static constexpr bool UNSIGNED = DOT;  // weights must be unsigned, of the whole range of a byte
+    static constexpr bool SCALED16 = true;  // scaled_add takes sums of 16 bits
+    static constexpr bool IN_REGISTERS = true;  // a register holds a vector
+    static constexpr bool VBMI = false;  // bytes are looked up in tables of 16
+    static constexpr int  DOT_TOKENS = 3;  // 4 x 3 sums, 3 activation vectors and one of weights: 16 registers
+    static constexpr int  GEMM_ROWS = 6, GEMM_VECS = 2;  // 6 x 2 sums, 2 vectors of one factor, a number of the other: 15
 
     using I = __m256i;
     using F = __m256;
@@ -62,7 +62,7 @@ struct Vec {
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
-        const I byte = _mm256_shuffle_epi8(h, _mm256_set_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>, kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
+        const I byte = _mm256_shuffle_epi8(h, _mm256_set_epi32(NTH_BYTE<J, 3>, NTH_BYTE<J, 2>, NTH_BYTE<J, 1>, NTH_BYTE<J, 0>, NTH_BYTE<J, 3>, NTH_BYTE<J, 2>, NTH_BYTE<J, 1>, NTH_BYTE<J, 0>));
         const I bit  = _mm256_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201);
         return _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit), _mm256_set1_epi8(1 << Bit)));
     }
@@ -202,7 +202,7 @@ struct Vec {
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 
 private:
-    template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    template <int J, int Lane> static constexpr int NTH_BYTE = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
     template <class Index, int At> static int at(const uint32_t * table, const Spilled & s, int lane) {
         Index i;
         memcpy(&i, s.bytes + 4 * lane + At, sizeof i);

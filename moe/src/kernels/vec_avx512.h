@@ -12,24 +12,24 @@ struct Vec {
     static constexpr int  L     = 16;    // rows held by one vector (32-bit lanes)
     static constexpr int  R     = 2;     // vectors per tile: 2 x 6 accumulators and as many partial sums fill 32 registers
     static constexpr int  NT    = 6;     // activation rows per pass
-    static constexpr int  kPasses = 1;   // over a tile's rows
-    static constexpr bool kDot  = true;  // dot: four products a lane, summed in 32 bits
-    static constexpr int  kDotSteps = 1;  // products of one vector of activations
-    static constexpr bool kUnsigned = true;  // weights must be unsigned, of the whole range of a byte
-    static constexpr bool kScaled16 = true;  // scaled_add takes sums of 16 bits
+    static constexpr int  PASSES = 1;   // over a tile's rows
+    static constexpr bool DOT  = true;  // dot: four products a lane, summed in 32 bits
+    static constexpr int  DOT_STEPS = 1;  // products of one vector of activations
+    static constexpr bool UNSIGNED = true;  // weights must be unsigned, of the whole range of a byte
+    static constexpr bool SCALED16 = true;  // scaled_add takes sums of 16 bits
 #if defined(__AVX512F__)
-    static constexpr bool kInRegisters = true;  // a register holds a vector
+    static constexpr bool IN_REGISTERS = true;  // a register holds a vector
 #else
-    static constexpr bool kInRegisters = false;  // these instructions are emulated
+    static constexpr bool IN_REGISTERS = false;  // these instructions are emulated
 #endif
 #if defined(MOE_VBMI)
-    static constexpr bool kVbmi = true;  // bytes are looked up in tables of 64 and more
+    static constexpr bool VBMI = true;  // bytes are looked up in tables of 64 and more
 #else
-    static constexpr bool kVbmi = false;
+    static constexpr bool VBMI = false;
 #endif
-    static constexpr int  kAheadStreams = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
-    static constexpr int  kDotTokens = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
-    static constexpr int  kGemmRows = 12, kGemmVecs = 2;  // 12 x 2 sums, 2 vectors of one factor, a number of the other: 27
+    static constexpr int  AHEAD_STREAMS = 4;  // of prefetches, see Ahead: measured on an Intel Xeon
+    static constexpr int  DOT_TOKENS = 6;  // 4 x 6 sums, 6 activation vectors and one of weights: 31 registers
+    static constexpr int  GEMM_ROWS = 12, GEMM_VECS = 2;  // 12 x 2 sums, 2 vectors of one factor, a number of the other: 27
 
     using I = __m512i;
     using F = __m512;
@@ -64,7 +64,7 @@ struct Vec {
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
-        const I byte = _mm512_shuffle_epi8(h, _mm512_set4_epi32(kB<J, 3>, kB<J, 2>, kB<J, 1>, kB<J, 0>));
+        const I byte = _mm512_shuffle_epi8(h, _mm512_set4_epi32(NTH_BYTE<J, 3>, NTH_BYTE<J, 2>, NTH_BYTE<J, 1>, NTH_BYTE<J, 0>));
         const __mmask64 set = _mm512_test_epi8_mask(byte, _mm512_set1_epi32(J % 2 ? static_cast<int>(0x80402010u) : 0x08040201));
         return _mm512_mask_add_epi8(v, set, v, _mm512_set1_epi8(1 << Bit));
     }
@@ -232,13 +232,13 @@ struct Vec {
     static I scaled_add(I acc, I p, I s) { return _mm512_dpwssd_epi32(acc, p, and_(s, set32(0xffff))); }
     // v in a register, computed here
     template <class V> static void keep([[maybe_unused]] V & v) {
-        if constexpr (kInRegisters) { __asm__("" : "+v"(v)); }
+        if constexpr (IN_REGISTERS) { __asm__("" : "+v"(v)); }
     }
     // Into L2. As assembly: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
     static void prefetch(const void * p) { __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const char *>(p))); }
 
 private:
-    template <int J, int Lane> static constexpr int kB = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
+    template <int J, int Lane> static constexpr int NTH_BYTE = (4 * Lane + J / 2) * 0x01010101;  // byte J/2 of the lane, four times
     struct Lanes { int v[16]; };
     static constexpr Lanes lanes(int first) {  // four bytes of a lane, and those of the lanes after it
         Lanes l{};

@@ -13,21 +13,21 @@ namespace MOE_ISA {
 struct Vec {
     static constexpr int  L     = 4;     // rows held by one vector (32-bit lanes)
     static constexpr int  R     = 2;     // vectors per pass
-    static constexpr int  kPasses = 4;   // over a tile's rows: activations come from L1 in all but the first
+    static constexpr int  PASSES = 4;   // over a tile's rows: activations come from L1 in all but the first
     static constexpr int  NT    = 5;     // activation rows per pass: 2 x 5 sums, as many partial ones, 5 vectors and 2 of weights: 27 registers of 32
-    static constexpr bool kDot  = true;  // dot: four products a lane, summed in 32 bits
-    static constexpr int  kDotSteps = 4;  // products of one vector of activations: each takes a lane of it
-    static constexpr bool kUnsigned = false;  // weights may be signed bytes
-    static constexpr bool kScaled16 = false;  // scaled_add takes 32 bits
+    static constexpr bool DOT  = true;  // dot: four products a lane, summed in 32 bits
+    static constexpr int  DOT_STEPS = 4;  // products of one vector of activations: each takes a lane of it
+    static constexpr bool UNSIGNED = false;  // weights may be signed bytes
+    static constexpr bool SCALED16 = false;  // scaled_add takes 32 bits
 #if defined(__aarch64__)
-    static constexpr bool kInRegisters = true;  // a register holds a vector
+    static constexpr bool IN_REGISTERS = true;  // a register holds a vector
 #else
-    static constexpr bool kInRegisters = false;  // these instructions are emulated
+    static constexpr bool IN_REGISTERS = false;  // these instructions are emulated
 #endif
-    static constexpr bool kVbmi = false;  // bytes are looked up in tables of 16
-    static constexpr int  kAheadStreams = 1;  // of prefetches, see Ahead: not measured
-    static constexpr int  kDotTokens = 5;  // 4 x 5 sums, 5 activation vectors and one of weights: 26 registers
-    static constexpr int  kGemmRows = 6, kGemmVecs = 4;  // 6 x 4 sums, 4 vectors of one factor, a number of the other: 29
+    static constexpr bool VBMI = false;  // bytes are looked up in tables of 16
+    static constexpr int  AHEAD_STREAMS = 1;  // of prefetches, see Ahead: not measured
+    static constexpr int  DOT_TOKENS = 5;  // 4 x 5 sums, 5 activation vectors and one of weights: 26 registers
+    static constexpr int  GEMM_ROWS = 6, GEMM_VECS = 4;  // 6 x 4 sums, 4 vectors of one factor, a number of the other: 29
 
     using I = int32x4_t;
     using F = float32x4_t;
@@ -61,18 +61,18 @@ struct Vec {
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
-        alignas(16) static constexpr int8_t kToBit[16] = {kTo<J, Bit>(0), kTo<J, Bit>(1), kTo<J, Bit>(2), kTo<J, Bit>(3),
-                                                          kTo<J, Bit>(0), kTo<J, Bit>(1), kTo<J, Bit>(2), kTo<J, Bit>(3),
-                                                          kTo<J, Bit>(0), kTo<J, Bit>(1), kTo<J, Bit>(2), kTo<J, Bit>(3),
-                                                          kTo<J, Bit>(0), kTo<J, Bit>(1), kTo<J, Bit>(2), kTo<J, Bit>(3)};
-        const uint8x16_t bits = vshlq_u8(u8(all_bytes<J / 2>(h)), vld1q_s8(kToBit));
+        alignas(16) static constexpr int8_t TO_BIT[16] = {TO<J, Bit>(0), TO<J, Bit>(1), TO<J, Bit>(2), TO<J, Bit>(3),
+                                                          TO<J, Bit>(0), TO<J, Bit>(1), TO<J, Bit>(2), TO<J, Bit>(3),
+                                                          TO<J, Bit>(0), TO<J, Bit>(1), TO<J, Bit>(2), TO<J, Bit>(3),
+                                                          TO<J, Bit>(0), TO<J, Bit>(1), TO<J, Bit>(2), TO<J, Bit>(3)};
+        const uint8x16_t bits = vshlq_u8(u8(all_bytes<J / 2>(h)), vld1q_s8(TO_BIT));
         return s32(vbslq_u8(vdupq_n_u8(1 << Bit), bits, u8(v)));
     }
 
     // byte N of each lane, in all of its bytes
     template <int N> static I all_bytes(I v) {
-        alignas(16) static constexpr uint8_t kIndex[16] = {N, N, N, N, N + 4, N + 4, N + 4, N + 4, N + 8, N + 8, N + 8, N + 8, N + 12, N + 12, N + 12, N + 12};
-        return s32(vqtbl1q_u8(u8(v), vld1q_u8(kIndex)));
+        alignas(16) static constexpr uint8_t INDEX[16] = {N, N, N, N, N + 4, N + 4, N + 4, N + 4, N + 8, N + 8, N + 8, N + 8, N + 12, N + 12, N + 12, N + 12};
+        return s32(vqtbl1q_u8(u8(v), vld1q_u8(INDEX)));
     }
     // the bytes that are not x
     static I unless8(I v, uint8_t x) { return s32(vbicq_u8(u8(v), vceqq_u8(u8(v), vdupq_n_u8(x)))); }
@@ -205,7 +205,7 @@ private:
     struct __attribute__((packed, may_alias)) Int { uint32_t v; };
     struct __attribute__((packed, may_alias)) Short { uint16_t v; };
     struct __attribute__((may_alias)) Long { uint64_t v; };  // of which an instruction's offset is a multiple
-    template <int J, int Bit> static constexpr int8_t kTo(int column) { return static_cast<int8_t>(Bit - (J % 2 * 4 + column)); }
+    template <int J, int Bit> static constexpr int8_t TO(int column) { return static_cast<int8_t>(Bit - (J % 2 * 4 + column)); }
     static uint16_t half(const uint8_t * p) { return reinterpret_cast<const Short *>(p)->v; }
     static F from_half(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
     static int8x16_t s8(I a) { return vreinterpretq_s8_s32(a); }

@@ -14,16 +14,16 @@ struct Vec {
     static constexpr int  L       = 8;      // rows held by one vector (32-bit lanes)
     static constexpr int  R       = 1;      // vectors per tile
     static constexpr int  NT      = 4;      // activation rows per pass
-    static constexpr int  kPasses = 1;      // over a tile's rows
-    static constexpr bool kDot    = true;   // dot: four products a lane, summed in 32 bits
-    static constexpr int  kDotSteps = 1;    // products of one vector of activations
-    static constexpr bool kUnsigned = true; // weights must be unsigned, of the whole range of a byte
-    static constexpr bool kScaled16 = true; // scaled_add takes sums of 16 bits, as most instruction sets' does
-    static constexpr bool kInRegisters = false;  // vectors lie in memory
-    static constexpr bool kVbmi   = false;  // bytes are looked up in tables of 16
-    static constexpr int  kAheadStreams = 1;
-    static constexpr int  kDotTokens = 3;
-    static constexpr int  kGemmRows = 4, kGemmVecs = 1;
+    static constexpr int  PASSES = 1;      // over a tile's rows
+    static constexpr bool DOT    = true;   // dot: four products a lane, summed in 32 bits
+    static constexpr int  DOT_STEPS = 1;    // products of one vector of activations
+    static constexpr bool UNSIGNED = true; // weights must be unsigned, of the whole range of a byte
+    static constexpr bool SCALED16 = true; // scaled_add takes sums of 16 bits, as most instruction sets' does
+    static constexpr bool IN_REGISTERS = false;  // vectors lie in memory
+    static constexpr bool VBMI   = false;  // bytes are looked up in tables of 16
+    static constexpr int  AHEAD_STREAMS = 1;
+    static constexpr int  DOT_TOKENS = 3;
+    static constexpr int  GEMM_ROWS = 4, GEMM_VECS = 1;
 
     struct I { uint32_t v[L]; };
     struct F { float v[L]; };

@@ -15,12 +15,12 @@ namespace {
 #if defined(__x86_64__)
 // 48 bytes, in three leaves of 16.
 std::string brand() {
-    constexpr unsigned kFirst = 0x80000002u, kLast = 0x80000004u;
-    char text[(kLast - kFirst + 1) * 16 + 1] = {};
-    for (unsigned leaf = kFirst; leaf <= kLast; ++leaf) {
+    constexpr unsigned FIRST = 0x80000002u, LAST = 0x80000004u;
+    char text[(LAST - FIRST + 1) * 16 + 1] = {};
+    for (unsigned leaf = FIRST; leaf <= LAST; ++leaf) {
         unsigned r[4] = {};
         if (__get_cpuid(leaf, &r[0], &r[1], &r[2], &r[3]) == 0) return "";
-        std::memcpy(text + size_t(leaf - kFirst) * sizeof r, r, sizeof r);
+        std::memcpy(text + size_t(leaf - FIRST) * sizeof r, r, sizeof r);
     }
     return text;
 }
@@ -43,10 +43,10 @@ std::string brand() {
 }  // namespace
 
 std::string cpu_name() {
-    constexpr const char * kBlanks = " \t\n";
+    constexpr const char * BLANKS = " \t\n";
     const std::string name = brand();
-    const size_t first = name.find_first_not_of(kBlanks);
-    return first == std::string::npos ? "unknown" : name.substr(first, name.find_last_not_of(kBlanks) + 1 - first);
+    const size_t first = name.find_first_not_of(BLANKS);
+    return first == std::string::npos ? "unknown" : name.substr(first, name.find_last_not_of(BLANKS) + 1 - first);
 }
 
 }  // namespace moe::os

@@ -13,7 +13,7 @@ namespace moe::MOE_ISA {
 KernelTable emulated_table() {
     KernelTable t{};
     t.name      = "avx512bf16";
-    t.tile_rows = kTileRows;
+    t.tile_rows = TILE_ROWS;
     t.glu       = glu_f32;
     t.axpy      = axpy_f32;
     t.types[static_cast<int>(WType::F32)]  = float_kernel<WF32>();

@@ -12,7 +12,7 @@ namespace moe::MOE_ISA {
 KernelTable emulated_table() {
     KernelTable t{};
     t.name      = "avx512vbmi";
-    t.tile_rows = kTileRows;
+    t.tile_rows = TILE_ROWS;
     t.glu       = glu_f32;
     t.axpy      = axpy_f32;
     set_codebook_kernels(t);

@@ -259,6 +259,6 @@ inline double difference(const std::vector<float> & a, const std::vector<float> 
 }
 
 // The GPU multiplies as ggml's CPU backend does, which rounds activations its own way: as in test_ffn.cpp.
-inline constexpr double kFloat = 1e-5, kQuantized = 4e-4;
+inline constexpr double FLOAT_ERROR = 1e-5, QUANTIZED_ERROR = 4e-4;
 
 }  // namespace moe_test::cached

@@ -19,7 +19,7 @@ ggml_backend_reg_t moe_test::plugin() {
 int main(int argc, char ** argv) {
     testing::InitGoogleTest(&argc, argv);
     const std::string cache = testing::TempDir() + "ggml-moe-unit-" + std::to_string(getpid());
-    moe_test::set_variable(moe_test::kCacheFolder, cache.c_str());  // what is measured here is not kept for the user
+    moe_test::set_variable(moe_test::CACHE_FOLDER, cache.c_str());  // what is measured here is not kept for the user
     const int result = RUN_ALL_TESTS();
     std::filesystem::remove_all(cache);
     return result;

@@ -11,7 +11,7 @@ TEST(Cache, AllExpertsInVram) {
     ModelGpu gpu;
     const CacheSize size("64MiB");
     Model m(s, &gpu);
-    EXPECT_LT(difference(m.run(20, 1), expected), kFloat);
+    EXPECT_LT(difference(m.run(20, 1), expected), FLOAT_ERROR);
     const auto n = stats();
     EXPECT_EQ(n.slots, 24u);
     EXPECT_EQ(n.experts, 24u);
@@ -97,7 +97,7 @@ TEST(Cache, OnlyLayersOnAGpu) {
     ModelGpu gpu;
     const CacheSize size("64MiB");
     Model m(s, &gpu, 1);
-    EXPECT_LT(difference(m.run(12, 1), expected), kFloat);
+    EXPECT_LT(difference(m.run(12, 1), expected), FLOAT_ERROR);
     EXPECT_EQ(stats().experts, 8u);
     Model none(s);
     none.run(4, 1);
@@ -111,7 +111,7 @@ TEST(Cache, EachGpuGetsTheExpertsOfItsLayers) {
     const CacheSize size("340KiB");
     Model m(s, &a);
     m.set_gpu(2, b);
-    EXPECT_LT(difference(m.run(16, 3), expected), kFloat);
+    EXPECT_LT(difference(m.run(16, 3), expected), FLOAT_ERROR);
     EXPECT_GT(a.graphs(), 0u);
     EXPECT_GT(b.graphs(), 0u);
     EXPECT_EQ(cache_bytes(), a.used() + b.used());
@@ -204,7 +204,7 @@ TEST(CacheAuto, SizesThatAreAskedForAreTakenEverywhere) {
     reset();
     ModelGpu gpu(o);
     const CacheSize size("256KiB");
-    EXPECT_LT(difference(Model(s, &gpu).run(12, 2), expected), kFloat);
+    EXPECT_LT(difference(Model(s, &gpu).run(12, 2), expected), FLOAT_ERROR);
     EXPECT_GT(stats().hits, 0u);
 }
 

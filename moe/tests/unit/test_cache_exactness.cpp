@@ -13,7 +13,7 @@ TEST(CacheExactness, SameResultsFromBothSides) {
         const CacheSize size("256KiB");  // 7 of 24 experts
         Model m(s, &gpu);
         const auto got = m.run(12, tokens);
-        EXPECT_LT(difference(got, expected), kFloat) << tokens;
+        EXPECT_LT(difference(got, expected), FLOAT_ERROR) << tokens;
         const auto n = stats();
         EXPECT_GT(n.hits, 0u) << tokens;
         EXPECT_LT(n.hits, n.lookups) << tokens;
@@ -45,8 +45,8 @@ TEST(CacheExactness, AsCloseToExactResultsAsTheCpu) {
         const double both = nmse(compute("64MiB", exact), exact);
         EXPECT_EQ(stats().hits, 3u);
         EXPECT_EQ(stats().lookups, 5u);
-        EXPECT_LT(cpu, type == GGML_TYPE_F16 ? kFloat : kQuantized) << ggml_type_name(type);
-        EXPECT_LT(both, type == GGML_TYPE_F16 ? kFloat : kQuantized) << ggml_type_name(type);
+        EXPECT_LT(cpu, type == GGML_TYPE_F16 ? FLOAT_ERROR : QUANTIZED_ERROR) << ggml_type_name(type);
+        EXPECT_LT(both, type == GGML_TYPE_F16 ? FLOAT_ERROR : QUANTIZED_ERROR) << ggml_type_name(type);
         if (type != GGML_TYPE_F16) {
             EXPECT_LT(both, 1.5 * cpu) << ggml_type_name(type);
         }
@@ -63,7 +63,7 @@ TEST(CacheExactness, GptOssLikeWithBiases) {
         reset();
         ModelGpu gpu;
         const CacheSize size("100KiB");
-        EXPECT_LT(difference(Model(s, &gpu).run(12, tokens), expected), kQuantized) << tokens;
+        EXPECT_LT(difference(Model(s, &gpu).run(12, tokens), expected), QUANTIZED_ERROR) << tokens;
         EXPECT_GT(stats().hits, 0u);
     }
 }
@@ -75,7 +75,7 @@ TEST(CacheExactness, MixedTypesInOneExpert) {
     reset();
     ModelGpu gpu;
     const CacheSize size("1MiB");
-    EXPECT_LT(difference(Model(s, &gpu).run(10, 1), expected), kQuantized);
+    EXPECT_LT(difference(Model(s, &gpu).run(10, 1), expected), QUANTIZED_ERROR);
     EXPECT_GT(stats().hits, 0u);
 }
 TEST(CacheExactness, RowsThatAreNotSummed) {
@@ -86,7 +86,7 @@ TEST(CacheExactness, RowsThatAreNotSummed) {
         reset();
         ModelGpu gpu;
         const CacheSize size("256KiB");
-        EXPECT_LT(difference(Model(s, &gpu).run(10, tokens), expected), kFloat) << tokens;
+        EXPECT_LT(difference(Model(s, &gpu).run(10, tokens), expected), FLOAT_ERROR) << tokens;
         EXPECT_GT(stats().hits, 0u);
     }
 }
@@ -100,7 +100,7 @@ TEST(CacheExactness, OneExpertAndManyExperts) {
         reset();
         ModelGpu gpu;
         const CacheSize size("1MiB");
-        EXPECT_LT(difference(Model(s, &gpu).run(8, 2), expected), kFloat) << experts;
+        EXPECT_LT(difference(Model(s, &gpu).run(8, 2), expected), FLOAT_ERROR) << experts;
         EXPECT_GT(stats().hits, 0u) << experts;
     }
 }
@@ -131,7 +131,7 @@ TEST(CacheExactness, TensorsLargerThanABufferOfTheGpu) {
     ModelGpu gpu(o);
     const CacheSize size("512KiB");  // 14 experts
     Model m(s, &gpu);
-    EXPECT_LT(difference(m.run(16, 4), expected), kFloat);
+    EXPECT_LT(difference(m.run(16, 4), expected), FLOAT_ERROR);
     EXPECT_EQ(stats().slots, 14u);
     EXPECT_EQ(gpu.backends(), 5) << "3 + 3 + 3 + 3 + 2";
     EXPECT_GT(stats().hits, 0u);

@@ -13,7 +13,7 @@ TEST(CacheFailures, LessMemoryThanTheGpuSaid) {
     const CacheSize size("64MiB");
     LogCatcher log;
     Model m(s, &gpu);
-    EXPECT_LT(difference(m.run(16, 1), expected), kFloat);
+    EXPECT_LT(difference(m.run(16, 1), expected), FLOAT_ERROR);
     EXPECT_GT(stats().slots, 2u);
     EXPECT_NE(log.text().find("Model0: less memory than it said"), std::string::npos) << log.text();
 }
@@ -48,10 +48,10 @@ TEST(CacheFailures, NoMemoryForALargerBatch) {
     const CacheSize size("64MiB");
     LogCatcher log;
     Model m(s, &gpu);
-    EXPECT_LT(difference(m.run(20, 1), first), kFloat);
+    EXPECT_LT(difference(m.run(20, 1), first), FLOAT_ERROR);
     EXPECT_GT(stats().resident, 12u);
     gpu.fail_allocations_above(4096);
-    EXPECT_LT(difference(m.run(2, 40, 3), second), kFloat);
+    EXPECT_LT(difference(m.run(2, 40, 3), second), FLOAT_ERROR);
     EXPECT_EQ(stats().failures, 1u);
     EXPECT_EQ(text(), "off: a GPU failed");
     EXPECT_EQ(log.warnings(), 1) << log.text();
@@ -93,10 +93,10 @@ TEST(CacheFailures, AGpuThatFails) {
             const CacheSize size("64MiB");
             LogCatcher log;
             Model m(s, &gpu);
-            EXPECT_LT(difference(m.run(20, tokens), first), kFloat);
+            EXPECT_LT(difference(m.run(20, tokens), first), FLOAT_ERROR);
             EXPECT_GT(stats().resident, 12u);
             gpu.fail_graphs(true);
-            EXPECT_LT(difference(m.run(4, tokens, 3), second), kFloat);
+            EXPECT_LT(difference(m.run(4, tokens, 3), second), FLOAT_ERROR);
             EXPECT_EQ(stats().failures, 1u);
             EXPECT_EQ(text(), "off: a GPU failed");
             EXPECT_EQ(log.warnings(), 1);
@@ -121,10 +121,10 @@ TEST(CacheFailures, AGpuThatIsLost) {
             const CacheSize size("64MiB");
             LogCatcher log;
             Model m(s, &gpu);
-            EXPECT_LT(difference(m.run(4, tokens), first), kFloat);
+            EXPECT_LT(difference(m.run(4, tokens), first), FLOAT_ERROR);
             EXPECT_GT(stats().resident, 0u);
             uploading ? gpu.throw_on_uploads() : gpu.throw_on_waits();
-            EXPECT_LT(difference(m.run(12, tokens, 3), second), kFloat);
+            EXPECT_LT(difference(m.run(12, tokens, 3), second), FLOAT_ERROR);
             EXPECT_EQ(stats().failures, 1u);
             EXPECT_EQ(text(), uploading ? "off: an upload failed" : "off: a GPU failed");
             EXPECT_NE(log.text().find("the modelled GPU was lost"), std::string::npos);

@@ -72,11 +72,11 @@ struct Layer {
 
 // The cache folder of the tests is there again afterwards.
 struct CacheHome {
-    ~CacheHome() { moe_test::set_variable(moe_test::kCacheFolder, before.c_str()); }
+    ~CacheHome() { moe_test::set_variable(moe_test::CACHE_FOLDER, before.c_str()); }
     CacheHome() = default;
     CacheHome(const CacheHome &) = delete;
     CacheHome & operator=(const CacheHome &) = delete;
-    const std::string before = std::getenv(moe_test::kCacheFolder);
+    const std::string before = std::getenv(moe_test::CACHE_FOLDER);
 };
 
 struct MinBatch {
@@ -161,7 +161,7 @@ TEST(Streaming, LeastBatchIsWhereBothTakeAsLong) {
 TEST(Streaming, MeasuredWhereNothingIsSaid) {
     const CacheHome home;
     const std::string dir = testing::TempDir() + "moe-rates-" + std::to_string(getpid());
-    moe_test::set_variable(moe_test::kCacheFolder, dir.c_str());
+    moe_test::set_variable(moe_test::CACHE_FOLDER, dir.c_str());
     Gpu gpu;
     const Layer few(32, gpu), many(1 << 20, gpu);
     EXPECT_TRUE(is_for_gpu(many.gate));
@@ -245,7 +245,7 @@ struct KnownGpu {
     KnownGpu(std::string cache_dir, const char * (*describe)(ggml_backend_dev_t))
         : dir(std::move(cache_dir)), gpu(link()) {
         gpu.device()->iface.get_description = describe;
-        moe_test::set_variable(moe_test::kCacheFolder, dir.c_str());
+        moe_test::set_variable(moe_test::CACHE_FOLDER, dir.c_str());
     }
     ~KnownGpu() { std::filesystem::remove_all(dir); }
     KnownGpu(const KnownGpu &) = delete;
@@ -304,7 +304,7 @@ TEST(UploadRate, AFinalOneIsNotMeasuredAgain) {
 }
 TEST(Rates, WhereTheyAreKept) {
     const CacheHome cache;
-    moe_test::set_variable(moe_test::kCacheFolder, "/x");
+    moe_test::set_variable(moe_test::CACHE_FOLDER, "/x");
     EXPECT_EQ(moe::Rates::default_file(), "/x/ggml-moe/rates");
 #if !defined(_WIN32)
     moe_test::set_variable("XDG_CACHE_HOME", "relative");

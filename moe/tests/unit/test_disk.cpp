@@ -27,12 +27,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t kEmbd = 256, kFf = 64;
-constexpr int kFirstLayer = 640;  // counters of other tests are of other layers
-constexpr int kLayers = 4, kExperts = 8, kUsed = 2;
-constexpr size_t kExpertBytes = kEmbd * kFf / 32 * 34;  // of one matrix in Q8_0
-constexpr size_t kBlock = (kExpertBytes + 2 * 4096 - 1) / 4096 * 4096;
-constexpr size_t kMatrices = size_t{kLayers} * kExperts * 3;
+constexpr int64_t EMBD = 256, FF = 64;
+constexpr int FIRST_LAYER = 640;  // counters of other tests are of other layers
+constexpr int LAYERS = 4, EXPERTS = 8, USED = 2;
+constexpr size_t EXPERT_BYTES = EMBD * FF / 32 * 34;  // of one matrix in Q8_0
+constexpr size_t BLOCK = (EXPERT_BYTES + 2 * 4096 - 1) / 4096 * 4096;
+constexpr size_t MATRICES = size_t{LAYERS} * EXPERTS * 3;
 
 struct Ram {
     explicit Ram(size_t bytes) { moe_test::set_variable("GGML_MOE_RAM", std::to_string(bytes).c_str()); }
@@ -43,10 +43,10 @@ struct Ram {
 };
 
 std::string name_of(int layer, const char * matrix) {
-    return "blk." + std::to_string(kFirstLayer + layer) + ".ffn_" + matrix + "_exps.weight";
+    return "blk." + std::to_string(FIRST_LAYER + layer) + ".ffn_" + matrix + "_exps.weight";
 }
 
-const char * const kNames[] = {"gate", "up", "down"};
+const char * const NAMES[] = {"gate", "up", "down"};
 
 // A model of experts alone, written as a GGUF file and mapped as llama.cpp maps it.
 class Model {
@@ -68,22 +68,21 @@ public:
     ggml_tensor * matrix(int layer, int which) const { return mapped_[size_t(layer) * 3 + size_t(which)]; }
     const std::vector<uint8_t> & data(int layer, int which) const { return data_[size_t(layer) * 3 + size_t(which)]; }
     // The file now ends with the last matrix's first expert.
-    void cut() { fs::resize_file(path_, offset_of_last_ + kExpertBytes + 4096); }
+    void cut() { fs::resize_file(path_, offset_of_last_ + EXPERT_BYTES + 4096); }
 
 private:
     void write() {
-        shapes_ = ggml_init({kMatrices * ggml_tensor_overhead(), nullptr, true});
+        shapes_ = ggml_init({MATRICES * ggml_tensor_overhead(), nullptr, true});
         gguf_context * header = gguf_init_empty();
-        for (int layer = 0; layer < kLayers; ++layer) {
+        for (int layer = 0; layer < LAYERS; ++layer) {
             for (int which = 0; which < 3; ++which) {
                 const bool down = which == 2;
                 ggml_tensor * t =
-                    ggml_new_tensor_3d(shapes_, GGML_TYPE_Q8_0, down ? kFf : kEmbd, down ? kEmbd : kFf, kExperts);
-                ggml_set_name(t, name_of(layer, kNames[which]).c_str());
+                    ggml_new_tensor_3d(shapes_, GGML_TYPE_Q8_0, down ? FF : EMBD, down ? EMBD : FF, EXPERTS);
+                ggml_set_name(t, name_of(layer, NAMES[which]).c_str());
                 gguf_add_tensor(header, t);
-                data_.push_back(quantize(GGML_TYPE_Q8_0,
-                                         normals(size_t{kEmbd * kFf * kExperts}, uint32_t(layer * 3 + which), 0.1f),
-                                         t->ne[0]));
+                data_.push_back(quantize(
+                    GGML_TYPE_Q8_0, normals(size_t{EMBD * FF * EXPERTS}, uint32_t(layer * 3 + which), 0.1f), t->ne[0]));
                 mapped_.push_back(t);
             }
         }
@@ -126,17 +125,17 @@ public:
     explicit Context(const Model & model) : model_(model) {}
 
     std::vector<float> layer(int layer, const std::vector<int32_t> & experts) {
-        Graph & g = graph_at(layer, int64_t(experts.size()) / kUsed, experts, true);
+        Graph & g = graph_at(layer, int64_t(experts.size()) / USED, experts, true);
         return g.compute(out_);
     }
     // The same from weights that are copied into memory.
     static std::vector<float> expected(const Model & model, int layer, const std::vector<int32_t> & experts) {
         Context c(model);
-        return c.graph_at(layer, int64_t(experts.size()) / kUsed, experts, false).compute(c.out_);
+        return c.graph_at(layer, int64_t(experts.size()) / USED, experts, false).compute(c.out_);
     }
     // Expects that it cannot be computed.
     void fails(int layer, const std::vector<int32_t> & experts) {
-        graph_at(layer, int64_t(experts.size()) / kUsed, experts, true).compute(out_, 1, GGML_STATUS_FAILED);
+        graph_at(layer, int64_t(experts.size()) / USED, experts, true).compute(out_, 1, GGML_STATUS_FAILED);
     }
 
 private:
@@ -150,8 +149,8 @@ private:
                 mapped ? m
                        : g.weight(GGML_TYPE_Q8_0, {m->ne[0], m->ne[1], m->ne[2]}, model_.data(layer, which), "copied");
         }
-        ggml_tensor * x = g.input({kEmbd, 1, tokens}, normals(size_t(kEmbd * tokens), 77));
-        ggml_tensor * ids = g.ids({kUsed, tokens}, experts);
+        ggml_tensor * x = g.input({EMBD, 1, tokens}, normals(size_t(EMBD * tokens), 77));
+        ggml_tensor * ids = g.ids({USED, tokens}, experts);
         ggml_tensor * up = ggml_mul_mat_id(g.ctx(), w[1], x, ids);
         ggml_tensor * gate = ggml_mul_mat_id(g.ctx(), w[0], x, ids);
         out_ = ggml_mul_mat_id(g.ctx(), w[2], ggml_swiglu_split(g.ctx(), gate, up), ids);
@@ -175,8 +174,8 @@ ggml_moe_disk_stats stats() {
 // Every expert, by its number of tokens.
 std::vector<int32_t> prompt(int tokens) {
     std::vector<int32_t> ids;
-    for (int i = 0; i < tokens * kUsed; ++i) {
-        ids.push_back(i % kExperts);
+    for (int i = 0; i < tokens * USED; ++i) {
+        ids.push_back(i % EXPERTS);
     }
     return ids;
 }
@@ -202,8 +201,8 @@ TEST_F(Disk, OnIsOnForAModelThatFits) {
     const Model model;
     Context context(model);
     EXPECT_EQ(context.layer(0, {1, 2}), Context::expected(model, 0, {1, 2}));
-    EXPECT_EQ(stats().read_bytes, 6 * kExpertBytes);
-    EXPECT_EQ(stats().ram_bytes, kMatrices * kBlock);
+    EXPECT_EQ(stats().read_bytes, 6 * EXPERT_BYTES);
+    EXPECT_EQ(stats().ram_bytes, MATRICES * BLOCK);
 }
 
 TEST_F(Disk, OffIsOff) {
@@ -217,40 +216,40 @@ TEST_F(Disk, OffIsOff) {
 
 // Two experts of three matrices are read, and found the next time.
 TEST_F(Disk, WhatIsThereIsNotReadAgain) {
-    const Ram ram(kMatrices / 2 * kBlock);
+    const Ram ram(MATRICES / 2 * BLOCK);
     const Model model;
     Context context(model);
     EXPECT_EQ(context.layer(1, {5, 3}), Context::expected(model, 1, {5, 3}));
     EXPECT_EQ(stats().lookups, 6u);
     EXPECT_EQ(stats().hits, 0u);
-    EXPECT_EQ(stats().read_bytes, 6 * kExpertBytes);
+    EXPECT_EQ(stats().read_bytes, 6 * EXPERT_BYTES);
     EXPECT_EQ(context.layer(1, {3, 6}), Context::expected(model, 1, {3, 6}));
     EXPECT_EQ(stats().lookups, 12u);
     EXPECT_EQ(stats().hits, 3u);
-    EXPECT_EQ(stats().read_bytes, 9 * kExpertBytes);
-    EXPECT_EQ(stats().resident_bytes, 9 * kBlock);
-    EXPECT_EQ(stats().expert_bytes, kMatrices * kExpertBytes);
+    EXPECT_EQ(stats().read_bytes, 9 * EXPERT_BYTES);
+    EXPECT_EQ(stats().resident_bytes, 9 * BLOCK);
+    EXPECT_EQ(stats().expert_bytes, MATRICES * EXPERT_BYTES);
 }
 
 // Room for four experts of one layer: the one that is used all the time stays, whatever comes between.
 TEST_F(Disk, WhatIsUsedMostStays) {
-    const Ram ram(13 * kExpertBytes);  // 12 blocks: shares are of the experts' bytes, rounded down
+    const Ram ram(13 * EXPERT_BYTES);  // 12 blocks: shares are of the experts' bytes, rounded down
     const Model model;
     Context context(model);
     for (const int32_t other : {1, 2, 3, 4, 5, 6, 7}) {
         EXPECT_EQ(context.layer(0, {0, other}), Context::expected(model, 0, {0, other}));
     }
     EXPECT_EQ(stats().hits, 6u * 3);  // expert 0, but for the first time
-    EXPECT_LE(stats().resident_bytes, 13 * kBlock);
+    EXPECT_LE(stats().resident_bytes, 13 * BLOCK);
 }
 
 TEST_F(Disk, PromptsAreTheSameBitsWhateverIsThere) {
-    for (const size_t blocks : {size_t{30}, kMatrices / 2, kMatrices * 2}) {
-        const Ram ram(blocks * kBlock);
+    for (const size_t blocks : {size_t{30}, MATRICES / 2, MATRICES * 2}) {
+        const Ram ram(blocks * BLOCK);
         const Model model;
         Context context(model);
         for (int pass = 0; pass < 3; ++pass) {
-            for (int layer = 0; layer < kLayers; ++layer) {
+            for (int layer = 0; layer < LAYERS; ++layer) {
                 EXPECT_EQ(context.layer(layer, prompt(16)), Context::expected(model, layer, prompt(16)))
                     << blocks << " blocks, layer " << layer;
             }
@@ -262,55 +261,55 @@ TEST_F(Disk, PromptsAreTheSameBitsWhateverIsThere) {
 // fourth, and the eighth that is read ahead, have to be read, and what the first layer pushes out when nothing is done
 // yet.
 TEST_F(Disk, PromptsFindAgainWhatFits) {
-    const Ram ram(kMatrices * 3 / 4 * kExpertBytes);
+    const Ram ram(MATRICES * 3 / 4 * EXPERT_BYTES);
     const Model model;
     Context context(model);
     const auto read_by_a_pass = [&] {
         const uint64_t before = stats().read_bytes;
-        for (int layer = 0; layer < kLayers; ++layer) {
+        for (int layer = 0; layer < LAYERS; ++layer) {
             context.layer(layer, prompt(16));
         }
-        return (stats().read_bytes - before) / kExpertBytes;
+        return (stats().read_bytes - before) / EXPERT_BYTES;
     };
-    EXPECT_GE(read_by_a_pass(), kMatrices);
+    EXPECT_GE(read_by_a_pass(), MATRICES);
     for (int pass = 0; pass < 3; ++pass) {
-        EXPECT_LE(read_by_a_pass(), kMatrices * 2 / 3) << pass;
+        EXPECT_LE(read_by_a_pass(), MATRICES * 2 / 3) << pass;
     }
 }
 
 // What does not fit beside the rest of its own layer is read through the mapping.
 TEST_F(Disk, LessRamThanALayerNeeds) {
-    const Ram ram(8 * kExpertBytes);
+    const Ram ram(8 * EXPERT_BYTES);
     const Model model;
     Context context(model);
-    for (int layer = 0; layer < kLayers; ++layer) {
+    for (int layer = 0; layer < LAYERS; ++layer) {
         EXPECT_EQ(context.layer(layer, prompt(16)), Context::expected(model, layer, prompt(16)));
     }
-    EXPECT_LE(stats().resident_bytes, 8 * kBlock);
+    EXPECT_LE(stats().resident_bytes, 8 * BLOCK);
 }
 
 TEST_F(Disk, AFileThatBecomesShorterFailsTheCallAlone) {
-    const Ram ram(kMatrices / 2 * kBlock);
+    const Ram ram(MATRICES / 2 * BLOCK);
     Model model;
     Context context(model);
-    const auto before = context.layer(kLayers - 1, {0, 0});
+    const auto before = context.layer(LAYERS - 1, {0, 0});
     model.cut();
     LogCatcher log;
-    context.fails(kLayers - 1, {0, 7});
+    context.fails(LAYERS - 1, {0, 7});
     EXPECT_NE(log.text().find("expert 7 of layer 643 could not be read: the file became shorter"), std::string::npos)
         << log.text();
     EXPECT_NE(log.text().find(model.path()), std::string::npos);
     EXPECT_EQ(stats().failures, 1u);
-    context.fails(kLayers - 1, {0, 7});  // what failed is not taken for read
-    EXPECT_EQ(context.layer(kLayers - 1, {0, 0}), before);
+    context.fails(LAYERS - 1, {0, 7});  // what failed is not taken for read
+    EXPECT_EQ(context.layer(LAYERS - 1, {0, 0}), before);
 }
 
 TEST_F(Disk, AnotherModelComesAfterTheFirst) {
-    const Ram ram(kMatrices / 2 * kBlock);
+    const Ram ram(MATRICES / 2 * BLOCK);
     for (int i = 0; i < 2; ++i) {
         const Model model;
         EXPECT_EQ(Context(model).layer(0, {1, 2}), Context::expected(model, 0, {1, 2}));
-        EXPECT_EQ(stats().resident_bytes, 6 * kBlock);
+        EXPECT_EQ(stats().resident_bytes, 6 * BLOCK);
     }
     EXPECT_EQ(stats().resident_bytes, 0u);
     EXPECT_EQ(stats().ram_bytes, 0u);

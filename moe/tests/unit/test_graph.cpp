@@ -59,8 +59,8 @@ struct SmallFfn {
     }
 };
 
-const std::vector<int32_t> kInvalid = {0, -1, 4,    3, 2,
-                                       1, -7, 1000, 3, 3};  // of four experts: tokens 0, 1 and 3 lack some
+const std::vector<int32_t> INVALID = {0, -1, 4,    3, 2,
+                                      1, -7, 1000, 3, 3};  // of four experts: tokens 0, 1 and 3 lack some
 
 bool is_zero(const std::vector<float> & v, size_t first, size_t n) {
     return std::all_of(v.begin() + static_cast<ptrdiff_t>(first), v.begin() + static_cast<ptrdiff_t>(first + n),
@@ -107,13 +107,13 @@ TEST(Graph, FusedSlotsWithoutAnExpertAreZero) {
     for (const bool sum : {false, true}) {
         for (int threads : {1, 3}) {
             Graph a(true, threads), b(true, threads);
-            const SmallFfn fused(a, kInvalid, true, sum), plain(b, kInvalid, false, sum);
+            const SmallFfn fused(a, INVALID, true, sum), plain(b, INVALID, false, sum);
             const auto got = a.compute(fused.out), want = b.compute(plain.out);
             EXPECT_EQ(got, want) << "sum " << sum;
             const auto glu = a.read(fused.glu);
             EXPECT_EQ(glu, b.read(plain.glu));
-            for (size_t slot = 0; slot < kInvalid.size(); ++slot) {
-                const bool valid = kInvalid[slot] >= 0 && kInvalid[slot] < 4;
+            for (size_t slot = 0; slot < INVALID.size(); ++slot) {
+                const bool valid = INVALID[slot] >= 0 && INVALID[slot] < 4;
                 EXPECT_NE(is_zero(glu, slot * 64, 64), valid) << slot;
                 if (!sum) {
                     EXPECT_NE(is_zero(got, slot * 64, 64), valid) << slot;
@@ -128,7 +128,7 @@ TEST(Graph, FusedSlotsWithoutAnExpertAreZero) {
 // The allocator may give an output the memory of an input that the single operations would have finished with.
 TEST(Graph, FusedOverMemoryThatIsUsedAgain) {
     for (const bool sum : {false, true}) {
-        for (const auto & ids : {kInvalid, std::vector<int32_t>{0, 1, 2, 3, 1, 0, 3, 2, 2, 1}}) {
+        for (const auto & ids : {INVALID, std::vector<int32_t>{0, 1, 2, 3, 1, 0, 3, 2, 2, 1}}) {
             Graph a(true), b(true);
             a.reuse_memory();
             const SmallFfn fused(a, ids, true, sum), plain(b, ids, false, sum);
@@ -232,7 +232,7 @@ TEST(Graph, RegionsOfSharedProductsAreFull) {
     const auto product = [&](ggml_type t) {
         g.expand(ggml_mul_mat(g.ctx(), g.weight(t, {32, 8}, quantize(t, normals(256, 7), 32)), x));
     };
-    for (int i = 0; i < moe::kMaxMats + 3; ++i) {
+    for (int i = 0; i < moe::MAX_MATS + 3; ++i) {
         product(i % 2 ? GGML_TYPE_F32 : GGML_TYPE_Q8_0);
     }
     g.compute(ggml_graph_node(g.graph(), 0));
@@ -268,7 +268,7 @@ TEST(Graph, InputsWithStrides) {
     EXPECT_LT(nmse(q.moe, std::vector<double>(q.cpu.begin(), q.cpu.end())), 1e-10);
 }
 TEST(Graph, MoreSlotsThanOnePassInEveryPhase) {
-    constexpr int64_t tokens = moe::kMaxChunk + 5;
+    constexpr int64_t tokens = moe::MAX_CHUNK + 5;
     const std::vector<int32_t> ids(us(2 * tokens), 1);
     for (const bool sum : {false, true}) {
         Graph a(true, 3), b(true, 1);

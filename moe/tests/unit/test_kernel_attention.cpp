@@ -16,8 +16,8 @@ using moe::KernelTable;
 
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr uint16_t kHidden = 0xfc00;
+constexpr double INF = std::numeric_limits<double>::infinity();
+constexpr uint16_t HIDDEN = 0xfc00;
 
 size_t us(int64_t n) {
     return static_cast<size_t>(n);
@@ -75,7 +75,7 @@ std::vector<uint16_t> mask_of(const Shape & s, int row) {
     for (int j = 0; j < s.keys; ++j) {
         const bool hidden =
             s.masks == Masks::AllHidden || (row + j) % 5 == 2 || (j / 32 == 1 && row % 3 == 0) || j / 32 == 3;
-        m[us(j)] = hidden ? kHidden : ggml_fp32_to_fp16(-0.05f * static_cast<float>((row * 7 + j) % 11));
+        m[us(j)] = hidden ? HIDDEN : ggml_fp32_to_fp16(-0.05f * static_cast<float>((row * 7 + j) % 11));
     }
     return m;
 }
@@ -148,24 +148,24 @@ private:
         if (s.softcap != 0.0f) dot = double(s.softcap) * std::tanh(dot);  // the scale holds the division
         if (s.masks == Masks::None) return dot;
         const uint16_t m = queries[us(r)].mask[key];
-        return m == kHidden ? -kInfinity : dot + double(queries[us(r)].slope) * double(ggml_fp16_to_fp32(m));
+        return m == HIDDEN ? -INF : dot + double(queries[us(r)].slope) * double(ggml_fp16_to_fp32(m));
     }
     void check_row(int r, const moe::Seen & seen, const float * sums) const {
-        double max = -kInfinity, sum = 0, largest = 0;
+        double max = -INF, sum = 0, largest = 0;
         std::vector<double> want(us(s.v_columns), 0.0);
         for (int j = s.begin; j < s.keys; ++j) {
             max = std::max(max, score(r, j));
             if (std::isfinite(score(r, j))) largest = std::max(largest, std::abs(score(r, j)));
         }
         const double slack = 2e-5 + 2e-6 * largest;  // e^score is as exact as the score
-        for (int j = s.begin; j < s.keys && max > -kInfinity; ++j) {
+        for (int j = s.begin; j < s.keys && max > -INF; ++j) {
             const double weight = std::exp(score(r, j) - max);
             sum += weight;
             for (int i = 0; i < s.v_columns; ++i) {
                 want[us(i)] += weight * v.at(j, r / s.rows, i);
             }
         }
-        if (max == -kInfinity) {
+        if (max == -INF) {
             EXPECT_EQ(double(seen.max), max) << "row " << r;
         } else {
             ASSERT_NEAR(double(seen.max), max, 1e-5 * (1 + largest)) << "row " << r;

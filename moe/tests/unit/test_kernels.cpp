@@ -46,7 +46,7 @@ TEST(Kernels, NamesAndTheirTables) {
     for (const KernelTable * t : tables()) {
         EXPECT_EQ(moe::kernels_by_name(t->name), t);
         EXPECT_GE(t->tile_rows, 1);
-        EXPECT_LE(t->tile_rows, moe::kMaxTileRows);
+        EXPECT_LE(t->tile_rows, moe::MAX_TILE_ROWS);
     }
     for (const char * name : {"", "avx", "avx5122", "AVX2", "neon"}) {
         EXPECT_EQ(moe::kernels_by_name(name), nullptr) << name;

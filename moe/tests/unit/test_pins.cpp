@@ -30,25 +30,25 @@ ggml_moe_memory memory() {
 
 // Experts in memory that the program mapped, and a layer whose norm is on the GPU.
 struct Model {
-    static constexpr size_t kExperts = 4, kColumns = 32, kRows = 8;
-    std::vector<float> file = std::vector<float>(kExperts * kColumns * kRows + 8);
+    static constexpr size_t EXPERTS = 4, COLUMNS = 32, ROWS = 8;
+    std::vector<float> file = std::vector<float>(EXPERTS * COLUMNS * ROWS + 8);
     ggml_backend_dev_t ours = ggml_backend_reg_dev_get(plugin(), 0);
     ggml_backend_buffer_t weights = ggml_backend_dev_buffer_from_host_ptr(
         ours, reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(file.data()) + 31) / 32 * 32),
-        kExperts * kColumns * kRows * sizeof(float), 0);
+        EXPERTS * COLUMNS * ROWS * sizeof(float), 0);
     ggml_backend_buffer_t on_gpu;
     ggml_context * c = ggml_init({1u << 16, nullptr, true});
     ggml_tensor * product;
 
     explicit Model(ModelGpu & gpu)
         : on_gpu(ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(gpu.device()), 4096)) {
-        ggml_tensor * norm = ggml_new_tensor_1d(c, GGML_TYPE_F32, kColumns);
+        ggml_tensor * norm = ggml_new_tensor_1d(c, GGML_TYPE_F32, COLUMNS);
         norm->buffer = on_gpu;
-        ggml_tensor * x = ggml_mul(c, ggml_new_tensor_2d(c, GGML_TYPE_F32, kColumns, 1), norm);
-        ggml_tensor * experts = ggml_new_tensor_3d(c, GGML_TYPE_F32, kColumns, kRows, kExperts);
+        ggml_tensor * x = ggml_mul(c, ggml_new_tensor_2d(c, GGML_TYPE_F32, COLUMNS, 1), norm);
+        ggml_tensor * experts = ggml_new_tensor_3d(c, GGML_TYPE_F32, COLUMNS, ROWS, EXPERTS);
         ggml_set_name(experts, "blk.321.ffn_down_exps.weight");
         ggml_backend_tensor_alloc(weights, experts, ggml_backend_buffer_get_base(weights));
-        product = ggml_mul_mat_id(c, experts, ggml_reshape_3d(c, x, kColumns, 1, 1),
+        product = ggml_mul_mat_id(c, experts, ggml_reshape_3d(c, x, COLUMNS, 1, 1),
                                   ggml_new_tensor_2d(c, GGML_TYPE_I32, 2, 1));
     }
     ~Model() {
@@ -65,7 +65,7 @@ struct Model {
         weights = nullptr;
     }
 };
-constexpr size_t kBytes = 4 * 32 * 8 * 4;
+constexpr size_t BYTES = 4 * 32 * 8 * 4;
 
 ModelGpuOptions that_locks() {
     ModelGpuOptions options;
@@ -81,12 +81,12 @@ TEST(Pins, AllOfABufferOnceUntilItGoes) {
     const uint64_t mapped = memory().mapped_bytes, pinned = memory().pinned_bytes;
     {
         Model model(gpu);
-        EXPECT_EQ(memory().mapped_bytes, mapped + kBytes);
+        EXPECT_EQ(memory().mapped_bytes, mapped + BYTES);
         EXPECT_TRUE(gpu.locked().empty()) << "no graph yet";
         model.is_offered();
         model.is_offered();
-        EXPECT_EQ(gpu.locked(), (std::map<void *, size_t>{{ggml_backend_buffer_get_base(model.weights), kBytes}}));
-        EXPECT_EQ(memory().pinned_bytes, pinned + kBytes);
+        EXPECT_EQ(gpu.locked(), (std::map<void *, size_t>{{ggml_backend_buffer_get_base(model.weights), BYTES}}));
+        EXPECT_EQ(memory().pinned_bytes, pinned + BYTES);
         model.is_unloaded();
         EXPECT_TRUE(gpu.locked().empty()) << "before the program unmaps its file";
     }

@@ -51,7 +51,7 @@ void expect_each_refused(const Build & build, const std::vector<std::pair<const 
     }
 }
 
-constexpr int64_t kMost = 1 << 24;  // columns or rows of a weight
+constexpr int64_t MOST = 1 << 24;  // columns or rows of a weight
 
 }  // namespace
 
@@ -91,9 +91,9 @@ TEST(Supports, Weights) {
                          {"gaps between rows", [](ggml_tensor * op) { op->src[0]->nb[1] *= 2; }},
                          {"no columns", [](ggml_tensor * op) { op->src[0]->ne[0] = 0; }}});
     Ctx c;
-    EXPECT_TRUE(supports_op(ggml_mul_mat(c.c, c.f32(kMost, kMost), c.f32(kMost, 1))));
-    EXPECT_FALSE(supports_op(ggml_mul_mat(c.c, c.f32(kMost + 1, 8), c.f32(kMost + 1, 1))));
-    EXPECT_FALSE(supports_op(ggml_mul_mat(c.c, c.f32(8, kMost + 1), c.f32(8, 1))));
+    EXPECT_TRUE(supports_op(ggml_mul_mat(c.c, c.f32(MOST, MOST), c.f32(MOST, 1))));
+    EXPECT_FALSE(supports_op(ggml_mul_mat(c.c, c.f32(MOST + 1, 8), c.f32(MOST + 1, 1))));
+    EXPECT_FALSE(supports_op(ggml_mul_mat(c.c, c.f32(8, MOST + 1), c.f32(8, 1))));
 }
 
 TEST(Supports, Products) {

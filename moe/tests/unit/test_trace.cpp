@@ -14,7 +14,7 @@ using namespace moe_test;
 
 namespace {
 
-const std::string kHeader = "# route_trace v1\nturn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n";
+const std::string HEADER = "# route_trace v1\nturn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n";
 
 // A trace in a file of its own, ended when it is read.
 struct TraceFile {
@@ -48,7 +48,7 @@ TEST(Trace, OffUnlessAskedFor) {
     {
         const TraceFile f;
         EXPECT_TRUE(moe::Trace::is_on());
-        EXPECT_EQ(f.text(), kHeader) << "at once";
+        EXPECT_EQ(f.text(), HEADER) << "at once";
     }
     EXPECT_FALSE(moe::Trace::is_on());
     EXPECT_FALSE(moe::trace_to("/nowhere/t.csv"));
@@ -65,7 +65,7 @@ TEST(Trace, TurnsPhasesAndSteps) {
     layer(t, 3, 1);
     layer(t, 1, 3);  // the next prompt
     layer(t, 1, 2);  // its second batch
-    EXPECT_EQ(f.text(), kHeader +
+    EXPECT_EQ(f.text(), HEADER +
                             "0,0,0,1,0,10,0.25,0,64\n0,0,1,1,0,11,0.25,1,64\n"
                             "0,0,0,3,0,30,0.25,0,64\n0,0,1,3,0,31,0.25,1,64\n"
                             "0,1,2,1,0,10,0.25,0,64\n0,1,2,3,0,30,0.25,0,64\n"
@@ -84,6 +84,6 @@ TEST(Trace, OfAFusedFfn) {
     ggml_tensor * up = ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_up_exps.weight"), x, ids);
     g.compute(
         ggml_mul_mat_id(g.ctx(), weights("blk.41.ffn_down_exps.weight"), ggml_swiglu_split(g.ctx(), gate, up), ids));
-    EXPECT_EQ(f.text(), kHeader + "0,0,0,41,0,2,0,0,3072\n0,0,0,41,1,0,0,0,3072\n0,0,1,41,0,1,0,0,3072\n")
+    EXPECT_EQ(f.text(), HEADER + "0,0,0,41,0,2,0,0,3072\n0,0,0,41,1,0,0,0,3072\n0,0,1,41,0,1,0,0,3072\n")
         << "a slot without an expert has no line";
 }

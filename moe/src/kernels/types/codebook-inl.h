@@ -25,41 +25,41 @@ template <int Offset, int Levels> constexpr Weights64 signed_levels(const int (&
 template <int Offset> constexpr Weights64 shifted_levels() {
     Weights64 w{};
     for (int i = 0; i < 64; ++i) {
-        w.byte[i] = static_cast<uint8_t>(Offset + (i % 4 < 3 ? 8 * kIq1Levels[i % 4] : 0) + (i & 8 ? -1 : 1));
+        w.byte[i] = static_cast<uint8_t>(Offset + (i % 4 < 3 ? 8 * IQ1_LEVELS[i % 4] : 0) + (i & 8 ? -1 : 1));
     }
     return w;
 }
 
-constexpr int kIq1Offset = 9, kIq2Offset = 43, kIq3XxsOffset = 62, kIq3SOffset = 15;
-alignas(64) static constexpr Weights64 kIq1Weights    = shifted_levels<kIq1Offset>();
-alignas(64) static constexpr Weights64 kIq2Weights    = signed_levels<kIq2Offset>(kIq2Levels);
-alignas(64) static constexpr Weights64 kIq3XxsWeights = signed_levels<kIq3XxsOffset>(kIq3XxsLevels);
-alignas(64) static constexpr Weights64 kIq3SWeights   = signed_levels<kIq3SOffset>(kIq3SLevels);
+constexpr int IQ1_OFFSET = 9, IQ2_OFFSET = 43, IQ3_XXS_OFFSET = 62, IQ3_SOFFSET = 15;
+alignas(64) static constexpr Weights64 IQ1_WEIGHTS    = shifted_levels<IQ1_OFFSET>();
+alignas(64) static constexpr Weights64 IQ2_WEIGHTS    = signed_levels<IQ2_OFFSET>(IQ2_LEVELS);
+alignas(64) static constexpr Weights64 IQ3_XXS_WEIGHTS = signed_levels<IQ3_XXS_OFFSET>(IQ3_XXS_LEVELS);
+alignas(64) static constexpr Weights64 IQ3_SWEIGHTS   = signed_levels<IQ3_SOFFSET>(IQ3_SLEVELS);
 
 // The levels of the columns that the four indices of a lane stand for: `vector<K>` has those of its columns 4K to 4K + 3 in
 // the low bits of its bytes. Bits 3 and 7 are zero without VBMI, and bits that weights() does not look at with it.
-template <class Book, class V = Vec, bool Tables = V::kVbmi> struct Codes;
+template <class Book, class V = Vec, bool Tables = V::VBMI> struct Codes;
 
 // Looked up one by one.
 template <class Book, class V> struct Codes<Book, V, false> {
-    using Index = std::conditional_t<Book::kEntries <= 256, uint8_t, uint16_t>;
+    using Index = std::conditional_t<Book::ENTRIES <= 256, uint8_t, uint16_t>;
     const Book &        book;
     typename V::Spilled spilled[2];  // 16 bits each: indices 0 and 2, and 1 and 3; of bytes the first alone
     I                   both;        // the levels of eight columns
 
     // low: a byte of each index; high: what is above it, in the low bits of the same byte
     MOE_INLINE Codes(const Book & b, I low, I high) : book(b) {
-        if constexpr (Book::kEntries <= 256) {
+        if constexpr (Book::ENTRIES <= 256) {
             V::spill(spilled[0], low);
         } else {
-            constexpr uint32_t mask = Book::kEntries / 256 - 1;
+            constexpr uint32_t mask = Book::ENTRIES / 256 - 1;
             const I bytes = V::set32(0x00ff00ff);
             V::spill(spilled[0], V::or_(V::and_(low, bytes), V::template sll<8>(V::and_(high, V::set32(mask * 0x00010001)))));
             V::spill(spilled[1], V::or_(V::and_(V::template srl<8>(low), bytes), V::and_(high, V::set32(mask * 0x01000100))));
         }
     }
     template <int K> MOE_INLINE I vector() {
-        if constexpr (Book::kColumns == 4) {
+        if constexpr (Book::COLUMNS == 4) {
             return index<K>();
         } else if constexpr (K % 2 == 0) {
             both = index<K / 2>();
@@ -83,12 +83,12 @@ private:
 template <class Book, class V> struct Codes<Book, V, true> {
     I half[2];  // byte N of each lane: of index N the first half of its columns, and the second
     MOE_INLINE Codes(const Book & book, I low, I high) {
-        const I first = V::template lookup<Book::kEntries>(book.halves[0], low, high), second = V::template lookup<Book::kEntries>(book.halves[1], low, high);
-        half[0] = Book::kColumns == 4 ? V::template pair_bytes<0>(first, second) : first;
-        half[1] = Book::kColumns == 4 ? V::template pair_bytes<1>(first, second) : second;
+        const I first = V::template lookup<Book::ENTRIES>(book.halves[0], low, high), second = V::template lookup<Book::ENTRIES>(book.halves[1], low, high);
+        half[0] = Book::COLUMNS == 4 ? V::template pair_bytes<0>(first, second) : first;
+        half[1] = Book::COLUMNS == 4 ? V::template pair_bytes<1>(first, second) : second;
     }
     template <int K> MOE_INLINE I vector() const {
-        if constexpr (Book::kColumns == 4) {
+        if constexpr (Book::COLUMNS == 4) {
             return V::template fields<K % 2 * 16, K % 2 * 16 + 4, K % 2 * 16 + 8, K % 2 * 16 + 12>(half[K / 2]);
         } else {
             return V::template fields<K / 2 * 8, K / 2 * 8 + 2, K / 2 * 8 + 4, K / 2 * 8 + 6>(half[K % 2]);
@@ -97,21 +97,21 @@ template <class Book, class V> struct Codes<Book, V, true> {
 };
 
 // The bits of a code that are its level's.
-template <class Book> constexpr uint8_t kLevelBits = Book::kColumns == 4 ? 0x07 : 0x03;
+template <class Book> constexpr uint8_t LEVEL_BITS = Book::COLUMNS == 4 ? 0x07 : 0x03;
 
 // Weights from levels and signs: bits 4J..4J+3 of each lane.
 template <class Book, int J, class V = Vec> MOE_INLINE I weights(const Weights64 & table, I levels, I signs) {
-    if constexpr (V::kVbmi) {
+    if constexpr (V::VBMI) {
         const I at_bit3 = V::template fields<4 * J - 3, 4 * J - 2, 4 * J - 1, 4 * J>(signs);
-        return V::lookup64(table.byte, V::select(V::set8(kLevelBits<Book>), levels, at_bit3));
+        return V::lookup64(table.byte, V::select(V::set8(LEVEL_BITS<Book>), levels, at_bit3));
     } else {
         return V::lookup16(reinterpret_cast<const int8_t *>(table.byte), V::template or_bit4<J, 3>(levels, signs));
     }
 }
 // The same where a sign is at bit 3 of each byte already.
 template <class Book, class V = Vec> MOE_INLINE I weights(const Weights64 & table, I levels, I signs) {
-    if constexpr (V::kVbmi) {
-        return V::lookup64(table.byte, V::select(V::set8(kLevelBits<Book>), levels, signs));
+    if constexpr (V::VBMI) {
+        return V::lookup64(table.byte, V::select(V::set8(LEVEL_BITS<Book>), levels, signs));
     } else {
         return V::lookup16(reinterpret_cast<const int8_t *>(table.byte), V::or_(levels, V::and_(signs, V::set8(0x08))));
     }
@@ -119,7 +119,7 @@ template <class Book, class V = Vec> MOE_INLINE I weights(const Weights64 & tabl
 
 // Four numbers of Bits bits, from bit From of each lane on, in the low bits of a byte each, with others above them.
 template <int Bits, int From, class V = Vec> MOE_INLINE I spread(I v) {
-    if constexpr (V::kVbmi) {
+    if constexpr (V::VBMI) {
         return V::template fields<From, From + Bits, From + 2 * Bits, From + 3 * Bits>(v);
     } else {
         const auto field = [&](auto n) MOE_STEP {
@@ -140,14 +140,14 @@ template <int Bits, int From, class V = Vec> MOE_INLINE I spread(I v) {
 }
 
 // Seven signs in each byte; the eighth makes the number of negative ones even.
-alignas(16) static constexpr int8_t kOddNumber[16] = {0, -128, -128, 0, -128, 0, 0, -128, -128, 0, 0, -128, 0, -128, -128, 0};
+alignas(16) static constexpr int8_t ODD_NUMBER[16] = {0, -128, -128, 0, -128, 0, 0, -128, -128, 0, 0, -128, 0, -128, -128, 0};
 template <class V = Vec> MOE_INLINE I with_eighth_sign(I v) {
-    if constexpr (V::kVbmi) {
+    if constexpr (V::VBMI) {
         return V::odd_above(v);
     } else {
         const I seven = V::and_(v, V::set8(0x7f));
         const I folded = V::and_(V::xor_(seven, V::template srl<4>(seven)), V::set8(0x0f));
-        return V::or_(seven, V::lookup16(kOddNumber, folded));
+        return V::or_(seven, V::lookup16(ODD_NUMBER, folded));
     }
 }
 
@@ -163,8 +163,8 @@ template <class O> MOE_INLINE void put_odd_scales4(O & o, int g, int step, I v) 
     o.template put_byte_scale<3, 0>(g + 3 * step, s);
 }
 
-struct IQ3_XXS : Traits<256, 98, 32, 256, 0, kIq3XxsOffset, 2 * kIq3XxsOffset> {
-    static constexpr bool kBlockScale = true;
+struct IQ3_XXS : Traits<256, 98, 32, 256, 0, IQ3_XXS_OFFSET, 2 * IQ3_XXS_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq3_xxs);
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         o.put_block_scale(Vec::mul(Vec::rows_half(p, 0), Vec::setf(0.25f)));
@@ -181,7 +181,7 @@ struct IQ3_XXS : Traits<256, 98, 32, 256, 0, kIq3XxsOffset, 2 * kIq3XxsOffset> {
                     Codes<Book> codes(g_codebooks.iq3_xxs, index[2 * h + half], Vec::zero());
                     steps<4>([&](auto j) MOE_STEP {
                         constexpr int kg = 4 * half + j;
-                        o.put(8 * g + kg, weights<Book, kg>(kIq3XxsWeights, codes.template vector<j>(), signs));
+                        o.put(8 * g + kg, weights<Book, kg>(IQ3_XXS_WEIGHTS, codes.template vector<j>(), signs));
                     });
                 });
             });
@@ -189,8 +189,8 @@ struct IQ3_XXS : Traits<256, 98, 32, 256, 0, kIq3XxsOffset, 2 * kIq3XxsOffset> {
     }
 };
 
-struct IQ3_S : Traits<256, 110, 32, 256, 0, kIq3SOffset, 2 * kIq3SOffset> {
-    static constexpr bool kBlockScale = true;
+struct IQ3_S : Traits<256, 110, 32, 256, 0, IQ3_SOFFSET, 2 * IQ3_SOFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq3_s);
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I high[4], signs[8], end[4];
@@ -209,15 +209,15 @@ struct IQ3_S : Traits<256, 110, 32, 256, 0, kIq3SOffset, 2 * kIq3SOffset> {
                 Codes<Book> codes(g_codebooks.iq3_s, index[q], spread<1, g % 4 * 8 + q % 2 * 4>(high[g / 4]));
                 steps<4>([&](auto j) MOE_STEP {
                     constexpr int kg = q % 2 * 4 + j;
-                    o.put(8 * g + kg, weights<Book, kg>(kIq3SWeights, codes.template vector<j>(), signs[g]));
+                    o.put(8 * g + kg, weights<Book, kg>(IQ3_SWEIGHTS, codes.template vector<j>(), signs[g]));
                 });
             });
         });
     }
 };
 
-struct IQ2_XXS : Traits<256, 66, 32, 256, 0, kIq2Offset, 2 * kIq2Offset> {
-    static constexpr bool kBlockScale = true;
+struct IQ2_XXS : Traits<256, 66, 32, 256, 0, IQ2_OFFSET, 2 * IQ2_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq2_xxs);
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         o.put_block_scale(Vec::mul(Vec::rows_half(p, 0), Vec::setf(0.125f)));
@@ -229,18 +229,18 @@ struct IQ2_XXS : Traits<256, 66, 32, 256, 0, kIq2Offset, 2 * kIq2Offset> {
                 o.put_whole_scale(g, packed_scale(v[2 * h + 1]));
                 const I signs = packed_signs(v[2 * h + 1]);
                 Codes<Book> codes(g_codebooks.iq2_xxs, v[2 * h], Vec::zero());
-                steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs)); });
+                steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book, j>(IQ2_WEIGHTS, codes.template vector<j>(), signs)); });
             });
         });
     }
 };
 
-struct IQ2_XS : Traits<256, 74, 16, 256, 0, kIq2Offset, 2 * kIq2Offset> {
-    static constexpr bool kBlockScale = true;
+struct IQ2_XS : Traits<256, 74, 16, 256, 0, IQ2_OFFSET, 2 * IQ2_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq2_xs);
     // Bytes 0 and 2 of each lane of a, then of b.
     template <int N, class V = Vec> MOE_INLINE static I bytes_of(I a, I b) {
-        if constexpr (V::kVbmi) {
+        if constexpr (V::VBMI) {
             return V::template odd_bytes<N>(a, b);
         } else {
             const auto two = [](I v) MOE_INLINED {
@@ -266,14 +266,14 @@ struct IQ2_XS : Traits<256, 74, 16, 256, 0, kIq2Offset, 2 * kIq2Offset> {
                 const I high = bytes_of<1>(v[2 * h], v[2 * h + 1]);
                 const I signs = with_eighth_sign(Vec::srl<1>(high));
                 Codes<Book> codes(g_codebooks.iq2_xs, bytes_of<0>(v[2 * h], v[2 * h + 1]), high);
-                steps<8>([&](auto j) MOE_STEP { o.put(16 * c + 8 * h + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs)); });
+                steps<8>([&](auto j) MOE_STEP { o.put(16 * c + 8 * h + j, weights<Book, j>(IQ2_WEIGHTS, codes.template vector<j>(), signs)); });
             });
         });
     }
 };
 
-struct IQ2_S : Traits<256, 82, 16, 256, 0, kIq2Offset, 2 * kIq2Offset> {
-    static constexpr bool kBlockScale = true;
+struct IQ2_S : Traits<256, 82, 16, 256, 0, IQ2_OFFSET, 2 * IQ2_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq2_s);
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I end[4];
@@ -289,14 +289,14 @@ struct IQ2_S : Traits<256, 82, 16, 256, 0, kIq2Offset, 2 * kIq2Offset> {
             Vec::rows16(p, 34 + 16 * n, signs);
             steps<4>([&](auto i) MOE_STEP {
                 Codes<Book> codes(g_codebooks.iq2_s, index[i], spread<2, 8 * i>(end[n]));
-                steps<8>([&](auto j) MOE_STEP { o.put(32 * n + 8 * i + j, weights<Book, j>(kIq2Weights, codes.template vector<j>(), signs[i])); });
+                steps<8>([&](auto j) MOE_STEP { o.put(32 * n + 8 * i + j, weights<Book, j>(IQ2_WEIGHTS, codes.template vector<j>(), signs[i])); });
             });
         });
     }
 };
 
-struct IQ1_S : Traits<256, 50, 32, 256, 0, kIq1Offset, 2 * kIq1Offset> {
-    static constexpr bool kBlockScale = true;
+struct IQ1_S : Traits<256, 50, 32, 256, 0, IQ1_OFFSET, 2 * IQ1_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq1);
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I high[4];
@@ -311,14 +311,14 @@ struct IQ1_S : Traits<256, 50, 32, 256, 0, kIq1Offset, 2 * kIq1Offset> {
                 o.put_whole_scale(g, Vec::or_(Vec::and_(Vec::srl<at + 11>(bits), Vec::set32(0x0e)), Vec::set32(1)));
                 const I sign = Vec::all_bytes<0>(Vec::srl<at + 12>(bits));  // at bit 3, with those of the scale below it
                 Codes<Book> codes(g_codebooks.iq1, index[i], spread<3, at>(bits));
-                steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book>(kIq1Weights, codes.template vector<j>(), sign)); });
+                steps<8>([&](auto j) MOE_STEP { o.put(8 * g + j, weights<Book>(IQ1_WEIGHTS, codes.template vector<j>(), sign)); });
             });
         });
     }
 };
 
-struct IQ1_M : Traits<256, 56, 16, 256, 0, kIq1Offset, 2 * kIq1Offset> {
-    static constexpr bool kBlockScale = true;
+struct IQ1_M : Traits<256, 56, 16, 256, 0, IQ1_OFFSET, 2 * IQ1_OFFSET> {
+    static constexpr bool BLOCK_SCALE = true;
     using Book = decltype(Codebooks::iq1);
     // Of groups g to g + 3 the scales, 2 * S + 1: three bits each, from bit From of v on.
     template <int From, class O> MOE_INLINE static void put_scales(O & o, int g, I v) {
@@ -349,8 +349,8 @@ struct IQ1_M : Traits<256, 56, 16, 256, 0, kIq1Offset, 2 * kIq1Offset> {
                 Codes<Book> codes(g_codebooks.iq1, index[i], bits);
                 steps<4>([&](auto part) MOE_STEP {
                     const I sign = Vec::all_bytes<part>(bits);
-                    o.put(8 * g + 2 * part, weights<Book>(kIq1Weights, codes.template vector<2 * part>(), sign));
-                    o.put(8 * g + 2 * part + 1, weights<Book>(kIq1Weights, codes.template vector<2 * part + 1>(), sign));
+                    o.put(8 * g + 2 * part, weights<Book>(IQ1_WEIGHTS, codes.template vector<2 * part>(), sign));
+                    o.put(8 * g + 2 * part + 1, weights<Book>(IQ1_WEIGHTS, codes.template vector<2 * part + 1>(), sign));
                 });
             });
         });

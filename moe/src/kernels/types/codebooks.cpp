@@ -13,7 +13,7 @@ Codebooks g_codebooks;
 
 namespace {
 
-constexpr int kColumns = 256;  // of a block of every IQ type with a codebook
+constexpr int COLUMNS = 256;  // of a block of every IQ type with a codebook
 
 // A type whose blocks tell what an index stands for. All else in the block is zero: the smallest scale, no signs.
 struct Source {
@@ -48,7 +48,7 @@ void write_iq1_s(uint8_t * block, int at, int index) {
 
 // What all indices stand for, in order.
 std::vector<float> dequantized(const Source & s, int entries, int columns) {
-    const int per_block = kColumns / columns;
+    const int per_block = COLUMNS / columns;
     std::vector<uint8_t> block(ggml_type_size(s.type));
     std::vector<float> values(static_cast<size_t>(entries) * static_cast<size_t>(columns));
     for (int first = 0; first < entries; first += per_block) {
@@ -56,7 +56,7 @@ std::vector<float> dequantized(const Source & s, int entries, int columns) {
         const ggml_fp16_t one = ggml_fp32_to_fp16(1.0f);
         std::memcpy(block.data(), &one, sizeof one);
         for (int i = 0; i < per_block; ++i) { s.write(block.data(), i, first + i); }
-        ggml_get_type_traits(s.type)->to_float(block.data(), &values[static_cast<size_t>(first * columns)], kColumns);
+        ggml_get_type_traits(s.type)->to_float(block.data(), &values[static_cast<size_t>(first * columns)], COLUMNS);
     }
     for (float & v : values) { v = v / s.unit - s.shift; }
     return values;
@@ -92,12 +92,12 @@ template <int Entries, int Columns, int N> void fill(Codebook<Entries, Columns> 
 void fill_codebooks() {
     static std::once_flag once;
     std::call_once(once, [] {
-        fill(g_codebooks.iq2_xxs, {GGML_TYPE_IQ2_XXS, 0.125f, 0.0f, write_iq2_xxs}, kIq2Levels);
-        fill(g_codebooks.iq2_xs, {GGML_TYPE_IQ2_XS, 0.125f, 0.0f, write_iq2_xs}, kIq2Levels);
-        fill(g_codebooks.iq2_s, {GGML_TYPE_IQ2_S, 0.125f, 0.0f, write_iq2_s}, kIq2Levels);
-        fill(g_codebooks.iq3_xxs, {GGML_TYPE_IQ3_XXS, 0.25f, 0.0f, write_byte}, kIq3XxsLevels);
-        fill(g_codebooks.iq3_s, {GGML_TYPE_IQ3_S, 1.0f, 0.0f, write_iq3_s}, kIq3SLevels);
-        fill(g_codebooks.iq1, {GGML_TYPE_IQ1_S, 1.0f, 0.125f, write_iq1_s}, kIq1Levels);
+        fill(g_codebooks.iq2_xxs, {GGML_TYPE_IQ2_XXS, 0.125f, 0.0f, write_iq2_xxs}, IQ2_LEVELS);
+        fill(g_codebooks.iq2_xs, {GGML_TYPE_IQ2_XS, 0.125f, 0.0f, write_iq2_xs}, IQ2_LEVELS);
+        fill(g_codebooks.iq2_s, {GGML_TYPE_IQ2_S, 0.125f, 0.0f, write_iq2_s}, IQ2_LEVELS);
+        fill(g_codebooks.iq3_xxs, {GGML_TYPE_IQ3_XXS, 0.25f, 0.0f, write_byte}, IQ3_XXS_LEVELS);
+        fill(g_codebooks.iq3_s, {GGML_TYPE_IQ3_S, 1.0f, 0.0f, write_iq3_s}, IQ3_SLEVELS);
+        fill(g_codebooks.iq1, {GGML_TYPE_IQ1_S, 1.0f, 0.125f, write_iq1_s}, IQ1_LEVELS);
     });
 }
 

@@ -12,7 +12,7 @@ namespace moe {
 // Indices stand for the magnitudes of 4 or 8 columns (in IQ1: for their values), of which there are few: a *level* is the
 // place of one among them.
 template <int Entries, int Columns> struct Codebook {
-    static constexpr int kEntries = Entries, kColumns = Columns;
+    static constexpr int ENTRIES = Entries, COLUMNS = Columns;
     // Byte i: the level of column i; of eight columns, that of column 4 + i is in its upper half.
     alignas(64) uint32_t words[Entries];
     // Those of the first half of the columns, and of the second, in a byte each: two of four bits, or four of two.
@@ -29,10 +29,10 @@ struct Codebooks {
 };
 
 // What its levels stand for.
-constexpr int kIq1Levels[]    = {-1, 0, 1};
-constexpr int kIq2Levels[]    = {8, 25, 43};
-constexpr int kIq3XxsLevels[] = {4, 12, 20, 28, 36, 44, 52, 62};
-constexpr int kIq3SLevels[]   = {1, 3, 5, 7, 9, 11, 13, 15};
+constexpr int IQ1_LEVELS[]    = {-1, 0, 1};
+constexpr int IQ2_LEVELS[]    = {8, 25, 43};
+constexpr int IQ3_XXS_LEVELS[] = {4, 12, 20, 28, 36, 44, 52, 62};
+constexpr int IQ3_SLEVELS[]   = {1, 3, 5, 7, 9, 11, 13, 15};
 
 // Complete once fill_codebooks() has returned, which a kernel table that needs them calls when it is made.
 extern Codebooks g_codebooks;

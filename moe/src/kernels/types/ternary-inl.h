@@ -21,7 +21,7 @@ struct Q1_0 : Traits<128, 18, 32, 32, 0, 1, 2> {
 
 // The four pairs of bits of byte N of each lane, each in a byte of its own.
 template <int N, class V = Vec> MOE_INLINE I pairs_of(I v) {
-    if constexpr (V::kVbmi) {
+    if constexpr (V::VBMI) {
         return V::and_(V::template fields<8 * N, 8 * N + 2, 8 * N + 4, 8 * N + 6>(v), V::set8(0x03));
     } else {
         const I b = byte_at<N>(v), twice = V::or_(b, V::template sll<6>(b));

@@ -27,12 +27,12 @@ using I = Vec::I;
 using F = Vec::F;
 using Rows = Vec::Rows;
 
-constexpr int kPanelCols = 256;
+constexpr int PANEL_COLS = 256;
 
 // L rows x up to 256 columns, unpacked. Weight = scale[group] * (q - offset) - min[sub]; where a block has a scale of its own
-// (kBlockScale), block_scale * scale[group], or with whole scales (see whole_scales) block_scale * factor[group].
+// (BLOCK_SCALE), block_scale * scale[group], or with whole scales (see whole_scales) block_scale * factor[group].
 struct Panel {
-    alignas(64) uint8_t q[kPanelCols / 4][Vec::L * 4];  // [column/4][row][4]
+    alignas(64) uint8_t q[PANEL_COLS / 4][Vec::L * 4];  // [column/4][row][4]
     alignas(64) float   scale[16][Vec::L];              // [group][row]
     alignas(64) uint8_t factor[16][Vec::L * 4];         // [group][row], as Vec::scaled_add takes it
     alignas(64) float   block_scale[Vec::L];            // [row]
@@ -40,23 +40,23 @@ struct Panel {
 };
 
 // A full-range signed byte is stored + 128 where the dot product takes any u8, and as it is elsewhere.
-MOE_INLINE I s8_to_stored(I v) { return Vec::kUnsigned ? Vec::xor_(v, Vec::set8(0x80)) : v; }
+MOE_INLINE I s8_to_stored(I v) { return Vec::UNSIGNED ? Vec::xor_(v, Vec::set8(0x80)) : v; }
 
 // A trait's `block` gives a sink (`o`) a group's scale before the group's vectors. Of a group, and of each aligned run of
 // 2, 4, 8 or 32 vectors within it, the first vector comes before the others and the last after them: sinks sum such runs.
 //
-// What a trait declares. kCols/kBytes: columns and bytes of one block; kGroup: columns per scale;
-// kActScale: columns per activation scale; kMinStep: columns per minimum (0: none); kOffset: see Panel;
-// kMaxU: largest unsigned value (bounds 16-bit accumulation); kSigned8: uses put_s8; kBlockScale: scales
+// What a trait declares. COLS/BYTES: columns and bytes of one block; GROUP: columns per scale;
+// ACT_SCALE: columns per activation scale; MIN_STEP: columns per minimum (0: none); OFFSET: see Panel;
+// MAX_U: largest unsigned value (bounds 16-bit accumulation); SIGNED8: uses put_s8; BLOCK_SCALE: scales
 // of groups are whole numbers times that of the block, which a block gives with put_block_scale.
 template <int Cols, int Bytes, int Group, int ActScale, int MinStep, int Offset, int MaxU, bool Signed8 = false>
 struct Traits {
-    static constexpr int  kCols = Cols, kBytes = Bytes, kGroup = Group, kActScale = ActScale, kMinStep = MinStep;
-    static constexpr bool kSigned8 = Signed8;
-    static constexpr int  kOffset  = Signed8 ? (Vec::kUnsigned ? 128 : 0) : Offset;
-    static constexpr int  kMaxU    = MaxU;
+    static constexpr int  COLS = Cols, BYTES = Bytes, GROUP = Group, ACT_SCALE = ActScale, MIN_STEP = MinStep;
+    static constexpr bool SIGNED8 = Signed8;
+    static constexpr int  OFFSET  = Signed8 ? (Vec::UNSIGNED ? 128 : 0) : Offset;
+    static constexpr int  MAX_U    = MaxU;
     static_assert(Signed8 || MaxU <= 127, "the same as signed and as unsigned bytes");
-    static constexpr bool kBlockScale = false;
+    static constexpr bool BLOCK_SCALE = false;
 };
 
 // Whether the sum of a group's products is multiplied by its scale as a whole number, so that a block's groups have one sum
@@ -64,8 +64,8 @@ struct Traits {
 // fours that is a group's sum; sums of pairs fit anyway, but have no offset in them. (A block's sum fits 32 bits: no type's
 // weights and scales make it larger than 128 * 127 * 256 * 128.)
 template <class T> constexpr bool whole_scales() {
-    const int largest = T::kMaxU - T::kOffset > T::kOffset ? T::kMaxU - T::kOffset : T::kOffset;
-    return T::kBlockScale && (Vec::kDot ? !Vec::kScaled16 || largest * 127 * T::kGroup <= 32767 : T::kOffset == 0);
+    const int largest = T::MAX_U - T::OFFSET > T::OFFSET ? T::MAX_U - T::OFFSET : T::OFFSET;
+    return T::BLOCK_SCALE && (Vec::DOT ? !Vec::SCALED16 || largest * 127 * T::GROUP <= 32767 : T::OFFSET == 0);
 }
 
 // fn(0), fn(1), ... fn(N - 1), with numbers that are known when this is compiled.
@@ -82,24 +82,24 @@ template <int N, int Bias> MOE_INLINE F byte_scale(I v) {
 
 // Prefetches as many bytes of the next tile as a block of L rows has, evenly between the vectors that the block yields:
 // a burst would fill the core's miss buffers and hold up the loads behind it. A tile's rows lie one after another; it is
-// read from Vec::kAheadStreams places at once, at each in address order, because the hardware's own prefetcher runs ahead in
+// read from Vec::AHEAD_STREAMS places at once, at each in address order, because the hardware's own prefetcher runs ahead in
 // every page that is read so. Past the last row the address may be unmapped: a prefetch never faults.
 template <class T> struct Ahead {
-    static constexpr int kBytes = T::kBytes * Vec::L / Vec::kAheadStreams;  // of each stream, for a block of L rows
-    static constexpr int kLines = (T::kBytes * Vec::L + 63) / 64;
-    static constexpr int kPuts  = T::kCols / 4;
+    static constexpr int BYTES = T::BYTES * Vec::L / Vec::AHEAD_STREAMS;  // of each stream, for a block of L rows
+    static constexpr int LINES = (T::BYTES * Vec::L + 63) / 64;
+    static constexpr int PUTS  = T::COLS / 4;
     const uint8_t * next;   // of the first stream
     size_t          apart;  // bytes from stream to stream
 
-    Ahead(const uint8_t * tile, size_t bytes) : next(tile), apart(bytes / Vec::kAheadStreams) {}
+    Ahead(const uint8_t * tile, size_t bytes) : next(tile), apart(bytes / Vec::AHEAD_STREAMS) {}
     // The kg-th vector of the block is ready.
     MOE_INLINE void step(int kg) const {
         MOE_UNROLL
-        for (int i = kg * kLines / kPuts; i < (kg + 1) * kLines / kPuts; ++i) {
-            Vec::prefetch(next + size_t(i % Vec::kAheadStreams) * apart + i / Vec::kAheadStreams * 64);
+        for (int i = kg * LINES / PUTS; i < (kg + 1) * LINES / PUTS; ++i) {
+            Vec::prefetch(next + size_t(i % Vec::AHEAD_STREAMS) * apart + i / Vec::AHEAD_STREAMS * 64);
         }
     }
-    void next_block() { next += kBytes; }
+    void next_block() { next += BYTES; }
 };
 
 // Receives what a trait unpacks and stores it in a panel; kg0: the block's first vector in it.
@@ -114,7 +114,7 @@ template <class T> struct PanelSink {
     MOE_INLINE void put_s8(int kg, I v) { put(kg, s8_to_stored(v)); }
     // v times s, of Vec::factor, which stays within a byte.
     MOE_INLINE void put_scaled(int kg, I v, I s) { put(kg, Vec::scaled(v, s)); }
-    MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::kGroup / 4) + g], v); }
+    MOE_INLINE void put_scale(int g, F v) { Vec::storef(pn.scale[kg0 / (T::GROUP / 4) + g], v); }
     // The scale of group g: byte N of each lane of v less Bias.
     template <int N, int Bias> MOE_INLINE void put_byte_scale(int g, I v) {
         if constexpr (whole_scales<T>()) {
@@ -132,11 +132,11 @@ template <class T> struct PanelSink {
         }
     }
     MOE_INLINE void put_block_scale(F d) {
-        static_assert(T::kCols == kPanelCols, "one per panel");
+        static_assert(T::COLS == PANEL_COLS, "one per panel");
         Vec::storef(pn.block_scale, d);
     }
     // The minimum is v * d; d is the same for the whole block.
-    MOE_INLINE void put_min(int g, F v, F d) { Vec::storef(pn.min[kg0 / (T::kMinStep ? T::kMinStep / 4 : 1) + g], Vec::mul(d, v)); }
+    MOE_INLINE void put_min(int g, F v, F d) { Vec::storef(pn.min[kg0 / (T::MIN_STEP ? T::MIN_STEP / 4 : 1) + g], Vec::mul(d, v)); }
 };
 
 inline I nib_lo(I v) { return Vec::and_(v, Vec::set8(0x0f)); }
@@ -226,8 +226,8 @@ struct Q5_1 : Traits<32, 24, 32, 32, 32, 0, 31> {
 };
 
 // The 16 values of IQ4_NL and IQ4_XS, and those of MXFP4 doubled (its scale is halved instead) plus 12.
-alignas(16) static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-alignas(16) static constexpr int8_t kFp4Values[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+alignas(16) static constexpr int8_t IQ4_VALUES[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(16) static constexpr int8_t FP4_VALUES[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
@@ -236,8 +236,8 @@ struct IQ4_NL : Traits<32, 18, 32, 32, 0, 0, 128, true> {
         Vec::rows16(p, 2, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put_s8(j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
-            o.put_s8(4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
+            o.put_s8(j, Vec::lookup16(IQ4_VALUES, nib_lo(v[j])));
+            o.put_s8(4 + j, Vec::lookup16(IQ4_VALUES, nib_hi(v[j])));
         }
     }
 };
@@ -254,8 +254,8 @@ struct MXFP4 : Traits<32, 17, 32, 32, 0, 12, 24> {
         Vec::rows16(p, 1, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put(j, Vec::lookup16(kFp4Values, nib_lo(v[j])));
-            o.put(4 + j, Vec::lookup16(kFp4Values, nib_hi(v[j])));
+            o.put(j, Vec::lookup16(FP4_VALUES, nib_lo(v[j])));
+            o.put(4 + j, Vec::lookup16(FP4_VALUES, nib_hi(v[j])));
         }
     }
 };
@@ -280,16 +280,16 @@ struct NVFP4 : Traits<64, 36, 16, 32, 0, 12, 24> {
         o.put_scale(3, scale(byte_at<3>(d)));
         MOE_UNROLL
         for (int s = 0; s < 4; ++s) {
-            o.put(4 * s, Vec::lookup16(kFp4Values, nib_lo(v[2 * s])));
-            o.put(4 * s + 1, Vec::lookup16(kFp4Values, nib_lo(v[2 * s + 1])));
-            o.put(4 * s + 2, Vec::lookup16(kFp4Values, nib_hi(v[2 * s])));
-            o.put(4 * s + 3, Vec::lookup16(kFp4Values, nib_hi(v[2 * s + 1])));
+            o.put(4 * s, Vec::lookup16(FP4_VALUES, nib_lo(v[2 * s])));
+            o.put(4 * s + 1, Vec::lookup16(FP4_VALUES, nib_lo(v[2 * s + 1])));
+            o.put(4 * s + 2, Vec::lookup16(FP4_VALUES, nib_hi(v[2 * s])));
+            o.put(4 * s + 3, Vec::lookup16(FP4_VALUES, nib_hi(v[2 * s + 1])));
         }
     }
 };
 
 struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
-    static constexpr bool kBlockScale = true;
+    static constexpr bool BLOCK_SCALE = true;
     // byte j: bits 4j + S and the next of the lane's upper half, at bits 4 and 5
     template <int S> MOE_INLINE static I high_bits(I v) {
         const I low  = Vec::or_(Vec::and_(Vec::srl<12 + S>(v), Vec::set32(0x30)), Vec::and_(Vec::srl<8 + S>(v), Vec::set32(0x3000)));
@@ -302,8 +302,8 @@ struct IQ4_XS : Traits<256, 136, 32, 256, 0, 0, 128, true> {
         Vec::rows16(p, 8 + 16 * B, v);
         MOE_UNROLL
         for (int j = 0; j < 4; ++j) {
-            o.put_s8(8 * B + j, Vec::lookup16(kIq4Values, nib_lo(v[j])));
-            o.put_s8(8 * B + 4 + j, Vec::lookup16(kIq4Values, nib_hi(v[j])));
+            o.put_s8(8 * B + j, Vec::lookup16(IQ4_VALUES, nib_lo(v[j])));
+            o.put_s8(8 * B + 4 + j, Vec::lookup16(IQ4_VALUES, nib_hi(v[j])));
         }
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
@@ -368,10 +368,10 @@ template <int Offset, class O> MOE_INLINE void put_k_head(const Rows & p, O & o)
 }
 
 // Less eight where that makes the sum of a group's products fit 16 bits, so that it can be multiplied by the whole scale.
-struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kDot && Vec::kScaled16 ? 8 : 0, 15> {
-    static constexpr bool kBlockScale = true;
+struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::DOT && Vec::SCALED16 ? 8 : 0, 15> {
+    static constexpr bool BLOCK_SCALE = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        put_k_head<kOffset>(p, o);
+        put_k_head<OFFSET>(p, o);
         MOE_UNROLL
         for (int c = 0; c < 8; ++c) {  // 16 bytes: half of sub-block 2*(c/2) in the low nibbles, of the next in the high
             I v[4];
@@ -387,7 +387,7 @@ struct Q4_K : Traits<256, 144, 32, 256, 32, Vec::kDot && Vec::kScaled16 ? 8 : 0,
 };
 
 struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
-    static constexpr bool kBlockScale = true;
+    static constexpr bool BLOCK_SCALE = true;
     template <int C, class O> MOE_INLINE static void chunk(const Rows & p, O & o, const I h[8]) {
         MOE_UNROLL
         for (int half = 0; half < 2; ++half) {
@@ -402,7 +402,7 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
         }
     }
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
-        put_k_head<kOffset>(p, o);
+        put_k_head<OFFSET>(p, o);
         I h[8];
         Vec::rows16(p, 16, h);
         Vec::rows16(p, 32, h + 4);
@@ -414,7 +414,7 @@ struct Q5_K : Traits<256, 176, 32, 256, 32, 0, 31> {
 };
 
 struct Q6_K : Traits<256, 210, 16, 256, 0, 32, 63> {
-    static constexpr bool kBlockScale = true;
+    static constexpr bool BLOCK_SCALE = true;
     template <class O> MOE_INLINE static void block(const Rows & p, O & o) {
         I sc[4];
         Vec::rows16(p, 192, sc);
@@ -478,7 +478,7 @@ struct Q2_K : Traits<256, 84, 256, 256, 16, 0, 45> {
 };
 
 struct Q3_K : Traits<256, 110, 16, 256, 0, 4, 7> {
-    static constexpr bool kBlockScale = true;
+    static constexpr bool BLOCK_SCALE = true;
     template <int N, int S, class O> MOE_INLINE static void quarter(O & o, const I q[8], const I h[8]) {
         MOE_UNROLL
         for (int j = 0; j < 8; ++j) {
