@@ -1,6 +1,6 @@
 // The page of `shimmy serve` in headless Chromium, as a person uses it: prints what was seen as JSON. Ends the server.
 // usage: chat_check.mjs PLAYWRIGHT URL SERVER_PID OTHER_MODEL [SCREENSHOTS]
-import { launch, open, read, until } from './chat_page.mjs';
+import { launch, open, read, set, until } from './chat_page.mjs';
 const [playwright, url, pid, otherModel, screenshots] = process.argv.slice(2);
 const browser = await launch(playwright);
 
@@ -33,7 +33,7 @@ async function visit(width, colorScheme) {
   if (screenshots) await page.screenshot({ path: `${screenshots}/chat-${width}-${colorScheme}.png`, fullPage: true });
 
   // A long answer: the heat map moves while it comes; then it is stopped.
-  await page.fill('#max_tokens', '450').catch(() => page.evaluate(() => { document.getElementById('max_tokens').value = '450'; }));
+  await set(page, 'max_tokens', '450');
   await page.focus('#prompt');
   await page.route('**/v1/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
   const before = answered.heat;

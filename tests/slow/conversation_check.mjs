@@ -23,6 +23,10 @@ await set(page, 'max_tokens', '');
 await press(1, 'continue');
 view.continued = (await until(page, (seen) => !seen.busy && seen.messages[1].text.length > view.cut.text.length)).messages[1];
 
+// What of the context is in use: the usage of the last answer.
+await page.waitForFunction(() => /^[1-9]/.test(document.getElementById('context').textContent));
+view.context = { text: await page.textContent('#context'), meter: await page.evaluate(() => document.getElementById('context_meter').value) };
+
 // One message after another.
 await press(1, 'copy');
 view.copied = await page.evaluate(() => navigator.clipboard.readText());

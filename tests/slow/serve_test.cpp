@@ -190,6 +190,10 @@ TEST(SlowServe, ThePageLeadsAConversation) {
     EXPECT_EQ(seen["cut"]["buttons"], Json::array({"copy", "regenerate", "continue", "delete"}));
     EXPECT_EQ(seen["continued"]["text"], seen["whole"]["text"]);
     EXPECT_EQ(seen["continued"]["cut"], "");
+    const std::string context = seen["context"]["text"];
+    EXPECT_NE(context.find(" of 512 tokens"), std::string::npos) << context;
+    EXPECT_GT(std::stoi(context), 129) << "the answer, and the question before it";
+    EXPECT_EQ(seen["context"]["meter"], std::stoi(context) / 512.0);
     EXPECT_EQ(seen["copied"].get<std::string>() + "\n", seen["whole"]["text"]) << "Markdown ends a paragraph";
     EXPECT_EQ(seen["regenerated"][1]["text"], seen["cut"]["text"]);
     ASSERT_EQ(seen["edited"].size(), 4U);

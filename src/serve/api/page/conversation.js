@@ -67,6 +67,7 @@ async function receive(response, start, answer) {
     if (choice.finish_reason) answer.end = choice.finish_reason;
     if (event.usage) {
       answer.n_tokens = nBefore + event.usage.completion_tokens;
+      answer.n_context = event.usage.total_tokens;
       answer.ttft_ms = (first ?? performance.now()) - start;
       answer.tokens_per_second = event.timings?.predicted_per_second ?? null;
       showFigures(answer.ttft_ms, event.usage.completion_tokens, answer.tokens_per_second);

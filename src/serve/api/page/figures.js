@@ -43,3 +43,11 @@ function showModels(models) {
   const current = models.find((model) => model.name === select.value);
   byId('state').textContent = current ? `${current.quantization}, ${bytes(current.size_bytes)}, ${current.state}` : 'no models were found';
 }
+
+// How much of the context the conversation takes, as the last answer told; `size` is null as long as the model is not loaded.
+function showContext(size) {
+  const used = conversation.messages.findLast((message) => message.n_context)?.n_context ?? 0;
+  byId('context').textContent = size ? `${used} of ${countText(size)}` : '–';
+  byId('context_meter').hidden = !size;
+  byId('context_meter').value = size ? used / size : 0;
+}

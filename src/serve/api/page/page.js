@@ -4,6 +4,7 @@ const POLL_IDLE_MS = 5000, POLL_BUSY_MS = 500;
 async function refresh() {
   try {
     showModels((await getJson('api/models')).models);
+    showContext((await getJson('v1/models')).data.find((one) => one.id === byId('model').value)?.meta.n_ctx);
     const model = (await getJson('v1/moe?measure=bandwidth')).models.find((one) => one.model === byId('model').value);
     if (!model) return showUnloaded();
     byId('ceiling').textContent = model.decode_ceiling_tps === null ? '–' : `${model.decode_ceiling_tps.toFixed(0)} tokens/s`;
