@@ -259,10 +259,9 @@ void run(const Options & options) {
     const fs::path folder = fs::temp_directory_path() / fmt::format("moe-prompts-{}", ::getpid());
     setenv("XDG_CACHE_HOME", folder.c_str(), 1);
     setenv("GGML_MOE_CACHE", "off", 1);
-    moe::Rates(moe::Rates::default_file())
-        .set(fmt::format("bytes to {} {}", ggml_backend_dev_name(gpu.device()),
-                         ggml_backend_dev_description(gpu.device())),
-             options.link_bytes_per_s);
+    const moe::Rates rates(moe::Rates::default_file());
+    for (int process = 0; process < 2; ++process)  // which agree, so that it is not measured again
+        rates.keep(moe::upload_name(gpu.device()), options.link_bytes_per_s);
     Weights weights(options.layers);
     Json rows = Json::array();
     if (!options.json)

@@ -147,11 +147,13 @@ double known_or_measured(const std::string & name, double (*measure)(ggml_backen
 
 }  // namespace
 
-// Homes are shared by machines, so a name says which processor measured.
+std::string upload_name(ggml_backend_dev_t dev) {
+    return std::string("bytes to ") + ggml_backend_dev_name(dev) + " " + ggml_backend_dev_description(dev) + " from " +
+           os::cpu_name();
+}
+
 double upload_bytes_per_s(ggml_backend_dev_t dev) {
-    return known_or_measured(std::string("bytes to ") + ggml_backend_dev_name(dev) + " " +
-                                 ggml_backend_dev_description(dev) + " from " + os::cpu_name(),
-                             measure_upload, dev);
+    return known_or_measured(upload_name(dev), measure_upload, dev);
 }
 
 double own_macs_per_s() {

@@ -10,6 +10,9 @@ namespace moe {
 // Bytes per second into the memory of this device, from memory that is not pinned, as a mapped file is.
 double upload_bytes_per_s(ggml_backend_dev_t dev);
 
+// The name that this figure is kept by. Homes are shared by machines, so it says which processor measured.
+std::string upload_name(ggml_backend_dev_t dev);
+
 // Multiply-accumulates per second in products of 4-bit weights with many rows, on all processors of the process.
 double own_macs_per_s();
 
