@@ -5,9 +5,10 @@
                   [--models FILE…] [--out bench/results] [-- OPTION…]
 
 For each shape (NAME:LAYERS, made by shimmy synth) or file: lets `tune` find its settings, then measures each point of the grid of all
-values that it tried once, in a random order and with tune's own command line. The defaults, tune's pick and the five best points of the grid are
-then measured in turns, since the best of many single measurements is partly luck. Prints and writes how far tune's pick is from the best,
-and how many measurements each took. Options behind -- go to every measurement, as to tune.
+values that it tried once, in a random order and with tune's own command line. Speculation is not in the grid: what it is worth depends on the
+text, and shimmy bench measures without it. The defaults, tune's pick and the five best points of the grid are then measured in turns, since the
+best of many single measurements is partly luck. Prints and writes how far tune's pick is from the best, and how many measurements each took.
+Options behind -- go to every measurement, as to tune.
 """
 import argparse
 import csv
@@ -57,13 +58,20 @@ def compare(name, model, shimmy, options):
     if tuned is None:
         sys.exit(f"{name}: tune failed: {reason[0]}")
     tune_s = time.monotonic() - start
-    settings = tuned["settings"]
+    # Speculation depends on the text that is written: tune measures it with answers, of which shimmy bench knows nothing.
+    settings = [setting for setting in tuned["settings"] if setting["setting"] != "speculation"]
+    if not settings:
+        sys.exit(f"{name}: tune found nothing to choose but speculation, which has no grid")
 
     def measure(words):
+        """ms of a request; None where these options cannot run, which is said."""
         command = tuned["command"]
         at = command.index("--") if "--" in command else len(command)
-        document, _ = run_json(command[:at] + words + command[at:])
-        return request_ms(document["tests"][0], tuned["goal"], tuned["measured"]) if document else None
+        document, reason = run_json(command[:at] + words + command[at:])
+        if document:
+            return request_ms(document["tests"][0], tuned["goal"], tuned["measured"])
+        print(f"\n{name}: {' '.join(words) or 'the defaults'}: cannot be measured: {reason[0]}", file=sys.stderr)
+        return None
 
     grid = list(grid_of(settings))
     order = grid[:]
@@ -85,6 +93,9 @@ def compare(name, model, shimmy, options):
         for values in finalists if i % 2 == 0 else reversed(finalists):
             again[values].append(measure(words_of[values]))
     medians = {values: statistics.median(times) for values, times in again.items() if None not in times}
+    for what, values in (("the defaults", default), ("tune's pick", pick)):
+        if values not in medians:
+            sys.exit(f"{name}: {what} ({' '.join(words_of[values]) or 'no options'}) could not be measured, so there is nothing to compare")
     best = min(medians, key=medians.get)
     return {"model": name, "goal": options.goal, "cpu": tuned["host"]["cpu"], "n_cores": tuned["host"]["n_cores"],
             "device": tuned["device"]["name"], "n_grid": len(grid), "n_tune": tuned["n_measured"], "grid_s": round(grid_s), "tune_s": round(tune_s),

@@ -50,7 +50,7 @@ in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-backend-ops" test -b MoE -o 
 in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-backend-ops" test -b MoE -o SWIGLU,SWIGLU_OAI,ADD_ID,RMS_NORM >>"$root/ops.txt" 2>&1 || fail "test-backend-ops"
 grep -E 'tests passed|FAIL' "$root/ops.txt" || fail "test-backend-ops ran nothing"
 
-echo "== test-llama-archs: small models of every architecture, against the CPU"
+echo "== test-llama-archs: small models of every architecture (its CPU reference has its weights in the buffer of the plugin, too)"
 in_root env GGML_BACKEND_PATH=$plugin "/$tests/test-llama-archs" -b MoE >"$root/archs.txt" 2>&1 || fail "test-llama-archs"
 tail -n 3 "$root/archs.txt"
 

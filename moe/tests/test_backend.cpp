@@ -64,12 +64,19 @@ TEST(Backend, ClaimsItsTypes) {
     }
 }
 
+TEST(Backend, ClaimsWeightsForEachHead) {
+    Ctx c;
+    ggml_tensor * heads_side_by_side = ggml_permute(c.c, c.t(GGML_TYPE_F32, 256, 2, 4), 0, 2, 1, 3);
+    EXPECT_TRUE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), c.t(GGML_TYPE_F32, 256, 4, 2))));
+    EXPECT_TRUE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), heads_side_by_side)));
+}
+
 TEST(Backend, LeavesTheRestToGgml) {
     Ctx c;
     ggml_tensor * x = c.t(GGML_TYPE_F32, 256, 4);
     EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_Q8_1, 256, 8), x)));  // no file has such weights
-    EXPECT_FALSE(
-        c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8, 2), c.t(GGML_TYPE_F32, 256, 4, 2))));  // batched weights
+    EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, ggml_new_tensor_4d(c.c, GGML_TYPE_F16, 256, 8, 2, 2),
+                                       ggml_new_tensor_4d(c.c, GGML_TYPE_F32, 256, 4, 2, 2))));  // batches of heads
     EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, ggml_cont(c.c, c.t(GGML_TYPE_F32, 256, 8)), x)));  // computed, not weights
     EXPECT_FALSE(c.claims(ggml_mul_mat(c.c, c.t(GGML_TYPE_F16, 256, 8), c.t(GGML_TYPE_F16, 256, 4))));  // F16 input
     EXPECT_FALSE(c.claims(ggml_soft_max(c.c, x)));

@@ -1,4 +1,4 @@
-// MUL_MAT against the F64 reference: every type, remainders of rows, columns and batch.
+// MUL_MAT against the F64 reference: every type, remainders of rows, columns and batch, heads.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,35 +9,52 @@ using namespace moe_test;
 
 namespace {
 
-void check(ggml_type type, int64_t k, int64_t n, int64_t m) {
+struct Sizes {
+    int64_t k, n, m;              // columns, rows of weights, rows of input for each head
+    int64_t heads = 1;            // of the input
+    int64_t share = 1;            // heads that follow each other and have the same weights
+    bool token_by_token = false;  // in memory the heads of a token lie side by side, as attention leaves them
+};
+
+void check(ggml_type type, const Sizes & s) {
+    const auto [k, n, m, heads, share, token_by_token] = s;
     SCOPED_TRACE(std::string(ggml_type_name(type)) + " k=" + std::to_string(k) + " rows=" + std::to_string(n) +
-                 " batch=" + std::to_string(m));
-    const auto w = quantize(type, normals(static_cast<size_t>(k * n), 11), k);
-    const auto x = normals(static_cast<size_t>(k * m), 12);
-    const auto wf = dequantize(type, w, k * n);
-    std::vector<double> ref(static_cast<size_t>(n * m));
-    for (int64_t t = 0; t < m; ++t) {
-        for (int64_t r = 0; r < n; ++r) {
-            double s = 0;
-            for (int64_t i = 0; i < k; ++i) {
-                s += wf[static_cast<size_t>(r * k + i)] * x[static_cast<size_t>(t * k + i)];
-            }
-            ref[static_cast<size_t>(t * n + r)] = s;
+                 " batch=" + std::to_string(m) + " heads=" + std::to_string(heads) + "/" + std::to_string(share) +
+                 (token_by_token ? ", token by token" : ""));
+    const int64_t matrices = heads / share;
+    const auto w = quantize(type, normals(static_cast<size_t>(k * n * matrices), 11), k);
+    const auto x = normals(static_cast<size_t>(k * m * heads), 12);
+    const auto wf = dequantize(type, w, k * n * matrices);
+    std::vector<double> ref(static_cast<size_t>(n * m * heads));
+    for (int64_t out = 0; out < n * m * heads; ++out) {
+        const int64_t r = out % n, t = out / n % m, h = out / n / m;
+        const int64_t w_row = h / share * n + r, x_row = token_by_token ? t * heads + h : h * m + t;
+        double sum = 0;
+        for (int64_t i = 0; i < k; ++i) {
+            sum += wf[static_cast<size_t>(w_row * k + i)] * x[static_cast<size_t>(x_row * k + i)];
         }
+        ref[static_cast<size_t>(out)] = sum;
     }
     const Pair p = run_both([&](Graph & g) {
-        return ggml_mul_mat(g.ctx(), g.weight(type, {k, n}, w), g.input({k, m}, x));
+        ggml_tensor * in =
+            token_by_token ? ggml_permute(g.ctx(), g.input({k, heads, m}, x), 0, 2, 1, 3) : g.input({k, m, heads}, x);
+        return ggml_mul_mat(g.ctx(), g.weight(type, {k, n, matrices}, w), in);
     });
     // A few products may be next to nothing by chance, and any error large beside them.
-    const double energy = n * m < 256 ? product_energy(wf, x, k) : 0.0;
+    const int64_t products = n * m * heads;
+    const double energy = products < 256 ? product_energy(wf, x, k) / static_cast<double>(matrices) : 0.0;
     const double moe = nmse(p.moe, ref, energy), cpu = nmse(p.cpu, ref, energy);
     EXPECT_TRUE(p.canary);
     // small samples scatter around their expectation
-    const double slack = n * m < 256 ? 8.0 : 1.5;
+    const double slack = products < 256 ? 8.0 : 1.5;
     EXPECT_LE(moe, bound_for(type, x, k) * slack);
-    if (n * m >= 1024) {
+    if (products >= 1024) {
         EXPECT_LE(moe, cpu * 1.1 + 1e-12);
     }
+}
+
+void check(ggml_type type, int64_t k, int64_t n, int64_t m) {
+    check(type, {k, n, m});
 }
 
 // Weights and scales of all ones and zeros times the largest activations of either sign: every sum that a kernel keeps
@@ -107,10 +124,24 @@ TEST_P(Products, MoreRowsThanOnePass) {
     check(GetParam(), columns(GetParam(), 256), 33, 259);
 }
 
+// A matrix of weights for each attention head: one token, few, and more than one pass of them.
+TEST_P(Products, Heads) {
+    const int64_t k = columns(GetParam(), 192);
+    for (const bool token_by_token : {false, true}) {
+        for (int64_t m : {1, 2, 5, 17}) {
+            check(GetParam(), {k, 33, m, 5, 1, token_by_token});
+        }
+        check(GetParam(), {k, 16, 1, 1, 1, token_by_token});
+        check(GetParam(), {k, 40, 3, 6, 2, token_by_token});
+    }
+    check(GetParam(), {k, 17, 259, 3, 1, true});
+}
+
 TEST_P(Products, SlowSweep) {
     for (int64_t n = 1; n <= 70; n += 3) {
         for (int64_t m = 1; m <= 18; ++m) {
             check(GetParam(), columns(GetParam(), 256 * (1 + n % 3)), n, m);
+            check(GetParam(), {columns(GetParam(), 256), n, m, 1 + n % 4, 1, m % 2 == 0});
         }
     }
 }

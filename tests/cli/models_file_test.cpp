@@ -74,6 +74,10 @@ TEST_F(ModelsFile, EveryTableHasItsOwnSettingsAndTheCommandLinesRest) {
     EXPECT_EQ(other.options.keep_alive, std::chrono::minutes(10));
 }
 
+TEST_F(ModelsFile, ATtlIsAKeepAlive) {
+    EXPECT_EQ(read(table("ttl = '1m30s'\n")).at(0).options.keep_alive, std::chrono::seconds(90));
+}
+
 TEST_F(ModelsFile, MistakesAreNamedWithTheirLine) {
     const auto expect = [&](const std::string & text, const std::string & part) {
         EXPECT_NE(error_of(text).find(part), std::string::npos) << part << " not in: " << error_of(text);

@@ -40,6 +40,19 @@ TEST(LabHttpLoad, AnOpenLoopSendsWhatIsPlanned) {
     EXPECT_GE(load["e2e_ms"]["p50"], load["ttft_ms"]["p50"]);
 }
 
+// The model, by option and as a word, is its own draft model: what it drafts is what it writes.
+TEST(LabHttpLoad, TheServerSpeculatesAsItIsTold) {
+    const std::string draft = tiny_moe().string();
+    const Json drafted = shimmy_json(served({"-p", EXPLAIN, "--model-draft", draft}));
+    EXPECT_GT(drafted["speculation"]["n_drafted"], 0) << drafted;
+    EXPECT_GT(drafted["speculation"]["n_accepted"], 0);
+    const Json off = shimmy_json(
+        lab_http({draft, "--device", "cpu", "--ctx", "512", "-p", EXPLAIN, "--model-draft", draft, "--spec", "off"}));
+    EXPECT_TRUE(off["speculation"].is_null()) << off;
+    EXPECT_EQ(off["text"], drafted["text"]);
+    expect_failure(served({"-p", EXPLAIN, "--spec", "magic"}), 1, {"--spec", "magic"});
+}
+
 TEST(LabHttpLoad, ConversationsAndATraceOfFiles) {
     const TempDir dir;
     write_file_atomic(dir / "talks.json", R"([{"conversations": [{"from": "human", "value": "Tell me about sorting."},

@@ -221,6 +221,32 @@ TEST(Lab, FiguresOfLlamaBenchItself) {
     }
 }
 
+// Over HTTP and in process; what was drafted depends on the text, and the text does not depend on what was drafted.
+TEST(Lab, AnAxisOfSpeculationRuns) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "axes.toml";
+    write_file_atomic(campaign,
+                      "modes = [\"generate\", \"stream\"]\n" + campaign_text("spec_type = [\"off\", \"ngram-mod\"]\n"));
+    (void)shimmy({"lab", "run", campaign.string(), "--only", "*/offload/*-1"});
+    const fs::path results = dir / "out/results/tiny/F16/offload";
+    std::set<std::string> texts;
+    for (const std::string mode : {"generate", "stream"}) {
+        for (const std::string spec : {"off", "ngram-mod"}) {
+            const fs::path file = results / mode / ("spec_type=" + spec) / "train-1.json";
+            ASSERT_TRUE(fs::exists(file)) << file;
+            const Json run = read_json(file);
+            EXPECT_FALSE(run.contains("error")) << run["error"];
+            texts.insert(run.value("text", ""));
+            const Json speculation = run.value("speculation", Json());
+            if (mode == "generate") {
+                EXPECT_EQ(speculation.is_null() ? "off" : speculation["kind"], spec);
+            }
+        }
+    }
+    EXPECT_EQ(texts.size(), 1U) << "greedy";
+}
+
 TEST(Lab, AxesFromTheFileToABundle) {
     SKIP_WITHOUT_GPU();
     const TempDir dir;

@@ -1,6 +1,11 @@
 // Speculation, as a user asks for it.
+#include "base/files.h"
 #include "program.h"
 #include "server_process.h"
+
+#include <regex>
+#include <set>
+#include <sstream>
 
 namespace shimmy::e2e {
 namespace {
@@ -64,6 +69,64 @@ TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_NE(server.process().err().find("speculation "), std::string::npos) << server.process().err();
     EXPECT_NE(server.process().err().find("measured on a built-in text"), std::string::npos);
+}
+
+// Two kinds need 288 tokens of answer, and there is room for 192.
+TEST(SpeculationCommand, AServerWithASmallContextStarts) {
+    ServerProcess server(
+        {"--model", tiny_moe().string(), "--spec", "auto", "--model-draft", tiny_moe().string(), "--ctx", "256"});
+    const HttpReply reply = server.post("/v1/completions", {{"prompt", "A"}, {"temperature", 0}, {"max_tokens", 4}});
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    const std::string log = server.process().err();
+    EXPECT_NE(log.find("speculation off: a context of 256 tokens is too small to measure it"), std::string::npos)
+        << log;
+    EXPECT_FALSE(reply.json()["timings"].contains("draft_n")) << reply.body;
+}
+
+// What a parser of Prometheus' text format refuses: a line that is none, a series twice, a name's lines apart.
+void expect_prometheus(const std::string & text) {
+    const std::string name = "[a-zA-Z_:][a-zA-Z0-9_:]*";
+    const std::string label = R"([a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\[\\"n])*")";
+    const std::regex sample("(" + name + R"()(\{(?:)" + label + "(?:," + label +
+                            R"()*)?\})? (?:[-+]?[0-9.]+(?:e[-+]?[0-9]+)?|NaN|[-+]Inf)(?: [0-9]+)?)");
+    const std::regex head("# (?:HELP " + name + " .*|TYPE " + name + " (?:counter|gauge|histogram|summary|untyped))");
+    std::set<std::string> series;
+    std::set<std::string> names;
+    std::string last;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        std::smatch parts;
+        if (std::regex_match(line, head)) continue;
+        ASSERT_TRUE(std::regex_match(line, parts, sample)) << line;
+        EXPECT_TRUE(series.insert(parts[1].str() + parts[2].str()).second) << "twice: " << line;
+        if (parts[1] == last) continue;
+        last = parts[1];
+        EXPECT_TRUE(names.insert(last).second) << "not beside the others: " << line;
+    }
+    EXPECT_GT(names.size(), 10U);
+}
+
+// Its own draft model: what it drafts is what it writes.
+TEST(SpeculationCommand, AServerCountsWhatWasDrafted) {
+    ServerProcess server({"--model", tiny_moe().string(), "--model-draft", tiny_moe().string()});
+    const HttpReply reply = server.post("/v1/completions", {{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 20}});
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const Json timings = reply.json()["timings"];
+    EXPECT_GT(timings["draft_n"], 0) << reply.body;
+    EXPECT_GT(timings["draft_n_accepted"], 0);
+    EXPECT_LE(timings["draft_n_accepted"], timings["draft_n"]);
+    const Json whole =
+        server.post("/api/generate", {{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 20}, {"stream", false}})
+            .json();
+    const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));
+    const Json & documented = api["components"]["schemas"]["Timings"]["properties"];
+    EXPECT_TRUE(whole["timings"].contains("draft_n_accepted")) << whole;
+    for (const auto & [key, value] : whole["timings"].items())
+        EXPECT_TRUE(documented.contains(key)) << key << " is not in docs/openapi.json";
+
+    const std::string metrics = server.curl("/metrics").body;
+    expect_prometheus(metrics);
+    EXPECT_NE(metrics.find("_per_pos_total{model=\"tiny-moe-f16\",position=\"0\"} "), std::string::npos) << metrics;
 }
 
 }  // namespace

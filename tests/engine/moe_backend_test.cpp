@@ -4,11 +4,16 @@
 #include "engine/device/device.h"
 #include "engine/experts/expert_use.h"
 #include "engine/make/quantize.h"
+#include "engine/make/synthesize.h"
 #include "engine/run/model.h"
+#include "gguf/shape.h"
 #include "temp_dir.h"
 #include "tiny_moe.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <fstream>
 
 namespace shimmy::engine {
 namespace {
@@ -55,6 +60,45 @@ void expect_close_when_quantized(const std::string & type) {
     expect_close_to_stock(file, 1e-3, false);
 }
 
+// A DeepSeek-V2 with attention that is compressed (MLA): its weights have a matrix for each of five heads.
+std::string synthesize_mla(const TempDir & dir, const std::string & quantization) {
+    std::ofstream(dir / "mla.toml") << fmt::format(R"(
+name = "MLA"
+arch = "deepseek2"
+quantization = "{}"
+vocab = "{}"
+[metadata.deepseek2]
+vocab_size = 2048
+block_count = 3
+leading_dense_block_count = 1
+context_length = 1024
+embedding_length = 256
+feed_forward_length = 512
+expert_feed_forward_length = 256
+attention.head_count = 5
+attention.head_count_kv = 1
+attention.q_lora_rank = 256
+attention.kv_lora_rank = 256
+attention.key_length = 320
+attention.value_length = 256
+attention.key_length_mla = 256
+attention.value_length_mla = 256
+attention.layer_norm_rms_epsilon = 1e-5
+rope.dimension_count = 64
+expert_count = 8
+expert_used_count = 2
+expert_shared_count = 1
+expert_weights_norm = true
+expert_gating_func = 2
+)",
+                                                   quantization, TINY_MOE);
+    SynthOptions options;
+    options.shape = gguf::load_shape((dir / "mla.toml").string());
+    options.output = dir / "mla.gguf";
+    synthesize(options);
+    return options.output.string();
+}
+
 TEST(MoeBackend, F16IsStocks) {
     expect_close_to_stock(TINY_MOE, 1e-4, true);
 }
@@ -66,6 +110,15 @@ TEST(MoeBackend, Q4KMIsStocks) {
 }
 TEST(MoeBackend, Q2KIsStocks) {
     expect_close_when_quantized("Q2_K");
+}
+TEST(MoeBackend, CompressedAttentionIsStocks) {
+    const TempDir dir;
+    expect_close_to_stock(synthesize_mla(dir, "F32"), 1e-6, true);
+}
+// Random weights make more of roundings than trained ones: the bound is wider than above.
+TEST(MoeBackend, CompressedAttentionIsStocksWhenQuantized) {
+    const TempDir dir;
+    expect_close_to_stock(synthesize_mla(dir, "Q4_K_M"), 1e-2, false);
 }
 
 }  // namespace

@@ -42,6 +42,13 @@ TEST(SpeculationTrial, KeepsWhatIsFaster) {
     EXPECT_NEAR(*bad.gain(1), 0.8, 1e-9);
 }
 
+TEST(SpeculationTrial, NeedsFourTurnsOfEachKind) {
+    EXPECT_EQ(SpeculationTrial::least_tokens(2), 2U * 4U * (24U + 12U));
+    SpeculationTrial trial(1);
+    EXPECT_EQ(decide({{25.0, 0, 1}}, trial), 0U);
+    EXPECT_EQ(trial.n_tokens(), SpeculationTrial::least_tokens(1));
+}
+
 TEST(SpeculationTrial, TakesTheBetterOfTwo) {
     SpeculationTrial trial(2);
     EXPECT_EQ(decide({{30.0, 3, 1}, {30.0, 5, 1}}, trial), 2U);

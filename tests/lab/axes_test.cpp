@@ -175,6 +175,18 @@ TEST(AxesOf, WhatDoesNotApplyIsNotMeasuredTwice) {
     EXPECT_EQ(files.size(), runs.size()) << "each run has a file of its own";
 }
 
+TEST(AxesOf, SpeculationIsForWhateverWritesAnswers) {
+    const Campaign campaign = parse_axes("spec_type = [\"ngram-mod\"]\n", "modes = [\"generate\", \"stream\"]\n");
+    const std::vector<lab::Run> runs = plan_runs(campaign, 1);
+    EXPECT_EQ(runs.size(), 2U * 2U * campaign.prompts.size());
+    for (const lab::Run & run : runs) {
+        const auto arguments = run_arguments(campaign, {"m", "F16", "", ""}, run, {});
+        const auto flag = std::find(arguments.begin(), arguments.end(), "--spec");
+        ASSERT_LT(flag, arguments.end() - 1);
+        EXPECT_EQ(flag[1], "ngram-mod");
+    }
+}
+
 TEST(AxesOf, PointsAreMeasuredBackToBackAndPlacementsAlternate) {
     const Campaign campaign = parse_axes("threads = [2, 4]\n", "repeats = 2\n");
     const std::vector<lab::Run> runs = plan_runs(campaign, 1);

@@ -109,6 +109,17 @@ TEST_F(GivenFiguresOf, WhatToTakeForWhat) {
     EXPECT_EQ(advise(summary_, "gamma")[0].missing, (std::vector<std::string>{"the weights are random"}));
 }
 
+TEST_F(GivenFiguresOf, NoUseWhereTheCampaignNamesNone) {
+    for (lab::Prompt & prompt : summary_.campaign.prompts)
+        prompt.use.clear();
+    EXPECT_FALSE(advise(summary_, "alpha").empty()) << "a task has one";
+    for (lab::CampaignTask & task : summary_.campaign.tasks)
+        task.use.clear();
+    EXPECT_TRUE(advise(summary_, "alpha").empty());
+    EXPECT_TRUE(use_table(summary_, "alpha").rows.empty());
+    EXPECT_EQ(answered_questions(summary_, "alpha", quality()).size(), 4U) << "and none about uses";
+}
+
 // Ten questions cannot show that three points are not lost.
 TEST_F(GivenFiguresOf, FewQuestionsShowNothing) {
     for (lab::Prompt & prompt : summary_.campaign.prompts)

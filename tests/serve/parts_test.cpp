@@ -42,6 +42,19 @@ TEST(Prometheus, LinesOfOneNameStandTogether) {
               "# HELP own What it is\n# TYPE own gauge\nown{model=\"a\\\"b\\\\c \"} 1\n");
 }
 
+TEST(Prometheus, LabelsOfALineStayBesideTheModels) {
+    Metrics metrics;
+    metrics.add_text(
+        "# TYPE per_pos_total counter\nper_pos_total{position=\"0\"} 10\nper_pos_total{position=\"} 1\"} 2 1700\n"
+        "per_pos_total{} 3\nper_pos_total{position=\n",
+        "model=\"a\"");
+    metrics.add_text("b{x=\"1\"} 4\n", "");
+    EXPECT_EQ(metrics.text(),
+              "b{x=\"1\"} 4\n"
+              "# TYPE per_pos_total counter\nper_pos_total{model=\"a\",position=\"0\"} 10\n"
+              "per_pos_total{model=\"a\",position=\"} 1\"} 2 1700\nper_pos_total{model=\"a\"} 3\n");
+}
+
 TEST(BackOff, WaitsLongerWithEveryDeathInARow) {
     BackOff back_off;
     BackOff::Clock::time_point now{};

@@ -1,57 +1,27 @@
 // The page of `shimmy serve` in headless Chromium, as a person uses it: prints what was seen as JSON. Ends the server.
 // usage: chat_check.mjs PLAYWRIGHT URL SERVER_PID OTHER_MODEL [SCREENSHOTS]
-import { createRequire } from 'module';
+import { launch, open, read, until } from './chat_page.mjs';
 const [playwright, url, pid, otherModel, screenshots] = process.argv.slice(2);
-const { chromium } = createRequire(import.meta.url)(playwright);
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-         '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch(playwright);
 
-// What the page holds, read in one go.
-const read = (page) => page.evaluate(() => ({
-  messages: [...document.querySelectorAll('.message')].map((message) => ({
-    who: message.querySelector('.who').textContent, text: message.querySelector('.text').textContent,
-    took: message.querySelector('.took').textContent })),
-  busy: !document.getElementById('stop').disabled,
-  error: document.getElementById('error').hidden ? '' : document.getElementById('error').textContent,
-  speed: document.getElementById('speed').textContent, ttft: document.getElementById('ttft').textContent,
-  memory: document.getElementById('memory').textContent,
-  heat: document.getElementById('heat').height > 0 ? document.getElementById('heat').toDataURL() : '',
-  focus: document.activeElement.id,
-  overflow: document.documentElement.scrollWidth > window.innerWidth,
-}));
-
-async function until(page, holds, timeoutMs = 60000) {
-  for (const end = Date.now() + timeoutMs; ;) {
-    const seen = await read(page);
-    if (holds(seen)) return seen;
-    if (Date.now() > end) throw new Error(`not seen: ${holds}\n${JSON.stringify({ ...seen, heat: seen.heat.length })}`);
-    await page.waitForTimeout(20);
-  }
-}
-
-async function ask(page, text) {
+// No mouse: the message field has the focus.
+async function type(page, text) {
   await page.keyboard.type(text);
   await page.keyboard.press('Enter');
 }
 
 async function visit(width, colorScheme) {
-  const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme });
+  const context = await browser.newContext({ viewport: { width, height: 844 }, colorScheme });
   const view = { width, colorScheme, foreignRequests: 0 };
   const errors = [];
-  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
-  page.on('pageerror', (error) => errors.push(error.message));
-  await page.route((address) => !address.href.startsWith(url) && address.protocol !== 'data:', (route) => {
+  await context.route((address) => !address.href.startsWith(url) && address.protocol !== 'data:', (route) => {
     ++view.foreignRequests;
     route.abort();
   });
-  await page.goto(url);
-  await page.waitForFunction(() => document.getElementById('model').options.length > 1 && document.activeElement.id === 'prompt');
+  const page = await open(context, url, errors);
+  await page.waitForFunction(() => document.activeElement.id === 'prompt');
 
-  // No mouse: the message field has the focus.
-  await ask(page, 'Explain gradient descent in simple terms.');
+  await type(page, 'Explain gradient descent in simple terms.');
   view.partial = (await until(page, (seen) => seen.busy && seen.messages[1]?.text.length > 5)).messages[1].text;
   const answered = await until(page, (seen) => !seen.busy && seen.messages.length === 2);
   Object.assign(view, { answer: answered.messages[1].text, took: answered.messages[1].took, speed: answered.speed, ttft: answered.ttft });
@@ -67,7 +37,7 @@ async function visit(width, colorScheme) {
   await page.focus('#prompt');
   await page.route('**/v1/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
   const before = answered.heat;
-  await ask(page, 'Write a long story.');
+  await type(page, 'Write a long story.');
   await until(page, (seen) => seen.busy && seen.heat !== before && seen.heat !== '');
   const stopping = Date.now();
   await page.keyboard.press('Escape');
@@ -80,16 +50,16 @@ async function visit(width, colorScheme) {
   await page.keyboard.type(otherModel);
   await page.focus('#prompt');
   await page.evaluate(() => { document.getElementById('max_tokens').value = '8'; });
-  await ask(page, 'Hello');
+  await type(page, 'Hello');
   view.switchedTo = (await until(page, (seen) => seen.messages.length === 6 && !seen.busy)).messages[5].who;
 
   // Every control can be reached with Tab.
-  await page.evaluate(() => document.querySelector('details').open = true);
+  await page.evaluate(() => document.getElementById('settings').open = true);
   await page.focus('#model');
   const reached = ['model'];
-  for (let i = 0; i < 12; ++i) {
+  for (let i = 0; i < 60; ++i) {
     await page.keyboard.press('Tab');
-    reached.push((await read(page)).focus);
+    reached.push(await page.evaluate(() => document.activeElement.id));
   }
   view.reached = reached.filter((id) => id);
   view.overflow = (await read(page)).overflow;
@@ -106,12 +76,12 @@ for (const [width, colorScheme] of [[1200, 'light'], [1200, 'dark'], [390, 'ligh
   await page.evaluate(() => { document.getElementById('max_tokens').value = '450'; });
   await page.focus('#prompt');
   await page.route('**/v1/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
-  await ask(page, 'Write a long story.');
+  await type(page, 'Write a long story.');
   await until(page, (seen) => seen.busy && seen.messages.at(-1).text.length > 5);
   process.kill(Number(pid), 'SIGKILL');
   view.died = (await until(page, (seen) => seen.error !== '', 5000)).error;
   await page.focus('#prompt');
-  await ask(page, 'Hello');
+  await type(page, 'Hello');
   view.afterDeath = (await until(page, (seen) => !seen.busy && seen.error !== '', 5000)).error;
   view.keptPrompt = await page.inputValue('#prompt');
   if (screenshots) await page.screenshot({ path: `${screenshots}/dead-${width}.png` });

@@ -172,6 +172,97 @@ TEST(SlowServe, ThePageWorksInABrowser) {
     EXPECT_EQ(seen.back()["keptPrompt"], "Hello");
 }
 
+// A limit cuts an answer off; the rest that "Continue" brings is what would have come without a limit.
+TEST(SlowServe, ThePageLeadsAConversation) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    ServerProcess thinking({"--model", tiny_moe().string(), "--chat-template-file",
+                            SHIMMY_LLAMA_DIR "/models/templates/deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja"});
+    const Json seen = Json::parse(
+        output_of({"node", slow_file("conversation_check.mjs"), node_packages() + "/node_modules/playwright-core",
+                   "http://" + server.address(), "http://" + thinking.address()}),
+        nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(seen.is_object());
+    EXPECT_EQ(seen["errors"], Json::array());
+    EXPECT_EQ(seen["limit"], "none");
+    EXPECT_EQ(seen["whole"]["buttons"], Json::array({"copy", "regenerate", "delete"}));
+    EXPECT_EQ(seen["whole"]["cut"], "");
+    EXPECT_EQ(seen["cut"]["cut"], "Cut off after 8 tokens");
+    EXPECT_EQ(seen["cut"]["buttons"], Json::array({"copy", "regenerate", "continue", "delete"}));
+    EXPECT_EQ(seen["continued"]["text"], seen["whole"]["text"]);
+    EXPECT_EQ(seen["continued"]["cut"], "");
+    EXPECT_EQ(seen["copied"].get<std::string>() + "\n", seen["whole"]["text"]) << "Markdown ends a paragraph";
+    EXPECT_EQ(seen["regenerated"][1]["text"], seen["cut"]["text"]);
+    ASSERT_EQ(seen["edited"].size(), 4U);
+    EXPECT_EQ(seen["edited"][1]["text"], seen["cut"]["text"]) << "what stands before stays";
+    EXPECT_EQ(seen["edited"][3]["cut"], "Cut off after 8 tokens");
+    const std::string question = "Explain gradient descent in simple terms.";
+    EXPECT_EQ(seen["editLeft"], question);
+    EXPECT_EQ(seen["deleted"], Json::array({question, "What is a river?", seen["edited"][3]["text"]}));
+    EXPECT_EQ(seen["sent"], Json::array({"user", "assistant", "user"})) << "two questions in a row are one";
+    EXPECT_EQ(seen["thinking"]["thoughtIsOpen"], true);
+    EXPECT_EQ(seen["thinking"]["text"], "");
+    EXPECT_EQ(seen["thought"]["thoughtIsOpen"], false);
+    EXPECT_GT(seen["thought"]["thinking"].get<std::string>().size(),
+              seen["thinking"]["thinking"].get<std::string>().size());
+}
+
+TEST(SlowServe, TheBrowserKeepsConversationsAndSettings) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json seen =
+        Json::parse(output_of({"node", slow_file("history_check.mjs"),
+                               node_packages() + "/node_modules/playwright-core", "http://" + server.address()}),
+                    nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(seen.is_object());
+    EXPECT_EQ(seen["errors"], Json::array());
+    EXPECT_EQ(seen["before"], "There are no conversations yet.");
+    const Json settings{{"temperature", 0},      {"top_p", 0.9},    {"top_k", 20}, {"min_p", 0.05},
+                        {"repeat_penalty", 1.1}, {"max_tokens", 8}, {"seed", 7}};
+    for (const auto & [name, value] : settings.items()) {
+        EXPECT_EQ(seen["sent"][name], value) << name;
+        EXPECT_EQ(seen["settingsAfterReload"][name], value.dump()) << name;
+    }
+    EXPECT_EQ(seen["sent"]["messages"][0], (Json{{"role", "system"}, {"content", "Be brief.\nBe kind."}}));
+    EXPECT_EQ(seen["settingsAfterReload"]["system"], "Be brief.\nBe kind.");
+    EXPECT_EQ(seen["sameAfterReload"], true);
+    EXPECT_EQ(seen["newPage"], Json::array());
+    const std::string volcano = "What is a volcano?";
+    const std::string river = "What is a river?";
+    EXPECT_EQ(seen["titles"], Json::array({river, volcano})) << "the last one first";
+    EXPECT_EQ(seen["found"], Json::array({volcano}));
+    EXPECT_EQ(seen["notFound"], "No message contains this.");
+    EXPECT_EQ(seen["one"]["name"], "conversation.json");
+    EXPECT_EQ(seen["one"]["document"]["conversations"][0]["messages"][0]["content"], volcano);
+    EXPECT_EQ(seen["all"], seen["titles"]);
+    EXPECT_EQ(seen["opened"], volcano);
+    EXPECT_EQ(seen["afterDelete"], (Json{{"titles", {river}}, {"shown", Json::array()}}));
+    EXPECT_EQ(seen["afterDeleteAndReload"], Json::array({river}));
+    EXPECT_EQ(seen["damaged"], Json::array({river}));
+    EXPECT_EQ(seen["bare"]["titles"], Json::array({"What is a lake?"}));
+    EXPECT_NE(seen["bare"]["note"].get<std::string>().find("keeps nothing"), std::string::npos);
+}
+
+TEST(SlowServe, TheMapOfManyExpertsCanBeRead) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json seen =
+        Json::parse(output_of({"node", slow_file("map_check.mjs"), node_packages() + "/node_modules/playwright-core",
+                               "http://" + server.address()}),
+                    nullptr, /*allow_exceptions=*/false);
+    ASSERT_EQ(seen.size(), 4U);
+    for (const Json & view : seen) {
+        EXPECT_EQ(view["errors"], Json::array()) << view;
+        EXPECT_GE(view["cellWidth"], 3) << view;
+        EXPECT_GE(view["cellHeight"], 3) << view;
+        EXPECT_EQ(view["scrolls"], true) << view;
+        EXPECT_EQ(view["overflow"], false) << view;
+        EXPECT_GT(view["colors"], 100) << "one that is chosen far more often leaves the others apart";
+        EXPECT_EQ(view["experts"][0], "expert 0") << view;
+        EXPECT_EQ(view["layers"][0], "layer 0") << view;
+        EXPECT_EQ(view["inVram"], "Layer 7, expert 1: 1 token since the start, 0.0% of the layer's choices, in VRAM");
+        EXPECT_EQ(view["most"],  // 1000000 of 0 + 1 + … + 510 + 1000000
+                  "Layer 12, expert 511: 1000000 tokens since the start, 88.5% of the layer's choices");
+    }
+}
+
 // What each of 64 clients gets at once is what it gets alone.
 TEST(SlowServe, ManyStreamsDoNotMixUp) {
     constexpr int N_CLIENTS = 64;

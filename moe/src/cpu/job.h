@@ -66,8 +66,9 @@ struct Acts {
 };
 
 // Which rows go to which expert: group g (expert[g]) has slots slot[begin[g]..begin[g+1]).
-// A slot is token * used + position; without experts, one group holds every row. After the last group come the slots
-// without a valid expert: nothing is computed for them, and their rows are zero.
+// A slot is token * used + position; without experts it is a row, and there is a group for each matrix: one, or as many
+// as there are attention heads. After the last group come the slots without a valid expert: nothing is computed for
+// them, and their rows are zero.
 struct Routing {
     int32_t groups = 0;
     int32_t used = 1;   // slots per token

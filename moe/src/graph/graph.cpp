@@ -85,17 +85,21 @@ void route_experts(Context & c, const ggml_tensor * ids, int32_t n_expert) {
     }
 }
 
-void route_all(Context & c, int32_t rows) {
+// One group for each of the weight's matrices, of as many rows each, in their order: attention heads, or all rows of
+// the usual single matrix. Where there are more heads of input than matrices, heads that follow each other share one.
+void route_heads(Context & c, int32_t matrices, int32_t rows) {
     Routing & r = c.job.routing;
-    r.expert = c.routing.array<int32_t>(3 + size_t(rows));
-    r.begin = r.expert + 1;
-    r.slot = r.begin + 2;
+    r.expert = c.routing.array<int32_t>(2 * size_t(matrices) + 1 + size_t(rows));
+    r.begin = r.expert + matrices;
+    r.slot = r.begin + matrices + 1;
     r.used = 1;
     r.slots = rows;
-    r.groups = 1;
-    r.expert[0] = 0;
-    r.begin[0] = 0;
-    r.begin[1] = rows;
+    r.groups = matrices;
+    for (int32_t i = 0; i < matrices; ++i) {
+        r.expert[i] = i;
+        r.begin[i] = rows / matrices * i;
+    }
+    r.begin[matrices] = rows;
     for (int32_t i = 0; i < rows; ++i) {
         r.slot[i] = i;
     }
@@ -107,7 +111,7 @@ void route(Context & c, const ggml_tensor * mm) {
         route_experts(c, mm->src[2], static_cast<int32_t>(mm->src[0]->ne[2]));
         c.job.tokens = mm->src[2]->ne[1];
     } else {
-        route_all(c, static_cast<int32_t>(ggml_nrows(mm)));
+        route_heads(c, static_cast<int32_t>(mm->src[0]->ne[2]), static_cast<int32_t>(ggml_nrows(mm)));
         c.job.tokens = ggml_nrows(mm);
     }
 }
@@ -354,7 +358,7 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
     i = first.last;
     Product p;
     while (first.mm->op == GGML_OP_MUL_MAT && job.up.n_mats < kMaxMats && match_product(n, n.next(i), p) &&
-           p.mm->op == GGML_OP_MUL_MAT && p.mm->src[1] == first.mm->src[1]) {
+           p.mm->op == GGML_OP_MUL_MAT && same_routing(first, p)) {
         const ActFormat & f = kernel_of(*c.table, p.mm->src[0]).act;
         const bool known = job.up.acts[0].kernel->act == f || (job.up.n_acts > 1 && job.up.acts[1].kernel->act == f);
         if (!known && job.up.n_acts > 1) break;

@@ -31,11 +31,6 @@ bool is_model_weight(const ggml_tensor * t) {
            ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
 }
 
-// Inputs alone tell expert products from others, which have no third one.
-bool same_input(const Product & a, const Product & b) {
-    return a.mm->src[1] == b.mm->src[1] && a.mm->src[2] == b.mm->src[2];
-}
-
 // The n-th slot of every token of t: view [N, tokens] at n*nb1.
 bool is_slot_view(const ggml_tensor * v, const ggml_tensor * t, int64_t slot) {
     return v->op == GGML_OP_VIEW && v->src[0] == t &&
@@ -111,7 +106,7 @@ int match_scale(const Nodes & n, int i, Product & p) {
 void match_down(const Nodes & n, int glu_at, Ffn & f) {
     Product d;
     if (!match_product(n, n.next(glu_at), d) || d.mm->src[1] != f.glu || d.mm->src[2] != f.gate.mm->src[2] ||
-        !is_model_weight(d.mm->src[0])) {
+        d.mm->src[0]->ne[2] != f.gate.mm->src[0]->ne[2] || !is_model_weight(d.mm->src[0])) {
         return;
     }
     f.down = d;
@@ -155,6 +150,11 @@ int Nodes::find(const ggml_tensor * t, int after, int before) const {
 
 bool Nodes::closed(const int * nodes, int n) const {
     return nodes[0] >= 0 && read_only_within(g_, nodes, n);
+}
+
+// Inputs alone tell expert products from others, which have no third one.
+bool same_routing(const Product & a, const Product & b) {
+    return a.mm->src[1] == b.mm->src[1] && a.mm->src[2] == b.mm->src[2] && a.mm->src[0]->ne[2] == b.mm->src[0]->ne[2];
 }
 
 bool match_product(const Nodes & n, int i, Product & p) {
@@ -207,7 +207,7 @@ bool match_halves(const Nodes & n, const Product & both, Ffn & f) {
 
 bool match_pair(const Nodes & n, const Product & a, Ffn & f) {
     Product b;
-    if (!match_product(n, n.next(a.last), b) || !same_input(a, b)) return false;
+    if (!match_product(n, n.next(a.last), b) || !same_routing(a, b)) return false;
     const int at = n.next(b.last);
     ggml_tensor * glu = n.at(at);
     if (glu == nullptr || glu->op != GGML_OP_GLU || glu->src[1] == nullptr) return false;
@@ -237,7 +237,7 @@ bool match_limited(const Nodes & n, const Product & a, Ffn & f) {
     ggml_tensor *silu = n.at(silu_at), *top = n.at(top_at);
     if (top == nullptr || !is_unary(silu, GGML_UNARY_OP_SILU, a.out) || top->op != GGML_OP_CLAMP) return false;
     const float limit = op_f32(top, 1);
-    if (!is_clamp(top, silu, -INFINITY, limit) || !match_product(n, n.next(top_at), b) || !same_input(a, b))
+    if (!is_clamp(top, silu, -INFINITY, limit) || !match_product(n, n.next(top_at), b) || !same_routing(a, b))
         return false;
     const int clamp_at = n.next(b.last), mul_at = n.next(clamp_at);
     ggml_tensor *clamp = n.at(clamp_at), *mul = n.at(mul_at);

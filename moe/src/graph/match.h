@@ -55,6 +55,8 @@ struct Ffn {
     int last = -1;
 };
 
+// Whether two products read the same rows, and group them for as many matrices (experts or heads): what one job can do.
+bool same_routing(const Product & a, const Product & b);
 bool match_product(const Nodes & n, int i, Product & p);
 bool match_ffn(const Nodes & n, int i, Ffn & f);
 

@@ -125,7 +125,9 @@ bool is_weight(const ggml_tensor * w) {
 bool supports_mul_mat(const ggml_tensor * op) {
     const ggml_tensor *w = op->src[0], *x = op->src[1];
     const bool hadamard = op_i32(op, 1) == GGML_HINT_SRC0_IS_HADAMARD;
-    return !hadamard && is_weight(w) && w->ne[2] == 1 && w->ne[3] == 1 && is_f32_rows(x) && is_f32_rows(op) &&
+    // With a matrix for each attention head (MLA), rows of the input have no fourth dimension.
+    const bool is_grouped = w->ne[2] == 1 || x->ne[3] == 1;
+    return !hadamard && is_weight(w) && is_grouped && w->ne[3] == 1 && is_f32_rows(x) && is_f32_rows(op) &&
            ggml_nrows(x) < (int64_t(1) << 30);
 }
 

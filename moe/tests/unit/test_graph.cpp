@@ -186,6 +186,46 @@ TEST(Graph, RowsOfOtherProductsAreOneGroup) {
     EXPECT_EQ(r.slot, r.begin + 2);
     EXPECT_EQ(context_of(g).job.tokens, 2);
 }
+// Each head has a group of its rows; where heads share weights, all of them.
+TEST(Graph, HeadsAreGroups) {
+    Graph g(true);
+    ggml_tensor * w = g.weight(GGML_TYPE_F32, {8, 4, 3}, quantize(GGML_TYPE_F32, normals(96, 1), 8));
+    g.compute(ggml_mul_mat(g.ctx(), w, g.input({8, 2, 6}, normals(96, 2))));
+    const moe::Routing & r = context_of(g).job.routing;
+    EXPECT_EQ((std::vector<int32_t>{r.groups, r.used, r.slots}), (std::vector<int32_t>{3, 1, 12}));
+    EXPECT_EQ(std::vector<int32_t>(r.expert, r.expert + 3), (std::vector<int32_t>{0, 1, 2}));
+    EXPECT_EQ(std::vector<int32_t>(r.begin, r.begin + 4), (std::vector<int32_t>{0, 4, 8, 12}));
+    for (int32_t i = 0; i < 12; ++i) {
+        EXPECT_EQ(r.slot[i], i);
+    }
+}
+// Products of one input, some with weights for each head and some with the same for all of them, then activations of
+// both kinds and a product of those: only those that group their rows alike are one job.
+TEST(Graph, ProductsThatGroupTheirRowsOtherwiseAreApart) {
+    const auto product = [](Graph & g, int64_t heads, uint32_t seed, ggml_tensor * x) {
+        const auto w = quantize(GGML_TYPE_F32, normals(us(32 * 32 * heads), seed, 0.2f), 32);
+        return ggml_mul_mat(g.ctx(), g.weight(GGML_TYPE_F32, {32, 32, heads}, w), x);
+    };
+    for (const std::vector<int64_t> & heads :
+         {std::vector<int64_t>{3, 1, 3}, {1, 3, 1}, {3, 3, 1}, {1, 1, 3}, {3, 3, 3}}) {
+        const Pair p = run_both([&](Graph & g) {
+            ggml_tensor * x = g.input({32, 4, 3}, normals(32 * 12, 1));
+            ggml_tensor *gate = product(g, heads[0], 2, x), *up = product(g, heads[1], 3, x);
+            return product(g, heads[2], 4, ggml_swiglu_split(g.ctx(), gate, up));
+        });
+        EXPECT_LT(nmse(p.moe, std::vector<double>(p.cpu.begin(), p.cpu.end())), 1e-9);
+        const Pair q = run_both([&](Graph & g) {
+            ggml_tensor * x = g.input({32, 4, 3}, normals(32 * 12, 1));
+            ggml_tensor *a = product(g, heads[0], 2, x), *b = product(g, heads[1], 3, x);
+            ggml_tensor * d = product(g, heads[2], 4, x);
+            for (ggml_tensor * t : {a, b, d}) {
+                g.expand(t);
+            }
+            return ggml_add(g.ctx(), ggml_add(g.ctx(), a, b), d);
+        });
+        EXPECT_LT(nmse(q.moe, std::vector<double>(q.cpu.begin(), q.cpu.end())), 1e-10);
+    }
+}
 TEST(Graph, RegionsOfSharedProductsAreFull) {
     Graph g(true);
     ggml_tensor * x = g.input({32, 2}, normals(64, 1));

@@ -100,11 +100,6 @@ TEST(Supports, Products) {
     expect_each_refused(
         [](Ctx & c) { return c.product(); },
         {{"a Hadamard transform", [](ggml_tensor * op) { ggml_mul_mat_set_hint(op, GGML_HINT_SRC0_IS_HADAMARD); }},
-         {"batched weights",
-          [](ggml_tensor * op) {
-              op->src[0]->ne[2] = 2;
-              op->src[0]->nb[3] *= 2;
-          }},
          {"batches of batched weights", [](ggml_tensor * op) { op->src[0]->ne[3] = 2; }},
          {"input in half precision",
           [](ggml_tensor * op) {
@@ -117,6 +112,12 @@ TEST(Supports, Products) {
     Ctx c;
     ggml_tensor * several = ggml_mul_mat(c.c, c.t(GGML_TYPE_Q4_K, 256, 8), c.f32(256, 4, 3, 2));
     EXPECT_TRUE(supports_op(several)) << "batches of input";
+    const auto heads = [](Ctx & x) { return ggml_mul_mat(x.c, x.t(GGML_TYPE_Q4_K, 256, 8, 3), x.f32(256, 4, 6)); };
+    expect_each_refused(heads, {{"batches of heads", [](ggml_tensor * op) { op->src[1]->ne[3] = 2; }},
+                                {"gaps between the heads' weights", [](ggml_tensor * op) { op->src[0]->nb[2] *= 2; }},
+                                {"input in columns", [](ggml_tensor * op) { op->src[1]->nb[0] = 1024; }}});
+    ggml_tensor * permuted = ggml_permute(c.c, c.f32(256, 3, 4), 0, 2, 1, 3);
+    EXPECT_TRUE(supports_op(ggml_mul_mat(c.c, c.t(GGML_TYPE_Q4_K, 256, 8, 3), permuted))) << "heads side by side";
     constexpr int64_t rows = int64_t(1) << 30;
     EXPECT_TRUE(supports_op(ggml_mul_mat(c.c, c.t(GGML_TYPE_Q4_K, 256, 8), c.f32(256, rows - 1))));
     EXPECT_FALSE(supports_op(ggml_mul_mat(c.c, c.t(GGML_TYPE_Q4_K, 256, 8), c.f32(256, rows))));

@@ -42,6 +42,7 @@ std::vector<std::string> server_command(const LoadClientArguments & options, con
     argv.insert(argv.end(), options.llama.args.begin(), options.llama.args.end());  // as "--option value"
     if (!options.llama.load_mode.empty()) add({"--load-mode", options.llama.load_mode});
     if (!options.llama.model_draft.empty()) add({"--model-draft", options.llama.model_draft});
+    if (!options.llama.spec.empty()) add({"--spec", options.llama.spec});
     if (!options.llama.mmproj.empty()) add({"--mmproj", options.llama.mmproj});
     return argv;
 }
@@ -109,7 +110,9 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     CLI::App * http = commands.add(
         "http", "measure one request, or load, through a server",
         [options, &commands] { return run_http(*options, commands.globals()); }, lab);
-    http->add_option("--model", options->model, "model to serve meanwhile: a GGUF file or a name from `shimmy list`")
+    http->add_option(
+            "name,--model", options->model,
+            "model to serve meanwhile: a GGUF file, a name from `shimmy list`, or hf:USER/NAME[:QUANT] on the Hub")
         ->type_name("FILE|NAME");
     http->add_option("--prompt,-p", options->prompts, "prompt text; several for a load test")
         ->allow_extra_args(false)
@@ -136,6 +139,7 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     add_placement_options(*http, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(*http, commands.globals());
     add_llama_options(*http, options->llama, engine::LlamaUse::server);
+    add_speculation_options(*http, options->llama);
     http->footer(
         "--model starts `shimmy serve` on a free port of 127.0.0.1 and stops it afterwards; alone, it asks once cold "
         "and once warm. --clients is a closed loop: each client asks again once answered. --rate and --trace are open "

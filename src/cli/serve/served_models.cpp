@@ -32,7 +32,7 @@ std::optional<std::chrono::milliseconds> keep_alive_option(const std::string & t
 void add_model_options(CLI::App & command, ModelArguments & arguments, Globals & globals) {
     add_parallel_option(command, arguments.load);
     command
-        .add_option("--keep-alive", arguments.keep_alive,
+        .add_option("--keep-alive,--ttl", arguments.keep_alive,
                     "unload a model that nobody has used for so long (default: never); requests of Ollama's API may "
                     "say something else")
         ->type_name("10m|1h|…");

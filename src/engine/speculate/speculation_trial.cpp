@@ -27,6 +27,10 @@ size_t SpeculationTrial::kind() const {
     return kind_;
 }
 
+size_t SpeculationTrial::least_tokens(size_t n_kinds) {
+    return n_kinds * (LEAST_TOKENS + LEAST_TOKENS / TURN_TOKENS * PLAIN_TURN_TOKENS);
+}
+
 void SpeculationTrial::add(size_t n_tokens, double ms, bool had_draft) {
     if (is_decided_) return;
     Sum & sum = sums_[kind_];

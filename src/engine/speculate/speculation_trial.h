@@ -22,6 +22,9 @@ public:
     // One step with kind(): it gave `n_tokens` (those accepted, and one more) in `ms`.
     void add(size_t n_tokens, double ms, bool had_draft);
 
+    // Of an answer, before anything is said of so many kinds: those with each, and those without beside them.
+    static size_t least_tokens(size_t n_kinds);
+
     bool is_decided() const { return is_decided_; }
     // Tokens per ms with a kind over those without; nullopt if it has drafted nothing.
     std::optional<double> gain(size_t kind) const;

@@ -50,7 +50,7 @@ const std::vector<AxisKind> & kinds() {
         {"moe_backend", AppliesTo::all, {}, 0, 0, {"on", "off", "auto"}},
         {"moe_cache", AppliesTo::offload, {}, 0, 0, {}},
         {"parallel", AppliesTo::server, {"--parallel"}, 1, 1024, {}},
-        {"spec_type", AppliesTo::server, {"--spec-type"}, 0, 0, {}},
+        {"spec_type", AppliesTo::all, {"--spec"}, 0, 0, {}},
     };
     return list;
 }

@@ -390,7 +390,7 @@ void check_axes(const TomlReader & reader, const toml::table & node, const Campa
                 *node.get(axis.key),
                 fmt::format("'{}' changes nothing here: {}", axis.key,
                             axis.key == "moe_cache" ? "no placement leaves experts in RAM"
-                            : axis.key == "parallel" || axis.key == "spec_type"
+                            : axis.key == "parallel"
                                 ? "it is a server's, and the campaign has neither [load] nor the modes stream "
                                   "and no-stream"
                                 : "it belongs to mode generate, which the campaign does not have"));

@@ -64,7 +64,7 @@ constexpr const char * TAIL = R"(
 # threads = [4, 8]
 # ubatch = [512, 2048]
 # also: n_ctx, depth, prompt_tokens, max_tokens, batch, cache_type (or cache_type_k, cache_type_v), flash_attn, load_mode,
-# split_mode, moe_backend, moe_cache; for stream, no-stream and [load]: parallel, spec_type
+# split_mode, moe_backend, moe_cache, spec_type; for stream, no-stream and [load]: parallel
 
 # Quality of every file against the original, measured at the end. chunks: of 512 tokens; 0: the whole text.
 # [quality]

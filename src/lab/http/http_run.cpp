@@ -109,6 +109,12 @@ int count(const Json & usage, const char * key) {
     return usage.is_object() ? usage.value(key, 0) : 0;
 }
 
+// llama.cpp's server counts drafts only where there were any.
+Json speculation(const Json & timings) {
+    if (!timings.is_object() || !timings.contains("draft_n")) return nullptr;
+    return {{"n_drafted", timings["draft_n"]}, {"n_accepted", timings.value("draft_n_accepted", 0)}};
+}
+
 Json answer_document(const HttpAnswer & answer, bool stream) {
     const Parts parts = parts_of(answer, stream);
     const auto time = [&](const char * key) {
@@ -124,6 +130,7 @@ Json answer_document(const HttpAnswer & answer, bool stream) {
             {"decode_ms", time("predicted_ms")},
             {"decode_tps", decode_tps(parts.timings)},
             {"total_ms", answer.total_ms},
+            {"speculation", speculation(parts.timings)},
             {"token_ms", stream ? Json(answer.events.text_ms()) : Json::array()}};
 }
 

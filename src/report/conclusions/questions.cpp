@@ -104,11 +104,13 @@ std::vector<Finding> by_use(const lab::Summary & summary, const std::string & mo
 
 std::vector<Question> answered_questions(const lab::Summary & summary, const std::string & model,
                                          const Quality & quality) {
-    return {{{model, "question_alike"}, alike(summary, model, quality)},
-            {{model, "question_sweet_spot"}, sweet_spot(summary, model, quality)},
-            {{model, "question_least_vram"}, least_vram(summary, model)},
-            {{model, "question_slowdown"}, slowdown_answer(summary, model)},
-            {{model, "question_uses"}, by_use(summary, model)}};
+    std::vector<Question> all{{{model, "question_alike"}, alike(summary, model, quality)},
+                              {{model, "question_sweet_spot"}, sweet_spot(summary, model, quality)},
+                              {{model, "question_least_vram"}, least_vram(summary, model)},
+                              {{model, "question_slowdown"}, slowdown_answer(summary, model)}};
+    std::vector<Finding> uses = by_use(summary, model);
+    if (!uses.empty()) all.push_back({{model, "question_uses"}, std::move(uses)});
+    return all;
 }
 
 }  // namespace shimmy::report

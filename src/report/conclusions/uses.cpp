@@ -213,9 +213,17 @@ private:
     std::set<std::string> keeping_up_;
 };
 
+// Whether the campaign says of any prompt or task what it stands for.
+bool has_uses(const lab::Campaign & campaign) {
+    const auto has_use = [](const auto & entry) { return !entry.use.empty(); };
+    return std::any_of(campaign.prompts.begin(), campaign.prompts.end(), has_use) ||
+           std::any_of(campaign.tasks.begin(), campaign.tasks.end(), has_use);
+}
+
 }  // namespace
 
 std::vector<UseAdvice> advise(const lab::Summary & summary, const std::string & model) {
+    if (!has_uses(summary.campaign)) return {};
     std::vector<UseAdvice> all;
     for (const char * use : lab::USES)
         all.push_back(Advisor(summary, model, use).advise());

@@ -37,7 +37,7 @@ struct UseAdvice {
 
 // For every use of lab::USES. Among the cells that fit and whose quantization keeps up with the reference in the tasks
 // of the use, the fastest on its prompts, run by run; of those that are not clearly slower, the one with the least
-// VRAM.
+// VRAM. Nothing if no prompt or task of the campaign stands for a use.
 std::vector<UseAdvice> advise(const lab::Summary & summary, const std::string & model);
 
 // A line per choice; of a use without, one that says what is not measured.

@@ -40,8 +40,15 @@ void Metrics::add_line(const std::string & line, const std::string & labels) {
         if (!lines_.contains(word)) heads_[word] += line + "\n";
         return;
     }
-    const size_t space = line.find(' ');
-    if (space != std::string::npos) add(line.substr(0, space), labels, line.substr(space + 1));
+    const size_t name_end = line.find_first_of("{ ");
+    if (name_end == std::string::npos) return;
+    const std::string name = line.substr(0, name_end);
+    if (line[name_end] == ' ') return add(name, labels, line.substr(name_end + 1));
+    const size_t end = line.rfind("} ");  // a label's value may hold one, too; what follows the last is a number
+    if (end == std::string::npos) return;
+    const std::string own = line.substr(name_end + 1, end - name_end - 1);
+    const char * comma = labels.empty() || own.empty() ? "" : ",";
+    add(name, labels + comma + own, line.substr(end + 2));
 }
 
 }  // namespace shimmy::serve

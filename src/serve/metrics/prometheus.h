@@ -15,7 +15,7 @@ public:
     void describe(const std::string & name, const std::string & type, const std::string & help);
     // `labels`: "model=\"a\",kind=\"b\"", or nothing.
     void add(const std::string & name, const std::string & labels, const std::string & value);
-    // Another program's lines, of `labels` from now on.
+    // Another program's lines, with `labels` before their own.
     void add_text(const std::string & text, const std::string & labels);
     std::string text() const;
 
