@@ -45,6 +45,48 @@ TEST(ApiDocs, EveryExampleWorks) {
     }
 }
 
+// The members of an answer, and of what is in it, that a schema of docs/openapi.json does not name, and those that it
+// requires in vain.
+std::vector<std::string> undescribed(const Json & api, Json schema, const Json & answer, const std::string & where) {
+    if (schema.contains("$ref")) {
+        const std::string reference = schema["$ref"];
+        schema = api.at(Json::json_pointer(reference.substr(1)));
+    }
+    std::vector<std::string> faults;
+    const auto add = [&](const Json & of, const Json & value, const std::string & at) {
+        const std::vector<std::string> more = undescribed(api, of, value, at);
+        faults.insert(faults.end(), more.begin(), more.end());
+    };
+    if (answer.is_array()) {
+        for (const Json & one : answer)
+            add(schema.value("items", Json::object()), one, where + "[]");
+    }
+    if (!answer.is_object()) return faults;
+    for (const auto & [name, value] : answer.items()) {
+        if (schema.contains("properties") && schema["properties"].contains(name))
+            add(schema["properties"][name], value, where + "." + name);
+        else
+            faults.push_back(where + "." + name);
+    }
+    for (const Json & name : schema.value("required", Json::array())) {
+        if (!answer.contains(name.get<std::string>()))
+            faults.push_back(where + "." + name.get<std::string>() + " (missing)");
+    }
+    return faults;
+}
+
+TEST(ApiDocs, EveryMemberOfV1MoeIsInTheOpenApiFile) {
+    const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));
+    ServerProcess server({"--model", tiny_moe().string()});
+    EXPECT_EQ(server.post("/v1/completions", {{"prompt", "The old house"}, {"max_tokens", 2}}).status, 200);
+    const Json answer = server.curl("/v1/moe").json();
+    ASSERT_TRUE(answer["models"][0]["expert_cache"].is_object()) << answer;
+    ASSERT_TRUE(answer["models"][0]["expert_disk"].is_object()) << answer;
+    const Json & response = api["paths"]["/v1/moe"]["get"]["responses"]["200"];
+    EXPECT_EQ(undescribed(api, response["content"]["application/json"]["schema"], answer, "answer"),
+              std::vector<std::string>());
+}
+
 // docs/openapi.json describes what is there: every path is answered, by the method it says.
 TEST(ApiDocs, EveryPathOfTheOpenApiFileIsThere) {
     const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));

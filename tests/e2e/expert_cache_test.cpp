@@ -7,11 +7,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <sstream>
 
 namespace shimmy::e2e {
 namespace {
+
+// Programs started meanwhile stream no batch: whether that pays is measured by one process after another until two
+// agree, and its buffers are VRAM.
+class NoStreaming {
+public:
+    NoStreaming() { setenv(VARIABLE, "0", 1); }
+    ~NoStreaming() { unsetenv(VARIABLE); }
+    NoStreaming(const NoStreaming &) = delete;
+    NoStreaming & operator=(const NoStreaming &) = delete;
+
+private:
+    static constexpr const char * VARIABLE = "GGML_MOE_GPU_MIN_BATCH";
+};
 
 std::vector<std::string> generate(std::initializer_list<std::string> more) {
     std::vector<std::string> args{"generate",      "--model", tiny_moe().string(), "--prompt", "The old house", "--raw",
@@ -22,6 +36,7 @@ std::vector<std::string> generate(std::initializer_list<std::string> more) {
 
 TEST(ExpertCache, SameTextAndEveryByteIsCounted) {
     SKIP_WITHOUT_GPU();
+    const NoStreaming same_in_each_run;
     const Json off = shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "off"}));
     const Json on = shimmy_json(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"}));
     EXPECT_EQ(off["expert_cache"]["state"], "off");
@@ -61,6 +76,25 @@ TEST(ExpertCache, TheSummarySaysWhatItDid) {
     EXPECT_NE(automatic.err.find("\nexpert cache"), std::string::npos) << automatic.err;
     const ProcessResult cpu = shimmy(generate({"--device", "cpu", "--cpu-moe"}));
     EXPECT_EQ(cpu.err.find("expert cache"), std::string::npos) << cpu.err;
+}
+
+TEST(ExpertCache, HoldsExpertsOfTheLayersOnTheCpuOnly) {
+    SKIP_WITHOUT_GPU();
+    const NoStreaming same_in_each_run;
+    const Json off = shimmy_json(generate({"--device", "gpu", "--n-cpu-moe", "3", "--moe-cache", "off"}));
+    const std::vector<std::string> args = generate({"--device", "gpu", "--n-cpu-moe", "3", "--moe-cache", "8MiB"});
+    const Json on = shimmy_json(args);
+    EXPECT_EQ(on["text"], off["text"]);
+    const Json & cache = on["expert_cache"];
+    EXPECT_EQ(cache["experts"], 32) << "layers 1 and 2; layer 0 has none, layer 3 is in VRAM whole";
+    EXPECT_EQ(cache["slots"], 21);
+    EXPECT_GT(cache["hits"].get<uint64_t>(), 0U);
+    const uint64_t bytes = cache["bytes"].get<uint64_t>();
+    EXPECT_GE(bytes, 22U * 384 * 1024);
+    EXPECT_EQ(on["memory"]["vram_bytes"], off["memory"]["vram_bytes"].get<uint64_t>() + bytes);
+    const ProcessResult summary = shimmy(args);
+    EXPECT_NE(summary.err.find("expert cache: 21 of 32 experts fit (8."), std::string::npos) << summary.err;
+    EXPECT_NE(summary.err.find("look-ups were hits"), std::string::npos) << summary.err;
 }
 
 TEST(ExpertCache, WrongSettingsAreRefused) {
@@ -267,6 +301,7 @@ TEST(ServeExpertCache, EveryFigureOfMemoryIsThatOfNow) {
 
 TEST(ExpertCache, APlanLeavesItWhatARunWithoutOneLeaves) {
     SKIP_WITHOUT_GPU();
+    const NoStreaming same_in_each_run;
     const TempDir dir;
     const std::string file = (dir.path() / "t.csv").string();
     const Json off =
