@@ -132,11 +132,11 @@ docs-site:
 	@scripts/docs-site.sh
 
 install: configure
-	@cmake --build --preset release --parallel $(JOBS) --target installed
+	@scripts/build.sh $(BUILD) $(JOBS) installed
 	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
 package: configure
-	@cmake --build --preset release --parallel $(JOBS) --target installed
+	@scripts/build.sh $(BUILD) $(JOBS) installed
 	@scripts/package.sh $(BUILD) $(TAG)
 
 test-package:

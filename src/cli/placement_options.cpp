@@ -114,7 +114,7 @@ void add_placement_options(CLI::App & command, Globals & globals, DefaultPlaceme
     command
         .add_option("--moe-gpu-min-batch", globals.moe_gpu_min_batch,
                     "leave batches of so many tokens or more to the GPU, experts streamed to it; 0: none (default: "
-                    "measured once per machine)")
+                    "measured on this machine)")
         ->type_name("N")
         ->check(from_to(0, 1 << 20))
         ->group(GROUP_PLACEMENT);

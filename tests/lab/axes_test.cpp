@@ -2,6 +2,7 @@
 #include "lab/campaign/axes.h"
 
 #include "base/error.h"
+#include "joined.h"
 #include "lab/campaign/campaign.h"
 #include "lab/plan/plan.h"
 #include "lab/plan/result.h"
@@ -97,45 +98,13 @@ TEST(AxesOf, ARunHasTheOptionsOfItsPoint) {
     const std::vector<lab::Run> runs = plan_runs(campaign, 1);
     const lab::Run & offload = runs[1];
     ASSERT_EQ(offload.placement, Placement::offload());
-    const std::vector<std::string> expected{"generate",
-                                            "--cold-run",
-                                            "--no-profile",
-                                            "--model",
-                                            "/m.gguf",
-                                            "--prompt=" + campaign.prompts[0].text,
-                                            "--max-tokens",
-                                            "8",
-                                            "--seed",
-                                            "42",
-                                            "--temperature",
-                                            "0",
-                                            "--ctx",
-                                            "512",
-                                            "--top-p",
-                                            "0.9",
-                                            "--top-k",
-                                            "40",
-                                            "--min-p",
-                                            "0.05",
-                                            "--repeat-penalty",
-                                            "1",
-                                            "--threads",
-                                            "2",
-                                            "--device",
-                                            "gpu",
-                                            "--moe-backend",
-                                            "on",
-                                            "--moe-cache",
-                                            "1GiB",
-                                            "--depth",
-                                            "128",
-                                            "--cache-type-k",
-                                            "q8_0",
-                                            "--cache-type-v",
-                                            "q8_0",
-                                            "--cpu-moe",
-                                            "--json"};
-    EXPECT_EQ(run_arguments(campaign, variant, offload, {}), expected);
+    EXPECT_EQ(
+        joined(run_arguments(campaign, variant, offload, {})),
+        "generate | --cold-run | --no-profile | --model | /m.gguf | --prompt=" + campaign.prompts[0].text +
+            " | --max-tokens | 8 | --seed | 42 | --temperature | 0 | --ctx | 512 | --top-p | 0.9 | --top-k | 40 | "
+            "--min-p | 0.05 | --repeat-penalty | 1 | --threads | 2 | --device | gpu | --moe-backend | on | "
+            "--moe-cache | 1GiB | --depth | 128 | --cache-type-k | q8_0 | --cache-type-v | q8_0 | --cpu-moe | "
+            "--json");
     const Json settings = run_settings(campaign, variant, offload, "abc", "shimmy", {});
     EXPECT_EQ(settings["threads"], 2);
     EXPECT_EQ(settings["n_ctx"], 512);

@@ -1,6 +1,7 @@
 #include "lab/plan/plan.h"
 
 #include "base/error.h"
+#include "joined.h"
 #include "lab/plan/result.h"
 
 #include <gtest/gtest.h>
@@ -263,72 +264,21 @@ TEST(Plan, AnotherArchitectureThanExpectedIsRefused) {
 TEST(Plan, ArgumentsOfARun) {
     Campaign campaign = make_campaign();
     const Variant variant{"tiny", "F16", "/models/tiny.gguf", "/models/tiny.gguf"};
-    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, {}),
-              (std::vector<std::string>{"generate",
-                                        "--cold-run",
-                                        "--no-profile",
-                                        "--model",
-                                        "/models/tiny.gguf",
-                                        "--prompt=-b starts like an option",
-                                        "--max-tokens",
-                                        "100",
-                                        "--seed",
-                                        "42",
-                                        "--temperature",
-                                        "0",
-                                        "--ctx",
-                                        "4096",
-                                        "--top-p",
-                                        "0.9",
-                                        "--top-k",
-                                        "40",
-                                        "--min-p",
-                                        "0.05",
-                                        "--repeat-penalty",
-                                        "1",
-                                        "--device",
-                                        "gpu",
-                                        "--placement",
-                                        "gpu",
-                                        "--json"}))
+    EXPECT_EQ(
+        joined(run_arguments(campaign, variant, {0, Placement::baseline(), 1, 1}, {})),
+        "generate | --cold-run | --no-profile | --model | /models/tiny.gguf | --prompt=-b starts like an option | "
+        "--max-tokens | 100 | --seed | 42 | --temperature | 0 | --ctx | 4096 | --top-p | 0.9 | --top-k | 40 | "
+        "--min-p | 0.05 | --repeat-penalty | 1 | --device | gpu | --placement | gpu | --json")
         << "what the model's file recommends for sampling does not decide";
     campaign.n_threads = 2;
     campaign.device = "Vulkan0";
     campaign.temperature = 0.7;
-    EXPECT_EQ(run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"vulkan", "on"}),
-              (std::vector<std::string>{"generate",
-                                        "--cold-run",
-                                        "--no-profile",
-                                        "--model",
-                                        "/models/tiny.gguf",
-                                        "--prompt=Text a",
-                                        "--max-tokens",
-                                        "100",
-                                        "--seed",
-                                        "42",
-                                        "--temperature",
-                                        "0.7",
-                                        "--ctx",
-                                        "4096",
-                                        "--top-p",
-                                        "0.9",
-                                        "--top-k",
-                                        "40",
-                                        "--min-p",
-                                        "0.05",
-                                        "--repeat-penalty",
-                                        "1",
-                                        "--threads",
-                                        "2",
-                                        "--device",
-                                        "Vulkan0",
-                                        "--gpu-backend",
-                                        "vulkan",
-                                        "--moe-backend",
-                                        "on",
-                                        "--n-cpu-moe",
-                                        "3",
-                                        "--json"}));
+    EXPECT_EQ(
+        joined(run_arguments(campaign, variant, {0, Placement::partial(3), 0, 1}, {"vulkan", "on"})),
+        "generate | --cold-run | --no-profile | --model | /models/tiny.gguf | --prompt=Text a | --max-tokens | "
+        "100 | --seed | 42 | --temperature | 0.7 | --ctx | 4096 | --top-p | 0.9 | --top-k | 40 | --min-p | 0.05 | "
+        "--repeat-penalty | 1 | --threads | 2 | --device | Vulkan0 | --gpu-backend | vulkan | --moe-backend | on "
+        "| --n-cpu-moe | 3 | --json");
     const auto offload = run_arguments(campaign, variant, {0, Placement::offload(), 0, 1}, {});
     EXPECT_EQ((std::vector<std::string>(offload.end() - 4, offload.end())),
               (std::vector<std::string>{"--moe-cache", "off", "--cpu-moe", "--json"}));
