@@ -17,7 +17,8 @@ struct Sizes {
 };
 
 void check(ggml_type type, const Sizes & s) {
-    const auto [k, n, m, heads, share, token_by_token] = s;
+    const int64_t k = s.k, n = s.n, m = s.m, heads = s.heads, share = s.share;
+    const bool token_by_token = s.token_by_token;
     SCOPED_TRACE(std::string(ggml_type_name(type)) + " k=" + std::to_string(k) + " rows=" + std::to_string(n) +
                  " batch=" + std::to_string(m) + " heads=" + std::to_string(heads) + "/" + std::to_string(share) +
                  (token_by_token ? ", token by token" : ""));
