@@ -23,7 +23,7 @@ namespace {
 
 constexpr long CONNECT_TIMEOUT_S = 30;
 constexpr int MAX_REDIRECTS = 10;
-constexpr long UPLOAD_BUFFER_BYTES = 512 * 1024;
+constexpr long UPLOAD_BUFFER_BYTES = 512L * 1024;
 constexpr size_t MAX_ERROR_BODY_BYTES = 1 << 20;
 constexpr size_t MAX_ANSWER_BYTES = 64 << 20;  // of what is kept in memory: a page of 1000 files has under 1 MiB
 constexpr size_t MAX_HEADER_BYTES = 1 << 20;

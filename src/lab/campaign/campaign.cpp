@@ -130,7 +130,7 @@ std::vector<Mode> read_modes(TomlReader & reader) {
 
 // What a prompt or a task stands for.
 std::string read_use(TomlReader & table) {
-    const std::string use = table.string("use", "");
+    std::string use = table.string("use", "");
     const bool known = use.empty() || std::find(USES.begin(), USES.end(), use) != USES.end();
     if (!known) table.fail_at("use", fmt::format("'use' is \"{}\", must be one of {}", use, fmt::join(USES, ", ")));
     return use;

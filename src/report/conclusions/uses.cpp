@@ -225,6 +225,7 @@ bool has_uses(const lab::Campaign & campaign) {
 std::vector<UseAdvice> advise(const lab::Summary & summary, const std::string & model) {
     if (!has_uses(summary.campaign)) return {};
     std::vector<UseAdvice> all;
+    all.reserve(lab::USES.size());
     for (const char * use : lab::USES)
         all.push_back(Advisor(summary, model, use).advise());
     return all;
