@@ -95,6 +95,7 @@ HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     : options_(opened_with_batches(options)),
       placement_(engine::require_loadable(options_.load)),
       load_(engine::placed(options_.load, placement_), /*no_alloc=*/false),
+      files_(load_.mapped_files()),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
