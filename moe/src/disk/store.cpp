@@ -200,6 +200,7 @@ void ExpertStore::watch_ram() {
     for (auto & entry : classes_) {
         Class & c = *entry.second;
         for (int i = 0; i <= c.slots / SHRINK && is_short; ++i) {
+            if (c.free.empty() && c.used < c.slots) c.free.push_back(c.used++);
             if (c.free.empty()) {
                 if (Piece * p = victim(c)) release(*p);
             }
