@@ -57,7 +57,7 @@ TEST(SlowServePage, WorksInABrowser) {
         EXPECT_EQ(view["stopped"], "stopped") << view;
         EXPECT_EQ(view["stopError"], "") << view;
         EXPECT_EQ(view["switchedTo"], "tiny-moe-q8-0") << view;
-        for (const char * control : {"log", "prompt", "send", "clear", "temperature", "max_tokens", "key"})
+        for (const char * control : {"log", "prompt", "send", "attach", "clear", "temperature", "max_tokens", "key"})
             EXPECT_NE(view["reached"].dump().find(fmt::format("\"{}\"", control)), std::string::npos)
                 << control << view["reached"];
     }

@@ -48,6 +48,13 @@ function historyItem({ id, title, changed, nMessages }) {
 const holds = ({ messages }, text) => messages.some(({ content, files = [] }) =>
   [content, ...files.flatMap((file) => [file.name, file.text ?? ''])].some((one) => one.toLowerCase().includes(text)));
 
+// Its storage is off, or full.
+function unkeptText(nAll) {
+  if (!unkept.size) return '';
+  return unkept.size === nAll ? 'This browser keeps nothing for this page: what is here is lost when the page is closed.'
+    : `This browser had no room for ${unkept.size} of ${nAll} conversations: what is new in them is lost when the page is closed.`;
+}
+
 let historyRun = 0;  // a search that is slower than the next one shows nothing
 
 async function showHistory(done = '') {
@@ -62,7 +69,7 @@ async function showHistory(done = '') {
   byId('export_all').disabled = !nAll;
   byId('history_note').textContent = [done,
     nAll ? (found.length ? '' : 'No message contains this.') : 'There are no conversations yet.',
-    unkept.size ? 'This browser keeps nothing for this page: what is here is lost when the page is closed.' : ''].filter((text) => text).join(' ');
+    unkeptText(nAll)].filter((text) => text).join(' ');
 }
 
 async function importFile(file) {
