@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The ratios in docs/PERFORMANCE.md and README.md are those of bench/results.
+"""The ratios in docs/PERFORMANCE.md and README.md, and its table of a model larger than RAM, are those of bench/results.
 
 usage: figures.py SOURCE_DIR
 """
-import pathlib, re, sys
+import json, pathlib, re, sys
 
 source = pathlib.Path(sys.argv[1])
 performance, readme = (source / "docs/PERFORMANCE.md").read_text(), (source / "README.md").read_text()
@@ -51,6 +51,15 @@ for rows in measured:
     for column, name in ((PP512, "prefill"), (DECODE, "decode")):
         if span(rows, column, name) not in readme:
             problems.append(f"README.md: nothing says '{span(rows, column, name)}'")
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(source / "bench"))
+import larger_than_ram  # noqa: E402: it makes the table
+
+measured = json.loads((source / "bench/results/larger-than-ram.json").read_text())
+for line in larger_than_ram.markdown(measured).splitlines():
+    if line not in performance.splitlines():
+        problems.append(f"docs/PERFORMANCE.md: nothing says '{line}'")
 
 print("\n".join(problems) or "the figures are those of bench/results")
 sys.exit(1 if problems else 0)
