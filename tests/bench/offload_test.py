@@ -41,7 +41,7 @@ class Offload(unittest.TestCase):
         self.assertTrue(conditions["card"]["is_modelled"])
         for row in rows:
             self.assertGreater(row["cache_ms"], 0)
-            self.assertGreaterEqual(row["slower_parts_ms"], max(row["cpu_part_ms"], row["gpu_part_ms"]) * 0.9)
+            self.assertGreaterEqual(row["slower_parts_ms"], 0.999 * row["gpu_part_ms"])
             # What the card takes is no measurement: a launch for each layer with hits, and the bytes of the hits.
             hits = 6 * row["hit_rate"]  # of a token
             self.assertLess(row["gpu_part_ms"], 0.02 + hits * 0.0082)
