@@ -64,7 +64,7 @@ struct ModelGpu::State {
     Clock::time_point link_free{};  // with timing: when the link has carried what it was asked to
 
     bool is_timed() const { return options.memory_bytes_per_s > 0 && !options.computes; }
-    void carry(size_t bytes);
+    Clock::time_point carry(size_t bytes);
 };
 
 namespace {
@@ -87,17 +87,13 @@ Clock::duration link_time(ModelGpu::State & s, size_t bytes) {
 
 }  // namespace
 
-// Takes the time of a copy by a card that reads the host's memory itself: no processor is busy meanwhile. A real link
-// goes on with the next copy at once, so what this thread is woken late is not added to the next one's time.
-void ModelGpu::State::carry(size_t bytes) {
-    Clock::time_point due;
-    {
-        std::lock_guard<std::mutex> lock(link);
-        const auto now = Clock::now();
-        due = (link_free + LATE > now ? link_free : now) + link_time(*this, bytes);
-        link_free = due;
-    }
-    if (due > Clock::now()) sleep_until(due);
+// When a copy ends by a card that reads the host's memory itself: no processor is busy meanwhile. A real link goes on
+// with the next copy at once, so what a thread is woken late is not added to the next one's time.
+Clock::time_point ModelGpu::State::carry(size_t bytes) {
+    std::lock_guard<std::mutex> lock(link);
+    const auto now = Clock::now();
+    link_free = (link_free + LATE > now ? link_free : now) + link_time(*this, bytes);
+    return link_free;
 }
 
 namespace {
@@ -116,10 +112,13 @@ void copy_in(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t of
     std::memcpy(static_cast<char *>(t->data) + offset, p, n);
     wait_until(due);
 }
+std::runtime_error lost_during_upload() {
+    return std::runtime_error("the modelled GPU was lost during an upload");
+}
 void set_tensor(ggml_backend_buffer_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
     ModelGpu::State & s = of(b->buft);
-    if (s.throws_on_uploads) throw std::runtime_error("the modelled GPU was lost during an upload");
-    if (s.is_timed() && t->type != GGML_TYPE_I32) return s.carry(n);
+    if (s.throws_on_uploads) throw lost_during_upload();
+    if (s.is_timed() && t->type != GGML_TYPE_I32) return sleep_until(s.carry(n));
     copy_in(b, t, p, offset, n);
 }
 void get_tensor(ggml_backend_buffer_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
@@ -167,7 +166,7 @@ struct Stream {
     std::condition_variable wake, idle;
     std::deque<std::function<void()>> waiting;
     bool busy = false, stop = false;
-    Clock::time_point busy_until{};  // with timing
+    Clock::time_point busy_until{}, copied_until{};  // with timing: graphs, uploads of weights
     std::thread thread{[this] { run(); }};
 
     explicit Stream(ModelGpu::State & s) : gpu(s) { ggml_backend_cpu_set_n_threads(cpu, 1); }
@@ -193,7 +192,10 @@ struct Stream {
     // With timing nothing is computed: what is asked for only takes its time, and whoever waits waits for all of it.
     void take(Clock::duration t) { busy_until = std::max(busy_until, Clock::now()) + t; }
     void wait() {
-        if (is_timed()) return wait_until(busy_until);
+        if (is_timed()) {
+            if (copied_until > Clock::now()) sleep_until(copied_until);
+            return wait_until(busy_until);
+        }
         std::unique_lock<std::mutex> lock(mutex);
         idle.wait(lock, [this] { return waiting.empty() && !busy; });
     }
@@ -264,8 +266,16 @@ ggml_backend_t init(ggml_backend_dev_t d, const char *) {
         delete b;
     };
     i.set_tensor_async = [](ggml_backend_t b, ggml_tensor * t, const void * p, size_t offset, size_t n) {
-        if (stream(b).is_timed()) return stream(b).take(link_time(stream(b).gpu, n));
-        stream(b).add([=] { copy_in(t->buffer, t, p, offset, n); });
+        Stream & s = stream(b);
+        const bool is_weights = t->buffer->usage == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+        if (is_weights && s.gpu.throws_on_uploads) throw lost_during_upload();
+        if (s.is_timed() && is_weights) {
+            s.copied_until = s.gpu.carry(n);
+        } else if (s.is_timed()) {
+            s.take(link_time(s.gpu, n));
+        } else {
+            s.add([=] { copy_in(t->buffer, t, p, offset, n); });
+        }
     };
     i.get_tensor_async = [](ggml_backend_t b, const ggml_tensor * t, void * p, size_t offset, size_t n) {
         if (stream(b).is_timed()) {
