@@ -162,7 +162,7 @@ void HostedModel::describe_vocabulary() {
 
 wire::ExpertsNow HostedModel::experts_now() const {
     wire::ExpertsNow now{engine::expert_use(llama_get_model(context_.get_llama_context())), engine::expert_cache(),
-                         engine::expert_disk(), loaded_.memory};
+                         engine::expert_disk(), engine::expert_memory(), loaded_.memory};
     for (engine::BufferMemory & buffer : now.memory.buffers)
         buffer.expert_cache_bytes = 0;
     engine::add_expert_caches(now.memory);
