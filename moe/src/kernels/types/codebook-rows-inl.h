@@ -36,7 +36,7 @@ MOE_INLINE float half(const uint8_t * p) {
 MOE_INLINE Y scaled_add(Y acc, Y p, Y s) {
 #if defined(MOE_AVX_VNNI)
     return _mm256_dpwssd_avx_epi32(acc, p, s);
-#elif defined(__AVX512VNNI__) || defined(MOE_AVX512_EMULATED)
+#elif defined(__AVX512VNNI__)
     return _mm256_dpwssd_epi32(acc, p, s);
 #else
     return _mm256_add_epi32(acc, _mm256_madd_epi16(p, s));
@@ -351,10 +351,11 @@ template <class T, int N> void multiply(const TileArgs & a) {
     }
 }
 
-constexpr int MOST = 6;  // activation rows: from seven or eight on panels are faster (AVX2, Intel Xeon)
+// Activation rows; with more, panels are faster (bench/LOG.md, entry 41): those of AVX-512 have vectors of twice the size.
+template <class T> constexpr int MOST = L == 8 ? 6 : T::Book::COLUMNS == 4 ? 4 : 2;
 
 template <class T, int N> void up_to(const TileArgs & a) {
-    if constexpr (N > MOST) {
+    if constexpr (N > MOST<T>) {
         tile_quant<T>(a);
     } else if (a.n == N) {
         multiply<T, N>(a);
