@@ -21,6 +21,14 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/shapes/ DESTINATION ${CMAKE_INSTALL_DATA
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/checks/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/checks)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/templates/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/templates)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Of the libraries that are part of the program's pages.
+set(licenses ${CMAKE_INSTALL_DOCDIR}/licenses)
+install(FILES ${SHIMMY_ECHARTS_DIR}/LICENSE DESTINATION ${licenses} RENAME echarts)
+install(FILES ${SHIMMY_ECHARTS_DIR}/NOTICE DESTINATION ${licenses} RENAME echarts-notice)
+install(FILES ${SHIMMY_ECHARTS_DIR}/LICENSE-d3 DESTINATION ${licenses} RENAME d3)
+install(FILES ${SHIMMY_MARKDOWN_IT_DIR}/LICENSE DESTINATION ${licenses} RENAME markdown-it)
+install(FILES ${SHIMMY_HIGHLIGHT_DIR}/LICENSE DESTINATION ${licenses} RENAME highlight.js)
+install(FILES ${SHIMMY_TEMML_DIR}/LICENSE DESTINATION ${licenses} RENAME temml)
 install(DIRECTORY ${pages}/ DESTINATION ${CMAKE_INSTALL_DATADIR})
 # The unit names the program where it is installed, which nobody knows of an archive yet. An archive has the one library with it
 # that has another name on every system.

@@ -1,5 +1,5 @@
-# The libraries that our pages hold: fetched once into the cache, checked by hash. Sets SHIMMY_ECHARTS_DIR and
-# SHIMMY_MARKDOWN_IT_DIR.
+# The libraries that our pages hold: fetched once into the cache, checked by hash. Sets SHIMMY_ECHARTS_DIR,
+# SHIMMY_MARKDOWN_IT_DIR, SHIMMY_HIGHLIGHT_DIR and SHIMMY_TEMML_DIR.
 
 function(fetch_page_library name variable)
     execute_process(
@@ -13,3 +13,5 @@ endfunction()
 
 fetch_page_library(echarts SHIMMY_ECHARTS_DIR)
 fetch_page_library(markdown-it SHIMMY_MARKDOWN_IT_DIR)
+fetch_page_library(highlight SHIMMY_HIGHLIGHT_DIR)
+fetch_page_library(temml SHIMMY_TEMML_DIR)

@@ -68,7 +68,7 @@ else system=1 manager=''; fi
 
 is_installed() {
   case $manager in
-    apt-get) [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ] ;;
+    apt-get) [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null || true)" =~ ^(installed)+$ ]] ;;  # once for each architecture
     dnf) rpm --query --quiet --whatprovides "$1" ;;
     pacman) pacman --deptest "$1" >/dev/null ;;
   esac

@@ -76,6 +76,9 @@ TEST_F(ModelsFile, EveryTableHasItsOwnSettingsAndTheCommandLinesRest) {
 
 TEST_F(ModelsFile, ATtlIsAKeepAlive) {
     EXPECT_EQ(read(table("ttl = '1m30s'\n")).at(0).options.keep_alive, std::chrono::seconds(90));
+    EXPECT_EQ(read(table("ttl = 300\n")).at(0).options.keep_alive, std::chrono::seconds(300));
+    EXPECT_EQ(read(table("ttl = '0'\n")).at(0).options.keep_alive, std::chrono::seconds(0));
+    EXPECT_FALSE(read(table("ttl = -1\n")).at(0).options.keep_alive) << "for ever";
 }
 
 TEST_F(ModelsFile, MistakesAreNamedWithTheirLine) {

@@ -87,6 +87,15 @@ TEST(ApiDocs, EveryMemberOfV1MoeIsInTheOpenApiFile) {
               std::vector<std::string>());
 }
 
+TEST(ApiDocs, EveryMemberOfTheModelsIsInTheOpenApiFile) {
+    const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));
+    ServerProcess server({"--model", tiny_moe().string()});
+    const Json & response = api["paths"]["/api/models"]["get"]["responses"]["200"];
+    EXPECT_EQ(undescribed(api, response["content"]["application/json"]["schema"], server.curl("/api/models").json(),
+                          "answer"),
+              std::vector<std::string>());
+}
+
 // docs/openapi.json describes what is there: every path is answered, by the method it says.
 TEST(ApiDocs, EveryPathOfTheOpenApiFileIsThere) {
     const Json api = Json::parse(read_file(fs::path(SHIMMY_SOURCE_DIR) / "docs/openapi.json"));

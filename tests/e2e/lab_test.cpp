@@ -247,6 +247,63 @@ TEST(Lab, AnAxisOfSpeculationRuns) {
     EXPECT_EQ(texts.size(), 1U) << "greedy";
 }
 
+// From the recipe to the card, under the name that it has in the campaign.
+TEST(Lab, AMixIsMeasuredUnderItsName) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "mix.toml";
+    const auto write_campaign = [&](const std::string & type) {
+        write_file_atomic(campaign, fmt::format(R"(
+name = "mix"
+out_dir = "out"
+repeats = 1
+max_tokens = 4
+n_ctx = 512
+quantizations = ["Q4_0", "down"]
+[[models]]
+path = "{}"
+name = "tiny"
+license = "mit"
+[[prompts]]
+id = "train"
+text = "How far does it go?"
+[quality]
+text = "{}"
+chunks = 1
+[[mixes]]
+name = "down"
+type = "Q4_0"
+tensor_types = ["ffn_down_exps={}"]
+)",
+                                                tiny_moe().string(), EVAL, type));
+    };
+    write_campaign("Q8_0");
+    const Json summary = shimmy_json({"lab", "run", campaign.string()});
+    EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
+    ASSERT_EQ(summary["variants"].size(), 2U);
+    EXPECT_FALSE(summary["variants"][0].contains("mix"));
+    EXPECT_EQ(summary["variants"][1]["quantization"], "down");
+    EXPECT_EQ(summary["variants"][1]["mix"], "Q4_0 with ffn_down_exps=q8_0");
+    EXPECT_GT(summary["variants"][1]["file_size_bytes"], summary["variants"][0]["file_size_bytes"]);
+    std::map<std::string, double> kld;
+    const Json quality = read_json(dir / "out/quality/tiny.json");
+    for (const Json & entry : quality["models"])
+        kld[entry["quant"]] = entry["mean_kld"];
+    ASSERT_EQ(kld.count("down") + kld.count("Q4_0"), 2U);
+    EXPECT_LT(kld["down"], kld["Q4_0"]);
+    const std::string card = read_file(dir / "out/cards/tiny-down-GGUF/README.md");
+    EXPECT_NE(card.find("--types Q4_0 --tensor-type 'ffn_down_exps=q8_0'  # renamed to tiny-down.gguf\n"),
+              std::string::npos)
+        << card;
+    EXPECT_NE(card.find("--types Q4_0\n"), std::string::npos) << card;
+    const auto n_runs_to_do = [&] {
+        return shimmy_json({"lab", "run", campaign.string(), "--dry-run"})["n_runs_to_do"];
+    };
+    EXPECT_EQ(n_runs_to_do(), 0);
+    write_campaign("Q6_K");
+    EXPECT_EQ(n_runs_to_do(), 2) << "another recipe, other weights";
+}
+
 TEST(Lab, AxesFromTheFileToABundle) {
     SKIP_WITHOUT_GPU();
     const TempDir dir;

@@ -41,6 +41,17 @@ TEST(ServePage, AsksForNothingFromTheRoot) {
     EXPECT_EQ(page.find("src=\"/"), std::string::npos);
 }
 
+TEST(ServePage, IsCompressedForThoseWhoTakeIt) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    const std::string page = server.curl("/").body;
+    const std::string compressed = server.curl("/", {"-H", "Accept-Encoding: gzip"}).body;
+    EXPECT_TRUE(page.starts_with("<!doctype html>"));
+    EXPECT_TRUE(compressed.starts_with("\x1f\x8b")) << "gzip";
+    EXPECT_LT(compressed.size(), page.size() / 2);
+    EXPECT_EQ(server.curl("/", {"--compressed"}).body, page);
+    EXPECT_EQ(server.curl("/", {"-H", "Accept-Encoding: gzip;q=0"}).body, page);
+}
+
 // Behind others that take longer than a second together: a stream begins before it has anything to say.
 TEST(ServeQueue, AStreamThatWaitsBeginsWithAComment) {
     ServerProcess server({"--model", tiny_moe().string()});

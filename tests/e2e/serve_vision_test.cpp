@@ -115,6 +115,22 @@ TEST_F(ServeVision, EveryApiShowsTheSamePicture) {
     EXPECT_NE(shown["capabilities"].dump().find("vision"), std::string::npos) << shown["capabilities"];
 }
 
+// Whether it is loaded or not; a model without a projector takes text only.
+TEST_F(ServeVision, TheListsOfModelsSayWhatAModelTakes) {
+    const auto expect = [](const ServerProcess & server, const Json & modalities) {
+        EXPECT_EQ(server.curl("/api/models").json()["models"][0]["input_modalities"], modalities);
+        EXPECT_EQ(server.curl("/v1/models").json()["data"][0]["meta"]["input_modalities"], modalities);
+    };
+    expect(server_, {"text", "image"});
+    EXPECT_EQ(server_.curl("/api/models/tiny-moe-f16/unload", {"-X", "POST"}).status, 200);
+    expect(server_, {"text", "image"});
+    const ServerProcess without({"--model", tiny_moe().string(), "--ollama-bind", "127.0.0.1:0"});
+    expect(without, Json::array({"text"}));
+    const std::string show = "http://" + without.started()["ollama_address"].get<std::string>() + "/api/show";
+    EXPECT_EQ(without.post(show, {{"model", "tiny-moe-f16"}}).json()["capabilities"].dump().find("vision"),
+              std::string::npos);
+}
+
 TEST_F(ServeVision, TextAndPicturesTakeTurns) {
     const Json text{{"messages", {{{"role", "user"}, {"content", "Explain"}}}}, {"temperature", 0}, {"max_tokens", 12}};
     const std::string without = server_.post("/v1/chat/completions", text).json()["choices"][0]["message"]["content"];

@@ -504,5 +504,55 @@ TEST(Campaign, ImportanceMatrices) {
     expect_error("name = \"d\"\n[[models]]\nshape = \"phi-3.5-moe\"\nimatrix = \"m.dat\"\n", "2", "are random");
 }
 
+constexpr const char * A_MIX =
+    "[[mixes]]\nname = \"down6\"\ntype = \"q4_k_m\"\n"
+    "tensor_types = [\"ffn_down_exps=Q6_K\", \"attn=q8_0\"]\n";
+constexpr const char * A_SEARCH = "[[mixes]]\nname = \"best\"\ntarget_size = \"8GiB\"\ntext = \"eval.txt\"\n";
+
+TEST(Campaign, Mixes) {
+    const std::string head = "name = \"demo\"\nquantizations = [\"Q8_0\", \"Down6\", \"best\"]\n";
+    const Campaign campaign = parse(head + "[[models]]\npath = \"a.gguf\"\n" + A_MIX + A_SEARCH);
+    EXPECT_EQ(campaign.models[0].quantizations, (std::vector<std::string>{"Q8_0", "down6", "best"}));
+    ASSERT_EQ(campaign.mixes.size(), 2U);
+    EXPECT_EQ(campaign.mixes[0].recipe(), "Q4_K_M with ffn_down_exps=q6_K, attn=q8_0");
+    EXPECT_EQ(campaign.mixes[1].recipe(), "the best types for at most 8GiB, measured on 16 chunks of eval.txt");
+    EXPECT_EQ(campaign.mixes[1].text, "/campaigns/eval.txt");
+    EXPECT_EQ(find_mix(campaign, "Q8_0"), nullptr);
+    EXPECT_EQ(find_mix(campaign, "best"), &campaign.mixes[1]);
+    const InputInfo f16{"F16", false, 16, 4, 8192};
+    const std::vector<Variant> variants = plan_variants(campaign, {f16});
+    ASSERT_EQ(variants.size(), 3U);
+    EXPECT_EQ(variants[1].path, "/campaigns/demo/models/a-down6.gguf");
+    EXPECT_EQ(file_type(campaign, variants[0]), "Q8_0");
+    EXPECT_EQ(file_type(campaign, variants[1]), "Q4_K_M");
+    EXPECT_EQ(file_type(campaign, variants[2]), "");
+}
+
+TEST(Campaign, MixesThatAreNone) {
+    const auto mix = [](const std::string & keys) { return MINIMAL + "[[mixes]]\n" + keys; };
+    const std::string types = "type = \"Q4_K_M\"\ntensor_types = [\"a=Q6_K\"]\n";
+    expect_error(mix(types), "4", "has no 'name'");
+    expect_error(mix("name = \"a b\"\n" + types), "4", "becomes a file name");
+    expect_error(mix("name = \"q8_0\"\n" + types), "4", "a quantization of llama.cpp has that name");
+    expect_error(mix("name = \"Input\"\n" + types), "4", "has that name");
+    expect_error(mix("name = \"m\"\n"), "4", "either 'type' and 'tensor_types', or 'target_size' and 'text'");
+    expect_error(mix("name = \"m\"\ntype = \"Q4_K_M\"\n"), "4", "'tensor_types' for what differs");
+    expect_error(mix("name = \"m\"\ntensor_types = [\"a=Q6_K\"]\n"), "4", "has a 'type'");
+    expect_error(mix("name = \"m\"\n" + types + "target_size = \"8GiB\"\ntext = \"e\"\n"), "4", "a mix has either");
+    expect_error(mix("name = \"m\"\n" + types + "text = \"e\"\n"), "4", "for it alone");
+    expect_error(mix("name = \"m\"\n" + types + "chunks = 2\n"), "4", "for it alone");
+    expect_error(mix("name = \"m\"\ntarget_size = \"8GiB\"\n"), "4", "needs 'text'");
+    expect_error(mix("name = \"m\"\ntarget_size = \"8XB\"\ntext = \"e\"\n"), "4", "'target_size'");
+    expect_error(mix("name = \"m\"\ntype = \"Q4_X\"\ntensor_types = [\"a=Q6_K\"]\n"), "4", "Q4_X");
+    expect_error(mix("name = \"m\"\ntype = \"Q4_K_M\"\ntensor_types = [\"(=Q6_K\"]\n"), "7", "(");
+    expect_error(mix("name = \"m\"\n" + types) + "[[mixes]]\nname = \"M\"\n" + types, "8", "is defined twice");
+    expect_error(mix("name = \"m\"\ncolour = 1\n" + types), "6", "colour");
+    expect_error("name = \"d\"\nquantizations = [\"none\"]\n[[models]]\npath = \"a\"\n" + std::string(A_MIX), "2",
+                 "none");
+    const Campaign shape =
+        parse("name = \"d\"\nquantizations = [\"down6\"]\n[[models]]\nshape = \"phi-3.5-moe\"\n" + std::string(A_MIX));
+    EXPECT_THROW((void)plan_variants(shape, {{"Q4_K_M", false, 16, 32, 131072}}), Error);
+}
+
 }  // namespace
 }  // namespace shimmy::lab

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <set>
 #include <thread>
 
 namespace shimmy::lab {
@@ -323,6 +324,23 @@ TEST_F(RecordOf, AShapeIsItsTextAndWishes) {
     Hasher hasher(campaign, /*quiet=*/true);
     EXPECT_EQ(hasher.input_sha256(campaign, {"m", "Q2_K", dir_ / "x", ""}), shape_sha256(model));
     EXPECT_EQ(hasher.input_sha256(campaign, {"m", "Q2_K", dir_ / "x", variant_.path}), sha256_hex("made"));
+    // Other weights come of another recipe, or another text that it is found on.
+    campaign.mixes = {{"mix", "Q4_K_M", {{"down", "q6_K"}}}, {"best", "", {}, "8GiB", variant_.path, 16}};
+    const auto of = [&](const std::string & name) {
+        return hasher.input_sha256(campaign, {"m", name, dir_ / "x", variant_.path});
+    };
+    const std::string mix = of("mix"), best = of("best");
+    EXPECT_EQ((std::set<std::string>{mix, best, of("Q2_K")}).size(), 3U);
+    campaign.mixes[0].tensor_types[0].type = "q5_K";
+    EXPECT_NE(of("mix"), mix);
+    campaign.mixes[1].chunks = 8;
+    EXPECT_NE(of("best"), best);
+    campaign.mixes[1].chunks = 16;
+    EXPECT_EQ(of("best"), best);
+    write_file_atomic(dir_ / "text", "another");
+    campaign.mixes[1].text = dir_ / "text";
+    const std::string other_text = of("best");
+    EXPECT_NE(other_text, best);
     fs::create_directories(campaign.out_dir);
     hasher.save();
     EXPECT_TRUE(fs::exists(campaign.out_dir / "hashes.json"));

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/make/quantize.h"
+#include "gguf/model_info.h"
 #include "lab/plan/campaign_plan.h"
 #include "lab/run/real_hooks.h"
 #include "temp_dir.h"
@@ -34,7 +35,7 @@ protected:
 
     std::string error() const {
         try {
-            verify_made(variant_, input_, engine::plan_tensors(TINY_MOE, variant_.quantization));
+            verify_made(variant_, variant_.quantization, input_, engine::plan_tensors(TINY_MOE, variant_.quantization));
         } catch (const Error & error) {
             return error.what();
         }
@@ -68,7 +69,7 @@ TEST_F(VerifyMade, EveryFactIsCompared) {
     const engine::TensorPlan plan = engine::plan_tensors(TINY_MOE, "Q8_0");
     const auto said = [&](const InputInfo & input, const engine::TensorPlan & expected) {
         try {
-            verify_made(variant_, input, expected);
+            verify_made(variant_, variant_.quantization, input, expected);
         } catch (const Error & error) {
             const std::string text = error.what();
             return text.substr(text.rfind(": ") + 2);
@@ -134,6 +135,31 @@ TEST_F(VerifyMade, TheHooksOfAProgram) {
     EXPECT_EQ(hooks.variant_bytes(campaign, synthetic), 0U) << "it is a hole";
     campaign.models[1].sparse = false;
     EXPECT_GT(hooks.variant_bytes(campaign, synthetic), uint64_t{1} << 20);
+}
+
+// The file says the type of most tensors, and the others are checked against the mix.
+TEST_F(VerifyMade, AMixIsMadeAsItsRecipeSays) {
+    const Hooks hooks = real_hooks();
+    Campaign campaign;
+    campaign.models.resize(1);
+    campaign.models[0].path = TINY_MOE;
+    campaign.mixes = {{"down8", "Q4_0", {{"ffn_down_exps", "q8_0"}}}};
+    variant_.quantization = "down8";
+    hooks.make_variant(campaign, variant_, [](uint64_t, uint64_t) {});
+    const gguf::GgufFile file(variant_.path);
+    EXPECT_EQ(gguf::read_model_info(file).quantization, "Q4_0");
+    for (const gguf::TensorInfo & tensor : file.tensors()) {
+        if (tensor.name.find("_exps.weight") != std::string::npos) {
+            EXPECT_EQ(tensor.type, tensor.name.find("ffn_down") != std::string::npos ? "q8_0" : "q4_0") << tensor.name;
+        }
+    }
+    const uint64_t announced = hooks.variant_bytes(campaign, variant_);
+    EXPECT_LE(announced, fs::file_size(variant_.path));
+    EXPECT_LT(fs::file_size(variant_.path) - announced, uint64_t{4} << 20) << "metadata beside the tensors";
+    Variant searched = variant_;
+    searched.quantization = "best";
+    campaign.mixes.push_back({"best", "", {}, "5MiB", "eval.txt", 16});
+    EXPECT_EQ(hooks.variant_bytes(campaign, searched), uint64_t{5} << 20);
 }
 
 TEST_F(VerifyMade, AFileThatEndsEarlyIsNot) {

@@ -16,6 +16,13 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+TEST(AcceptEncoding, GzipIsNamedWithAWeight) {
+    for (const char * header : {"gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.8", "deflate,gzip ; q=0.001"})
+        EXPECT_TRUE(takes_gzip(header)) << header;
+    for (const char * header : {"", "*", "identity", "br, deflate", "gzip;q=0", "gzip; q=0.000", "xgzip", "gzipx"})
+        EXPECT_FALSE(takes_gzip(header)) << header;
+}
+
 TEST(Sse, EventsAreWholeHoweverTheyAreCut) {
     const std::string stream =
         "data: {\"a\":1}\n\n:\n\nevent: x\ndata: one\ndata: two\n\ndata:no space\n\ndata: [DONE]\n\n";

@@ -50,6 +50,38 @@ TEST(QuantizeTarget, TheMixIsCloserToTheBaseThanThePlainTypeOfItsSize) {
     EXPECT_EQ(sha256_file_hex(other / "tiny-moe-Q4_K_M.gguf"), sha256_file_hex(file));
 }
 
+TEST(QuantizeTarget, ACampaignMeasuresTheBestFileOfASize) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    write_file_atomic(dir / "best.toml", fmt::format(R"(
+name = "best"
+out_dir = "out"
+repeats = 1
+max_tokens = 4
+n_ctx = 512
+quantizations = ["best-6MiB"]
+[[models]]
+path = "{}"
+name = "tiny"
+[[prompts]]
+id = "train"
+text = "How far does it go?"
+[[mixes]]
+name = "best-6MiB"
+target_size = "6MiB"
+text = "{}"
+chunks = 2
+)",
+                                                     tiny_moe().string(), EVAL));
+    const Json summary = shimmy_json({"lab", "run", (dir / "best.toml").string()});
+    EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
+    EXPECT_EQ(summary["variants"][0]["mix"], "the best types for at most 6MiB, measured on 2 chunks of eval.txt");
+    const fs::path file = dir / "out/models/tiny-best-6MiB.gguf";
+    EXPECT_LE(fs::file_size(file), uint64_t{6} << 20);
+    EXPECT_GT(fs::file_size(file), uint64_t{5} << 20);
+    EXPECT_EQ(n_files(dir / "out/models"), 2U) << "the model and where it comes from";
+}
+
 TEST(QuantizeTarget, VramIsKeptForThePlacement) {
     const TempDir dir;
     constexpr uint64_t MIB_5 = 5 << 20;

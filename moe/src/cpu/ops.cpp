@@ -76,7 +76,7 @@ void binary_row(const OpCtx & c, int64_t r, Fn fn) {
 }
 
 // An activation without a gate: a gated one, whose other factor is one.
-void unary_row(const OpCtx & c, int64_t r) {
+void activation_row(const OpCtx & c, int64_t r) {
     const ggml_tensor * op = c.op;
     const RowIndex i(op, r);
     GluParams p;
@@ -98,6 +98,17 @@ void each_number(const OpCtx & c, int64_t r, Fn fn) {
     float * y = reinterpret_cast<float *>(row_at(c.op, i.i1, i.i2, i.i3));
     for (int64_t k = 0; k < c.op->ne[0]; ++k) {
         y[k] = fn(x[k]);
+    }
+}
+
+void unary_row(const OpCtx & c, int64_t r) {
+    switch (ggml_get_unary_op(c.op)) {
+        case GGML_UNARY_OP_TANH:
+            return each_number(c, r, [](float x) { return std::tanh(x); });
+        case GGML_UNARY_OP_SIGMOID:
+            return each_number(c, r, [](float x) { return 1.0f / (1.0f + std::exp(-x)); });
+        default:
+            return activation_row(c, r);
     }
 }
 
@@ -162,6 +173,9 @@ void one_row(const OpCtx & c, int64_t r) {
             each_number(c, r, [min = op_f32(c.op, 0), max = op_f32(c.op, 1)](float x) {
                 return x < min ? min : x > max ? max : x;
             });
+            break;
+        case GGML_OP_SCALE:
+            each_number(c, r, [by = op_f32(c.op, 0), plus = op_f32(c.op, 1)](float x) { return x * by + plus; });
             break;
         case GGML_OP_SQR:
             each_number(c, r, [](float x) { return x * x; });
@@ -234,6 +248,7 @@ bool run_simple_op(Team & team, const KernelTable & table, const ggml_tensor * o
         case GGML_OP_RMS_NORM:
         case GGML_OP_UNARY:
         case GGML_OP_CLAMP:
+        case GGML_OP_SCALE:
         case GGML_OP_SQR:
         case GGML_OP_REPEAT:
         case GGML_OP_GET_ROWS:

@@ -48,7 +48,9 @@ ggml_backend_dev_t gpu_before(const ggml_tensor * t, int depth) {
     }
     return nullptr;
 }
-constexpr int DEPTH = 6;  // from the down projection: activation, bias, gate, reshaped input, norm times weight, weight
+// From the down projection: activation (the longest is Kimi-K3's, of four operations), bias, product, reshaped input,
+// norm times weight, weight.
+constexpr int DEPTH = 9;
 
 // llama.cpp's programs may be told to leave such batches on the CPU: they are ours then. (llama-bench: -nopo 0,1)
 bool offload_is_off() {

@@ -254,6 +254,56 @@ bool match_limited(const Nodes & n, const Product & a, Ffn & f) {
     return true;
 }
 
+// bound * tanh(of / bound), from node `at` on: the index of its last node, or -1.
+int match_bounded(const Nodes & n, int at, const ggml_tensor * of, float & bound) {
+    const int tanh_at = n.next(at), last = n.next(tanh_at);
+    const ggml_tensor *down = n.at(at), *tanh = n.at(tanh_at), *up = n.at(last);
+    const auto is_scale = [](const ggml_tensor * t, const ggml_tensor * from) {
+        return t != nullptr && t->op == GGML_OP_SCALE && t->src[0] == from && op_f32(t, 1) == 0.0f;
+    };
+    if (!is_scale(down, of) || !is_unary(tanh, GGML_UNARY_OP_TANH, down) || !is_scale(up, tanh)) return -1;
+    bound = op_f32(up, 0);
+    return bound > 0.0f && op_f32(down, 0) == 1.0f / bound ? last : -1;
+}
+
+// Kimi-K3's: the gate within a bound, times its sigmoid, times the up projection, within a bound too if there is one.
+bool match_situ(const Nodes & n, const Product & a, Ffn & f) {
+    Activation of;
+    of.glu.op = Glu::SiTU;
+    const int gate_at = n.next(a.last), bound_at = match_bounded(n, gate_at, a.out, of.glu.alpha);
+    if (bound_at < 0) return false;
+    const int sigmoid_at = n.next(bound_at), act_at = n.next(sigmoid_at);
+    const ggml_tensor *sigmoid = n.at(sigmoid_at), *act = n.at(act_at);
+    if (act == nullptr || !is_unary(sigmoid, GGML_UNARY_OP_SIGMOID, a.out) || act->op != GGML_OP_MUL ||
+        act->src[0] != n.at(bound_at) || act->src[1] != sigmoid) {
+        return false;
+    }
+    Product b;
+    if (!match_product(n, n.next(act_at), b) || !same_routing(a, b)) return false;
+    const int up_at = n.next(b.last), up_bound_at = match_bounded(n, up_at, b.out, of.glu.limit);
+    const int mul_at = up_bound_at < 0 ? up_at : n.next(up_bound_at);
+    ggml_tensor * mul = n.at(mul_at);
+    if (mul == nullptr || mul->op != GGML_OP_MUL || mul->src[0] != act ||
+        mul->src[1] != (up_bound_at < 0 ? b.out : n.at(up_bound_at)) || !is_model_weight(a.mm->src[0]) ||
+        !is_model_weight(b.mm->src[0])) {
+        return false;
+    }
+    int parts[12] = {a.last, gate_at, n.next(gate_at), bound_at, sigmoid_at, act_at, b.last}, n_parts = 7;
+    if (up_bound_at >= 0) {
+        for (int i = up_at; i <= up_bound_at; i = n.next(i)) {
+            parts[n_parts++] = i;
+        }
+    }
+    parts[n_parts++] = mul_at;
+    if (!n.closed(parts, n_parts)) return false;
+    f = Ffn();
+    f.gate = a;
+    f.up = b;
+    f.glu = mul;
+    f.activation = of;
+    return true;
+}
+
 // One product and its activation: of its square too, if that of the positive ones follows.
 bool match_ungated(const Nodes & n, const Product & a, Ffn & f) {
     const int at = n.next(a.last), square_at = n.next(at);
@@ -292,8 +342,8 @@ bool match_ungated(const Nodes & n, const Product & a, Ffn & f) {
 
 bool match_ffn(const Nodes & n, int i, Ffn & f) {
     Product a;
-    if (!match_product(n, i, a) ||
-        (!match_halves(n, a, f) && !match_pair(n, a, f) && !match_limited(n, a, f) && !match_ungated(n, a, f)))
+    if (!match_product(n, i, a) || (!match_halves(n, a, f) && !match_pair(n, a, f) && !match_limited(n, a, f) &&
+                                    !match_situ(n, a, f) && !match_ungated(n, a, f)))
         return false;
     f.out = f.glu;
     f.last = n.find(f.glu, a.last, n.count());

@@ -179,6 +179,7 @@ bool is_of_experts(const ggml_tensor * t) {
         case GGML_OP_ADD_ID:
         case GGML_OP_MUL:
         case GGML_OP_UNARY:
+        case GGML_OP_SCALE:
             return is_of_experts(t->src[0]);
         default:
             return false;
@@ -189,7 +190,8 @@ bool supports_activation(const ggml_tensor * op) {
     if (!is_of_experts(op->src[0]) || !is_f32_rows(op->src[0]) || !is_f32_rows(op)) return false;
     if (op->op != GGML_OP_UNARY) return true;
     const ggml_unary_op unary = ggml_get_unary_op(op);
-    return unary == GGML_UNARY_OP_RELU || unary == GGML_UNARY_OP_SILU || unary == GGML_UNARY_OP_GELU;
+    return unary == GGML_UNARY_OP_RELU || unary == GGML_UNARY_OP_SILU || unary == GGML_UNARY_OP_GELU ||
+           unary == GGML_UNARY_OP_TANH || unary == GGML_UNARY_OP_SIGMOID;
 }
 
 bool supports_rms_norm(const ggml_tensor * op) {
@@ -220,6 +222,7 @@ bool supports_op(const ggml_tensor * op) {
             return supports_attention(op);
         case GGML_OP_UNARY:
         case GGML_OP_CLAMP:
+        case GGML_OP_SCALE:
         case GGML_OP_SQR:
             return supports_activation(op);
         case GGML_OP_REPEAT:

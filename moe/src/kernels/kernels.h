@@ -60,12 +60,12 @@ struct TypeKernel {
     void (*tile)(const TileArgs & a) = nullptr;
 };
 
-// Gated activations of ggml (ggml_glu_op), on contiguous spans.
-enum class Glu : uint8_t { ReGLU, GeGLU, SwiGLU, SwiGLU_OAI, GeGLU_Erf, GeGLU_Quick, SwiGLU_Clamp };
+// Gated activations on contiguous spans: those of ggml (ggml_glu_op), and Kimi-K3's, which ggml builds of single operations.
+enum class Glu : uint8_t { ReGLU, GeGLU, SwiGLU, SwiGLU_OAI, GeGLU_Erf, GeGLU_Quick, SwiGLU_Clamp, SiTU };
 struct GluParams {
     Glu   op    = Glu::SwiGLU;
-    float alpha = 0.0f;
-    float limit = 0.0f;
+    float alpha = 0.0f;  // SiTU: the bound of the gate
+    float limit = 0.0f;  // SiTU: the bound of the factor, 0 for none
 };
 
 // Attention of query rows over a range of keys: of one KV head, or of several that lie side by side.

@@ -98,6 +98,14 @@ inline float exp_f32(float x) {
 }
 inline float sigmoid_f32(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
 
+// b tanh(x/b): x itself if it is small, and within the bound b always
+inline float bounded_f32(float x, float b) {
+    const float z = x / b, z2 = z * z;
+    const float near = z * (1.0f - z2 * (0.333333333f - z2 * 0.133333333f));  // Taylor's series: the difference below cancels
+    const float far = 2.0f * sigmoid_f32(2.0f * z) - 1.0f;
+    return b * (z2 < 0.01f ? near : far);
+}
+
 template <class Fn> inline void glu_loop(int n, const float * g, const float * u, float * o, Fn fn) {
     for (int i = 0; i < n; ++i) { o[i] = fn(g[i], u[i]); }
 }
@@ -135,6 +143,15 @@ inline void glu_f32(const GluParams & p, int n, const float * g, const float * u
                 y = y < -limit ? -limit : y > limit ? limit : y;
                 return x * sigmoid_f32(x) * y;
             });
+            break;
+        case Glu::SiTU:
+            if (limit > 0.0f) {
+                glu_loop(n, g, u, o, [=](float x, float y) {
+                    return bounded_f32(x, alpha) * sigmoid_f32(x) * bounded_f32(y, limit);
+                });
+            } else {
+                glu_loop(n, g, u, o, [=](float x, float y) { return bounded_f32(x, alpha) * sigmoid_f32(x) * y; });
+            }
             break;
     }
 }

@@ -51,7 +51,7 @@ struct Gpu {
 // gate, activation, down as in llama.cpp; nothing is allocated.
 struct Layer {
     ggml_context * c = ggml_init({1u << 18, nullptr, true});
-    ggml_tensor *norm_weight, *gate, *biased, *down;
+    ggml_tensor *norm_weight, *gate, *biased, *down, *down_of_situ;
 
     explicit Layer(int64_t tokens, Gpu & gpu) {
         const auto weights = [&] { return ggml_new_tensor_3d(c, GGML_TYPE_Q4_K, 256, 256, 8); };
@@ -64,6 +64,9 @@ struct Layer {
         biased = ggml_add_id(c, gate, ggml_new_tensor_2d(c, GGML_TYPE_F32, 256, 8), ids);
         ggml_tensor * up = ggml_mul_mat_id(c, weights(), in, ids);
         down = ggml_mul_mat_id(c, weights(), ggml_swiglu_split(c, biased, up), ids);
+        const auto bounded = [&](ggml_tensor * t) { return ggml_scale(c, ggml_tanh(c, ggml_scale(c, t, 0.5f)), 2); };
+        down_of_situ = ggml_mul_mat_id(
+            c, weights(), ggml_mul(c, ggml_mul(c, bounded(biased), ggml_sigmoid(c, biased)), bounded(up)), ids);
     }
     ~Layer() { ggml_free(c); }
     Layer(const Layer &) = delete;
@@ -91,13 +94,13 @@ TEST(Streaming, BatchesAboveTheLeastAreForTheGpu) {
     Gpu gpu;
     for (int64_t tokens : {1, 31, 32, 63}) {
         const Layer l(tokens, gpu);
-        for (const ggml_tensor * op : {l.gate, l.biased, l.down}) {
+        for (const ggml_tensor * op : {l.gate, l.biased, l.down, l.down_of_situ}) {
             EXPECT_FALSE(is_for_gpu(op)) << tokens;
         }
     }
     for (int64_t tokens : {64, 65, 512}) {
         const Layer l(tokens, gpu);
-        for (const ggml_tensor * op : {l.gate, l.biased, l.down}) {
+        for (const ggml_tensor * op : {l.gate, l.biased, l.down, l.down_of_situ}) {
             EXPECT_TRUE(is_for_gpu(op)) << tokens;
         }
         EXPECT_FALSE(is_for_gpu(l.down->src[1])) << "an activation needs no weights";

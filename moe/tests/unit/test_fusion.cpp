@@ -26,7 +26,7 @@ struct Ffn {
     bool bias = false, weighted = true, up_first = false, dense = false;
     enum { TWO_PRODUCTS, HALVES_AS_VIEWS, HALVES_OF_ROWS } gate_up = TWO_PRODUCTS;
     bool scaled = false;  // every product by a number for each expert
-    enum { SWIGLU, LIMITED, RELU, RELU_SQUARED, SILU, GELU } act = SWIGLU;
+    enum { SWIGLU, LIMITED, SITU, SITU_ONE_BOUND, RELU, RELU_SQUARED, SILU, GELU } act = SWIGLU;
     std::function<void(Ffn &, Graph &, const char * piece, ggml_tensor *& t)> change = [](Ffn &, Graph &, const char *,
                                                                                           ggml_tensor *&) {};
 
@@ -81,6 +81,8 @@ private:
     }
     ggml_tensor * activation(Graph & g);
     ggml_tensor * limited(Graph & g);
+    ggml_tensor * bounded(Graph & g, const std::string & name, ggml_tensor * t, float bound);
+    ggml_tensor * situ(Graph & g);
     ggml_tensor * ungated(Graph & g);
     ggml_tensor * sum(Graph & g, ggml_tensor * y);
 };
@@ -94,6 +96,18 @@ ggml_tensor * Ffn::limited(Graph & g) {
     up = piece(g, "up within", ggml_clamp(g.ctx(), up, -0.4f, 0.4f));
     return ggml_mul(g.ctx(), top, up);
 }
+ggml_tensor * Ffn::bounded(Graph & g, const std::string & name, ggml_tensor * t, float bound) {
+    t = piece(g, (name + " over the bound").c_str(), ggml_scale(g.ctx(), t, 1.0f / bound));
+    t = piece(g, (name + " tanh").c_str(), ggml_tanh(g.ctx(), t));
+    return piece(g, (name + " within").c_str(), ggml_scale(g.ctx(), t, bound));
+}
+ggml_tensor * Ffn::situ(Graph & g) {
+    gate = first_product(g, "gate", ff, 3);
+    ggml_tensor * top = bounded(g, "gate", gate, 0.7f);
+    top = piece(g, "act", ggml_mul(g.ctx(), top, piece(g, "sigmoid", ggml_sigmoid(g.ctx(), gate))));
+    up = first_product(g, "up", ff, 5);
+    return ggml_mul(g.ctx(), top, act == SITU ? bounded(g, "up", up, 1.3f) : up);
+}
 ggml_tensor * Ffn::ungated(Graph & g) {
     gate = first_product(g, "gate", ff, 3);
     if (act == SILU) return ggml_silu(g.ctx(), gate);
@@ -103,6 +117,7 @@ ggml_tensor * Ffn::ungated(Graph & g) {
 }
 ggml_tensor * Ffn::activation(Graph & g) {
     if (act == LIMITED) return limited(g);
+    if (act == SITU || act == SITU_ONE_BOUND) return situ(g);
     if (act != SWIGLU) return ungated(g);
     if (gate_up == TWO_PRODUCTS) {
         gate = first_product(g, "gate", ff, 3);
@@ -426,6 +441,48 @@ TEST(Fusion, LimitedActivation) {
     expect_fused(read_too(f, "up"), GATED);
     expect_fused(read_too(f, "gate"), NONE);
     expect_fused(interrupted(f, "up"), GATED);
+}
+
+// Kimi-K3's.
+TEST(Fusion, ActivationWithinBounds) {
+    for (const auto act : {Ffn::SITU, Ffn::SITU_ONE_BOUND}) {
+        for (int64_t tokens : {1, 5, 70}) {
+            SCOPED_TRACE(testing::Message() << act << " tokens " << tokens);
+            Ffn f = activated_by(act);
+            f.tokens = tokens;
+            expect_fused(f, WITH_SUM);
+            f.bias = f.scaled = true;
+            expect_fused(f, WITH_SUM);
+        }
+        for (const char * piece : {"gate", "gate over the bound", "gate tanh", "gate within", "sigmoid", "act", "up"}) {
+            SCOPED_TRACE(piece);
+            expect_fused(read_too(activated_by(act), piece), NONE);
+            expect_fused(interrupted(activated_by(act), piece == std::string("gate") ? "act" : piece), NONE);
+        }
+        expect_fused(read_too(activated_by(act), "glu"), WITH_SUM);
+    }
+    const Ffn f = activated_by(Ffn::SITU);
+    for (const char * piece : {"up over the bound", "up tanh", "up within"}) {
+        expect_fused(read_too(f, piece), NONE);
+    }
+    const auto scaled = [](float by, float plus) {
+        return [=](Ffn &, Graph & g, ggml_tensor * t) { return ggml_scale_bias(g.ctx(), t->src[0], by, plus); };
+    };
+    for (const std::string of : {"gate", "up"}) {
+        SCOPED_TRACE(of);
+        expect_fused(replaced(f, of + " within", scaled(2.0f, 0.0f)), NONE);
+        expect_fused(replaced(f, of + " over the bound", scaled(0.5f, 0.0f)), NONE);
+        expect_fused(replaced(f, of + " over the bound", scaled(of == "gate" ? 1.0f / 0.7f : 1.0f / 1.3f, 0.1f)), NONE);
+        expect_fused(replaced(f, of + " within", scaled(of == "gate" ? 0.7f : 1.3f, 0.1f)), NONE);
+        expect_fused(replaced(f, of + " tanh",
+                              [](Ffn &, Graph & g, ggml_tensor * t) { return ggml_sigmoid(g.ctx(), t->src[0]); }),
+                     NONE);
+    }
+    expect_fused(
+        replaced(f, "sigmoid", [](Ffn &, Graph & g, ggml_tensor * t) { return ggml_tanh(g.ctx(), t->src[0]); }), NONE);
+    expect_fused(
+        replaced(f, "act", [](Ffn &, Graph & g, ggml_tensor * t) { return ggml_mul(g.ctx(), t->src[1], t->src[1]); }),
+        NONE);
 }
 
 TEST(Fusion, WhatOthersReadIsWritten) {

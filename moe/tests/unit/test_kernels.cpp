@@ -35,6 +35,9 @@ double reference(const moe::GluParams & p, double x, double y) {
             return x * sigmoid(1.702 * x) * y;
         case moe::Glu::SwiGLU_Clamp:
             return clamped * sigmoid(clamped) * up;
+        case moe::Glu::SiTU:
+            return double(p.alpha) * std::tanh(x / double(p.alpha)) * sigmoid(x) *
+                   (p.limit > 0 ? limit * std::tanh(y / limit) : y);
     }
     return NAN;
 }
@@ -127,8 +130,9 @@ TEST(Kernels, GatedActivationsOfAllValues) {
         values.push_back(v);
     }
     for (const KernelTable * t : tables()) {
-        for (int op = 0; op < 7; ++op) {
-            const moe::GluParams p{static_cast<moe::Glu>(op), 1.702f, 7.0f};
+        for (int op = 0; op < 9; ++op) {
+            moe::GluParams p{static_cast<moe::Glu>(std::min(op, 7)), 1.702f, 7.0f};
+            if (op == 8) p.limit = 0.0f;  // SiTU without a bound of the factor
             for (const float y : {1.0f, -3.0f, 6.9f, 7.0f, 7.1f, -6.9f, -7.0f, -7.1f, 100.0f, -100.0f}) {
                 const std::vector<float> up(values.size(), y);
                 std::vector<float> out(values.size());

@@ -301,15 +301,17 @@ TEST(Supports, ActivationsOfExperts) {
     ggml_tensor * bias = ggml_add_id(c.c, c.experts(), c.f32(8, 4), c.i32(2, 3));
     ggml_tensor * scaled = ggml_mul(c.c, c.experts(), c.f32(1, 2, 3));
     for (ggml_tensor * of : {c.experts(), bias, scaled}) {
-        for (ggml_tensor * t : {ggml_silu(c.c, of), ggml_gelu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1),
-                                ggml_sqr(c.c, ggml_relu(c.c, of)), ggml_clamp(c.c, ggml_silu(c.c, of), -1, 1)}) {
+        for (ggml_tensor * t :
+             {ggml_silu(c.c, of), ggml_gelu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1),
+              ggml_sqr(c.c, ggml_relu(c.c, of)), ggml_clamp(c.c, ggml_silu(c.c, of), -1, 1), ggml_scale(c.c, of, 2),
+              ggml_tanh(c.c, ggml_scale(c.c, of, 2)), ggml_sigmoid(c.c, of)}) {
             EXPECT_TRUE(supports_op(t)) << ggml_op_name(t->op);
         }
-        EXPECT_FALSE(supports_op(ggml_tanh(c.c, of)));
+        EXPECT_FALSE(supports_op(ggml_exp(c.c, of)));
     }
     for (ggml_tensor * of : {c.product(), c.f32(8, 2, 3), ggml_add(c.c, c.experts(), c.f32(8, 1))}) {
-        for (ggml_tensor * t :
-             {ggml_silu(c.c, of), ggml_relu(c.c, of), ggml_clamp(c.c, of, -1, 1), ggml_sqr(c.c, of)}) {
+        for (ggml_tensor * t : {ggml_silu(c.c, of), ggml_relu(c.c, of), ggml_tanh(c.c, of), ggml_sigmoid(c.c, of),
+                                ggml_scale(c.c, of, 2), ggml_clamp(c.c, of, -1, 1), ggml_sqr(c.c, of)}) {
             EXPECT_FALSE(supports_op(t)) << ggml_op_name(t->op) << " of " << ggml_op_name(of->op);
         }
     }

@@ -73,6 +73,14 @@ ProcessResult run_process(const std::vector<std::string> & argv, std::chrono::mi
     return result;
 }
 
+std::string last_line_of(const ProcessResult & process) {
+    std::string text = process.err;
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    const std::string line = text.substr(text.rfind('\n') + 1);
+    return line.empty() ? fmt::format("exit code {}", process.exit_code) : line;
+}
+
 std::string self_path() {
     return std::filesystem::read_symlink("/proc/self/exe").string();
 }

@@ -18,10 +18,11 @@ namespace shimmy::cli {
 
 namespace {
 
-// nullopt: for ever.
+// A bare number is seconds, as in LM Studio's --ttl and Ollama's API. nullopt: for ever.
 std::optional<std::chrono::milliseconds> keep_alive_option(const std::string & text) {
     if (text.empty()) return std::nullopt;
-    const std::optional<double> ms = parse_duration_ms(text);
+    const bool is_number = text.find_first_not_of("-0123456789") == std::string::npos;
+    const std::optional<double> ms = parse_duration_ms(is_number ? text + "s" : text);
     if (!ms) fail_usage("--keep-alive: '{}' is no duration (write 10m, 1h30m or 90s; -1s: for ever)", text);
     if (*ms < 0.0) return std::nullopt;
     return std::chrono::milliseconds(static_cast<int64_t>(*ms));
@@ -35,7 +36,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
         .add_option("--keep-alive,--ttl", arguments.keep_alive,
                     "unload a model that nobody has used for so long (default: never); requests of Ollama's API may "
                     "say something else")
-        ->type_name("10m|1h|…");
+        ->type_name("10m|1h|SECONDS");
     command
         .add_option("--stall-seconds", arguments.stall_s, "restart a model's process after this long without progress")
         ->type_name("N")

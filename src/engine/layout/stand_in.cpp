@@ -10,12 +10,14 @@
 
 namespace shimmy::engine {
 
-StandIn::StandIn(const fs::path & model, const std::string & quantization) {
+StandIn::StandIn(const fs::path & model, const std::string & quantization,
+                 const std::vector<TensorOverride> & overrides) {
     const gguf::GgufFile file(model);
     gguf::require_usable(file);
     const gguf::ModelInfo info = gguf::read_model_info(file);
     quantization_ = quantization.empty() ? info.quantization : canonical_quantization(quantization);
-    const TensorPlan plan = quantization.empty() ? tensors_as_they_are(file) : plan_tensors(model, quantization);
+    const TensorPlan plan =
+        quantization.empty() ? tensors_as_they_are(file) : plan_tensors(model, quantization, overrides);
     const gguf_context_ptr metadata = make_metadata_without_vocabulary(file);
     if (!quantization.empty())
         gguf_set_val_u32(metadata.get(), "general.file_type", static_cast<uint32_t>(quantization_ftype(quantization)));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "engine/layout/tensor_override.h"
 #include "gguf/shape.h"
 
 #include <cstdint>
@@ -16,8 +17,9 @@ class HollowFile;
 class StandIn {
 public:
     // `quantization`: as llama.cpp's quantizer would make of the model; empty: the file as it is, or the shape's own.
-    // Throws Error with llama.cpp's reason.
-    StandIn(const fs::path & model, const std::string & quantization);
+    // `overrides`: of single tensors' types. Throws Error with llama.cpp's reason.
+    StandIn(const fs::path & model, const std::string & quantization,
+            const std::vector<TensorOverride> & overrides = {});
     StandIn(const gguf::Shape & shape, const std::string & quantization);
     ~StandIn();
     StandIn(const StandIn &) = delete;

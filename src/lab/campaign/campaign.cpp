@@ -21,12 +21,6 @@ constexpr int MAX_CLIENTS = 1024;
 constexpr int MAX_SHOTS = 1000;
 constexpr int MIN_MAX_TOKENS = 2;  // a decode rate needs two tokens
 
-// Names become folders and files.
-bool is_file_name_safe(const std::string & name) {
-    const auto safe = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
-    return !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), safe);
-}
-
 void check_name(const TomlReader & reader, const toml::node & node, const std::string & kind,
                 const std::string & name) {
     if (!is_file_name_safe(name)) {
@@ -62,16 +56,21 @@ Mode parse_mode(const std::string & text) {
     fail_usage("unknown mode '{}': generate, stream or no-stream", text);
 }
 
-std::string parse_quantization(const std::string & text) {
+std::string parse_quantization(const std::string & text, const std::vector<Mix> & mixes) {
+    for (const Mix & mix : mixes) {
+        if (lower(text) == lower(mix.name)) return mix.name;
+    }
     return lower(text) == INPUT_AS_IS ? std::string(INPUT_AS_IS) : engine::canonical_quantization(text);
 }
 
-std::vector<std::string> read_quantizations(TomlReader & reader, const std::vector<std::string> & fallback) {
+std::vector<std::string> read_quantizations(TomlReader & reader, const std::vector<Mix> & mixes,
+                                            const std::vector<std::string> & fallback) {
     const toml::array * list = reader.list("quantizations");
     if (list == nullptr) return fallback;
     std::vector<std::string> result;
     for (const toml::node & node : *list) {
-        const std::string type = parse_element(reader, node, "quantizations", parse_quantization);
+        const std::string type = parse_element(
+            reader, node, "quantizations", [&](const std::string & name) { return parse_quantization(name, mixes); });
         check_new(
             reader, node, result, type, [](const std::string & name) { return name; }, "quantization");
         result.push_back(type);
@@ -287,8 +286,9 @@ void read_imatrix(TomlReader & table, const toml::node & node, const fs::path & 
     if (!text.empty()) model.imatrix_text = (base / text).lexically_normal();
 }
 
-// What a model that does not say it has from the campaign.
+// What a model has from the campaign: mixes to name, and what it does not say itself.
 struct ModelDefaults {
+    const std::vector<Mix> & mixes;
     std::vector<std::string> quantizations;
     std::vector<std::string> languages;
 };
@@ -313,7 +313,7 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
         read_imatrix(table, node, base, model);
         model.expected_architecture = table.string("expected_architecture", "");
         model.languages = read_languages(table, defaults.languages);
-        model.quantizations = read_quantizations(table, defaults.quantizations);
+        model.quantizations = read_quantizations(table, defaults.mixes, defaults.quantizations);
         table.finish();
         check_name(reader, node, "model name", model.name);
         check_new(
@@ -428,9 +428,11 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
                        "'name' may hold letters, digits, '-', '_' and '.' only, as it becomes a folder's name");
     }
     campaign.out_dir = (base / reader.string("out_dir", campaign.name)).lexically_normal();
-    campaign.models = read_models(
-        reader, file, base,
-        {read_quantizations(reader, {"F16", "Q8_0", "Q4_K_M", "Q2_K"}), read_languages(reader, /*fallback=*/{})});
+    campaign.mixes = read_mixes(reader, file, base);
+    campaign.models =
+        read_models(reader, file, base,
+                    {campaign.mixes, read_quantizations(reader, campaign.mixes, {"F16", "Q8_0", "Q4_K_M", "Q2_K"}),
+                     read_languages(reader, /*fallback=*/{})});
     campaign.placements = read_placements(reader);
     campaign.modes = read_modes(reader);
     campaign.prompts = read_prompts(reader, file, base);
@@ -467,6 +469,13 @@ Campaign read_table(const toml::table & root, const fs::path & path) {
 }
 
 }  // namespace
+
+const Mix * find_mix(const Campaign & campaign, const std::string & quantization) {
+    for (const Mix & mix : campaign.mixes) {
+        if (mix.name == quantization) return &mix;
+    }
+    return nullptr;
+}
 
 const std::vector<Prompt> & default_prompts() {
     static const std::vector<Prompt> prompts{

@@ -5,6 +5,8 @@
 #include "base/files.h"
 #include "engine/load/placement.h"
 #include "lab/campaign/axes.h"
+#include "lab/campaign/mixes.h"
+#include "lab/campaign/names.h"
 
 #include <array>
 #include <cstdint>
@@ -13,9 +15,6 @@
 #include <vector>
 
 namespace shimmy::lab {
-
-// A quantization of this name stands for the model file as it is, whatever type it has.
-inline constexpr std::string_view INPUT_AS_IS = "input";
 
 // What a prompt or a task stands for, where the campaign says it. Recommendations by use are made of these.
 inline constexpr std::array<const char *, 4> USES{"chat", "code", "long-prompts", "rag"};
@@ -31,7 +30,7 @@ struct Prompt {
 struct CampaignModel {
     std::string name;                         // file-name safe, unique in the campaign
     fs::path path;                            // F32, F16 or BF16 GGUF for quantizing; any for INPUT_AS_IS
-    std::vector<std::string> quantizations;   // llama.cpp's spelling, or INPUT_AS_IS
+    std::vector<std::string> quantizations;   // llama.cpp's spelling, a mix's name, or INPUT_AS_IS
     std::string base_model = {};              // "microsoft/Phi-3.5-MoE-instruct": id on the Hugging Face Hub
     std::string license = {};                 // as the Hub spells it: "mit", "apache-2.0", "other"
     std::string license_name = {};            // of "other"
@@ -104,6 +103,7 @@ struct Campaign {
     std::string text;  // what was read
     std::string name;
     fs::path out_dir;  // quantized models, results, report
+    std::vector<Mix> mixes;
     std::vector<CampaignModel> models;
     std::vector<engine::Placement> placements;   // baseline and at least one that offloads
     std::vector<Mode> modes = {Mode::generate};  // those of `load` and `tasks` are not in it
@@ -126,6 +126,9 @@ struct Campaign {
     int timeout_s = 3600;       // of one run, load included
     bool expert_trace = false;  // the first repeat writes which experts every token chose, beside its result
 };
+
+// Null: the quantization is none of the campaign's mixes.
+const Mix * find_mix(const Campaign & campaign, const std::string & quantization);
 
 // The prompts of a campaign that names none.
 const std::vector<Prompt> & default_prompts();

@@ -66,6 +66,17 @@ constexpr const char * TAIL = R"(
 # also: n_ctx, depth, prompt_tokens, max_tokens, batch, cache_type (or cache_type_k, cache_type_v), flash_attn, load_mode,
 # split_mode, moe_backend, moe_cache, spec_type; for stream, no-stream and [load]: parallel
 
+# A quantization of your own, to be listed under quantizations: types of single tensors, or the best for a size, found by
+# measuring.
+# [[mixes]]
+# name = "Q4_K_M-down6"
+# type = "Q4_K_M"
+# tensor_types = ["ffn_down_exps=Q6_K"]
+# [[mixes]]
+# name = "best-8GiB"
+# target_size = "8GiB"
+# text = "eval.txt"
+
 # Quality of every file against the original, measured at the end. chunks: of 512 tokens; 0: the whole text.
 # [quality]
 # text = "eval.txt"

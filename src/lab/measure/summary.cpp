@@ -107,8 +107,9 @@ std::vector<MeasuredFile> measured_files(const CampaignPlan & plan) {
     std::vector<MeasuredFile> files;
     for (size_t i = 0; i < plan.variants.size(); ++i) {
         const Variant & variant = plan.variants[i];
-        files.push_back(
-            {variant.model, variant.quantization, variant.path.string(), plan.sha256[i], 0, plan.errors[i]});
+        const Mix * mix = find_mix(plan.campaign, variant.quantization);
+        files.push_back({variant.model, variant.quantization, variant.path.string(), plan.sha256[i], 0, plan.errors[i],
+                         mix == nullptr ? "" : mix->recipe()});
     }
     for (size_t i = 0; i < plan.runs.size(); ++i) {
         if (plan.results[i].state == ResultState::valid && plan.runs[i].mode != Mode::task)

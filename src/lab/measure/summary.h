@@ -72,6 +72,7 @@ struct MeasuredFile {
     std::string sha256;                // empty if the file is not there
     uint64_t file_size_bytes = 0;      // as its runs saw it; 0 if there are none
     std::string error;                 // why it could not be made; empty if it could
+    std::string mix = {};              // what it is made of, if it is a mix (Mix::recipe)
     std::vector<FilePart> parts = {};  // as it is published; empty: whole. Not in summary.json
 };
 

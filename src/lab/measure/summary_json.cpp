@@ -311,6 +311,7 @@ Json variants_json(const Summary & summary) {
                             {"model_sha256", text_or_null(file.sha256)},
                             {"file_size_bytes", file.file_size_bytes > 0 ? Json(file.file_size_bytes) : Json(nullptr)},
                             {"error", text_or_null(file.error)}});
+        if (!file.mix.empty()) variants.back()["mix"] = file.mix;
     }
     return variants;
 }

@@ -60,6 +60,10 @@ CampaignPlan plan_campaign(const Campaign & campaign, const CampaignOptions & op
                 fail("{}: the importance matrix of {} needs it, and it is not there", file.string(), model.name);
         }
     }
+    for (const Mix & mix : campaign.mixes) {
+        if (mix.is_searched() && !fs::exists(mix.text))
+            fail("{}: the mix {} is measured on it, and it is not there", mix.text.string(), mix.name);
+    }
     CampaignPlan plan;
     plan.campaign = campaign;
     look_at_tasks(plan.campaign);

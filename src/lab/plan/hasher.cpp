@@ -32,6 +32,10 @@ std::string Hasher::input_sha256(const Campaign & campaign, const Variant & vari
     if (!model.imatrix_text.empty())
         hash = sha256_hex(
             fmt::format("{} imatrix of {}, {} chunks", hash, sha256(model.imatrix_text), model.imatrix_chunks));
+    if (const Mix * mix = find_mix(campaign, variant.quantization)) {
+        const std::string text = mix->is_searched() ? sha256(mix->text) : "";
+        hash = sha256_hex(fmt::format("{} mix of {} {}", hash, mix->recipe(), text));
+    }
     return hash;
 }
 

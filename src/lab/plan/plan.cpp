@@ -45,6 +45,8 @@ Variant plan_variant(const Campaign & campaign, size_t index, const InputInfo & 
     const auto made = [&](const std::string & type) {
         return campaign.out_dir / "models" / fmt::format("{}-{}.gguf", model.name, type);
     };
+    if (model.is_synthetic() && find_mix(campaign, quantization) != nullptr)
+        fail("{}: {} is a mix, which is made of a model's file: a shape has plain types", model.source(), quantization);
     if (model.is_synthetic()) {
         const std::string type = quantization == INPUT_AS_IS ? info.quantization : quantization;
         return {model.name, type, made(type), "", index};
@@ -80,6 +82,11 @@ std::vector<Variant> plan_variants(const Campaign & campaign, const std::vector<
         }
     }
     return variants;
+}
+
+std::string file_type(const Campaign & campaign, const Variant & variant) {
+    const Mix * mix = find_mix(campaign, variant.quantization);
+    return mix == nullptr ? variant.quantization : mix->type;
 }
 
 RunKind run_kind(Mode mode, engine::Placement placement) {

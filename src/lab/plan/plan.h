@@ -33,6 +33,9 @@ struct Variant {
     bool is_input() const { return path == input; }
 };
 
+// The type that llama.cpp calls the variant's file by: of a mix, that of most tensors. Empty: only the file tells.
+std::string file_type(const Campaign & campaign, const Variant & variant);
+
 // Variants in the campaign's order; `inputs` runs parallel to campaign.models. Throws Error with the reason for what
 // cannot be measured: no experts to offload, quantizing what is already quantized, more layers asked for than there
 // are, a context beyond the model's, another architecture than expected.

@@ -96,6 +96,12 @@ std::optional<size_t> find_model(const Campaign & campaign, const CampaignModel 
     return std::nullopt;
 }
 
+// What a mix of this name is made of; empty if it is none.
+std::string recipe_of(const Campaign & campaign, const std::string & quantization) {
+    const Mix * mix = find_mix(campaign, quantization);
+    return mix == nullptr ? "" : mix->recipe();
+}
+
 }  // namespace
 
 void write_plan(const CampaignPlan & plan) {
@@ -155,7 +161,9 @@ CampaignPlan read_plan_for(const Campaign & now, const std::function<InputInfo(c
         if (!find_model(stored.campaign, now.models[variant.campaign_model])) continue;
         for (size_t j = 0; j < stored.variants.size(); ++j) {
             const Variant & other = stored.variants[j];
-            if (other.model != variant.model || other.quantization != variant.quantization) continue;
+            if (other.model != variant.model || other.quantization != variant.quantization ||
+                recipe_of(stored.campaign, other.quantization) != recipe_of(now, variant.quantization))
+                continue;
             plan.sha256[i] = stored.sha256[j];
             plan.errors[i] = stored.errors[j];
         }

@@ -162,8 +162,8 @@ std::string other_model(const CampaignPlan & plan, size_t run, const Json & docu
     if (loaded.value("size_bytes", Json()) != n_bytes)
         return fmt::format("a model of {} bytes was loaded in place of {}",
                            json_text(loaded.value("size_bytes", Json()), -1), n_bytes);
-    const std::string & quantization = plan.variant_of(run).quantization;
-    if (loaded.contains("quantization") && loaded["quantization"] != quantization)
+    const std::string quantization = file_type(plan.campaign, plan.variant_of(run));
+    if (!quantization.empty() && loaded.contains("quantization") && loaded["quantization"] != quantization)
         return fmt::format("{} was loaded in place of {}", json_text(loaded["quantization"], -1), quantization);
     return "";
 }

@@ -15,6 +15,9 @@ namespace {
 
 std::unique_ptr<engine::StandIn> stand_in(const CampaignPlan & plan, const Variant & variant) {
     const CampaignModel & model = plan.campaign.models.at(variant.campaign_model);
+    const Mix * mix = find_mix(plan.campaign, variant.quantization);
+    if (mix != nullptr && mix->is_searched()) fail("its types are found by measuring");
+    if (mix != nullptr) return std::make_unique<engine::StandIn>(model.path, mix->type, mix->tensor_types);
     if (!model.is_synthetic())
         return std::make_unique<engine::StandIn>(model.path, variant.is_input() ? "" : variant.quantization);
     gguf::Shape shape = gguf::load_shape(model.shape);

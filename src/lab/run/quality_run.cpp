@@ -72,13 +72,17 @@ Json merged(const Json & document, const Json & more) {
     return result;
 }
 
-// The last line of a failed process, which says why.
-std::string reason(const ProcessResult & process) {
-    std::string text = process.err;
-    while (!text.empty() && text.back() == '\n')
-        text.pop_back();
-    const std::string line = text.substr(text.rfind('\n') + 1);
-    return line.empty() ? fmt::format("exit code {}", process.exit_code) : line;
+// A mix goes by its own name in the campaign; its file says the type of most of its tensors.
+Json renamed(Json document, const Variant & measured) {
+    if (!document.is_object()) return document;
+    for (const char * list : {"models", "offload"}) {
+        if (!document.contains(list)) continue;
+        for (Json & entry : document[list]) {
+            if (fs::path(entry.value("file", "")).filename() == measured.path.filename())
+                entry["quant"] = measured.quantization;
+        }
+    }
+    return document;
 }
 
 }  // namespace
@@ -152,10 +156,10 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
             const std::jthread clock = progress.count_down();
             return hooks.launch(command, std::chrono::milliseconds(0));  // as long as it takes
         }();
-        const Json document = parse_json(process.out);
+        const Json document = renamed(parse_json(process.out), variant);
         if (!document.is_object() ||
             !document.contains("models")) {  // a defect that was found ends with an error, too, but after the document
-            progress.note(fmt::format("quality of {}: failed: {}", what, reason(process)));
+            progress.note(fmt::format("quality of {}: failed: {}", what, last_line_of(process)));
             continue;
         }
         write_file_atomic(quality_path(campaign, model), json_text(merged(so_far, document)) + "\n");

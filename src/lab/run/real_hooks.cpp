@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/process/subprocess.h"
 #include "base/text/text.h"
+#include "base/text/units.h"
 #include "engine/device/device.h"
 #include "engine/layout/tensor_plan.h"
 #include "engine/llama/version.h"
@@ -75,21 +77,72 @@ void make_matrix(const Campaign & campaign, const CampaignModel & model) {
     write_file_atomic(record, json_text(made_of) + "\n");
 }
 
+// In a process of its own, as a person would: it measures for minutes to hours.
+void search_mix(const Campaign & campaign, const Variant & variant, const Mix & mix) {
+    const PartFolder folder(variant.path);
+    std::vector<std::string> command{self_path(),
+                                     "quantize",
+                                     variant.input.string(),
+                                     "--target-size",
+                                     mix.target_size,
+                                     "--text",
+                                     mix.text.string(),
+                                     "--chunks",
+                                     std::to_string(mix.chunks),
+                                     "--out-dir",
+                                     folder.path().string(),
+                                     "--threads",
+                                     std::to_string(campaign.n_threads),
+                                     "--cpu-moe",
+                                     "--moe-cache",
+                                     "off",
+                                     "--json"};
+    const fs::path matrix = imatrix_path(campaign, campaign.models.at(variant.campaign_model));
+    if (!matrix.empty()) command.insert(command.end(), {"--imatrix", matrix.string()});
+    if (campaign.device != "gpu") command.insert(command.end(), {"--device", campaign.device});
+    const ProcessResult made = run_process(command);
+    const Json document = parse_json(made.out);
+    const Json::json_pointer path("/files/0/path");
+    if (!made.ok() || !document.is_object() || !document.contains(path))
+        fail("{}: shimmy quantize --target-size {} failed: {}", mix.name, mix.target_size, last_line_of(made));
+    fs::rename(document.at(path).get<std::string>(), variant.path);
+}
+
 void quantize(const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
+    const CampaignModel & model = campaign.models.at(variant.campaign_model);
+    if (!model.imatrix_text.empty()) make_matrix(campaign, model);
+    const Mix * mix = find_mix(campaign, variant.quantization);
+    if (mix != nullptr && mix->is_searched()) return search_mix(campaign, variant, *mix);
     engine::QuantizeOptions options;
     options.input = variant.input;
     options.output = variant.path;
-    options.type = variant.quantization;
-    const CampaignModel & model = campaign.models.at(variant.campaign_model);
-    if (!model.imatrix_text.empty()) make_matrix(campaign, model);
+    options.type = file_type(campaign, variant);
+    if (mix != nullptr) options.tensor_types = mix->tensor_types;
     options.imatrix = imatrix_path(campaign, model);
     options.n_threads = campaign.n_threads;
     engine::quantize(options, progress);
 }
 
-engine::TensorPlan tensors_of(const CampaignModel & model, const Variant & variant) {
-    return model.is_synthetic() ? engine::plan_tensors(shape_of(model), variant.quantization)
-                                : engine::plan_tensors(variant.input, variant.quantization);
+engine::TensorPlan tensors_of(const Campaign & campaign, const Variant & variant) {
+    const CampaignModel & model = campaign.models.at(variant.campaign_model);
+    if (model.is_synthetic()) return engine::plan_tensors(shape_of(model), variant.quantization);
+    const Mix * mix = find_mix(campaign, variant.quantization);
+    return engine::plan_tensors(variant.input, file_type(campaign, variant),
+                                mix == nullptr ? std::vector<engine::TensorOverride>() : mix->tensor_types);
+}
+
+// Whether the types of all tensors are known before the file is made. A matrix may change a few of the smallest types.
+bool is_announced(const Campaign & campaign, const Variant & variant) {
+    const CampaignModel & model = campaign.models.at(variant.campaign_model);
+    const Mix * mix = find_mix(campaign, variant.quantization);
+    if (mix != nullptr && mix->is_searched()) return false;
+    return imatrix_path(campaign, model).empty() || model.is_synthetic();
+}
+
+uint64_t bytes_of(const Campaign & campaign, const Variant & variant) {
+    const Mix * mix = find_mix(campaign, variant.quantization);
+    if (mix != nullptr && mix->is_searched()) return parse_bytes(mix->target_size, "target_size");
+    return campaign.models.at(variant.campaign_model).sparse ? 0 : tensors_of(campaign, variant).total_bytes();
 }
 
 }  // namespace
@@ -149,17 +202,12 @@ Hooks real_hooks() {
     Hooks hooks;
     hooks.launch = run_process;
     hooks.read_input = read_input_info;
-    hooks.variant_bytes = [](const Campaign & campaign, const Variant & variant) -> uint64_t {
-        const CampaignModel & model = campaign.models.at(variant.campaign_model);
-        return model.sparse ? 0 : tensors_of(model, variant).total_bytes();
-    };
+    hooks.variant_bytes = bytes_of;
     hooks.make_variant = [](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
         variant.input.empty() ? synthesize(campaign, variant, progress) : quantize(campaign, variant, progress);
-        const CampaignModel & model = campaign.models.at(variant.campaign_model);
-        // With a matrix, a few tensors of the smallest types may get other ones than announced.
-        const bool announced = imatrix_path(campaign, model).empty() || variant.input.empty();
-        verify_made(variant, read_input_info(model),
-                    announced ? tensors_of(model, variant) : engine::tensors_as_they_are(gguf::GgufFile(variant.path)));
+        verify_made(variant, file_type(campaign, variant), read_input_info(campaign.models.at(variant.campaign_model)),
+                    is_announced(campaign, variant) ? tensors_of(campaign, variant)
+                                                    : engine::tensors_as_they_are(gguf::GgufFile(variant.path)));
     };
     return hooks;
 }

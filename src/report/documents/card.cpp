@@ -149,14 +149,30 @@ std::string imatrix_file(const lab::Summary & summary, const std::string & model
     return lab::imatrix_path(summary.campaign, summary.model(model)).filename().string();
 }
 
+// The options of `shimmy quantize` that make it, and the file's name here, which that command does not give it.
+Json mix_values(const lab::Mix & mix, const fs::path & file) {
+    std::string options = fmt::format("--types {}", mix.type);
+    for (const engine::TensorOverride & one : mix.tensor_types)
+        options += fmt::format(" --tensor-type '{}={}'", one.pattern, one.type);
+    if (mix.is_searched())
+        options = fmt::format("--target-size {} --text {} --chunks {}", mix.target_size, mix.text.filename().string(),
+                              mix.chunks);
+    return {{"name", mix.name}, {"file", file.string()}, {"options", options}};
+}
+
 Json card_values(const lab::Summary & summary, const Quality & quality, const CardRepo & repo) {
     const lab::MeasuredFile & first = summary.variant(repo.model, repo.quantizations.front());
     const fs::path file = file_name_of(first);
     const std::string selector = repo.quantizations.size() > 1 ? ":" + repo.quantizations.front() : "";
     const fs::path input = summary.model(repo.model).path.filename();
     std::vector<std::string> made;  // quantized from the input
+    Json mixes = Json::array();
     for (const lab::MeasuredFile * variant : variants_of(summary, repo.model)) {
-        if (file_name_of(*variant) != input) made.push_back(variant->quantization);
+        const lab::Mix * mix = lab::find_mix(summary.campaign, variant->quantization);
+        if (mix != nullptr)
+            mixes.push_back(mix_values(*mix, file_name_of(*variant)));
+        else if (file_name_of(*variant) != input)
+            made.push_back(variant->quantization);
     }
     Json card{{"name", repo.name},
               {"repo", repo.id},
@@ -170,7 +186,8 @@ Json card_values(const lab::Summary & summary, const Quality & quality, const Ca
               {"imatrix", imatrix_text(summary.model(repo.model))},
               {"imatrix_file", imatrix_file(summary, repo.model)},
               {"quantized_from", input.string()},
-              {"quantized_types", fmt::format("{}", fmt::join(made, ","))}};
+              {"quantized_types", fmt::format("{}", fmt::join(made, ","))},
+              {"mixes", mixes}};
     choose_files(summary, quality, repo.model, card);
     return card;
 }

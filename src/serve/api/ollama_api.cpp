@@ -4,6 +4,7 @@
 #include "gguf/model_info.h"
 #include "serve/api/completion.h"
 #include "serve/api/keep_alive.h"
+#include "serve/api/modalities.h"
 #include "serve/api/ollama_request.h"
 #include "serve/api/openai_api.h"
 #include "serve/api/shapes.h"
@@ -299,25 +300,21 @@ Json running(ModelPool & pool, const Request & request) {
     return {{"models", models}};
 }
 
-bool has_projector(const ModelOptions & options) {
-    const std::vector<std::string> & args = options.load.llama_args;
-    return std::any_of(args.begin(), args.end(),
-                       [](const std::string & arg) { return arg == "--mmproj" || arg == "-mm"; });
-}
-
-Json capabilities_of(const std::string & chat_template, const ModelOptions & options) {
+Json capabilities_of(const std::string & chat_template, const ModelStatus & status) {
     Json capabilities = Json::array({"completion"});
     if (chat_template.find("tools") != std::string::npos) capabilities.push_back("tools");
     if (has_thinking(chat_template)) capabilities.push_back("thinking");
-    if (options.embeddings) capabilities.push_back("embedding");
-    if (has_projector(options)) capabilities.push_back("vision");
+    if (status.model.options.embeddings) capabilities.push_back("embedding");
+    const Json modalities = input_modalities(status);
+    if (modalities.size() > 1 && modalities[1] == "image") capabilities.push_back("vision");
     return capabilities;
 }
 
 Json show(const ModelPool & pool, const Json & request) {
     std::string name = string_of(request, "model", "");
     if (name.empty()) name = string_of(request, "name", "");
-    const ServedModel model = pool.status(name).model;
+    const ModelStatus status = pool.status(name);
+    const ServedModel & model = status.model;
     const gguf::ModelInfo info = gguf::read_model_info(model.path);
     const std::string chat_template = chat_template_of(model, info);
     return {{"modelfile", "FROM " + model.name},
@@ -332,7 +329,7 @@ Json show(const ModelPool & pool, const Json & request) {
               {info.arch + ".block_count", info.n_layers},
               {info.arch + ".expert_count", info.n_expert},
               {info.arch + ".expert_used_count", info.n_expert_used}}},
-            {"capabilities", capabilities_of(chat_template, model.options)},
+            {"capabilities", capabilities_of(chat_template, status)},
             {"modified_at", modified_at(model)}};
 }
 

@@ -1,5 +1,6 @@
 #include "serve/api/openai_api.h"
 
+#include "serve/api/modalities.h"
 #include "serve/api/model_answer.h"
 #include "serve/bounds/media.h"
 #include "serve/bounds/members.h"
@@ -70,6 +71,7 @@ Json openai_model(const ModelStatus & status) {
               {"quantization", status.model.quantization},
               {"size_bytes", status.model.size_bytes},
               {"n_params", status.model.n_params},
+              {"input_modalities", input_modalities(status)},
               {"state", to_string(status.state)},
               {"n_ctx", n_ctx}}}};
 }

@@ -1,54 +1,64 @@
 #include "serve/api/page.h"
 
+#include "base/digest.h"
 #include "base/embed.h"
+#include "base/text/base64.h"
 
-// SHIMMY_CHAT_DIR and SHIMMY_MARKDOWN_IT_DIR come from src/CMakeLists.txt.
-SHIMMY_EMBED(shimmy::serve::page, chat_html, SHIMMY_CHAT_DIR "/index.html")
-SHIMMY_EMBED(shimmy::serve::page, chat_css, SHIMMY_CHAT_DIR "/page.css")
-SHIMMY_EMBED(shimmy::serve::page, api_js, SHIMMY_CHAT_DIR "/api.js")
-SHIMMY_EMBED(shimmy::serve::page, store_js, SHIMMY_CHAT_DIR "/store.js")
-SHIMMY_EMBED(shimmy::serve::page, settings_js, SHIMMY_CHAT_DIR "/settings.js")
-SHIMMY_EMBED(shimmy::serve::page, message_js, SHIMMY_CHAT_DIR "/message.js")
-SHIMMY_EMBED(shimmy::serve::page, conversation_js, SHIMMY_CHAT_DIR "/conversation.js")
-SHIMMY_EMBED(shimmy::serve::page, history_js, SHIMMY_CHAT_DIR "/history.js")
-SHIMMY_EMBED(shimmy::serve::page, figures_js, SHIMMY_CHAT_DIR "/figures.js")
-SHIMMY_EMBED(shimmy::serve::page, experts_js, SHIMMY_CHAT_DIR "/experts.js")
-SHIMMY_EMBED(shimmy::serve::page, page_js, SHIMMY_CHAT_DIR "/page.js")
-SHIMMY_EMBED(shimmy::serve::page, markdown_js, SHIMMY_MARKDOWN_IT_DIR "/markdown-it.umd.min.js")
-SHIMMY_EMBED(shimmy::serve::page, markdown_license, SHIMMY_MARKDOWN_IT_DIR "/LICENSE")
+#include <charconv>
+
+// Made by cmake/serve_page.cmake. SHIMMY_SERVE_PAGE comes from src/CMakeLists.txt.
+SHIMMY_EMBED(shimmy::serve::page, serve_html, SHIMMY_SERVE_PAGE)
+SHIMMY_EMBED(shimmy::serve::page, serve_html_gz, SHIMMY_SERVE_PAGE ".gz")
 
 namespace shimmy::serve {
 
 namespace {
 
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-    return text.replace(text.find(what), what.size(), with);
+// As a Content-Security-Policy names a script: the hash's bytes in base64.
+std::string hash_source(std::string_view script) {
+    Digest digest(Digest::Kind::sha256);
+    digest.update(script);
+    const std::string hex = digest.hex();
+    std::string bytes(hex.size() / 2, '\0');
+    for (size_t i = 0; i < bytes.size(); ++i) {
+        unsigned char byte = 0;
+        std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, byte, 16);
+        bytes[i] = static_cast<char>(byte);
+    }
+    return fmt::format("'sha256-{}'", base64(bytes));
 }
 
-// One script: the files share a scope, each uses those before it, and the last one starts.
-std::string script() {
-    std::string all;
-    for (const std::string_view file :
-         {page::api_js(), page::store_js(), page::settings_js(), page::message_js(), page::conversation_js(),
-          page::history_js(), page::figures_js(), page::experts_js(), page::page_js()})
-        all += file;
-    return all;
+// Of every <script> of the page.
+std::string script_sources(std::string_view html) {
+    constexpr std::string_view BEGIN = "<script>";
+    constexpr std::string_view END = "</script>";
+    std::string sources;
+    for (size_t at = html.find(BEGIN); at != html.npos; at = html.find(BEGIN, at)) {
+        at += BEGIN.size();
+        const size_t end = html.find(END, at);
+        sources += " " + hash_source(html.substr(at, end - at));
+        at = end;
+    }
+    return sources;
 }
 
-// Nothing but the page's own code and style runs, and nothing else than this server is asked.
-constexpr const char * POLICY =
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// Nothing but the page's own scripts runs, nothing else than this server is asked, and nothing is fetched.
+std::string policy() {
+    return fmt::format(
+        "default-src 'none'; script-src{}; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        script_sources(page::serve_html()));
+}
 
 }  // namespace
 
 void add_page(HttpFront & front) {
-    const std::string library = fmt::format("/*!\n{}*/\n{}", page::markdown_license(), page::markdown_js());
-    std::string html = replaced(std::string(page::chat_html()), "/*CSS*/", page::chat_css());
-    html = replaced(replaced(html, "/*JS*/", script()), "/*MARKDOWN*/", library);
-    const Handler handler = [html](const Request &) {
-        Answer answer = text_answer(html, "text/html; charset=utf-8");
-        answer.headers["Content-Security-Policy"] = POLICY;
+    const Handler handler = [policy = policy()](const Request & request) {
+        const std::string_view html = request.takes_gzip ? page::serve_html_gz() : page::serve_html();
+        Answer answer = text_answer(std::string(html), "text/html; charset=utf-8");
+        if (request.takes_gzip) answer.headers["Content-Encoding"] = "gzip";
+        answer.headers["Vary"] = "Accept-Encoding";
+        answer.headers["Content-Security-Policy"] = policy;
         answer.headers["X-Content-Type-Options"] = "nosniff";
         answer.headers["Cache-Control"] = "no-cache";
         return answer;

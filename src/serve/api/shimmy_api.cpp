@@ -1,6 +1,7 @@
 #include "serve/api/shimmy_api.h"
 
 #include "serve/api/completion.h"
+#include "serve/api/modalities.h"
 #include "serve/api/shapes.h"
 #include "serve/metrics/model_status.h"
 
@@ -129,6 +130,7 @@ Json model_entry(const ModelStatus & status) {
             {"source", model.source},
             {"architecture", model.arch},
             {"quantization", model.quantization},
+            {"input_modalities", input_modalities(status)},
             {"state", to_string(status.state)}};
 }
 

@@ -94,6 +94,7 @@ struct OwnedRequest {
     OwnedRequest(const httplib::Request & original, std::atomic<int> & n_running, StopCheck should_stop)
         : running(n_running), is_http_1_0(original.version == "HTTP/1.0") {
         request.path = original.path;
+        request.takes_gzip = takes_gzip(original.get_header_value("Accept-Encoding"));
         request.should_stop = std::move(should_stop);
         for (const auto & [key, value] : original.params)
             request.params[key] = value;

@@ -1,5 +1,6 @@
 #include "serve/http/request.h"
 
+#include "base/text/text.h"
 #include "serve/http/json_limits.h"
 
 #include <cmath>
@@ -24,6 +25,17 @@ const Json * find(const Json & object, const char * key) {
 std::string Request::param(const std::string & key) const {
     const auto found = params.find(key);
     return found == params.end() ? "" : found->second;
+}
+
+bool takes_gzip(std::string_view accept_encoding) {
+    std::string codings = lower(accept_encoding);
+    std::erase_if(codings, [](char c) { return c == ' ' || c == '\t'; });
+    for (const std::string & coding : split(codings, ',')) {
+        const std::vector<std::string> parts = split(coding, ';');
+        if (parts.front() != "gzip") continue;
+        return parts.size() == 1 || parts[1].find_first_not_of("q=0.") != std::string::npos;  // not "q=0.000"
+    }
+    return false;
 }
 
 HttpError to_http_error(const std::exception & error) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace shimmy::serve {
 
@@ -24,6 +25,7 @@ struct Request {
     std::string path;
     std::map<std::string, std::string> params;  // of the path and the query
     std::string body;
+    bool takes_gzip = false;  // as the content encoding of the answer
     StopCheck should_stop;
 
     // Empty if it is not there.
@@ -49,6 +51,9 @@ public:
 
 // The error of an exception that a handler threw.
 HttpError to_http_error(const std::exception & error);
+
+// Whether a header Accept-Encoding names gzip, and not with a weight of 0. "*" does not count.
+bool takes_gzip(std::string_view accept_encoding);
 
 // {"error": {"code", "message", "type"}}
 Json error_document(int status, const std::string & message);

@@ -186,6 +186,8 @@ Json to_json(const Loaded & loaded) {
             {"load_ms", loaded.load_ms},
             {"speculation", loaded.speculation},
             {"has_chat_template", loaded.has_chat_template},
+            {"takes_images", loaded.takes_images},
+            {"takes_audio", loaded.takes_audio},
             {"memory", to_json(loaded.memory)},
             {"expert_ram_bytes", loaded.expert_ram_bytes},
             {"host_bytes_per_token", loaded.host_bytes_per_token},
@@ -205,6 +207,8 @@ Loaded loaded_from(const Json & document) {
     document.at("load_ms").get_to(loaded.load_ms);
     document.at("speculation").get_to(loaded.speculation);
     document.at("has_chat_template").get_to(loaded.has_chat_template);
+    document.at("takes_images").get_to(loaded.takes_images);
+    document.at("takes_audio").get_to(loaded.takes_audio);
     loaded.memory = memory_from(document.at("memory"));
     document.at("expert_ram_bytes").get_to(loaded.expert_ram_bytes);
     document.at("host_bytes_per_token").get_to(loaded.host_bytes_per_token);

@@ -71,6 +71,8 @@ struct Loaded {
     double load_ms = 0.0;
     std::string speculation;  // what was measured and is done, for people; empty: nothing was measured
     bool has_chat_template = false;
+    bool takes_images = false;  // as its projector does
+    bool takes_audio = false;
     engine::MemoryUse memory;
     uint64_t expert_ram_bytes = 0;
     uint64_t host_bytes_per_token = 0;           // of weights in RAM that decoding one token reads

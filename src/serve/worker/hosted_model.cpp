@@ -102,6 +102,8 @@ HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     load();
     routes_.update_meta(context_);
     meta_ = std::make_unique<server_context_meta>(context_.get_meta());
+    loaded_.takes_images = meta_->has_inp_image;
+    loaded_.takes_audio = meta_->has_inp_audio;
     scorer_ =
         std::make_unique<PromptScorer>(load_, const_cast<llama_model *>(llama_get_model(context_.get_llama_context())));
     describe_vocabulary();

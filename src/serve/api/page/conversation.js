@@ -2,14 +2,10 @@
 let conversation = newConversation();
 let request = null;  // AbortController of the answer that is being generated
 
-function newConversation() {
-  return { id: Date.now().toString(36) + Math.random().toString(36).slice(2, 8), changed: 0, messages: [] };
-}
-
 function showConversation() {
   shownMessages.clear();
   for (const element of document.querySelectorAll('.message')) element.remove();
-  conversation.messages.forEach(addMessage);
+  thread(conversation).forEach(addMessage);
 }
 
 function setBusy(isBusy) {
@@ -22,16 +18,16 @@ function setBusy(isBusy) {
 // As chat templates want them: questions and answers take turns, also after a message was deleted.
 function turns(messages) {
   const all = [];
-  for (const { role, content } of messages) {
-    if (all.at(-1)?.role === role) all.at(-1).content += `\n\n${content}`;
-    else all.push({ role, content });
+  for (const message of messages) {
+    if (all.at(-1)?.role === message.role) all.at(-1).parts.push(...partsOf(message));
+    else all.push({ role: message.role, parts: partsOf(message) });
   }
-  return all;
+  return all.map(({ role, parts }) => ({ role, content: contentOf(parts) }));
 }
 
 // The last message is the answer that is to come. One that has begun is sent, and the server continues it.
-function requestBody(messages, answer) {
-  const begun = answer.content || answer.reasoning_content
+function requestBody(messages) {
+  const answer = messages.at(-1), begun = answer.content || answer.reasoning_content
     ? [{ role: 'assistant', content: answer.content, ...(answer.reasoning_content ? { reasoning_content: answer.reasoning_content } : {}) }] : [];
   return JSON.stringify({
     model: byId('model').value,
@@ -77,7 +73,7 @@ async function receive(response, start, answer) {
 
 // Asks for the last message, or for more of it. If nothing comes of it, the conversation is `before` again.
 async function generate(before) {
-  const mine = conversation, answer = mine.messages.at(-1), nBefore = answer.n_tokens ?? 0, endBefore = answer.end;
+  const mine = conversation, answer = thread(mine).at(-1), nBefore = answer.n_tokens ?? 0, endBefore = answer.end;
   const abort = request = new AbortController();
   let isWhole = true;
   showError('');
@@ -88,7 +84,9 @@ async function generate(before) {
   saveConversation(mine);
   pollIn(POLL_BUSY_MS);
   try {
-    const start = performance.now(), body = requestBody(mine.messages, answer);
+    const problem = refusal(thread(mine).flatMap(({ files = [] }) => files));
+    if (problem) throw new Error(problem);
+    const start = performance.now(), body = requestBody(thread(mine));
     const response = await fetch('v1/chat/completions', { method: 'POST', headers: headers(), signal: abort.signal, body });
     if (!response.ok) throw await failure(response);
     await receive(response, start, answer);
@@ -102,7 +100,7 @@ async function generate(before) {
     request = null;
     setBusy(false);
   }
-  if (!isWhole) mine.messages = before;
+  if (!isWhole) Object.assign(mine, before);
   saveConversation(mine);
   if (mine === conversation) {
     if (!isWhole) showConversation();
@@ -117,29 +115,48 @@ function newAnswer() {
   return { role: 'assistant', content: '', reasoning_content: '', model: byId('model').value };
 }
 
-// What stands at `at` and after it gives way to the question and its answer.
-async function ask(prompt, at = conversation.messages.length) {
-  const before = conversation.messages;
-  conversation.messages = [...before.slice(0, at), { role: 'user', content: prompt }, newAnswer()];
+const asItIs = ({ messages, shown }) => ({ messages, shown });
+
+// The question follows the message `parent`, beside what else follows it.
+async function ask(prompt, files, parent = conversation.shown) {
+  const before = asItIs(conversation);
+  append(conversation, { role: 'user', content: prompt, ...(files.length ? { files } : {}) }, parent);
+  append(conversation, newAnswer(), conversation.shown);
   showConversation();
-  if (!await generate(before)) byId('prompt').value ||= prompt;  // as if it had not been sent
+  if (await generate(before)) return;
+  byId('prompt').value ||= prompt;  // as if it had not been sent
+  if (!attached.length) setAttached(files);
 }
 
 async function regenerate(message) {
   if (request) return;
-  const before = conversation.messages;
-  conversation.messages = [...before.slice(0, before.indexOf(message)), newAnswer()];
+  const before = asItIs(conversation);
+  append(conversation, newAnswer(), message.parent);
   showConversation();
   await generate(before);
 }
 
 async function continueAnswer(message) {
-  if (!request && conversation.messages.at(-1) === message) await generate(conversation.messages);
+  if (!request && conversation.shown === message.id) await generate(asItIs(conversation));
+}
+
+// The version `step` places further; the button that was pressed stays where it is.
+function stepVersion(message, step) {
+  const versions = versionsOf(conversation, message), next = versions[versions.indexOf(message) + step];
+  if (request || !next) return;
+  showVersion(conversation, next);
+  saveConversation(conversation);
+  showConversation();
+  const { element, actions } = shownMessages.get(next);
+  element.scrollIntoView({ block: 'nearest' });
+  [...actions.querySelectorAll(step > 0 ? '.next, .previous' : '.previous, .next')].find((button) => !button.disabled)?.focus({ preventScroll: true });
 }
 
 function deleteMessage(message) {
   if (request) return;
-  conversation.messages = conversation.messages.filter((one) => one !== message);
+  const nLost = versionsOf(conversation, message).length > 1 ? branch(conversation, message).length - 1 : 0;
+  if (nLost && !confirm(`Delete this version and the ${nLost} ${nLost === 1 ? 'message' : 'messages'} after it?`)) return;
+  removeMessage(conversation, message);
   saveConversation(conversation);
   showConversation();
 }

@@ -32,7 +32,10 @@ function showUnloaded() {
   hideMap('The model is loaded with the first message.');
 }
 
-function showModels(models) {
+let models = [];  // that the server offers
+const chosenModel = () => models.find((model) => model.name === byId('model').value);
+
+function showModels() {
   const select = byId('model'), chosen = select.value;
   const names = models.map((model) => model.name);
   if ([...select.options].map((option) => option.value).join('\n') !== names.join('\n')) {
@@ -40,13 +43,13 @@ function showModels(models) {
     const loaded = models.find((model) => model.state === 'ready');
     select.value = names.includes(chosen) ? chosen : (loaded ?? models[0])?.name ?? '';
   }
-  const current = models.find((model) => model.name === select.value);
+  const current = chosenModel();
   byId('state').textContent = current ? `${current.quantization}, ${bytes(current.size_bytes)}, ${current.state}` : 'no models were found';
 }
 
 // How much of the context the conversation takes, as the last answer told; `size` is null as long as the model is not loaded.
 function showContext(size) {
-  const used = conversation.messages.findLast((message) => message.n_context)?.n_context ?? 0;
+  const used = thread(conversation).findLast((message) => message.n_context)?.n_context ?? 0;
   byId('context').textContent = size ? `${used} of ${countText(size)}` : '–';
   byId('context_meter').hidden = !size;
   byId('context_meter').value = size ? used / size : 0;

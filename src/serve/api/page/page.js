@@ -3,7 +3,8 @@ const POLL_IDLE_MS = 5000, POLL_BUSY_MS = 500;
 
 async function refresh() {
   try {
-    showModels((await getJson('api/models')).models);
+    models = (await getJson('api/models')).models;
+    showModels();
     showContext((await getJson('v1/models')).data.find((one) => one.id === byId('model').value)?.meta.n_ctx);
     const model = (await getJson('v1/moe?measure=bandwidth')).models.find((one) => one.model === byId('model').value);
     if (!model) return showUnloaded();
@@ -31,13 +32,15 @@ async function poll() {
 
 // ---- input ----
 
-byId('form').addEventListener('submit', (event) => {
+byId('form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const prompt = byId('prompt').value.trim();
-  if (!prompt || request) return;
+  await Promise.all([opened, reading]);
+  const prompt = byId('prompt').value.trim(), files = attached;
+  if (!(prompt || files.length) || request) return;
   delete byId('error').dataset.from;
   byId('prompt').value = '';
-  ask(prompt);
+  setAttached([]);
+  ask(prompt, files);
 });
 byId('prompt').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
@@ -50,5 +53,12 @@ byId('stop').addEventListener('click', () => request?.abort());
 byId('clear').addEventListener('click', startAnew);
 byId('model').addEventListener('change', refresh);
 byId('key').addEventListener('change', refresh);
-openConversation(loadConversation(location.hash.slice(1)) ?? conversation);
+
+async function openLast() {
+  await moveEarlierConversations();
+  openConversation(await keptConversation(location.hash.slice(1)) ?? conversation);
+  byId('log').setAttribute('aria-busy', 'false');
+}
+
+const opened = openLast();
 poll();

@@ -1,32 +1,22 @@
-// What the browser keeps for this page. Where it keeps nothing (its storage is off or full), a value lasts as long as the page.
+// Small things that the browser keeps for this page, as JSON. Where it keeps nothing (its storage is off or full), nothing is kept.
 const STORE = 'shimmy.';
-const unkept = new Map();  // key → JSON
 
 function keep(key, value) {
-  const json = JSON.stringify(value);
-  try {
-    localStorage.setItem(STORE + key, json);
-    unkept.delete(key);
-  } catch {
-    unkept.set(key, json);
-  }
+  try { localStorage.setItem(STORE + key, JSON.stringify(value)); } catch { /* it keeps nothing */ }
 }
 
 function kept(key) {
-  try {
-    return JSON.parse(unkept.get(key) ?? localStorage.getItem(STORE + key));
-  } catch {
-    return null;
-  }
+  try { return JSON.parse(localStorage.getItem(STORE + key)); } catch { return null; }
 }
 
 function forget(key) {
-  unkept.delete(key);
   try { localStorage.removeItem(STORE + key); } catch { /* it holds nothing */ }
 }
 
 function keptKeys(prefix) {
-  let stored = [];
-  try { stored = Object.keys(localStorage).filter((key) => key.startsWith(STORE)).map((key) => key.slice(STORE.length)); } catch { /* none */ }
-  return [...new Set([...stored, ...unkept.keys()])].filter((key) => key.startsWith(prefix));
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(STORE + prefix)).map((key) => key.slice(STORE.length));
+  } catch {
+    return [];
+  }
 }
