@@ -56,11 +56,13 @@ TEST(Backend, ClaimsItsTypes) {
     for (ggml_type t : weight_types()) {
         const bool other = std::count(not_in_plain_code.begin(), not_in_plain_code.end(), t) > 0;
         const bool faster = has_codebook(t) ? codebooks : !(other && isa == "scalar");
-        EXPECT_EQ(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, 4))), faster) << ggml_type_name(t);
-        EXPECT_EQ(
-            c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), c.t(GGML_TYPE_F32, 256, 1, 3), c.t(GGML_TYPE_I32, 2, 3))),
-            faster)
-            << ggml_type_name(t);
+        for (const int64_t tokens : {1, 4, 512}) {  // decoding and prompts alike
+            ggml_tensor * x = c.t(GGML_TYPE_F32, 256, 1, tokens);
+            EXPECT_EQ(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, tokens))), faster)
+                << ggml_type_name(t) << ", tokens: " << tokens;
+            EXPECT_EQ(c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), x, c.t(GGML_TYPE_I32, 2, tokens))), faster)
+                << ggml_type_name(t) << ", tokens: " << tokens;
+        }
     }
 }
 
