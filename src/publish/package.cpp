@@ -5,6 +5,7 @@
 #include "base/process/progress.h"
 #include "engine/make/split.h"
 #include "lab/plan/hash_cache.h"
+#include "lab/plan/quantized_models.h"
 
 #include <algorithm>
 #include <optional>
@@ -77,6 +78,17 @@ void describe_parts(lab::Summary & summary, const std::string & model, const std
     }
 }
 
+// The importance matrix that a file of the repository was quantized with; empty: none, or it is not there any more.
+fs::path matrix_of(const lab::Summary & summary, const PlannedRepository & repository) {
+    const lab::CampaignModel & model = summary.model(repository.card.model);
+    const fs::path matrix = lab::imatrix_path(summary.campaign, model);
+    if (matrix.empty() || !fs::is_regular_file(matrix)) return {};
+    const bool is_used =
+        std::any_of(repository.models.begin(), repository.models.end(),
+                    [&](const PlannedModel & made) { return made.files.front().filename() != model.path.filename(); });
+    return is_used ? matrix : fs::path();
+}
+
 }  // namespace
 
 fs::path package_dir(const fs::path & out_dir, const PlannedRepository & repository) {
@@ -105,6 +117,8 @@ Package make_package(const PublicationPlan & plan, const PlannedRepository & rep
         if (parts.size() > 1) describe_parts(summary, repository.card.model, model.quantization, parts);
         models.insert(models.end(), parts.begin(), parts.end());
     }
+    const fs::path matrix = matrix_of(summary, repository);
+    if (!matrix.empty()) models.push_back(hashes.large_file(matrix));
     const report::Quality quality(summary, out_dir);
     for (const auto & [name, content] : report::card_files(summary, quality, repository.card, plan.templates)) {
         write_file_atomic(dir / name, content);

@@ -1,5 +1,5 @@
-// The files of a repository as they are uploaded: card, charts, license, and model files, which are split if they must
-// be.
+// The files of a repository as they are uploaded: card, charts, license, model files, which are split if they must be, and
+// the importance matrix that they were made with.
 #pragma once
 
 #include "hub/upload/changes.h"
@@ -14,7 +14,7 @@ inline constexpr const char * CARD = "README.md";
 
 struct Package {
     std::string repo;
-    std::vector<hub::NewFile> files;        // the card first; without those of `to_be_split`
+    std::vector<hub::NewFile> files;        // the card first, an importance matrix last; without those of `to_be_split`
     std::vector<PlannedModel> to_be_split;  // only if splitting was left out
 };
 

@@ -346,5 +346,18 @@ TEST_F(RecordOf, AShapeIsItsTextAndWishes) {
     EXPECT_TRUE(fs::exists(campaign.out_dir / "hashes.json"));
 }
 
+TEST(ImportanceMatrix, TheTextOfOneThatWasMadeIsKnownByItsHash) {
+    const TempDir dir;
+    Campaign campaign = fabricated_campaign(dir.path());
+    CampaignModel & model = campaign.models[0];
+    EXPECT_EQ(imatrix_text_sha256(campaign, model), "") << "no matrix";
+    model.imatrix_text = "calibration.txt";
+    EXPECT_EQ(imatrix_text_sha256(campaign, model), "") << "not made yet";
+    fs::create_directories(campaign.out_dir / "models");
+    write_file_atomic(campaign.out_dir / "models" / (model.name + ".imatrix.source.json"),
+                      R"({"text_sha256": "a1b2", "n_chunks": 3})");
+    EXPECT_EQ(imatrix_text_sha256(campaign, model), "a1b2");
+}
+
 }  // namespace
 }  // namespace shimmy::lab

@@ -223,6 +223,30 @@ TEST_F(PublicationPlanOf, APackageIsTheCardAndItsFiles) {
     EXPECT_TRUE(fs::exists(dir_ / "out/hashes.json"));
 }
 
+// People want to make other quantizations with it.
+TEST_F(PublicationPlanOf, TheImportanceMatrixGoesWithWhatWasMadeWithIt) {
+    const fs::path matrix = dir_ / "alpha.imatrix.gguf";
+    campaign_.campaign.models[0].imatrix = matrix;
+    options_.layout = lab::CardLayout::per_model;
+    const PublicationPlan whole = plan();
+    const auto last_file = [&](size_t repository) {
+        return make_package(whole, whole.repositories[repository], dir_ / "out", 1000, true, true).files.back();
+    };
+    EXPECT_EQ(last_file(0).path, "alpha-Q2_K.gguf") << "it is not there";
+    write_file_atomic(matrix, "a matrix");
+    const hub::NewFile file = last_file(0);
+    EXPECT_EQ(file.path, "alpha.imatrix.gguf");
+    EXPECT_EQ(file.sha256, sha256_hex("a matrix"));
+    EXPECT_TRUE(file.is_large);
+    EXPECT_NE(last_file(1).path, "alpha.imatrix.gguf") << "another model";
+    PublicationPlan original = whole;
+    original.summary.campaign.models[0].path = original.repositories[0].models[0].files[0];
+    original.repositories[0].models.resize(1);
+    EXPECT_NE(make_package(original, original.repositories[0], dir_ / "out", 1000, true, true).files.back().path,
+              "alpha.imatrix.gguf")
+        << "the file as it was";
+}
+
 TEST_F(PublicationPlanOf, TwoFilesOfOneNameAreNoPackage) {
     write_model(1, dir_ / "Q4_K_M/alpha-Q8_0-Q4_K_M.gguf");
     write_model(0, dir_ / "Q8_0/alpha-Q8_0-Q4_K_M.gguf");

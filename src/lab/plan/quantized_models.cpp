@@ -30,6 +30,18 @@ fs::path imatrix_path(const Campaign & campaign, const CampaignModel & model) {
     return campaign.out_dir / "models" / (model.name + ".imatrix.gguf");
 }
 
+fs::path imatrix_record_path(const fs::path & matrix) {
+    fs::path record = matrix;
+    return record.replace_extension(".source.json");
+}
+
+std::string imatrix_text_sha256(const Campaign & campaign, const CampaignModel & model) {
+    const fs::path record = imatrix_record_path(imatrix_path(campaign, model));
+    if (model.imatrix_text.empty() || !fs::exists(record)) return "";
+    const Json made_of = read_json(record);
+    return made_of.is_object() ? made_of.value("text_sha256", "") : "";
+}
+
 fs::path source_record_path(const Variant & variant) {
     fs::path path = variant.path;
     path.replace_extension(".source.json");

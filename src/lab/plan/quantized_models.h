@@ -16,6 +16,10 @@ namespace shimmy::lab {
 // `<out_dir>/models/<model>.imatrix.gguf`. Empty: none.
 fs::path imatrix_path(const Campaign & campaign, const CampaignModel & model);
 
+// Beside it, for one that is made: what it was made of. The text's sha256 in that record; empty: none is there.
+fs::path imatrix_record_path(const fs::path & matrix);
+std::string imatrix_text_sha256(const Campaign & campaign, const CampaignModel & model);
+
 fs::path source_record_path(const Variant & variant);
 
 // What stands for the sha256 of an input that is a shape: of its text and the campaign's wishes.

@@ -58,8 +58,7 @@ void synthesize(const Campaign & campaign, const Variant & variant, const BytePr
 // Made once for all quantizations of a model, and again if the text, the chunks or the model change.
 void make_matrix(const Campaign & campaign, const CampaignModel & model) {
     const fs::path matrix = imatrix_path(campaign, model);
-    fs::path record = matrix;
-    record.replace_extension(".source.json");
+    const fs::path record = imatrix_record_path(matrix);
     const Json made_of{{"input_sha256", sha256_file_hex(model.path)},
                        {"text_sha256", sha256_file_hex(model.imatrix_text)},
                        {"n_chunks", model.imatrix_chunks},

@@ -137,12 +137,14 @@ std::string download_pattern(const lab::MeasuredFile & variant) {
 }
 
 // How the importance matrix came about; empty: there is none.
-std::string imatrix_text(const lab::CampaignModel & model) {
+std::string imatrix_text(const lab::Summary & summary, const lab::CampaignModel & model) {
     if (!model.imatrix.empty()) return "with the importance matrix " + markdown_code(model.imatrix.filename().string());
     if (model.imatrix_text.empty()) return "";
-    return fmt::format("with an importance matrix of {} of {}",
+    const std::string sha256 = lab::imatrix_text_sha256(summary.campaign, model);
+    return fmt::format("with an importance matrix of {} of {}{}",
                        model.imatrix_chunks > 0 ? fmt::format("{} chunks", model.imatrix_chunks) : "all",
-                       markdown_code(model.imatrix_text.filename().string()));
+                       markdown_code(model.imatrix_text.filename().string()),
+                       sha256.empty() ? "" : fmt::format(" (sha256 {})", markdown_code(sha256)));
 }
 
 std::string imatrix_file(const lab::Summary & summary, const std::string & model) {
@@ -183,7 +185,7 @@ Json card_values(const lab::Summary & summary, const Quality & quality, const Ca
               {"file", file.string()},
               {"served_name", file.stem().string()},
               {"overview", table_in(Markup::markdown, overview_table(summary, quality, repo))},
-              {"imatrix", imatrix_text(summary.model(repo.model))},
+              {"imatrix", imatrix_text(summary, summary.model(repo.model))},
               {"imatrix_file", imatrix_file(summary, repo.model)},
               {"quantized_from", input.string()},
               {"quantized_types", fmt::format("{}", fmt::join(made, ","))},
