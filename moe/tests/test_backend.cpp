@@ -50,17 +50,19 @@ TEST(Backend, ForcedInstructionSetTook) {
 TEST(Backend, ClaimsItsTypes) {
     Ctx c;
     const std::string isa = proc<ggml_moe_isa_t>("ggml_moe_isa")();
-    const bool vbmi = isa == "avx512vbmi" || isa == "avx512bf16" || isa == "amx";
+    const bool codebooks = isa != "scalar" && isa != "dotprod" && isa != "i8mm";
     const std::vector<ggml_type> not_in_plain_code = {GGML_TYPE_NVFP4, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0, GGML_TYPE_Q1_0,
                                                       GGML_TYPE_Q2_0};
     for (ggml_type t : weight_types()) {
         const bool other = std::count(not_in_plain_code.begin(), not_in_plain_code.end(), t) > 0;
-        const bool faster = has_codebook(t) ? vbmi : !(other && isa == "scalar");
-        EXPECT_EQ(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, 4))), faster) << ggml_type_name(t);
-        EXPECT_EQ(
-            c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), c.t(GGML_TYPE_F32, 256, 1, 3), c.t(GGML_TYPE_I32, 2, 3))),
-            faster)
-            << ggml_type_name(t);
+        const bool faster = has_codebook(t) ? codebooks : !(other && isa == "scalar");
+        for (const int64_t tokens : {1, 4, 512}) {  // decoding and prompts alike
+            ggml_tensor * x = c.t(GGML_TYPE_F32, 256, 1, tokens);
+            EXPECT_EQ(c.claims(ggml_mul_mat(c.c, c.t(t, 256, 8), c.t(GGML_TYPE_F32, 256, tokens))), faster)
+                << ggml_type_name(t) << ", tokens: " << tokens;
+            EXPECT_EQ(c.claims(ggml_mul_mat_id(c.c, c.t(t, 256, 8, 4), x, c.t(GGML_TYPE_I32, 2, tokens))), faster)
+                << ggml_type_name(t) << ", tokens: " << tokens;
+        }
     }
 }
 

@@ -105,13 +105,12 @@ bool is_f32_rows(const ggml_tensor * t) {
     return t->type == GGML_TYPE_F32 && t->nb[0] == sizeof(float);
 }
 
-// Whether ggml's own kernels take a single row faster than these. Without VBMI both look indices into a codebook up one
-// by one, and ggml needs fewer instructions for it; it has kernels for Arm, where ours are plain C++.
+// Whether ggml's own kernels take a single row faster than these: where plain C++ runs, and on Arm for the types with a
+// codebook, whose indices are looked up one by one in vectors of several rows there.
 bool left_to_ggml(WType type, const char * isa) {
     if (std::strcmp(isa, "scalar") == 0) return type > WType::MXFP4;
-    const bool vbmi =
-        std::strcmp(isa, "avx512vbmi") == 0 || std::strcmp(isa, "avx512bf16") == 0 || std::strcmp(isa, "amx") == 0;
-    return !vbmi && type >= WType::IQ1_S && type <= WType::IQ3_S;
+    const bool arm = std::strcmp(isa, "dotprod") == 0 || std::strcmp(isa, "i8mm") == 0;
+    return arm && type >= WType::IQ1_S && type <= WType::IQ3_S;
 }
 
 // Weights as they lie in a file: a leaf, rows one after another.

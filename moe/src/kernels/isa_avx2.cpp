@@ -13,11 +13,16 @@
 #include "rows-inl.h"
 #include "attention-inl.h"
 #include "table-inl.h"
+#include "types/codebook-rows-inl.h"
 
 namespace moe {
 
 const KernelTable & kernels_avx2() {
-    static const KernelTable table = avx2::make_table("avx2");
+    static const KernelTable table = [] {
+        KernelTable t = avx2::make_table("avx2");
+        avx2::set_codebook_rows(t);
+        return t;
+    }();
     return table;
 }
 

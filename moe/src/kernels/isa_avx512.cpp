@@ -13,11 +13,16 @@
 #include "rows-inl.h"
 #include "attention-inl.h"
 #include "table-inl.h"
+#include "types/codebook-rows-inl.h"
 
 namespace moe {
 
 const KernelTable & kernels_avx512() {
-    static const KernelTable table = avx512::make_table("avx512");
+    static const KernelTable table = [] {
+        KernelTable t = avx512::make_table("avx512");
+        avx512::set_codebook_rows(t);
+        return t;
+    }();
     return table;
 }
 

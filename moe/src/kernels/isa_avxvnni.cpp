@@ -11,11 +11,16 @@
 #include "rows-inl.h"
 #include "attention-inl.h"
 #include "table-inl.h"
+#include "types/codebook-rows-inl.h"
 
 namespace moe {
 
 const KernelTable & kernels_avxvnni() {
-    static const KernelTable table = avxvnni::make_table("avxvnni");
+    static const KernelTable table = [] {
+        KernelTable t = avxvnni::make_table("avxvnni");
+        avxvnni::set_codebook_rows(t);
+        return t;
+    }();
     return table;
 }
 

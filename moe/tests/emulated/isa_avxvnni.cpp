@@ -10,5 +10,10 @@
 
 #include "kernels/vec_avx2.h"
 #include "emulated-inl.h"
+#include "kernels/types/codebook-rows-inl.h"
 
-moe::KernelTable moe::MOE_ISA::emulated_table() { return make_table("avxvnni"); }
+moe::KernelTable moe::MOE_ISA::emulated_table() {
+    KernelTable t = make_table("avxvnni");
+    set_codebook_rows(t);
+    return t;
+}

@@ -70,17 +70,22 @@ template <int N> uint32_t level_of(float value, const int (&levels)[N]) {
     return nearest;
 }
 
-template <int Entries, int Columns, int N> void fill(Codebook<Entries, Columns> & book, const Source & s, const int (&levels)[N]) {
+// Of what the levels stand for, what is kept as a byte: `unit` times that, plus `offset`.
+template <int Entries, int Columns, int N>
+void fill(Codebook<Entries, Columns> & book, const Source & s, const int (&levels)[N], int unit = 1, int offset = 0) {
     constexpr int half = Columns / 2, bits = 8 / half;
     static_assert(N <= 1 << (Columns == 4 ? 3 : 2), "the bit above a level is for the sign");
     const std::vector<float> values = dequantized(s, Entries, Columns);
     for (int e = 0; e < Entries; ++e) {
+        uint64_t columns = 0;
         uint32_t word = 0, halves[2] = {0, 0};  // GCC 12 with -O3 loses bits of bytes that are put together in the table
         for (int c = 0; c < Columns; ++c) {
             const uint32_t level = level_of(values[static_cast<size_t>(e * Columns + c)], levels);
+            columns |= uint64_t(unit * levels[level] + offset) << (8 * c);
             word |= level << (c % 4 * 8 + c / 4 * 4);
             halves[c / half] |= level << (c % half * bits);
         }
+        book.columns[e] = static_cast<std::decay_t<decltype(book.columns[e])>>(columns);
         book.words[e] = word;
         book.halves[0][e] = static_cast<uint8_t>(halves[0]);
         book.halves[1][e] = static_cast<uint8_t>(halves[1]);
@@ -97,7 +102,7 @@ void fill_codebooks() {
         fill(g_codebooks.iq2_s, {GGML_TYPE_IQ2_S, 0.125f, 0.0f, write_iq2_s}, IQ2_LEVELS);
         fill(g_codebooks.iq3_xxs, {GGML_TYPE_IQ3_XXS, 0.25f, 0.0f, write_byte}, IQ3_XXS_LEVELS);
         fill(g_codebooks.iq3_s, {GGML_TYPE_IQ3_S, 1.0f, 0.0f, write_iq3_s}, IQ3_SLEVELS);
-        fill(g_codebooks.iq1, {GGML_TYPE_IQ1_S, 1.0f, 0.125f, write_iq1_s}, IQ1_LEVELS);
+        fill(g_codebooks.iq1, {GGML_TYPE_IQ1_S, 1.0f, 0.125f, write_iq1_s}, IQ1_LEVELS, 8, 9);
     });
 }
 

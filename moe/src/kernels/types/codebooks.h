@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace moe {
 
@@ -17,6 +18,8 @@ template <int Entries, int Columns> struct Codebook {
     alignas(64) uint32_t words[Entries];
     // Those of the first half of the columns, and of the second, in a byte each: two of four bits, or four of two.
     alignas(64) uint8_t halves[2][Entries];
+    // Byte i: the magnitude of column i; in IQ1 an offset of 9 plus its value, in eighths.
+    alignas(64) std::conditional_t<Columns == 8, uint64_t, uint32_t> columns[Entries];
 };
 
 struct Codebooks {
