@@ -90,9 +90,9 @@ struct ggml_moe_disk_stats {
  * valid. Thread-safe. */
 typedef const char * (*ggml_moe_disk_stats_t)(struct ggml_moe_disk_stats * out);
 
-/* How many graphs have failed since the library was loaded. Copies the reason of the last one to `out`, at most `capacity`
- * bytes with the null at the end; with capacity 0, out may be NULL. ggml only tells the program that a graph failed.
- * Thread-safe. */
+/* How many graphs have failed since the library was loaded. Copies the reason of the last one to `out`, at most
+ * `capacity` bytes with the null at the end; with capacity 0, out may be NULL. ggml only tells the program that a graph
+ * failed. Thread-safe. */
 typedef uint64_t (*ggml_moe_last_failure_t)(char * out, size_t capacity);
 
 /* Memory of this library, in bytes. Its weights in host memory are the program's mapping or buffers, which the program
