@@ -15,6 +15,7 @@
  *     "ggml_moe_expert_stats_reset"  ggml_moe_expert_stats_reset_t
  *     "ggml_moe_cache_stats"         ggml_moe_cache_stats_t
  *     "ggml_moe_disk_stats"          ggml_moe_disk_stats_t
+ *     "ggml_moe_last_failure"        ggml_moe_last_failure_t
  *     "ggml_moe_memory"              ggml_moe_memory_t
  *     "ggml_moe_trace"               ggml_moe_trace_t
  */
@@ -88,6 +89,11 @@ struct ggml_moe_disk_stats {
 /* Fills `out` and returns one line that says what is read from disk, or why nothing is ("off: …"). The text stays
  * valid. Thread-safe. */
 typedef const char * (*ggml_moe_disk_stats_t)(struct ggml_moe_disk_stats * out);
+
+/* How many graphs have failed since the library was loaded. Copies the reason of the last one to `out`, at most `capacity`
+ * bytes with the null at the end; with capacity 0, out may be NULL. ggml only tells the program that a graph failed.
+ * Thread-safe. */
+typedef uint64_t (*ggml_moe_last_failure_t)(char * out, size_t capacity);
 
 /* Memory of this library, in bytes. Its weights in host memory are the program's mapping or buffers, which the program
  * counts. */

@@ -21,16 +21,21 @@ struct ModelGpuOptions {
     bool pinned_memory = true;  // offers host memory of its own
     bool integrated = false;    // uses the host's memory
     const char * backend_name = "Model";
+    const char * description = "a modelled GPU";
     bool locks_pages = false;  // its backend offers ggml_backend_register_host_buffer
     std::function<bool(const ggml_tensor *)> supports = [](const ggml_tensor *) { return true; };
     int64_t offload_from = 0;  // takes expert products of so many tokens, whose weights are elsewhere; 0: none
-    // Timing; 0: as fast as it can. With timing it computes nothing, its results are zero.
-    double launch_s = 0;            // of a graph
+    // Timing; 0: as fast as it can. With timing it computes nothing and copies no weights, its results are zero; an
+    // upload sleeps as long as the link takes, since a card reads the host's memory by itself. Unless it `computes`:
+    // then results are right, and there no sooner than the card would have them.
+    bool computes = false;
+    double submit_s = 0;            // of a graph: the calling thread is busy
+    double launch_s = 0;            // of a graph: until the card begins
     double memory_bytes_per_s = 0;  // weights that a graph reads
     double link_bytes_per_s = 0;    // copies in either direction
 };
 
-// Precisely, at the cost of a busy processor for the last 0.15 ms.
+// Precisely, at the cost of a busy processor for the last 60 us.
 void wait_until(std::chrono::steady_clock::time_point t);
 
 class ModelGpu {
@@ -41,9 +46,11 @@ public:
     ModelGpu & operator=(const ModelGpu &) = delete;
 
     ggml_backend_dev_t device();
-    size_t used() const;      // bytes of its memory that are taken
-    int backends() const;     // that have not been freed
-    uint64_t graphs() const;  // computed
+    ggml_backend_reg_t registry();  // of this one device
+    size_t used() const;            // bytes of its memory that are taken
+    int backends() const;           // that have not been freed
+    uint64_t graphs() const;        // computed
+    uint64_t link_bytes() const;    // copied to and from its memory
     // What is locked of host memory, by address; refused from now on.
     std::map<void *, size_t> locked() const;
     void refuse_locks();

@@ -1,5 +1,5 @@
-// The files of a repository as they are uploaded: card, charts, license, model files, which are split if they must be, and
-// the importance matrix that they were made with.
+// The files of a repository as they are uploaded: card, charts, license, model files, which are split if they must be,
+// and the importance matrix that they were made with.
 #pragma once
 
 #include "hub/upload/changes.h"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The ratios in docs/PERFORMANCE.md and README.md are those of bench/results.
+"""The ratios in docs/PERFORMANCE.md and README.md, its table of a model larger than RAM, and the tables of a modelled GPU in
+docs/OFFLOADING.md, are those of bench/results.
 
 usage: figures.py SOURCE_DIR
 """
-import pathlib, re, sys
+import json, pathlib, re, sys
 
 source = pathlib.Path(sys.argv[1])
 performance, readme = (source / "docs/PERFORMANCE.md").read_text(), (source / "README.md").read_text()
@@ -51,6 +52,38 @@ for rows in measured:
     for column, name in ((PP512, "prefill"), (DECODE, "decode")):
         if span(rows, column, name) not in readme:
             problems.append(f"README.md: nothing says '{span(rows, column, name)}'")
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(source / "bench"))
+import larger_than_ram  # noqa: E402: it makes the table
+
+measured = json.loads((source / "bench/results/larger-than-ram.json").read_text())
+for line in larger_than_ram.markdown(measured).splitlines():
+    if line not in performance.splitlines():
+        problems.append(f"docs/PERFORMANCE.md: nothing says '{line}'")
+
+
+# Experts and prompts beside a modelled GPU: tables in docs/OFFLOADING.md by file, told apart by how they begin.
+def offload_line(row):
+    return (f"| {row['share']:.0f}% | {100 * row['hit_rate']:.1f}% | {row['ram_ms']:.1f} | {row['cache_ms']:.1f} | {row['slower_parts_ms']:.1f} | "
+            f"{row['hand_overs_ms']:.2f} | {row['over_bound']:.2f} | {row['layers_ms']:.1f} | {row['to_layers']:.2f}× | {row['to_ram']:.2f}× |")
+
+
+def prompt_line(row):
+    return (f"| {row['tokens']} | {row['stock_ms']:.0f} | {row['plugin_ms']:.0f} | {row['ratio']:.3f} ({row['ratio_min']:.3f} to {row['ratio_max']:.3f}) | "
+            f"{row['stock_link_bytes']} | {row['plugin_link_bytes']} | {row['stock_splits']} | {row['plugin_splits']} |")
+
+
+offloading = (source / "docs/OFFLOADING.md").read_text()
+for head, line, files in [("| experts in VRAM | hits | all in RAM, ms |", offload_line, ["1-thread", "2-threads"]),
+                          ("| tokens | stock, ms |", prompt_line, ["prompts", "prompts-cache"])]:
+    tables = re.findall(rf"^{re.escape(head)}.*\n\|[-|: ]+\n((?:\|.*\n)+)", offloading, re.M)
+    if len(tables) != len(files):
+        problems.append(f"docs/OFFLOADING.md has {len(tables)} tables that begin with '{head}', not {len(files)}")
+    for table, file in zip(tables, files):
+        want = [line(row) for row in json.loads((source / f"bench/results/modelled-gpu-{file}.json").read_text())["rows"]]
+        if table.splitlines() != want:
+            problems.append(f"docs/OFFLOADING.md, the table of modelled-gpu-{file}.json should be:\n" + "\n".join(want))
 
 print("\n".join(problems) or "the figures are those of bench/results")
 sys.exit(1 if problems else 0)

@@ -137,6 +137,29 @@ TEST(ExpertTrace, IsReplayed) {
         EXPECT_NE(drawn.find(part), std::string::npos) << part;
 }
 
+TEST(ExpertTrace, WhatItReadsFromDisk) {
+    const TempDir dir;
+    const std::string file = (dir.path() / "t.csv").string();
+    shimmy_json(generate({"--device", "cpu", "--cpu-moe", "--expert-trace", file}));
+    const auto plan = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"plan", tiny_moe().string(), "--bandwidth", "60GB/s", "--ctx", "256"});
+        return more;
+    };
+    const Json without = shimmy_json(plan({"--ram", "16MiB", "--disk", "1GB/s"}));
+    const Json disk = shimmy_json(plan({"--ram", "16MiB", "--disk", "1GB/s", "--trace", file}))["disk"];
+    EXPECT_EQ(disk["expert_ram_bytes"], without["disk"]["expert_ram_bytes"]);
+    EXPECT_GT(disk["hit_rate"].get<double>(), 0.3);
+    EXPECT_LT(disk["hit_rate"].get<double>(), 1.0);
+    // Three layers of four experts of 384 KiB each.
+    const double missed = 1 - disk["hit_rate"].get<double>(), bytes = disk["token_bytes"];
+    EXPECT_NEAR(bytes, missed * 12 * 384 * 1024, 1);
+    const double in_ram = without["placements"].back()["decode_tps_high"];
+    EXPECT_NEAR(disk["decode_tps"].get<double>(), 1 / (1 / in_ram + bytes / 1e9), 0.01);
+    EXPECT_EQ(shimmy_json(plan({"--ram", "64GiB", "--trace", file}))["disk"], nullptr) << "it fits";
+    const ProcessResult text = shimmy(plan({"--ram", "16MiB", "--trace", file}));
+    EXPECT_NE(text.out.find("(--disk 3GB/s adds a decode rate)"), std::string::npos) << text.out << text.err;
+}
+
 TEST(ExpertTrace, WhatTheCardLeavesIsASizeToo) {
     const TempDir dir;
     const std::string file = (dir.path() / "t.csv").string();

@@ -28,6 +28,8 @@ TEST(LoadMode, DirectComputesTheSame) {
     const Json direct = shimmy_json(generate({"--load-mode", "direct"}));
     EXPECT_EQ(mapped["expert_disk"]["state"], "off");
     EXPECT_EQ(mapped["expert_disk"]["lookups"], 0);
+    EXPECT_GE(mapped["expert_memory"]["mapped_bytes"].get<uint64_t>(), EXPERT_BYTES);
+    EXPECT_EQ(mapped["expert_memory"]["pinned_bytes"], 0);
     EXPECT_EQ(direct["text"], mapped["text"]);
     const Json & disk = direct["expert_disk"];
     EXPECT_EQ(disk["expert_bytes"], EXPERT_BYTES);
@@ -116,6 +118,13 @@ TEST(ServeLoadMode, WhatWasReadIsShown) {
     EXPECT_NE(metrics.find(fmt::format("shimmy_expert_disk_read_bytes_total{{model=\"tiny-moe-f16\"}} {}\n", bytes)),
               std::string::npos)
         << metrics;
+    const Json in_ram = direct.curl("/v1/moe").json()["models"][0]["expert_memory"];
+    EXPECT_EQ(in_ram["pinned_bytes"], 0);
+    for (const char * kind : {"pinned", "mapped"}) {
+        const std::string line = fmt::format("shimmy_expert_{}_bytes{{model=\"tiny-moe-f16\"}} {}\n", kind,
+                                             in_ram[fmt::format("{}_bytes", kind)].get<uint64_t>());
+        EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+    }
 }
 
 }  // namespace

@@ -229,17 +229,79 @@ TEST(ServeProcesses, NoneOutlivesTheServer) {
         EXPECT_TRUE(wait_for([&] { return is_gone(model); })) << model;
 }
 
-TEST(ServeProcesses, AFileThatShrinksCostsTheRequestsOfItsModel) {
+void write_over(const fs::path & file, const std::string & content) {
+    std::ofstream(file, std::ios::binary | std::ios::in | std::ios::out) << content;
+}
+
+TEST(ServeProcesses, AFileThatShrinksCostsRequestsUntilItIsWholeAgain) {
     const TempDir dir;
-    fs::copy_file(tiny_moe("Q8_0"), dir.path() / "shrinks.gguf");
-    ServerProcess server({"--model", (dir.path() / "shrinks.gguf").string(), "--model", tiny_moe().string()});
-    fs::resize_file(dir.path() / "shrinks.gguf", 4096);
-    const HttpReply reply =
-        server.post("/v1/completions", {{"model", "shrinks"}, {"prompt", "a b c"}, {"max_tokens", 8}});
-    EXPECT_EQ(reply.status, 503) << reply.body;
-    EXPECT_NE(reply.body.find("a mapped file became shorter"), std::string::npos) << reply.body;
-    EXPECT_EQ(server.post("/v1/completions", {{"model", "shrinks"}, {"prompt", "a"}}).status, 503);
+    const fs::path file = dir.path() / "shrinks.gguf";
+    fs::copy_file(tiny_moe("Q8_0"), file);
+    const std::string content = read_file(file);
+    ServerProcess server({"--model", file.string(), "--model", tiny_moe().string()});
+    const std::vector<pid_t> processes = children_of(pid_of(server));
+    const auto ask = [&] {
+        return server.post("/v1/completions",
+                           {{"model", "shrinks"}, {"prompt", "a b c"}, {"max_tokens", 8}, {"temperature", 0}});
+    };
+    const HttpReply whole = ask();
+    EXPECT_EQ(whole.status, 200) << whole.body;
+    fs::resize_file(file, 4096);
+    for (int i = 0; i < 2; ++i) {
+        const HttpReply reply = ask();
+        EXPECT_EQ(reply.status, 503) << reply.body;
+        EXPECT_NE(reply.body.find("shrinks.gguf: became shorter while it is in use (4096 of "), std::string::npos)
+            << reply.body;
+    }
     EXPECT_EQ(complete(server, "tiny-moe-f16"), 200);
+    write_over(file, content);
+    EXPECT_EQ(ask().json()["choices"], whole.json()["choices"]);
+    EXPECT_EQ(children_of(pid_of(server)), processes);
+}
+
+// By its last byte, in the middle of answers: its page stays, so that nothing could end the process anyway.
+TEST(ServeProcesses, AFileThatShrinksWhileItIsReadEndsAnswersWithAReason) {
+    const TempDir dir;
+    const fs::path file = dir.path() / "shrinks.gguf";
+    fs::copy_file(tiny_moe(), file);
+    const std::string content = read_file(file);
+    ServerProcess server({"--model", file.string(), "--parallel", "2"});
+    const std::vector<pid_t> processes = children_of(pid_of(server));
+    std::vector<StreamedAnswer> answers(2);
+    for (StreamedAnswer & answer : answers)
+        start(answer, server, "/v1/chat/completions", endless_request());
+    for (StreamedAnswer & answer : answers)
+        ASSERT_TRUE(wait_for([&] { return answer.begun.load(); }));
+    fs::resize_file(file, content.size() - 1);
+    int n_cut = 0;
+    for (StreamedAnswer & answer : answers) {
+        answer.thread.join();
+        const size_t last = answer.body.rfind("data: ");
+        ASSERT_NE(last, std::string::npos);
+        const std::string event = answer.body.substr(last + 6);
+        if (event.starts_with("[DONE]")) continue;  // it was whole before
+        ++n_cut;
+        const std::string message = Json::parse(event, nullptr, /*allow_exceptions=*/false)["error"]["message"];
+        EXPECT_NE(message.find("Compute error. "), std::string::npos) << event;
+        EXPECT_NE(message.find("shrinks.gguf became shorter while it is in use"), std::string::npos) << event;
+    }
+    EXPECT_GT(n_cut, 0);
+    write_over(file, content);
+    EXPECT_EQ(complete(server), 200);
+    EXPECT_EQ(children_of(pid_of(server)), processes);
+}
+
+// The last net: nobody saw it before a page was gone.
+TEST(ServeProcesses, APageThatIsGoneIsSaid) {
+    ServerProcess server({"--model", tiny_moe().string()});
+    StreamedAnswer answer;
+    start(answer, server, "/v1/chat/completions", endless_request());
+    ASSERT_TRUE(wait_for([&] { return answer.begun.load(); }));
+    ::kill(children_of(pid_of(server)).at(0), SIGBUS);
+    answer.thread.join();
+    EXPECT_NE(answer.body.find("ended by SIGBUS: a mapped file became shorter, or its disk failed"), std::string::npos)
+        << answer.body;
+    EXPECT_EQ(complete(server), 200) << "it is loaded again";
 }
 
 TEST(ServeEnd, RunningAnswersAreFinishedAndNewOnesRefused) {

@@ -162,8 +162,11 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_EQ(again.experts[0].layer, 4);
     EXPECT_EQ(again.experts[0].host_bytes, 9U);
 
-    wire::ExpertsNow experts{
-        {{4, 1, 7, 70, true}, {4, 2, 0, 0, false}}, engine::ExpertCache(), engine::ExpertDisk(), loaded.memory};
+    wire::ExpertsNow experts{{{4, 1, 7, 70, true}, {4, 2, 0, 0, false}},
+                             engine::ExpertCache(),
+                             engine::ExpertDisk(),
+                             engine::ExpertMemory{30, 40},
+                             loaded.memory};
     experts.cache->state = "1 of 2 experts in VRAM";
     experts.cache->slots = 1;
     experts.cache->hits = 3;
@@ -178,11 +181,15 @@ TEST(Documents, ComeBackAsTheyWere) {
     EXPECT_EQ(now.cache->state, experts.cache->state);
     EXPECT_EQ(now.cache->hit_rate(), 0.75);
     EXPECT_EQ(now.disk->read_bytes, 5U);
+    EXPECT_EQ(now.in_ram->pinned_bytes, 30U);
+    EXPECT_EQ(now.in_ram->mapped_bytes, 40U);
     EXPECT_EQ(now.memory.host().expert_cache_bytes, 4U);
     experts.cache.reset();
     experts.disk.reset();
+    experts.in_ram.reset();
     EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).cache);
     EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).disk);
+    EXPECT_FALSE(wire::experts_from(wire::to_json(experts)).in_ram);
 
     wire::Ask ask;
     ask.route = "/v1/chat/completions";

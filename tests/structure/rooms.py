@@ -24,7 +24,7 @@ ROOMS = {
     "moe/src": "ggml os experts kernels/types kernels cpu device disk graph abi",
 }
 MOST_FILES = 22
-FROM_THE_PLUGIN = ["experts/policy.h"]  # moe/policy.cmake
+FROM_THE_PLUGIN = ["experts/policy.h", "disk/residency.h"]  # moe/policy.cmake
 
 source_dir = pathlib.Path(sys.argv[1])
 problems = []

@@ -1,8 +1,10 @@
 // The C ABI: registry, device, buffers and backend as ggml expects them. Nothing here throws or aborts.
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <new>
 #include <string>
 
@@ -11,6 +13,7 @@
 #include "device/cache.h"
 #include "device/pins.h"
 #include "device/streaming.h"
+#include "disk/mapped_files.h"
 #include "disk/store.h"
 #include "experts/table.h"
 #include "experts/trace.h"
@@ -38,6 +41,7 @@ ggml_backend_reg_t registry();
 void forget(ggml_backend_buffer_t b) {
     moe::caches_forget(b);
     moe::ExpertStore::instance().forget(b);
+    moe::MappedFiles::instance().forget(b);
     moe::forget_buffer(b);
     moe::unpin(b);
 }
@@ -166,16 +170,43 @@ bool may_be_probe(const ggml_tensor * op) {
     return probe_tokens > 0;
 }
 
+// Why a graph failed last, for a program that sees only that it did.
+struct Failure {
+    std::mutex mutex;
+    uint64_t count = 0;
+    std::string reason;
+};
+Failure & failure() {
+    static Failure & f = *new Failure;  // never destroyed: contexts may compute while the process ends
+    return f;
+}
+
+void note_failure(const char * reason) {
+    moe::log_error("%s\n", reason);
+    try {
+        std::lock_guard<std::mutex> lock(failure().mutex);
+        ++failure().count;
+        failure().reason = reason;
+    } catch (const std::bad_alloc &) {  // the log has it
+    }
+}
+
+uint64_t last_failure(char * out, size_t capacity) {
+    std::lock_guard<std::mutex> lock(failure().mutex);
+    if (capacity > 0) std::snprintf(out, capacity, "%s", failure().reason.c_str());
+    return failure().count;
+}
+
 ggml_status backend_compute(ggml_backend_t b, ggml_cgraph * graph) {
     probe_tokens = 0;
     try {
         return moe::graph_compute(*static_cast<moe::Context *>(b->context), graph) ? GGML_STATUS_SUCCESS
                                                                                    : GGML_STATUS_FAILED;
     } catch (const std::bad_alloc &) {
-        moe::log_error("out of memory\n");
+        note_failure("out of memory");
         return GGML_STATUS_ALLOC_FAILED;
     } catch (const std::exception & e) {
-        moe::log_error("%s\n", e.what());
+        note_failure(e.what());
         return GGML_STATUS_FAILED;
     }
 }
@@ -249,6 +280,7 @@ ggml_backend_buffer_t device_buffer_from_ptr(ggml_backend_dev_t, void * ptr, siz
     mapped_bytes += size;
     ggml_backend_buffer_t b = ggml_backend_buffer_init(buffer_type(), buffer_iface(true), m, size);
     try {
+        moe::MappedFiles::instance().mapped(b, ptr);
         moe::ExpertStore::instance().mapped(b, ptr, size);
     } catch (const std::exception &) {  // read through the mapping, as ever
     }
@@ -337,6 +369,7 @@ void * reg_proc_address(ggml_backend_reg_t, const char * name) {
     if (std::strcmp(name, "ggml_moe_expert_stats_reset") == 0) return reinterpret_cast<void *>(&counters_reset);
     if (std::strcmp(name, "ggml_moe_cache_stats") == 0) return reinterpret_cast<void *>(&moe::cache_stats);
     if (std::strcmp(name, "ggml_moe_disk_stats") == 0) return reinterpret_cast<void *>(&disk_stats);
+    if (std::strcmp(name, "ggml_moe_last_failure") == 0) return reinterpret_cast<void *>(&last_failure);
     if (std::strcmp(name, "ggml_moe_trace") == 0) return reinterpret_cast<void *>(&moe::trace_to);
     if (std::strcmp(name, "ggml_moe_memory") == 0) return reinterpret_cast<void *>(&memory);
     return nullptr;

@@ -104,14 +104,17 @@ Bank::Bank(ggml_backend_dev_t device, const FfnShape & shape, int slots)
     : device_(device), shape_(shape), slots_(slots) {}
 
 Bank::~Bank() {
-    succeeds([&] {
-        if (backend_ != nullptr) ggml_backend_synchronize(backend_);
-        return true;
-    });
+    for (ggml_backend_t b : {uploads_, backend_}) {
+        succeeds([&] {
+            if (b != nullptr) ggml_backend_synchronize(b);
+            return true;
+        });
+    }
     graphs_.clear();
     ggml_backend_buffer_free(pinned_);
     ggml_backend_buffer_free(buffer_);
     ggml_free(weights_);
+    if (uploads_ != nullptr) ggml_backend_free(uploads_);
     if (backend_ != nullptr) ggml_backend_free(backend_);
 }
 
@@ -153,6 +156,9 @@ bool Bank::allocate() {
     ggml_backend_buffer_clear(buffer_, 0);
     backend_ = ggml_backend_dev_init(device_, nullptr);
     bytes_ = told_ = ggml_backend_buffer_get_size(buffer_);
+    ggml_backend_dev_props props;
+    ggml_backend_dev_get_props(device_, &props);
+    if (props.caps.async) uploads_ = ggml_backend_dev_init(device_, nullptr);
     return backend_ != nullptr;
 }
 
@@ -165,9 +171,16 @@ size_t Bank::take_growth() {
 void Bank::copy(ggml_tensor * to, const FfnWeights::Source & from, int slot, int expert) {
     if (to == nullptr) return;
     const size_t bytes = to->nb[to->ne[2] > 1 ? 2 : 1];
-    ggml_backend_tensor_set(to, from.data + size_t(expert) * from.stride, size_t(slot) * bytes, bytes);
+    const char * data = from.data + size_t(expert) * from.stride;
+    if (uploads_ != nullptr) {
+        ggml_backend_tensor_set_async(uploads_, to, data, size_t(slot) * bytes, bytes);
+    } else {
+        ggml_backend_tensor_set(to, data, size_t(slot) * bytes, bytes);
+    }
 }
 
+// Waits once for all matrices where the device allows it: whoever waits is woken each time, by a processor that others
+// compute on (bench/LOG.md, entry 44).
 bool Bank::load(int slot, const FfnWeights & w, int expert) {
     return succeeds([&] {
         copy(gate_, w.gate, slot, expert);
@@ -176,6 +189,7 @@ bool Bank::load(int slot, const FfnWeights & w, int expert) {
         copy(gate_bias_, w.gate_bias, slot, expert);
         copy(up_bias_, w.up_bias, slot, expert);
         copy(down_bias_, w.down_bias, slot, expert);
+        if (uploads_ != nullptr) ggml_backend_synchronize(uploads_);
         return true;
     });
 }

@@ -76,6 +76,7 @@ private:
     FfnShape shape_;
     int slots_;
     ggml_backend_t backend_ = nullptr;
+    ggml_backend_t uploads_ = nullptr;  // if the device copies in the background
     ggml_context * weights_ = nullptr;
     ggml_backend_buffer_t buffer_ = nullptr;
     ggml_tensor *gate_ = nullptr, *up_ = nullptr, *down_ = nullptr;

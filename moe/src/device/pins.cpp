@@ -1,11 +1,14 @@
 #include "pins.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
 
 #include "ggml/log.h"
+#include "ggml/size.h"
 #include "os/process.h"
 
 namespace moe {
@@ -27,14 +30,24 @@ std::map<const ggml_backend_buffer *, Pin> & pins() {
     return all;
 }
 
-bool is_wanted() {
+uint64_t locked_bytes() {
+    uint64_t bytes = 0;
+    for (const auto & [buffer, pin] : pins()) {
+        if (pin.unlock != nullptr) bytes += pin.bytes;
+    }
+    return bytes;
+}
+
+// GGML_MOE_PIN: how many bytes may be locked in all.
+uint64_t budget() {
     const char * text = std::getenv("GGML_MOE_PIN");
     const std::string value = text == nullptr ? "" : text;
-    if (value == "on") return true;
-    if (value != "off" && !value.empty()) {
-        log_warn("GGML_MOE_PIN=%s is neither on nor off; nothing is page-locked\n", value.c_str());
+    if (value == "on") return std::numeric_limits<uint64_t>::max();
+    size_t bytes = 0;
+    if (value != "off" && !value.empty() && !parse_size(value, bytes)) {
+        log_warn("GGML_MOE_PIN=%s is none of on, off or a size; nothing is page-locked\n", value.c_str());
     }
-    return false;
+    return bytes;
 }
 
 Pin lock(ggml_backend_buffer_t weights, ggml_backend_dev_t gpu) {
@@ -44,11 +57,14 @@ Pin lock(ggml_backend_buffer_t weights, ggml_backend_dev_t gpu) {
     const auto unlock =
         reinterpret_cast<Unlock>(ggml_backend_reg_get_proc_address(reg, "ggml_backend_unregister_host_buffer"));
     Pin pin{nullptr, ggml_backend_buffer_get_base(weights), ggml_backend_buffer_get_size(weights)};
-    if (!is_wanted()) return pin;
+    const uint64_t most = budget();
+    if (most == 0) return pin;
     os::set_default("GGML_CUDA_REGISTER_HOST", "1");  // without it, ggml's CUDA backend refuses
     const double gib = static_cast<double>(pin.bytes) / (1 << 30);
     if (lock_pages == nullptr || unlock == nullptr) {
         log_warn("%.2f GiB of experts are not page-locked: %s cannot do it\n", gib, ggml_backend_reg_name(reg));
+    } else if (pin.bytes > most - std::min(most, locked_bytes())) {
+        log_warn("%.2f GiB of experts are not page-locked: more than GGML_MOE_PIN leaves\n", gib);
     } else if (!lock_pages(pin.data, pin.bytes)) {
         log_warn("%.2f GiB of experts are not page-locked: the driver refused\n", gib);
     } else {
@@ -75,11 +91,7 @@ void unpin(const ggml_backend_buffer * weights) {
 
 uint64_t pinned_bytes() {
     std::lock_guard<std::mutex> held(mutex);
-    uint64_t bytes = 0;
-    for (const auto & [buffer, pin] : pins()) {
-        if (pin.unlock != nullptr) bytes += pin.bytes;
-    }
-    return bytes;
+    return locked_bytes();
 }
 
 }  // namespace moe

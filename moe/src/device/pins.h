@@ -8,7 +8,8 @@
 namespace moe {
 
 // With GGML_MOE_PIN=on, asks the backend of this GPU to lock all of the buffer, and waits for it; once for each buffer,
-// whatever the answer. A refusal is told, and costs nothing but speed.
+// whatever the answer. With a size, only a buffer that fits into what is left of it. A refusal is told, and costs
+// nothing but speed.
 //
 // All or nothing: a driver may refuse a copy that begins in locked memory and ends outside, and such an error ends the
 // program. Off unless asked for: it takes the memory from everything else on the machine.

@@ -54,6 +54,9 @@ void Fetch::go(Job & job) {
     std::vector<Reader::Order> orders;
     const Routing & r = job.routing;
     const bool is_prompt = r.groups >= wants_[0].tensor->n_expert * MOST;
+    for (const auto & [tensor, expert] : next_) {
+        forget_failure(tensor->pieces[expert], 1);
+    }
     store.watch_ram();
     store.pass(wants_[0].tensor->layer, is_prompt);
     counts_.assign(size_t(wants_[0].tensor->n_expert), 0);
@@ -66,6 +69,7 @@ void Fetch::go(Job & job) {
         if (!is_again) w.tensor->uses.add(counts_.data(), job.tokens);
         for (int32_t g = 0; g < r.groups; ++g) {  // nothing of these may make room for another
             ExpertStore::Piece & p = w.tensor->pieces[r.expert[g]];
+            forget_failure(p, 0);
             ++p.pins;
             p.touched = store.clock_;
             pins_.emplace_back(w.tensor, r.expert[g]);
@@ -154,6 +158,12 @@ void Fetch::ask_for_next(int32_t layer, std::vector<Reader::Order> & orders) {
         orders.push_back(order_of(*t, p));
         store.stats_.read_bytes += t->expert_bytes;
     }
+}
+
+// What could not be read ahead is not taken for read: it is asked for again. `pins`: by this fetch itself.
+void Fetch::forget_failure(ExpertStore::Piece & p, int32_t pins) {
+    if (p.slot < 0 || p.pins != pins || !p.here.load(std::memory_order_acquire)) return;
+    if (p.error.exchange(0, std::memory_order_relaxed) != 0) ExpertStore::instance().release(p);
 }
 
 void Fetch::forget_wants() {

@@ -46,6 +46,7 @@ private:
     void want_piece(Want & w, int32_t group, int32_t expert, std::vector<Reader::Order> & orders);
     void order_groups(Job & job, size_t n_first);
     void ask_for_next(int32_t layer, std::vector<Reader::Order> & orders);
+    static void forget_failure(ExpertStore::Piece & p, int32_t pins);
     static void unpin(Pins & pins);
     void forget_wants();
 

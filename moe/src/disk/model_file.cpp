@@ -51,9 +51,8 @@ bool find_mapping(const void * address, Mapping & found) {
     return is_found;
 }
 
-bool is_same_file(int fd, const Mapping & m) {
-    struct stat status {};
-    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_ino == m.inode &&
+bool is_same_file(const struct stat & status, const Mapping & m) {
+    return S_ISREG(status.st_mode) && status.st_ino == m.inode &&
            // Some file systems (btrfs) show another device number in the map than in stat.
            (makedev(m.major, m.minor) == status.st_dev || major(status.st_dev) == 0);
 }
@@ -67,7 +66,9 @@ std::shared_ptr<ModelFile> ModelFile::at(const void * address) {
     if (fd < 0) return nullptr;
     std::shared_ptr<ModelFile> file(new ModelFile);
     file->buffered_ = fd;
-    if (!is_same_file(fd, m)) return nullptr;
+    struct stat status {};
+    if (fstat(fd, &status) != 0 || !is_same_file(status, m)) return nullptr;
+    file->bytes_ = static_cast<uint64_t>(status.st_size);
     file->path_ = m.path;
     file->address_ = reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(m.begin));
     file->offset_ = m.offset;
@@ -79,6 +80,11 @@ std::shared_ptr<ModelFile> ModelFile::at(const void * address) {
 ModelFile::~ModelFile() {
     if (buffered_ >= 0) close(buffered_);
     if (direct_ >= 0) close(direct_);
+}
+
+bool ModelFile::became_shorter() const {
+    struct stat status {};
+    return fstat(buffered_, &status) == 0 && static_cast<uint64_t>(status.st_size) < bytes_;
 }
 
 uint64_t ModelFile::offset_of(const void * address) const {

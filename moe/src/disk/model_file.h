@@ -22,6 +22,9 @@ public:
     const std::string & path() const { return path_; }
     bool is_direct() const { return direct_ >= 0; }  // reads pass by the page cache
 
+    // Than when this was made.
+    bool became_shorter() const;
+
     // Where the byte at this address of the mapping stands in the file.
     uint64_t offset_of(const void * address) const;
 
@@ -53,6 +56,7 @@ private:
     mutable int direct_ = -1;
     const uint8_t * address_ = nullptr;  // of byte offset_
     uint64_t offset_ = 0;
+    uint64_t bytes_ = 0;  // of the file
 };
 
 }  // namespace moe

@@ -10,6 +10,10 @@ std::shared_ptr<ModelFile> ModelFile::at(const void *) {
 
 ModelFile::~ModelFile() = default;
 
+bool ModelFile::became_shorter() const {
+    return false;
+}
+
 uint64_t ModelFile::offset_of(const void *) const {
     return 0;
 }

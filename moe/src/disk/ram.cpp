@@ -49,7 +49,13 @@ void limit_by_all(Ram & ram, const std::string & mount, std::string group, bool 
 
 }  // namespace
 
-Ram read_ram(const std::string & root) {
+RamSource & ram_source() {
+    static RamSource & source = *new RamSource;  // never destroyed: contexts may compute while the process ends
+    return source;
+}
+
+Ram read_ram() {
+    const std::string & root = ram_source().root;
     Ram ram;
     std::ifstream meminfo(root + "/proc/meminfo");
     std::string key, unit;

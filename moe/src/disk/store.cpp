@@ -20,7 +20,6 @@ constexpr uint64_t PAGE = ModelFile::PAGE;
 constexpr double GIB = 1024.0 * 1024 * 1024;
 // Left free, beside dense weights: compute buffers that nothing has touched yet, other programs.
 constexpr uint64_t LEAST_MARGIN = 512ull << 20, MARGIN_SHARE = 16;
-constexpr double LOOK_S = 1;      // between two looks at how much memory is left
 constexpr int SHRINK = 16;        // of the blocks, given back at a time
 constexpr size_t VICTIMS = 1024;  // chosen at a time
 
@@ -190,9 +189,9 @@ void ExpertStore::make_classes(const std::map<size_t, uint64_t> & counts, double
     }
 }
 
-// Once a second: other programs may need memory, too. Blocks are given back, and taken again.
+// Other programs may need memory, too. Blocks are given back, and taken again.
 void ExpertStore::watch_ram() {
-    if (wanted_bytes_ != 0 || now_s() - looked_at_ < LOOK_S) return;
+    if (wanted_bytes_ != 0 || now_s() - looked_at_ < ram_source().interval_s) return;
     looked_at_ = now_s();
     const uint64_t available = read_ram().available, mapped = dense_bytes_ - std::min(dense_bytes_, locked_bytes_);
     const uint64_t left = available - std::min(available, mapped);
@@ -201,6 +200,7 @@ void ExpertStore::watch_ram() {
     for (auto & entry : classes_) {
         Class & c = *entry.second;
         for (int i = 0; i <= c.slots / SHRINK && is_short; ++i) {
+            if (c.free.empty() && c.used < c.slots) c.free.push_back(c.used++);
             if (c.free.empty()) {
                 if (Piece * p = victim(c)) release(*p);
             }

@@ -5,6 +5,7 @@
 #include "cpu/attention.h"
 #include "cpu/ops.h"
 #include "cpu/tensor.h"
+#include "disk/mapped_files.h"
 #include "experts/table.h"
 #include "match.h"
 #include "support.h"
@@ -376,6 +377,7 @@ int run_products(Context & c, const Nodes & n, int i, const Product & first) {
 
 bool graph_compute(Context & c, ggml_cgraph * graph) {
     c.fetch.abandon();  // of a graph that failed
+    MappedFiles::instance().require_whole();
     const Nodes n(graph);
     for (int i = n.next(-1); i < n.count(); i = n.next(i)) {
         Product p;

@@ -1,190 +1,10 @@
 // Experts of a model that is larger than the RAM it may take: read from a file when they are needed.
-#include <gtest/gtest.h>
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "disk/ram.h"
 #include "disk/residency.h"
 #include "disk/setting.h"
-#include "environment.h"
-#include "ggml-moe.h"
-#include "gguf.h"
-#include "harness.h"
 #include "log_catcher.h"
+#include "mapped_model.h"
 
-using namespace moe_test;
-namespace fs = std::filesystem;
-
-namespace {
-
-constexpr int64_t EMBD = 256, FF = 64;
-constexpr int FIRST_LAYER = 640;  // counters of other tests are of other layers
-constexpr int LAYERS = 4, EXPERTS = 8, USED = 2;
-constexpr size_t EXPERT_BYTES = EMBD * FF / 32 * 34;  // of one matrix in Q8_0
-constexpr size_t BLOCK = (EXPERT_BYTES + 2 * 4096 - 1) / 4096 * 4096;
-constexpr size_t MATRICES = size_t{LAYERS} * EXPERTS * 3;
-
-struct Ram {
-    explicit Ram(size_t bytes) { moe_test::set_variable("GGML_MOE_RAM", std::to_string(bytes).c_str()); }
-    explicit Ram(const char * text) { moe_test::set_variable("GGML_MOE_RAM", text); }
-    ~Ram() { moe_test::unset_variable("GGML_MOE_RAM"); }
-    Ram(const Ram &) = delete;
-    Ram & operator=(const Ram &) = delete;
-};
-
-std::string name_of(int layer, const char * matrix) {
-    return "blk." + std::to_string(FIRST_LAYER + layer) + ".ffn_" + matrix + "_exps.weight";
-}
-
-const char * const NAMES[] = {"gate", "up", "down"};
-
-// A model of experts alone, written as a GGUF file and mapped as llama.cpp maps it.
-class Model {
-public:
-    Model() : path_(testing::TempDir() + "moe-disk-" + std::to_string(getpid()) + ".gguf") {
-        write();
-        map();
-    }
-    ~Model() {
-        if (weights_ != nullptr) ggml_backend_buffer_free(weights_);
-        munmap(map_, bytes_);
-        ggml_free(shapes_);
-        fs::remove(path_);
-    }
-    Model(const Model &) = delete;
-    Model & operator=(const Model &) = delete;
-
-    const std::string & path() const { return path_; }
-    ggml_tensor * matrix(int layer, int which) const { return mapped_[size_t(layer) * 3 + size_t(which)]; }
-    const std::vector<uint8_t> & data(int layer, int which) const { return data_[size_t(layer) * 3 + size_t(which)]; }
-    // The file now ends with the last matrix's first expert.
-    void cut() { fs::resize_file(path_, offset_of_last_ + EXPERT_BYTES + 4096); }
-
-private:
-    void write() {
-        shapes_ = ggml_init({MATRICES * ggml_tensor_overhead(), nullptr, true});
-        gguf_context * header = gguf_init_empty();
-        for (int layer = 0; layer < LAYERS; ++layer) {
-            for (int which = 0; which < 3; ++which) {
-                const bool down = which == 2;
-                ggml_tensor * t =
-                    ggml_new_tensor_3d(shapes_, GGML_TYPE_Q8_0, down ? FF : EMBD, down ? EMBD : FF, EXPERTS);
-                ggml_set_name(t, name_of(layer, NAMES[which]).c_str());
-                gguf_add_tensor(header, t);
-                data_.push_back(quantize(
-                    GGML_TYPE_Q8_0, normals(size_t{EMBD * FF * EXPERTS}, uint32_t(layer * 3 + which), 0.1f), t->ne[0]));
-                mapped_.push_back(t);
-            }
-        }
-        gguf_write_to_file(header, path_.c_str(), true);
-        data_offset_ = fs::file_size(path_);
-        std::ofstream file(path_, std::ios::binary | std::ios::app);
-        for (size_t i = 0; i < data_.size(); ++i) {
-            offsets_.push_back(data_offset_ + gguf_get_tensor_offset(header, int64_t(i)));
-            offset_of_last_ = offsets_.back();
-            file.seekp(std::streamoff(offset_of_last_));
-            file.write(reinterpret_cast<const char *>(data_[i].data()), std::streamsize(data_[i].size()));
-        }
-        gguf_free(header);
-    }
-    void map() {
-        bytes_ = fs::file_size(path_);
-        const int fd = open(path_.c_str(), O_RDONLY);
-        map_ = static_cast<char *>(mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, fd, 0));
-        close(fd);
-        weights_ = ggml_backend_dev_buffer_from_host_ptr(ggml_backend_reg_dev_get(plugin(), 0), map_ + data_offset_,
-                                                         bytes_ - data_offset_, 0);
-        for (size_t i = 0; i < mapped_.size(); ++i) {
-            ggml_backend_tensor_alloc(weights_, mapped_[i], map_ + offsets_[i]);
-        }
-    }
-
-    std::string path_;
-    ggml_context * shapes_ = nullptr;
-    std::vector<ggml_tensor *> mapped_;
-    std::vector<std::vector<uint8_t>> data_;
-    std::vector<size_t> offsets_;
-    size_t data_offset_ = 0, offset_of_last_ = 0, bytes_ = 0;
-    char * map_ = nullptr;
-    ggml_backend_buffer_t weights_ = nullptr;
-};
-
-// A context that computes a layer with given routing.
-class Context {
-public:
-    explicit Context(const Model & model) : model_(model) {}
-
-    std::vector<float> layer(int layer, const std::vector<int32_t> & experts) {
-        Graph & g = graph_at(layer, int64_t(experts.size()) / USED, experts, true);
-        return g.compute(out_);
-    }
-    // The same from weights that are copied into memory.
-    static std::vector<float> expected(const Model & model, int layer, const std::vector<int32_t> & experts) {
-        Context c(model);
-        return c.graph_at(layer, int64_t(experts.size()) / USED, experts, false).compute(c.out_);
-    }
-    // Expects that it cannot be computed.
-    void fails(int layer, const std::vector<int32_t> & experts) {
-        graph_at(layer, int64_t(experts.size()) / USED, experts, true).compute(out_, 1, GGML_STATUS_FAILED);
-    }
-
-private:
-    Graph & graph_at(int layer, int64_t tokens, const std::vector<int32_t> & experts, bool mapped) {
-        graph_ = std::make_unique<Graph>(true, 2);
-        Graph & g = *graph_;
-        ggml_tensor * w[3];
-        for (int which = 0; which < 3; ++which) {
-            ggml_tensor * m = model_.matrix(layer, which);
-            w[which] =
-                mapped ? m
-                       : g.weight(GGML_TYPE_Q8_0, {m->ne[0], m->ne[1], m->ne[2]}, model_.data(layer, which), "copied");
-        }
-        ggml_tensor * x = g.input({EMBD, 1, tokens}, normals(size_t(EMBD * tokens), 77));
-        ggml_tensor * ids = g.ids({USED, tokens}, experts);
-        ggml_tensor * up = ggml_mul_mat_id(g.ctx(), w[1], x, ids);
-        ggml_tensor * gate = ggml_mul_mat_id(g.ctx(), w[0], x, ids);
-        out_ = ggml_mul_mat_id(g.ctx(), w[2], ggml_swiglu_split(g.ctx(), gate, up), ids);
-        return g;
-    }
-
-    const Model & model_;
-    std::unique_ptr<Graph> graph_;
-    ggml_tensor * out_ = nullptr;
-};
-
-const char * text(ggml_moe_disk_stats & stats) {
-    return proc<ggml_moe_disk_stats_t>("ggml_moe_disk_stats")(&stats);
-}
-ggml_moe_disk_stats stats() {
-    ggml_moe_disk_stats s{};
-    text(s);
-    return s;
-}
-
-// Every expert, by its number of tokens.
-std::vector<int32_t> prompt(int tokens) {
-    std::vector<int32_t> ids;
-    for (int i = 0; i < tokens * USED; ++i) {
-        ids.push_back(i % EXPERTS);
-    }
-    return ids;
-}
-
-struct Disk : testing::Test {
-    void SetUp() override { proc<ggml_moe_expert_stats_reset_t>("ggml_moe_expert_stats_reset")(); }
-};
-
-}  // namespace
+using namespace mapped_model;
 
 TEST_F(Disk, AModelThatFitsIsLeftAsItIs) {
     const Model model;
@@ -193,6 +13,7 @@ TEST_F(Disk, AModelThatFitsIsLeftAsItIs) {
     EXPECT_STREQ(text(s), "off: the model fits in RAM");
     EXPECT_EQ(s.ram_bytes, 0u);
     EXPECT_EQ(s.lookups, 0u);
+    EXPECT_EQ(faults.direct_reads() + faults.buffered_reads(), 0);
 }
 
 // All of it fits in what is free.
@@ -288,20 +109,108 @@ TEST_F(Disk, LessRamThanALayerNeeds) {
     EXPECT_LE(stats().resident_bytes, 8 * BLOCK);
 }
 
+// Nobody touches a page of the mapping that is gone, which would end the process.
 TEST_F(Disk, AFileThatBecomesShorterFailsTheCallAlone) {
+    for (const char * ram_setting : {"auto", "off", "on"}) {
+        const Ram ram(ram_setting);
+        Model model;
+        Context context(model);
+        const auto before = context.layer(LAYERS - 1, {6, 7});
+        const uint64_t failures = proc<ggml_moe_last_failure_t>("ggml_moe_last_failure")(nullptr, 0);
+        model.cut();
+        LogCatcher log;
+        context.fails(LAYERS - 1, {6, 7});
+        const std::string reason =
+            model.path() + " became shorter while it is in use: restore it, or load the model again";
+        EXPECT_NE(log.text().find(reason), std::string::npos) << log.text();
+        EXPECT_EQ(last_failure(), reason) << ram_setting;
+        EXPECT_EQ(proc<ggml_moe_last_failure_t>("ggml_moe_last_failure")(nullptr, 0), failures + 1);
+        model.restore();
+        EXPECT_EQ(context.layer(LAYERS - 1, {6, 7}), before) << ram_setting;
+    }
+}
+
+// Another model's context in the same process does not fail with it, once that model is gone.
+TEST_F(Disk, AFileThatIsNotMappedAnyMoreMayBecomeShorter) {
+    const Model model;
+    {
+        Model other("other");
+        Context(other).layer(0, {1, 2});
+        other.cut();
+        Context(model).fails(0, {1, 2});
+    }
+    EXPECT_EQ(Context(model).layer(0, {1, 2}), Context::expected(model, 0, {1, 2}));
+}
+
+TEST_F(Disk, AnExpertThatCannotBeReadFailsTheCallAlone) {
     const Ram ram(MATRICES / 2 * BLOCK);
-    Model model;
+    const Model model;
     Context context(model);
     const auto before = context.layer(LAYERS - 1, {0, 0});
-    model.cut();
+    faults.fail_reads(EIO);
     LogCatcher log;
     context.fails(LAYERS - 1, {0, 7});
-    EXPECT_NE(log.text().find("expert 7 of layer 643 could not be read: the file became shorter"), std::string::npos)
-        << log.text();
-    EXPECT_NE(log.text().find(model.path()), std::string::npos);
-    EXPECT_EQ(stats().failures, 1u);
+    const std::string reason = model.path() + ": expert 7 of layer 643 could not be read: Input/output error";
+    EXPECT_EQ(last_failure(), reason);
+    EXPECT_NE(log.text().find(reason), std::string::npos) << log.text();
+    EXPECT_EQ(stats().failures, 3u) << "of three matrices";
+    EXPECT_EQ(context.layer(LAYERS - 1, {0, 0}), before) << "what is in RAM";
     context.fails(LAYERS - 1, {0, 7});  // what failed is not taken for read
-    EXPECT_EQ(context.layer(LAYERS - 1, {0, 0}), before);
+    faults.fail_reads(0);
+    EXPECT_EQ(context.layer(LAYERS - 1, {0, 7}), Context::expected(model, LAYERS - 1, {0, 7}));
+}
+
+// Between the look at its length and the read.
+TEST_F(Disk, AFileThatEndsWhileItIsReadFailsTheCallAlone) {
+    const Ram ram(MATRICES / 2 * BLOCK);
+    const Model model;
+    faults.end_files();
+    Context(model).fails(0, {3, 3});
+    EXPECT_EQ(last_failure(), model.path() + ": expert 3 of layer 640 could not be read: the file became shorter");
+}
+
+// What was only read ahead has time until it is needed: it is read again then.
+TEST_F(Disk, WhatIsReadAheadMayFail) {
+    const Ram ram(MATRICES * 2 * BLOCK);
+    const Model model;
+    Context context(model);
+    const auto first = Context::expected(model, 0, prompt(16));
+    for (const int32_t e : {0, 2, 4, 6}) {  // each needs too few to be taken for a prompt
+        context.layer(0, {e, e + 1});
+    }
+    faults.fail_reads(EIO);
+    const int before = faults.direct_reads() + faults.buffered_reads();
+    EXPECT_EQ(context.layer(0, prompt(16)), first) << "all of it is there, and the next layer's is read ahead";
+    EXPECT_EQ(context.layer(0, prompt(16)), first);
+    EXPECT_GT(faults.direct_reads() + faults.buffered_reads(), before);
+    const auto next = Context::expected(model, 1, prompt(16));  // long enough for reads that fail at once
+    faults.fail_reads(0);
+    EXPECT_EQ(context.layer(1, prompt(16)), next);
+    EXPECT_EQ(stats().failures, 0u);
+}
+
+TEST_F(Disk, ReadsThatGiveLessThanWasAskedGoOn) {
+    const Ram ram(MATRICES / 2 * BLOCK);
+    const Model model;
+    faults.shorten_reads(4096);
+    EXPECT_EQ(Context(model).layer(1, {5, 3}), Context::expected(model, 1, {5, 3}));
+    EXPECT_GE(faults.direct_reads() + faults.buffered_reads(), 6 * int(EXPERT_BYTES / 4096));
+}
+
+// NFS and FUSE may refuse direct reads when a file is opened, and others when it is read.
+TEST_F(Disk, FileSystemsWithoutDirectReads) {
+    const Ram ram(MATRICES / 2 * BLOCK);
+    for (const bool opens : {false, true}) {
+        if (opens)
+            faults.refuse_to_read_directly();
+        else
+            faults.refuse_to_open_directly();
+        const int before = faults.buffered_reads();
+        const Model model;
+        EXPECT_EQ(Context(model).layer(1, {5, 3}), Context::expected(model, 1, {5, 3})) << opens;
+        EXPECT_EQ(stats().resident_bytes, 6 * BLOCK);
+        EXPECT_GE(faults.buffered_reads() - before, 6) << "all of them, through the page cache";
+    }
 }
 
 TEST_F(Disk, AnotherModelComesAfterTheFirst) {
@@ -348,56 +257,4 @@ TEST(Uses, Decay) {
     const int32_t sixteen[] = {0, 16};
     at_once.add(sixteen, 16);
     EXPECT_NEAR(at_once.of(1), uses.of(1), 1e-4);
-}
-
-namespace {
-
-// Files as the kernel shows them.
-class Kernel {
-public:
-    Kernel() : root_(testing::TempDir() + "moe-ram-" + std::to_string(getpid())) {
-        write("/proc/meminfo", "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n");
-    }
-    ~Kernel() { fs::remove_all(root_); }
-    Kernel(const Kernel &) = delete;
-    Kernel & operator=(const Kernel &) = delete;
-    void write(const std::string & file, const std::string & text) const {
-        fs::create_directories(fs::path(root_ + file).parent_path());
-        std::ofstream(root_ + file) << text;
-    }
-    moe::Ram read() const { return moe::read_ram(root_); }
-
-private:
-    std::string root_;
-};
-
-}  // namespace
-
-TEST(Ram, OfTheMachine) {
-    const moe::Ram ram = Kernel().read();
-    EXPECT_EQ(ram.total, 1000u * 1024);
-    EXPECT_EQ(ram.available, 600u * 1024);
-}
-
-// Page cache counts as available, as in MemAvailable.
-TEST(Ram, OfAControlGroup) {
-    const Kernel kernel;
-    kernel.write("/proc/self/cgroup", "0::/user/one\n");
-    kernel.write("/sys/fs/cgroup/user/memory.max", "500000\n");
-    kernel.write("/sys/fs/cgroup/user/memory.current", "300000\n");
-    kernel.write("/sys/fs/cgroup/user/memory.stat", "anon 1\ninactive_file 60000\nactive_file 40000\n");
-    kernel.write("/sys/fs/cgroup/user/one/memory.max", "max\n");
-    EXPECT_EQ(kernel.read().total, 500000u);
-    EXPECT_EQ(kernel.read().available, 300000u);
-}
-
-TEST(Ram, OfAControlGroupOfVersion1) {
-    const Kernel kernel;
-    kernel.write("/proc/self/cgroup", "4:memory:/one\n3:cpu,cpuacct:/\n0::/\n");
-    kernel.write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-    kernel.write("/sys/fs/cgroup/memory/one/memory.limit_in_bytes", "400000\n");
-    kernel.write("/sys/fs/cgroup/memory/one/memory.usage_in_bytes", "450000\n");
-    kernel.write("/sys/fs/cgroup/memory/one/memory.stat", "total_inactive_file 100000\ninactive_file 7\n");
-    EXPECT_EQ(kernel.read().total, 400000u);
-    EXPECT_EQ(kernel.read().available, 50000u);
 }

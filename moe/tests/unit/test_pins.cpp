@@ -109,7 +109,33 @@ TEST(Pins, NothingUnlessAskedFor) {
     Model model(gpu);
     model.is_offered();
     EXPECT_TRUE(gpu.locked().empty());
-    EXPECT_EQ(log.text(), "ggml-moe: GGML_MOE_PIN=yes is neither on nor off; nothing is page-locked\n");
+    EXPECT_EQ(log.text(), "ggml-moe: GGML_MOE_PIN=yes is none of on, off or a size; nothing is page-locked\n");
+}
+TEST(Pins, WholeBuffersThatFitIntoTheBudget) {
+    Environment one_and_a_half("6K");  // a buffer has 4096 bytes
+    ModelGpu gpu(that_locks());
+    LogCatcher log;
+    Model first(gpu), second(gpu);
+    first.is_offered();
+    EXPECT_EQ(log.text(), "");
+    second.is_offered();
+    EXPECT_EQ(memory().pinned_bytes, BYTES);
+    EXPECT_EQ(log.text(), "ggml-moe: 0.00 GiB of experts are not page-locked: more than GGML_MOE_PIN leaves\n");
+    first.is_unloaded();
+    EXPECT_EQ(memory().pinned_bytes, 0u);
+    Model third(gpu);
+    third.is_offered();
+    EXPECT_EQ(gpu.locked(), (std::map<void *, size_t>{{ggml_backend_buffer_get_base(third.weights), BYTES}}))
+        << "there is room again";
+}
+TEST(Pins, ABufferOfTheBudgetsSizeFits) {
+    for (const auto & [size, bytes] : std::map<const char *, uint64_t>{{"4096", BYTES}, {"4095", 0}, {"0", 0}}) {
+        Environment budget(size);
+        ModelGpu gpu(that_locks());
+        Model model(gpu);
+        model.is_offered();
+        EXPECT_EQ(memory().pinned_bytes, bytes) << size;
+    }
 }
 TEST(Pins, ARefusalIsToldOnce) {
     Environment on("on");

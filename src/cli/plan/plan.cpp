@@ -114,6 +114,7 @@ int run_trace_plan(const PlanArguments & options, const Globals & globals) {
         trace.other_vram_bytes = offload.vram.total_bytes();
         trace.n_expert = static_cast<int>(plan.info.n_expert);
         trace.n_layer = static_cast<int>(plan.info.n_layers);
+        if (plan.disk) trace.disk = {plan.disk->expert_ram_bytes, offload.decode.high_tps, plan.disk_bytes_per_s};
         trace.machine.rest_s = static_cast<double>(offload.vram.model_bytes) / single(limits.vram);
     }
     trace.machine.ram_bytes_per_s = limits.ram.low;
@@ -220,9 +221,10 @@ void add_plan(Commands & commands) {
     command->add_flag("--hardware", options->hardware,
                       "which placement of each reference model and quantization fits cards of 8 to 80 GiB");
     command
-        ->add_option("--trace", options->trace,
-                     "recorded routing (--expert-trace): what a cache of experts in VRAM would do for it; a model is "
-                     "optional then")
+        ->add_option(
+            "--trace", options->trace,
+            "recorded routing (--expert-trace): what a cache of experts in VRAM would do for it, and what a model "
+            "larger than RAM would read from disk; a model is optional then")
         ->type_name("FILE");
     command
         ->add_option(

@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text/units.h"
+#include "engine/replay/disk_replay.h"
 #include "report/charts/cache_chart.h"
 #include "report/charts/gnuplot.h"
 
@@ -47,6 +48,35 @@ Json to_json(const engine::CacheComparison & row) {
     return {{"cache_bytes", row.cache_bytes}, {"share_of_experts", row.share}, {"ways", outcomes}};
 }
 
+// Reading and computing one after the other.
+std::optional<double> disk_tps(const TracedDisk & disk, const engine::DiskReplay & replay) {
+    if (!disk.bytes_per_s) return std::nullopt;
+    return 1 / (1 / disk.in_ram_tps + replay.bytes_per_token() / *disk.bytes_per_s);
+}
+
+Json disk_json(const engine::RouteTrace & trace, const std::optional<TracedDisk> & disk) {
+    if (!disk) return nullptr;
+    const engine::DiskReplay replay = engine::replay_disk(trace, disk->expert_ram_bytes);
+    const auto tps = disk_tps(*disk, replay);
+    return {{"expert_ram_bytes", disk->expert_ram_bytes},
+            {"hit_rate", replay.hit_rate()},
+            {"token_bytes", replay.bytes_per_token()},
+            {"disk_bytes_per_s", disk->bytes_per_s ? Json(*disk->bytes_per_s) : Json(nullptr)},
+            {"decode_tps", tps ? Json(*tps) : Json(nullptr)}};
+}
+
+std::string disk_text(const engine::RouteTrace & trace, const TracedDisk & disk) {
+    const engine::DiskReplay replay = engine::replay_disk(trace, disk.expert_ram_bytes);
+    const std::string text = fmt::format(
+        "\nlarger than RAM: {} of experts stay in RAM, {:.1f}% of look-ups find their expert there, and a token reads {} "
+        "from disk",
+        format_bytes(disk.expert_ram_bytes), 100 * replay.hit_rate(),
+        format_bytes(static_cast<uint64_t>(replay.bytes_per_token())));
+    const auto tps = disk_tps(disk, replay);
+    return text + (tps ? fmt::format(": {:.1f} tokens/s at {:.1f} GB/s (predicted)\n", *tps, *disk.bytes_per_s / 1e9)
+                       : std::string(" (--disk 3GB/s adds a decode rate)\n"));
+}
+
 void print_table(const std::vector<engine::CacheComparison> & rows, std::optional<uint64_t> left) {
     fmt::print("{:>12} {:>7}   {:>6} {:>8} {:>9}   {:>6} {:>8} {:>9}   {:>9} {:>9}\n", "cache", "experts", "hits",
                "uploads", "tokens/s", "LRU", "uploads", "tokens/s", "n-cpu-moe", "cpu-moe");
@@ -87,6 +117,7 @@ int print_trace_plan(const TraceOptions & options, bool json) {
                       {"link_bytes_per_s", options.machine.link_bytes_per_s},
                       {"hand_over_s", options.machine.hand_over_s},
                       {"rest_s", options.machine.rest_s},
+                      {"disk", disk_json(trace, options.disk)},
                       {"sizes", Json::array()}};
         for (const engine::CacheComparison & row : rows)
             document["sizes"].push_back(to_json(row));
@@ -100,6 +131,7 @@ int print_trace_plan(const TraceOptions & options, bool json) {
         "\nHit rates are counted on the trace, one look-up per distinct expert of a layer and token; uploads per "
         "look-up.\nTokens/s are predicted from bytes and bandwidths, not measured. n-cpu-moe: as many whole layers in "
         "the same VRAM.\n");
+    if (options.disk) fmt::print("{}", disk_text(trace, *options.disk));
     return 0;
 }
 

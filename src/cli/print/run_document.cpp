@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "engine/experts/expert_cache.h"
 #include "engine/experts/expert_disk.h"
+#include "engine/experts/expert_memory.h"
 #include "engine/llama/version.h"
 #include "engine/run/describe.h"
 
@@ -88,6 +89,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"peak_rss_bytes", peak_rss_bytes()},
         {"expert_cache", engine::to_json(engine::expert_cache())},
         {"expert_disk", engine::to_json(engine::expert_disk())},
+        {"expert_memory", engine::to_json(engine::expert_memory())},
         {"expert_use", engine::expert_use_json(engine::expert_use())},
     };
     if (settings.depth > 0) document["depth"] = settings.depth;

@@ -156,6 +156,13 @@ llama_model_ptr LoadParams::load_model() const {
     return model;
 }
 
+ModelFiles LoadParams::mapped_files() const {
+    const llama_load_mode mode = common_.load_mode;
+    const bool maps =
+        mode == LLAMA_LOAD_MODE_AUTO || mode == LLAMA_LOAD_MODE_MMAP || mode == LLAMA_LOAD_MODE_MMAP_MLOCK;
+    return maps && options_.file != nullptr ? ModelFiles(options_.file->shards()) : ModelFiles();
+}
+
 llama_context_ptr LoadParams::make_context(llama_model * model, RoutingRecorder * routing) const {
     const LogCapture log;
     llama_context_params params = context_params(static_cast<uint32_t>(llama_model_n_ctx_train(model)));

@@ -4,6 +4,7 @@
 #include "engine/device/device.h"
 #include "engine/load/load_options.h"
 #include "engine/load/memory.h"
+#include "engine/load/model_files.h"
 #include "engine/load/routing_recorder.h"
 
 #include "common.h"
@@ -44,6 +45,8 @@ public:
 
     // Throws Error with llama.cpp's reason.
     llama_model_ptr load_model() const;
+    // Those that load_model() maps; none where it copies.
+    ModelFiles mapped_files() const;
     // With the LoRA adapters, which belong to the model from then on. `routing`, if any, must outlive the context.
     llama_context_ptr make_context(llama_model * model, RoutingRecorder * routing = nullptr) const;
 

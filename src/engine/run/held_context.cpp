@@ -20,6 +20,7 @@ constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of
 }  // namespace
 
 void HeldContext::decode(const llama_token * tokens, int n_tokens) {
+    files_.require_whole();
     const LogCapture log;
     const int rc = llama_decode(get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
     check_interrupted();  // an aborted decode returns an error of its own
@@ -89,6 +90,7 @@ void HeldContext::compute_behind(const std::vector<llama_token> & tokens) {
         batch.seq_id[i][0] = 0;
         batch.logits[i] = 1;
     }
+    files_.require_whole();
     const LogCapture log;
     const int rc = llama_decode(get(), batch);
     check_interrupted();

@@ -2,6 +2,8 @@
 // computed once.
 #pragma once
 
+#include "engine/load/model_files.h"
+
 #include "llama-cpp.h"
 
 #include <span>
@@ -12,8 +14,9 @@ namespace shimmy::engine {
 
 class HeldContext {
 public:
-    // `name`: of the model, for messages.
-    HeldContext(llama_context_ptr context, std::string name) : context_(std::move(context)), name_(std::move(name)) {}
+    // `name`: of the model, for messages. `files`: looked at before each batch.
+    HeldContext(llama_context_ptr context, std::string name, ModelFiles files)
+        : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {}
 
     llama_context * get() const { return context_.get(); }
     const std::string & name() const { return name_; }
@@ -54,6 +57,7 @@ private:
 
     llama_context_ptr context_;
     std::string name_;
+    ModelFiles files_;
     std::vector<llama_token> tokens_;
 };
 

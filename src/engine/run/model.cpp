@@ -64,8 +64,8 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     impl_->model = impl_->params->load_model();
     if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
     llama_model * model = impl_->model.get();
-    impl_->context =
-        std::make_unique<HeldContext>(impl_->params->make_context(model, impl_->routing.get()), impl_->name);
+    impl_->context = std::make_unique<HeldContext>(impl_->params->make_context(model, impl_->routing.get()),
+                                                   impl_->name, impl_->params->mapped_files());
     impl_->chat_template =
         std::make_unique<ChatTemplate>(model, impl_->name, impl_->params->common().default_template_kwargs);
     impl_->speculation = Speculation::make(options, *impl_->params, model, impl_->context->get());

@@ -24,7 +24,7 @@ std::string ask(const Lease & model, const char * route, const Request & request
 
 wire::ExpertsNow experts_now(const Lease & model, const Request & request) {
     const std::string document = ask(model, wire::EXPERTS, request);
-    if (document.empty()) return {{}, std::nullopt, std::nullopt, model->loaded().memory};
+    if (document.empty()) return {{}, std::nullopt, std::nullopt, std::nullopt, model->loaded().memory};
     return wire::experts_from(Json::parse(document));
 }
 

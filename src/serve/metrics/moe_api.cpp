@@ -80,6 +80,7 @@ Json moe_document(const Lease & model, double bandwidth, const Request & request
             {"decode_ceiling_tps", ceiling},
             {"expert_cache", engine::to_json(experts.cache)},
             {"expert_disk", engine::to_json(experts.disk)},
+            {"expert_memory", engine::to_json(experts.in_ram)},
             {"layers", layers_document(model, experts)}};
 }
 
@@ -111,7 +112,7 @@ void add_expert_metrics(Metrics & metrics, const std::string & label, const wire
 
 // Where libggml-moe keeps experts, and how often they were there.
 void add_store_metrics(Metrics & metrics, const std::string & label, const wire::ExpertsNow & experts) {
-    if (!experts.cache || !experts.disk) return;
+    if (!experts.cache || !experts.disk || !experts.in_ram) return;
     const auto add = [&](const char * name, const char * type, const char * help, uint64_t value) {
         metrics.describe(name, type, help);
         metrics.add(name, label, std::to_string(value));
@@ -134,6 +135,10 @@ void add_store_metrics(Metrics & metrics, const std::string & label, const wire:
     add("shimmy_expert_disk_hits_total", "counter", "Of these, those that were in RAM", disk.hits);
     add("shimmy_expert_disk_read_bytes_total", "counter", "Bytes of experts read from disk", disk.read_bytes);
     add("shimmy_expert_disk_failures_total", "counter", "Experts that could not be read", disk.failures);
+    add("shimmy_expert_pinned_bytes", "gauge", "Experts in RAM that are page-locked for a GPU",
+        experts.in_ram->pinned_bytes);
+    add("shimmy_expert_mapped_bytes", "gauge", "Experts in RAM that are used where the file is mapped",
+        experts.in_ram->mapped_bytes);
 }
 
 std::string metrics_text(ModelPool & pool, const Request & request) {

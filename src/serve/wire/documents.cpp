@@ -239,6 +239,7 @@ Json to_json(const ExpertsNow & experts) {
     return {{"use", use},
             {"cache", engine::to_json(experts.cache)},
             {"disk", engine::to_json(experts.disk)},
+            {"in_ram", engine::to_json(experts.in_ram)},
             {"memory", to_json(experts.memory)}};
 }
 
@@ -250,6 +251,7 @@ ExpertsNow experts_from(const Json & document) {
     }
     experts.cache = engine::expert_cache_from(document.at("cache"));
     experts.disk = engine::expert_disk_from(document.at("disk"));
+    experts.in_ram = engine::expert_memory_from(document.at("in_ram"));
     experts.memory = memory_from(document.at("memory"));
     return experts;
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "engine/experts/expert_cache.h"
 #include "engine/experts/expert_disk.h"
+#include "engine/experts/expert_memory.h"
 #include "engine/experts/expert_use.h"
 #include "serve/wire/model.h"
 
@@ -50,9 +51,10 @@ std::vector<engine::Device> devices_from(const Json & document);
 
 // What a model's experts did, and where they lie, as it is now.
 struct ExpertsNow {
-    std::vector<engine::ExpertUse> use;        // empty where libggml-moe computes none of them
-    std::optional<engine::ExpertCache> cache;  // nullopt without libggml-moe
-    std::optional<engine::ExpertDisk> disk;    // the same
+    std::vector<engine::ExpertUse> use;          // empty where libggml-moe computes none of them
+    std::optional<engine::ExpertCache> cache;    // nullopt without libggml-moe
+    std::optional<engine::ExpertDisk> disk;      // the same
+    std::optional<engine::ExpertMemory> in_ram;  // the same
     engine::MemoryUse memory;
 };
 

@@ -1,5 +1,6 @@
 #include "serve/worker/answers.h"
 
+#include "engine/experts/compute_failure.h"
 #include "serve/forms/anthropic_form.h"
 #include "serve/forms/begun_answer.h"
 #include "serve/forms/completion_form.h"
@@ -129,12 +130,20 @@ json joined(std::vector<json> & documents, const Job & job) {
     return std::move(first);
 }
 
+// llama.cpp says of a batch that failed no more than that; libggml-moe knows why if it failed there, which it counts.
+json explained(json error, uint64_t failed_before) {
+    const engine::ComputeFailures now = engine::compute_failures();
+    if (now.count == failed_before || error.value("code", 0) < 500) return error;
+    error["message"] = fmt::format("{} {}", error.value("message", ""), now.reason);
+    return error;
+}
+
 void answer_whole(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
-                  Channel & channel, const Job & job) {
+                  Channel & channel, const Job & job, uint64_t failed_before) {
     Stopwatch watch(channel.ask());
     auto all = reader.wait_for_all([&] { return ticket.is_gone(); });
     if (ticket.is_gone() || all.is_terminated) return;
-    if (all.error) return channel.send_error(all.error->to_json());
+    if (all.error) return channel.send_error(explained(all.error->to_json(), failed_before));
     std::vector<json> documents;
     for (const server_task_result_ptr & result : all.results) {
         const auto * last = dynamic_cast<server_task_result_cmpl_final *>(result.get());
@@ -149,10 +158,10 @@ void answer_whole(const HostedModel & model, server_response_reader & reader, At
 }
 
 void answer_embeddings(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
-                       Channel & channel, const Job & job) {
+                       Channel & channel, const Job & job, uint64_t failed_before) {
     auto all = reader.wait_for_all([&] { return ticket.is_gone(); });
     if (ticket.is_gone() || all.is_terminated) return;
-    if (all.error) return channel.send_error(all.error->to_json());
+    if (all.error) return channel.send_error(explained(all.error->to_json(), failed_before));
     json results = json::array();
     for (const server_task_result_ptr & result : all.results)
         results.push_back(result->to_json());
@@ -173,15 +182,21 @@ std::string events_of(const json & document, task_response_type shape) {
 // The events of one answer, as they come.
 class Stream {
 public:
-    Stream(const HostedModel & model, Attendance::Ticket & ticket, Channel & channel, const Job & job)
-        : ticket_(ticket), channel_(channel), shape_(job.shape), watch_(channel.ask()), form_(model, job) {
+    Stream(const HostedModel & model, Attendance::Ticket & ticket, Channel & channel, const Job & job,
+           uint64_t failed_before)
+        : ticket_(ticket),
+          channel_(channel),
+          shape_(job.shape),
+          watch_(channel.ask()),
+          form_(model, job),
+          failed_before_(failed_before) {
         ticket_.set_interval(HEAD_PATIENCE);
     }
 
     // False after the last.
     bool add(server_task_result & result) {
         if (result.is_error()) {
-            if (!ticket_.is_gone()) channel_.send_error(result.to_json());
+            if (!ticket_.is_gone()) channel_.send_error(explained(result.to_json(), failed_before_));
             return false;
         }
         if (dynamic_cast<Tick *>(&result) != nullptr) {
@@ -227,12 +242,13 @@ private:
     task_response_type shape_;
     Stopwatch watch_;
     AnswerForm form_;
+    uint64_t failed_before_;
     bool begun_ = false;
 };
 
 void answer_in_events(const HostedModel & model, server_response_reader & reader, Attendance::Ticket & ticket,
-                      Channel & channel, const Job & job) {
-    Stream stream(model, ticket, channel, job);
+                      Channel & channel, const Job & job, uint64_t failed_before) {
+    Stream stream(model, ticket, channel, job, failed_before);
     while (reader.has_next()) {
         const server_task_result_ptr result = reader.next([&] { return ticket.is_gone(); });
         if (result == nullptr || !stream.add(*result)) return;
@@ -245,10 +261,11 @@ void answer_in_events(const HostedModel & model, server_response_reader & reader
 void answer(const HostedModel & model, Attendance::Ticket & ticket, server_response_reader & reader, Channel & channel,
             Job job) {
     const bool embeds = job.tasks.front().type == SERVER_TASK_TYPE_EMBEDDING;
+    const uint64_t failed_before = engine::compute_failures().count;
     ticket.post(std::move(job.tasks));
-    if (embeds) return answer_embeddings(model, reader, ticket, channel, job);
-    if (job.streams) return answer_in_events(model, reader, ticket, channel, job);
-    answer_whole(model, reader, ticket, channel, job);
+    if (embeds) return answer_embeddings(model, reader, ticket, channel, job, failed_before);
+    if (job.streams) return answer_in_events(model, reader, ticket, channel, job, failed_before);
+    answer_whole(model, reader, ticket, channel, job, failed_before);
 }
 
 }  // namespace shimmy::serve::worker

@@ -95,6 +95,7 @@ HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
     : options_(opened_with_batches(options)),
       placement_(engine::require_loadable(options_.load)),
       load_(engine::placed(options_.load, placement_), /*no_alloc=*/false),
+      files_(load_.mapped_files()),
       params_(make_params(name, options_, load_)) {
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
@@ -161,7 +162,7 @@ void HostedModel::describe_vocabulary() {
 
 wire::ExpertsNow HostedModel::experts_now() const {
     wire::ExpertsNow now{engine::expert_use(llama_get_model(context_.get_llama_context())), engine::expert_cache(),
-                         engine::expert_disk(), loaded_.memory};
+                         engine::expert_disk(), engine::expert_memory(), loaded_.memory};
     for (engine::BufferMemory & buffer : now.memory.buffers)
         buffer.expert_cache_bytes = 0;
     engine::add_expert_caches(now.memory);

@@ -30,6 +30,9 @@ public:
 
     wire::ExpertsNow experts_now() const;
 
+    // Those of its weights that are mapped.
+    const engine::ModelFiles & files() const { return files_; }
+
     // For tasks, and what they are made from.
     server_response_reader reader() { return context_.get_response_reader(); }
     const server_context_meta & meta() const { return *meta_; }
@@ -52,6 +55,7 @@ private:
     ModelOptions options_;
     engine::PlacementChoice placement_;
     engine::LoadParams load_;
+    engine::ModelFiles files_;
     common_params params_;
     server_context context_;
     server_routes routes_{params_, context_};

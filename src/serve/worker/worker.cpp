@@ -179,9 +179,19 @@ private:
         }
     }
 
+    // The process would end at the first weight that is gone.
+    void require_whole_files() const {
+        try {
+            model_->files().require_whole();
+        } catch (const Error & error) {
+            throw JobError(ERROR_TYPE_UNAVAILABLE, error.what());
+        }
+    }
+
     void compute(Channel & channel) {
         std::unique_lock turn = turn_of(channel);
         if (is_gone(channel)) return;
+        require_whole_files();
         Watchdog::Preparation preparation(watchdog_, REQUEST);
         server_response_reader reader = model_->reader();
         Attendance::Ticket ticket(attendance_, channel.socket(), reader);

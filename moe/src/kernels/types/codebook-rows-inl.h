@@ -351,7 +351,7 @@ template <class T, int N> void multiply(const TileArgs & a) {
     }
 }
 
-// Activation rows; with more, panels are faster (bench/LOG.md, entry 41): those of AVX-512 have vectors of twice the size.
+// Activation rows; with more, panels are faster (bench/LOG.md, entry 45): those of AVX-512 have vectors of twice the size.
 template <class T> constexpr int MOST = L == 8 ? 6 : T::Book::COLUMNS == 4 ? 4 : 2;
 
 template <class T, int N> void up_to(const TileArgs & a) {
