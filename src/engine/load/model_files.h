@@ -2,7 +2,7 @@
 // file that became shorter must be noticed before.
 #pragma once
 
-#include "base/process/descriptor.h"
+#include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -22,7 +22,8 @@ public:
 private:
     struct File {
         std::filesystem::path path;
-        Descriptor descriptor;
+        dev_t device = 0;
+        ino_t inode = 0;
         uint64_t bytes = 0;
     };
     std::vector<File> files_;
