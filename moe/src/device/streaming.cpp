@@ -43,6 +43,10 @@ ggml_backend_dev_t gpu_of_buffer(const ggml_tensor * t) {
 ggml_backend_dev_t gpu_before(const ggml_tensor * t, int depth) {
     if (t == nullptr || depth == 0) return nullptr;
     if (ggml_backend_dev_t dev = gpu_of_buffer(t)) return dev;
+    for (const ggml_tensor * src : t->src) {  // the nearest first: what lies further back may be another layer's
+        ggml_backend_dev_t dev = src != nullptr && depth > 1 ? gpu_of_buffer(src) : nullptr;
+        if (dev != nullptr) return dev;
+    }
     for (const ggml_tensor * src : t->src) {
         if (ggml_backend_dev_t dev = gpu_before(src, depth - 1)) return dev;
     }

@@ -142,6 +142,22 @@ TEST(Streaming, OnlyToAGpuOfThisGraphThatTakesIt) {
     l.norm_weight->buffer = nullptr;
     EXPECT_FALSE(is_for_gpu(l.gate));
 }
+// With layers on two GPUs: the own norm's, not that of what comes before it.
+TEST(Streaming, ToTheNearestGpu) {
+    const MinBatch n("64");
+    Gpu far, near;
+    far.offloads = false;
+    ggml_context * c = ggml_init({1u << 16, nullptr, true});
+    const auto norm = [&](ggml_tensor * x, Gpu & gpu) {
+        ggml_tensor * weight = ggml_new_tensor_1d(c, GGML_TYPE_F32, 256);
+        weight->buffer = &gpu.buffer;
+        return ggml_mul(c, ggml_rms_norm(c, x, 1e-5f), weight);
+    };
+    ggml_tensor * x = norm(norm(ggml_new_tensor_2d(c, GGML_TYPE_F32, 256, 64), far), near);
+    ggml_tensor *in = ggml_reshape_3d(c, x, 256, 1, 64), *ids = ggml_new_tensor_2d(c, GGML_TYPE_I32, 2, 64);
+    EXPECT_TRUE(is_for_gpu(ggml_mul_mat_id(c, ggml_new_tensor_3d(c, GGML_TYPE_Q4_K, 256, 256, 8), in, ids)));
+    ggml_free(c);
+}
 TEST(Streaming, NotWhileAModelIsLoaded) {
     const MinBatch n("64");
     Gpu gpu;
