@@ -325,6 +325,26 @@ TEST_F(CardsOf, NamesOfRepositories) {
               (Names{"the repository's name is longer than the Hub's 96 letters"}));
 }
 
+// Made by hand, by the command that the documents name: the program knows a mix by the type of most of its tensors.
+TEST_F(CardsOf, AMixIsKnownByItsFile) {
+    Json document = given_quality(plan_, "alpha");
+    for (lab::MeasuredFile & variant : summary_.variants) {
+        if (variant.model == "alpha" && variant.quantization == "Q2_K") {
+            variant.quantization = "down6";
+            variant.mix = "Q4_K_M with ffn_down_exps=q6_K";
+            document["offload"][2]["file"] = variant.file;
+        }
+    }
+    document["models"][2]["quant"] = document["offload"][2]["quant"] = "Q4_K_M";
+    write_quality(document);
+    const Quality quality(summary_, dir_ / "out");
+    ASSERT_NE(quality.of("alpha", "down6"), nullptr);
+    EXPECT_EQ(quality.of("alpha", "down6")->mean_kld, 0.2);
+    EXPECT_EQ(quality.of("alpha", "Q4_K_M")->mean_kld, 0.01);
+    EXPECT_NE(quality.offload_of("alpha", "down6"), nullptr);
+    EXPECT_EQ(quality.offload_of("alpha", "Q2_K"), nullptr);
+}
+
 TEST_F(CardsOf, QualityThatIsNoneIsRefused) {
     const Json whole = given_quality(plan_, "alpha");
     const auto refused = [&](const Json & document) {

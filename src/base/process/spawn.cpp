@@ -56,7 +56,7 @@ pid_t spawn(const std::vector<std::string> & argv, int out_fd, int err_fd) {
 namespace {
 
 int exit_code_of(int status) {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_EXIT + WTERMSIG(status);
 }
 
 }  // namespace

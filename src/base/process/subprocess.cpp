@@ -73,12 +73,24 @@ ProcessResult run_process(const std::vector<std::string> & argv, std::chrono::mi
     return result;
 }
 
-std::string last_line_of(const ProcessResult & process) {
-    std::string text = process.err;
-    while (!text.empty() && text.back() == '\n')
-        text.pop_back();
-    const std::string line = text.substr(text.rfind('\n') + 1);
-    return line.empty() ? fmt::format("exit code {}", process.exit_code) : line;
+namespace {
+
+std::string last_line(const std::string & text) {
+    const size_t end = text.find_last_not_of(" \r\n\t");
+    if (end == std::string::npos) return "";
+    const size_t newline = text.find_last_of('\n', end);
+    const size_t begin = newline == std::string::npos ? 0 : newline + 1;
+    return text.substr(begin, end - begin + 1);
+}
+
+}  // namespace
+
+std::string failure_of(const ProcessResult & process) {
+    const std::string line = last_line(process.err);
+    const std::string how = process.exit_code > SIGNAL_EXIT
+                                ? fmt::format("ended by signal {}", process.exit_code - SIGNAL_EXIT)
+                                : fmt::format("exit code {}", process.exit_code);
+    return line.empty() ? how : fmt::format("{}: {}", how, line);
 }
 
 std::string self_path() {

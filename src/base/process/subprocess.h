@@ -19,8 +19,8 @@ struct ProcessResult {
 // child) on Ctrl-C. A timeout of zero means none.
 ProcessResult run_process(const std::vector<std::string> & argv, std::chrono::milliseconds timeout = {});
 
-// Of stderr, where a program that failed says why; its exit code if it said nothing.
-std::string last_line_of(const ProcessResult & process);
+// How a process failed: "exit code 2: LAST LINE OF STDERR", "ended by signal 9".
+std::string failure_of(const ProcessResult & process);
 
 // Path of the running program.
 std::string self_path();

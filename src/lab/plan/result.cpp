@@ -188,23 +188,12 @@ std::string fields_defect(const Json & document, bool load) {
     return defect.empty() && lacks_rate ? "lacks decode_tps" : defect;
 }
 
-std::string last_line(const std::string & text) {
-    const size_t end = text.find_last_not_of(" \r\n\t");
-    if (end == std::string::npos) return "";
-    const size_t newline = text.find_last_of('\n', end);
-    const size_t begin = newline == std::string::npos ? 0 : newline + 1;
-    return text.substr(begin, end - begin + 1);
-}
-
 std::string failure_message(const ProcessResult & process, const Json & document, int timeout_s) {
     if (process.timed_out) return fmt::format("did not finish within {} s", timeout_s);
     const Json::json_pointer message("/error/message");
     if (document.is_object() && document.contains(message) && document.at(message).is_string())
         return document.at(message);
-    const std::string line = last_line(process.err);
-    const std::string how = process.exit_code > 128 ? fmt::format("ended by signal {}", process.exit_code - 128)
-                                                    : fmt::format("exit code {}", process.exit_code);
-    return line.empty() ? how : fmt::format("{}: {}", how, line);
+    return failure_of(process);
 }
 
 Json failure(const Json & run, const std::string & message, int exit_code) {

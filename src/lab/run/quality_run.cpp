@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/process/progress.h"
+#include "lab/measure/quality_document.h"
 
 #include <algorithm>
 
@@ -70,19 +71,6 @@ Json merged(const Json & document, const Json & more) {
         if (more.contains(list)) result[list] = entries;
     }
     return result;
-}
-
-// A mix goes by its own name in the campaign; its file says the type of most of its tensors.
-Json renamed(Json document, const Variant & measured) {
-    if (!document.is_object()) return document;
-    for (const char * list : {"models", "offload"}) {
-        if (!document.contains(list)) continue;
-        for (Json & entry : document[list]) {
-            if (fs::path(entry.value("file", "")).filename() == measured.path.filename())
-                entry["quant"] = measured.quantization;
-        }
-    }
-    return document;
 }
 
 }  // namespace
@@ -156,10 +144,11 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
             const std::jthread clock = progress.count_down();
             return hooks.launch(command, std::chrono::milliseconds(0));  // as long as it takes
         }();
-        const Json document = renamed(parse_json(process.out), variant);
+        Json document = parse_json(process.out);
+        if (find_mix(campaign, variant.quantization) != nullptr) name_mix(document, variant.path, variant.quantization);
         if (!document.is_object() ||
             !document.contains("models")) {  // a defect that was found ends with an error, too, but after the document
-            progress.note(fmt::format("quality of {}: failed: {}", what, last_line_of(process)));
+            progress.note(fmt::format("quality of {}: failed: {}", what, failure_of(process)));
             continue;
         }
         write_file_atomic(quality_path(campaign, model), json_text(merged(so_far, document)) + "\n");

@@ -103,7 +103,7 @@ void search_mix(const Campaign & campaign, const Variant & variant, const Mix & 
     const Json document = parse_json(made.out);
     const Json::json_pointer path("/files/0/path");
     if (!made.ok() || !document.is_object() || !document.contains(path))
-        fail("{}: shimmy quantize --target-size {} failed: {}", mix.name, mix.target_size, last_line_of(made));
+        fail("{}: shimmy quantize --target-size {} failed: {}", mix.name, mix.target_size, failure_of(made));
     fs::rename(document.at(path).get<std::string>(), variant.path);
 }
 

@@ -1,6 +1,7 @@
 #include "report/figures/quality.h"
 
 #include "base/error.h"
+#include "lab/measure/quality_document.h"
 
 #include <algorithm>
 #include <array>
@@ -95,7 +96,12 @@ Quality::Quality(const lab::Summary & summary, const fs::path & out_dir) : summa
     for (const lab::CampaignModel & model : summary.campaign.models) {
         const QualitySource source{out_dir / "quality" / (model.name + ".json"), command(model.name)};
         if (!fs::exists(source.file)) continue;
-        ModelQuality quality = read_quality(read_json(source.file), source);
+        Json document = read_json(source.file);  // of the campaign, or made by hand
+        for (const lab::MeasuredFile & variant : summary.variants) {
+            if (variant.model == model.name && !variant.mix.empty())
+                lab::name_mix(document, variant.file, variant.quantization);
+        }
+        ModelQuality quality = read_quality(std::move(document), source);
         for (const lab::MeasuredFile & variant : summary.variants) {
             const QualityFigures * entry =
                 variant.model == model.name ? find_entry(quality.files, variant.quantization) : nullptr;

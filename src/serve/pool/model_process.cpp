@@ -33,7 +33,6 @@ constexpr milliseconds WATCH_INTERVAL{200};
 constexpr milliseconds END_PATIENCE{2000};  // for a process that was asked to end
 constexpr milliseconds REASON_PATIENCE{2000};
 constexpr size_t MAX_LAST_LINE_BYTES = 2000;
-constexpr int SIGNAL_EXIT = 128;  // and the signal's number, as base/process/spawn.h has it
 
 std::string exit_text(int exit_code) {
     if (exit_code == SIGNAL_EXIT + SIGBUS) return "ended by SIGBUS: a mapped file became shorter, or its disk failed";
