@@ -134,6 +134,16 @@ public:
         fail_at(node == nullptr ? static_cast<const toml::node &>(table_) : *node, message);
     }
 
+    // What `parse` makes of the text of a node; if it throws UsageError, the message gets the node's place.
+    template <typename Parse>
+    auto parsed(const toml::node & node, const std::string & text, const Parse & parse) const {
+        try {
+            return parse(text);
+        } catch (const UsageError & error) {
+            fail_at(node, error.what());
+        }
+    }
+
     // Throws the UsageError of a node.
     [[noreturn]] void fail_at(const toml::node & node, const std::string & message) const {
         fail_usage("{}:{}: {}", file_, node.source().begin.line, message);

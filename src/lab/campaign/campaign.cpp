@@ -37,15 +37,10 @@ void check_new(const TomlReader & reader, const toml::node & node, const std::ve
     }
 }
 
-// `parse` turns the text of an element into a value and throws UsageError, to which file:line is added here.
+// Of a list of texts.
 template <typename Parse>
 auto parse_element(const TomlReader & reader, const toml::node & node, const std::string & key, const Parse & parse) {
-    const std::string text = reader.element_string(node, key);
-    try {
-        return parse(text);
-    } catch (const UsageError & error) {
-        reader.fail_at(node, error.what());
-    }
+    return reader.parsed(node, reader.element_string(node, key), parse);
 }
 
 // The modes of the campaign's list: a load run has a table of its own.

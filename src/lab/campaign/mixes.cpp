@@ -15,16 +15,6 @@ namespace {
 
 constexpr int DEFAULT_CHUNKS = 16;  // as shimmy quantize takes them
 
-// `parse` throws UsageError, to which file:line is added here.
-template <typename Parse>
-auto parsed(const TomlReader & table, const toml::node & node, const std::string & text, const Parse & parse) {
-    try {
-        return parse(text);
-    } catch (const UsageError & error) {
-        table.fail_at(node, error.what());
-    }
-}
-
 bool is_quantization(const std::string & name) {
     try {
         return lower(name) == INPUT_AS_IS || !engine::canonical_quantization(name).empty();
@@ -39,10 +29,10 @@ void read_types(TomlReader & table, const toml::node & node, Mix & mix) {
     if (type.empty() != (types == nullptr))
         table.fail_at(node, "a mix has a 'type', and 'tensor_types' for what differs from it");
     if (types == nullptr) return;
-    mix.type = parsed(table, node, type, engine::canonical_quantization);
+    mix.type = table.parsed(node, type, engine::canonical_quantization);
     for (const toml::node & one : *types)
         mix.tensor_types.push_back(
-            parsed(table, one, table.element_string(one, "tensor_types"), engine::parse_tensor_override));
+            table.parsed(one, table.element_string(one, "tensor_types"), engine::parse_tensor_override));
 }
 
 void read_search(TomlReader & table, const toml::node & node, const fs::path & base, Mix & mix) {
@@ -55,7 +45,7 @@ void read_search(TomlReader & table, const toml::node & node, const fs::path & b
         table.fail_at(node,
                       "'target_size' needs 'text', which quality is measured on; 'text' and 'chunks' are for it alone");
     if (!mix.is_searched()) return;
-    parsed(table, node, mix.target_size, [](const std::string & size) { return parse_bytes(size, "'target_size'"); });
+    table.parsed(node, mix.target_size, [](const std::string & size) { return parse_bytes(size, "'target_size'"); });
     mix.text = (base / text).lexically_normal();
     mix.chunks = chunks > 0 ? chunks : DEFAULT_CHUNKS;
 }
