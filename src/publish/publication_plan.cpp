@@ -95,6 +95,13 @@ public:
                             "rename the file and its path in the campaign",
                             first.string(), quantization));
         }
+        for (const std::string & other : repo.quantizations) {
+            if (other != quantization && hub::names_quantization(first.filename().string(), other))
+                out.obstacles.push_back(fmt::format(
+                    "{}: the name says {}, too, so that nobody could choose {} from the repository: name {} "
+                    "otherwise in the campaign ('_' in place of '-' will do)",
+                    first.string(), other, other, quantization));
+        }
         split(model, out);
         return model;
     }

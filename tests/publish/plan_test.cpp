@@ -157,6 +157,17 @@ TEST_F(PublicationPlanOf, AFileAmongSeveralSaysItsType) {
                            (dir_ / "out/models/alpha-small.gguf").string())}));
 }
 
+TEST_F(PublicationPlanOf, AFileAmongSeveralSaysNoOthersType) {
+    options_.layout = lab::CardLayout::per_model;
+    write_model(2, dir_ / "out/models/alpha-Q4_K_M_or_so-Q2_K.gguf");
+    EXPECT_EQ(plan().obstacles, Names{});
+    write_model(2, dir_ / "out/models/alpha-Q4_K_M-Q2_K.gguf");
+    const Names obstacles = plan().obstacles;
+    ASSERT_EQ(obstacles.size(), 1U) << ::testing::PrintToString(obstacles);
+    EXPECT_NE(obstacles[0].find("alpha-Q4_K_M-Q2_K.gguf: the name says Q4_K_M, too"), std::string::npos)
+        << obstacles[0];
+}
+
 TEST_F(PublicationPlanOf, OnlyTheFileThatWasMeasured) {
     const fs::path file = campaign_.variants[2].path;
     write_file_atomic(file, "another");

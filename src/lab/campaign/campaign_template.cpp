@@ -69,7 +69,7 @@ constexpr const char * TAIL = R"(
 # A quantization of your own, to be listed under quantizations: types of single tensors, or the best for a size, found by
 # measuring.
 # [[mixes]]
-# name = "Q4_K_M-down6"
+# name = "Q4_K_M_down6"
 # type = "Q4_K_M"
 # tensor_types = ["ffn_down_exps=Q6_K"]
 # [[mixes]]
