@@ -113,6 +113,29 @@ TEST(Lab, TasksAreScoredAsEvalDoes) {
     }
 }
 
+// The matrix of a text is that of `shimmy imatrix`, and what is quantized with it that of `shimmy quantize`.
+TEST(Lab, AnImportanceMatrixIsMadeOfAText) {
+    const TempDir dir;
+    const fs::path campaign = dir / "matrix.toml";
+    const std::string task = std::string(SHIMMY_SOURCE_DIR) + "/examples/eval/arc.jsonl";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("[\"input\"]"), 9,
+                 fmt::format("[\"Q2_K\"]\nimatrix_text = \"{}\"\nimatrix_chunks = 2", EVAL));
+    write_file_atomic(campaign, "device = \"cpu\"\n" + text + "[[tasks]]\nlimit = 1\nfile = \"" + task + "\"\n");
+    const ProcessResult run = shimmy({"lab", "run", campaign.string(), "--only", "/task/"});
+    ASSERT_TRUE(fs::exists(dir / "out/models/tiny-Q2_K.gguf")) << run.err;
+    const fs::path matrix = dir / "out/models/tiny.imatrix.gguf";
+    EXPECT_EQ(read_json(dir / "out/models/tiny.imatrix.source.json").at("text_sha256"), sha256_file_hex(EVAL));
+    const Json by_hand =
+        shimmy_json({"imatrix", tiny_moe().string(), "--text", EVAL, "--chunks", "2", "--out",
+                     (dir / "own.imatrix.gguf").string(), "--cpu-moe", "--device", "cpu", "--threads", "1"});
+    EXPECT_EQ(by_hand["n_chunks"], 2);
+    EXPECT_EQ(sha256_file_hex(dir / "own.imatrix.gguf"), sha256_file_hex(matrix));
+    (void)shimmy_json({"quantize", tiny_moe().string(), "--types", "Q2_K", "--imatrix", matrix.string(), "--out-dir",
+                       dir.path().string()});
+    EXPECT_EQ(sha256_file_hex(dir / "tiny-moe-Q2_K.gguf"), sha256_file_hex(dir / "out/models/tiny-Q2_K.gguf"));
+}
+
 TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";

@@ -474,7 +474,7 @@ TEST(Campaign, TheReferenceShapesPlanAndTellTheirVram) {
     CampaignOptions options;
     options.dry_run = true;
     options.quiet = true;
-    const Hooks hooks = real_hooks();
+    const Hooks hooks = real_hooks({});
     const CampaignPlan plan = plan_campaign(campaign, options, hooks);
     ASSERT_EQ(plan.variants.size(), 7U);
     for (const InputInfo & input : plan.inputs)

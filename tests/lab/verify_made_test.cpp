@@ -108,7 +108,7 @@ TEST_F(VerifyMade, TheHooksOfAProgram) {
     EXPECT_EQ(input_.quantization, "F16");
     EXPECT_FALSE(input_.already_quantized);
     EXPECT_EQ(input_.n_expert, 16);
-    const Hooks hooks = real_hooks();
+    const Hooks hooks = real_hooks({});
     Campaign campaign;
     campaign.models.resize(2);
     campaign.models[0].path = TINY_MOE;
@@ -139,7 +139,7 @@ TEST_F(VerifyMade, TheHooksOfAProgram) {
 
 // The file says the type of most tensors, and the others are checked against the mix.
 TEST_F(VerifyMade, AMixIsMadeAsItsRecipeSays) {
-    const Hooks hooks = real_hooks();
+    const Hooks hooks = real_hooks({});
     Campaign campaign;
     campaign.models.resize(1);
     campaign.models[0].path = TINY_MOE;

@@ -23,7 +23,7 @@ int run_cell(const CellArguments & options, const Globals & globals) {
         fail_usage("{}: the campaign has the runs 0 to {}", options.run, plan.runs.size() - 1);
     if (plan.sha256.at(plan.runs[options.run].variant).empty())
         fail("{}: its model file is not there: shimmy lab run makes it", plan.describe_run(options.run));
-    const Json result = lab::make_run(plan, options.run, self_path(), lab::real_hooks());
+    const Json result = lab::make_run(plan, options.run, self_path(), lab::real_hooks(plan.backends));
     const bool failed = result.contains("error");
     if (globals.json) {
         fmt::print("{}\n", json_text(result));

@@ -70,7 +70,7 @@ struct DryRun {
 };
 
 DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
-    const lab::Hooks hooks = lab::real_hooks();
+    const lab::Hooks hooks = lab::real_hooks(options.backends);
     DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}, {}};
     dry.variants = lab::variants_to_make(dry.plan, options);
     dry.runs = lab::runs_to_make(dry.plan, options);
@@ -276,7 +276,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     }
     const bool licenses_hold = check_licenses(campaign);
     const bool elsewhere = options.executor == "slurm";
-    const lab::Hooks hooks = elsewhere ? lab::real_hooks() : lab::real_hooks_here(run_options);
+    const lab::Hooks hooks = elsewhere ? lab::real_hooks(run_options.backends) : lab::real_hooks_here(run_options);
     const lab::Executor executor =
         elsewhere ? lab::slurm_executor(run_options, {options.sbatch_args}) : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);

@@ -8,7 +8,6 @@
 #include "engine/device/device.h"
 #include "engine/layout/tensor_plan.h"
 #include "engine/llama/version.h"
-#include "engine/make/make_imatrix.h"
 #include "engine/make/quantize.h"
 #include "engine/make/synthesize.h"
 #include "gguf/file_type.h"
@@ -16,6 +15,7 @@
 #include "gguf/sampling.h"
 #include "gguf/shape.h"
 #include "lab/plan/quantized_models.h"
+#include "lab/run/making_commands.h"
 #include "lab/run/verify_made.h"
 
 #include <algorithm>
@@ -24,9 +24,13 @@ namespace shimmy::lab {
 
 namespace {
 
-constexpr uint32_t IMATRIX_CHUNK = 512;  // tokens, as llama-imatrix takes them
 constexpr std::chrono::seconds TEMPLATE_TIMEOUT{30};
 constexpr std::chrono::seconds DEVICES_TIMEOUT{120};  // a first look at a GPU compiles kernels, or wakes it
+
+std::vector<std::string> with_program(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), self_path());
+    return arguments;
+}
 
 gguf::Shape shape_of(const CampaignModel & model) {
     gguf::Shape shape = gguf::load_shape(model.shape);
@@ -55,8 +59,9 @@ void synthesize(const Campaign & campaign, const Variant & variant, const BytePr
     engine::synthesize(options, progress);
 }
 
-// Made once for all quantizations of a model, and again if the text, the chunks or the model change.
-void make_matrix(const Campaign & campaign, const CampaignModel & model) {
+// Made once for all quantizations, and again if the text, the chunks or the model change. In a process of its own,
+// which may use a GPU.
+void make_matrix(const Campaign & campaign, const CampaignModel & model, const Backends & backends) {
     const fs::path matrix = imatrix_path(campaign, model);
     const fs::path record = imatrix_record_path(matrix);
     const Json made_of{{"input_sha256", sha256_file_hex(model.path)},
@@ -64,42 +69,16 @@ void make_matrix(const Campaign & campaign, const CampaignModel & model) {
                        {"n_chunks", model.imatrix_chunks},
                        {"llama_cpp_version", engine::llama_cpp_version()}};
     if (fs::exists(matrix) && fs::exists(record) && read_json(record) == made_of) return;
-    engine::ImatrixOptions options;
-    options.load.path = model.path.string();
-    options.load.n_ctx = IMATRIX_CHUNK;
-    options.load.n_threads = campaign.n_threads;
-    options.load.placement = engine::Placement::offload();  // a model that does not fit a card is no obstacle
-    options.text = model.imatrix_text;
-    options.output = matrix;
-    options.n_chunks = model.imatrix_chunks;
-    engine::make_imatrix(options, [](uint64_t, uint64_t) {});
+    const ProcessResult made = run_process(with_program(imatrix_arguments(campaign, model, backends)));
+    if (!made.ok()) fail("{}: shimmy imatrix failed: {}", model.name, failure_of(made));
     write_file_atomic(record, json_text(made_of) + "\n");
 }
 
 // In a process of its own, as a person would: it measures for minutes to hours.
-void search_mix(const Campaign & campaign, const Variant & variant, const Mix & mix) {
+void search_mix(const Campaign & campaign, const Variant & variant, const Mix & mix, const Backends & backends) {
     const PartFolder folder(variant.path);
-    std::vector<std::string> command{self_path(),
-                                     "quantize",
-                                     variant.input.string(),
-                                     "--target-size",
-                                     mix.target_size,
-                                     "--text",
-                                     mix.text.string(),
-                                     "--chunks",
-                                     std::to_string(mix.chunks),
-                                     "--out-dir",
-                                     folder.path().string(),
-                                     "--threads",
-                                     std::to_string(campaign.n_threads),
-                                     "--cpu-moe",
-                                     "--moe-cache",
-                                     "off",
-                                     "--json"};
-    const fs::path matrix = imatrix_path(campaign, campaign.models.at(variant.campaign_model));
-    if (!matrix.empty()) command.insert(command.end(), {"--imatrix", matrix.string()});
-    if (campaign.device != "gpu") command.insert(command.end(), {"--device", campaign.device});
-    const ProcessResult made = run_process(command);
+    const ProcessResult made =
+        run_process(with_program(search_arguments(campaign, variant, mix, backends, folder.path())));
     const Json document = parse_json(made.out);
     const Json::json_pointer path("/files/0/path");
     if (!made.ok() || !document.is_object() || !document.contains(path))
@@ -107,11 +86,12 @@ void search_mix(const Campaign & campaign, const Variant & variant, const Mix & 
     fs::rename(document.at(path).get<std::string>(), variant.path);
 }
 
-void quantize(const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
+void quantize(const Campaign & campaign, const Variant & variant, const Backends & backends,
+              const ByteProgress & progress) {
     const CampaignModel & model = campaign.models.at(variant.campaign_model);
-    if (!model.imatrix_text.empty()) make_matrix(campaign, model);
+    if (!model.imatrix_text.empty()) make_matrix(campaign, model, backends);
     const Mix * mix = find_mix(campaign, variant.quantization);
-    if (mix != nullptr && mix->is_searched()) return search_mix(campaign, variant, *mix);
+    if (mix != nullptr && mix->is_searched()) return search_mix(campaign, variant, *mix, backends);
     engine::QuantizeOptions options;
     options.input = variant.input;
     options.output = variant.path;
@@ -197,13 +177,14 @@ void require_gpu(const Campaign & campaign, const CampaignOptions & options) {
         campaign.device, names);
 }
 
-Hooks real_hooks() {
+Hooks real_hooks(const Backends & backends) {
     Hooks hooks;
     hooks.launch = run_process;
     hooks.read_input = read_input_info;
     hooks.variant_bytes = bytes_of;
-    hooks.make_variant = [](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
-        variant.input.empty() ? synthesize(campaign, variant, progress) : quantize(campaign, variant, progress);
+    hooks.make_variant = [backends](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
+        variant.input.empty() ? synthesize(campaign, variant, progress)
+                              : quantize(campaign, variant, backends, progress);
         verify_made(variant, file_type(campaign, variant), read_input_info(campaign.models.at(variant.campaign_model)),
                     is_announced(campaign, variant) ? tensors_of(campaign, variant)
                                                     : engine::tensors_as_they_are(gguf::GgufFile(variant.path)));
@@ -212,7 +193,7 @@ Hooks real_hooks() {
 }
 
 Hooks real_hooks_here(const CampaignOptions & options) {
-    Hooks hooks = real_hooks();
+    Hooks hooks = real_hooks(options.backends);
     hooks.read_input = [options](const CampaignModel & model) {
         InputInfo input = read_input_info(model);
         if (!model.is_synthetic()) input.prompt_format = prompt_format_of(model, options.program);

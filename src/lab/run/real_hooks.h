@@ -5,8 +5,8 @@
 
 namespace shimmy::lab {
 
-// The program itself, libllama's quantizer, the real files.
-Hooks real_hooks();
+// The program itself, libllama's quantizer, the real files. `backends`: of what is measured to make a file.
+Hooks real_hooks(const Backends & backends);
 
 // The same for runs on this machine: whether it has the campaign's GPU is looked at before they begin.
 Hooks real_hooks_here(const CampaignOptions & options);
