@@ -323,8 +323,20 @@ tensor_types = ["ffn_down_exps={}"]
         return shimmy_json({"lab", "run", campaign.string(), "--dry-run"})["n_runs_to_do"];
     };
     EXPECT_EQ(n_runs_to_do(), 0);
+    EXPECT_EQ(quality["models"].back()["run"]["base_from_cache"], true);
     write_campaign("Q6_K");
     EXPECT_EQ(n_runs_to_do(), 2) << "another recipe, other weights";
+    const Json estimate = shimmy_json({"lab", "run", campaign.string(), "--dry-run"})["estimate"];
+    EXPECT_EQ(estimate["n_qualities_from_measured_times"], 1) << estimate;
+    EXPECT_EQ(estimate["n_qualities_predicted"], 0) << estimate;
+    EXPECT_GT(estimate["quality_ms"], 0.0);
+    const std::string text = shimmy({"lab", "run", campaign.string(), "--dry-run"}).out;
+    EXPECT_NE(
+        text.find("1 file(s) to make, 2 of 4 runs to do (-v lists them), quality of 1 file(s) to measure\ndisk: "),
+        std::string::npos)
+        << text;
+    EXPECT_NE(text.find("\nfrom measured times for the quality of 1 file(s)\nnot counted: "), std::string::npos)
+        << text;
 }
 
 TEST(Lab, AxesFromTheFileToABundle) {

@@ -480,7 +480,7 @@ TEST(Campaign, TheReferenceShapesPlanAndTellTheirVram) {
     for (const InputInfo & input : plan.inputs)
         EXPECT_TRUE(input.n_layer == 32 || input.n_layer == 24 || input.n_layer == 28) << input.n_layer;
     EXPECT_EQ(plan.runs.size(), 7U * 2U * 3U);
-    const Estimate time = estimate(plan, variants_to_make(plan, options), runs_to_make(plan, options), hooks);
+    const Estimate time = estimate(plan, variants_to_make(plan, options), runs_to_make(plan, options), {}, hooks);
     EXPECT_EQ(time.disk_bytes, 0U) << "sparse";
     constexpr uint64_t CARD = 80ULL << 30;
     for (const PredictedVram & file : predict_vram(plan)) {

@@ -7,6 +7,7 @@
 #include "lab/plan/hasher.h"
 #include "lab/plan/quantized_models.h"
 #include "lab/run/estimate.h"
+#include "lab/run/quality_run.h"
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
@@ -124,13 +125,17 @@ const engine::Placement OFFLOAD = engine::Placement::offload();
 
 TEST_F(EstimateOf, WhatIsNotMeasuredIsPredicted) {
     const Estimate result =
-        estimate(plan_, {1}, {run_of(0, BASELINE), run_of(1, OFFLOAD), run_of(1, BASELINE, Mode::load)}, hooks_);
+        estimate(plan_, {1}, {run_of(0, BASELINE), run_of(1, OFFLOAD), run_of(1, BASELINE, Mode::load)}, {}, hooks_);
     EXPECT_EQ(result.disk_bytes, uint64_t{1} << 29);
-    EXPECT_EQ(result.n_predicted, 3U);
-    EXPECT_EQ(result.n_measured, 0U);
+    EXPECT_EQ(result.scratch_bytes, 0U) << "nothing is searched";
+    EXPECT_EQ(result.runs.n_predicted, 3U);
+    EXPECT_EQ(result.runs.n_measured, 0U);
+    EXPECT_EQ(result.files.n_predicted, 1U);
+    EXPECT_EQ(result.n_predicted(), 4U);
+    EXPECT_NEAR(result.files.time_s, 5.0, 1e-9);
     // Made at 0.1 GiB/s: 5 s. F16 is read in 2^-10 s and answers 50 tokens twice: 10 s. Q2_K: half a second and 10 s.
     // The load run: half a second and 30 s.
-    EXPECT_NEAR(result.time_s, 5.0 + (1.0 / 1024 + 10.0) + (0.5 + 10.0) + (0.5 + 30.0), 1e-9);
+    EXPECT_NEAR(result.time_s(), 5.0 + (1.0 / 1024 + 10.0) + (0.5 + 10.0) + (0.5 + 30.0), 1e-9);
 }
 
 TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
@@ -145,10 +150,10 @@ TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
     took(run_of(0, BASELINE), 100000.0, ResultState::stale);
     took(run_of(1, OFFLOAD), 200000.0);
     took(run_of(0, OFFLOAD, Mode::load), 300000.0);
-    const Estimate result = estimate(plan_, {}, {like[0], run_of(0, BASELINE)}, hooks_);
-    EXPECT_EQ(result.n_measured, 1U);
-    EXPECT_EQ(result.n_predicted, 1U);
-    EXPECT_NEAR(result.time_s, 6.0 + 1.0 / 1024 + 10.0, 1e-9);
+    const Estimate result = estimate(plan_, {}, {like[0], run_of(0, BASELINE)}, {}, hooks_);
+    EXPECT_EQ(result.runs.n_measured, 1U);
+    EXPECT_EQ(result.runs.n_predicted, 1U);
+    EXPECT_NEAR(result.time_s(), 6.0 + 1.0 / 1024 + 10.0, 1e-9);
     EXPECT_EQ(result.disk_bytes, 0U);
 }
 
@@ -160,18 +165,118 @@ TEST_F(EstimateOf, LengthsAndOtherPointsCount) {
     plan_.runs[1].placement = plan_.runs[0].placement;
     const size_t same_point = 1;
     const size_t other_point = run_of(1, BASELINE);
-    const Estimate measured = estimate(plan_, {}, {same_point}, hooks_);
-    EXPECT_NEAR(measured.time_s, 7.0, 1e-9);
-    EXPECT_EQ(measured.n_measured, 1U);
+    const Estimate measured = estimate(plan_, {}, {same_point}, {}, hooks_);
+    EXPECT_NEAR(measured.time_s(), 7.0, 1e-9);
+    EXPECT_EQ(measured.runs.n_measured, 1U);
     // Twice 1000 tokens at 100 tokens/s and 20 tokens at 10 tokens/s, and half a second to read.
     plan_.runs[other_point].point = deep;
-    EXPECT_NEAR(estimate(plan_, {}, {other_point}, hooks_).time_s, 0.5 + 2 * (10.0 + 2.0), 1e-9);
+    EXPECT_NEAR(estimate(plan_, {}, {other_point}, {}, hooks_).time_s(), 0.5 + 2 * (10.0 + 2.0), 1e-9);
     EXPECT_EQ(estimate_assumptions(plan_.campaign),
               "files are read at 1 GiB/s and made at 0.1 GiB/s, and 10 tokens are generated per second");
     plan_.campaign.axes.list = {{"depth", {"1000"}}};
     EXPECT_EQ(estimate_assumptions(plan_.campaign),
               "files are read at 1 GiB/s and made at 0.1 GiB/s, prompts are computed at 100 tokens/s and 10 tokens are "
               "generated per second");
+}
+
+// A quarter of the letters are tokens, 100 of which are computed in a second: 4096 letters take 10.24 s, and one chunk
+// of them 5.12 s.
+TEST_F(EstimateOf, QualityIsTheFilesAndOnceTheOriginal) {
+    write_file_atomic(dir_ / "eval.txt", std::string(4096, 'x'));
+    plan_.campaign.quality = {dir_ / "eval.txt", 1};
+    plan_.campaign.models[0].path = dir_ / "m.gguf";
+    plan_.sha256 = {"a", ""};
+    EXPECT_EQ(qualities_to_come(plan_, {}), (std::vector<size_t>{0})) << "the other file is not there";
+    EXPECT_EQ(qualities_to_come(plan_, {1}), (std::vector<size_t>{1})) << "the original's figures come with it";
+    constexpr double ORIGINAL_S = 1.0 / 1024;  // to read
+    const double quantized_s = 0.5;
+    Estimate result = estimate(plan_, {}, {}, {1}, hooks_);
+    EXPECT_NEAR(result.quality.time_s, quantized_s + 5.12 + ORIGINAL_S + 5.12, 1e-9);
+    EXPECT_EQ(result.quality.n_predicted, 1U);
+    EXPECT_EQ(result.time_s(), result.quality.time_s);
+    EXPECT_NEAR(estimate(plan_, {}, {}, {1, 1}, hooks_).quality.time_s, 2 * (0.5 + 5.12) + ORIGINAL_S + 5.12, 1e-9)
+        << "the original's predictions are kept";
+    plan_.campaign.quality.chunks = 0;
+    EXPECT_NEAR(estimate(plan_, {}, {}, {1}, hooks_).quality.time_s, 0.5 + ORIGINAL_S + 2 * 10.24, 1e-9);
+    plan_.campaign.quality.check_offload = true;
+    EXPECT_NEAR(estimate(plan_, {}, {}, {1}, hooks_).quality.time_s, 0.5 + ORIGINAL_S + 2 * 10.24 + 2 * (0.5 + 10.24),
+                1e-9);
+    EXPECT_EQ(qualities_to_come(plan_, {1}), (std::vector<size_t>{1, 0})) << "the original is checked by itself";
+    EXPECT_NE(estimate_assumptions(plan_.campaign).find("4 letters in a token of a task or text"), std::string::npos);
+    EXPECT_NE(std::string(estimate_leaves_out()).find("hashing"), std::string::npos);
+}
+
+TEST_F(EstimateOf, QualityThatWasMeasuredSaysHowLongTheNextTakes) {
+    write_file_atomic(dir_ / "eval.txt", std::string(4096, 'x'));
+    plan_.campaign.quality = {dir_ / "eval.txt", 1};
+    plan_.campaign.models[0].path = dir_ / "m.gguf";
+    plan_.program_version = "shimmy 0 (llama.cpp 0.5.0)";
+    plan_.sha256 = {"a", "b"};
+    const auto entry = [](const char * quant, double wall_ms, bool cached, bool checked) {
+        return Json{{"quant", quant},
+                    {"sha256", "old"},
+                    {"run", {{"wall_ms", wall_ms}, {"base_from_cache", cached}, {"check_offload", checked}}}};
+    };
+    fs::create_directories(plan_.campaign.out_dir / "quality");
+    const Json document{{"text", {{"sha256", sha256_hex(read_file(dir_ / "eval.txt"))}}},
+                        {"base", {{"file", (dir_ / "m.gguf").string()}}},
+                        {"max_chunks", 1},
+                        {"llama_cpp_version", "0.5.0"},
+                        {"models",
+                         {entry("F16", 9000, false, false), entry("Q8_0", 3000, true, false),
+                          entry("Q6_K", 5000, true, false), entry("Q4_K_M", 70000, true, true)}}};
+    write_file_atomic(quality_path(plan_.campaign, plan_.campaign.models[0].name), document.dump());
+    const Estimate result = estimate(plan_, {}, {}, {1}, hooks_);
+    EXPECT_NEAR(result.quality.time_s, 4.0, 1e-9) << "the median of those that found the original's predictions";
+    EXPECT_EQ(result.quality.n_measured, 1U);
+    EXPECT_EQ(result.quality.n_predicted, 0U);
+    plan_.campaign.quality.check_offload = true;
+    EXPECT_NEAR(estimate(plan_, {}, {}, {1}, hooks_).quality.time_s, 70.0, 1e-9);
+}
+
+TEST_F(EstimateOf, ASearchMakesAndMeasuresManyFiles) {
+    write_file_atomic(dir_ / "eval.txt", std::string(4096, 'x'));
+    plan_.campaign.models[0].path = dir_ / "m.gguf";
+    plan_.campaign.mixes.resize(2);
+    for (Mix & mix : plan_.campaign.mixes) {
+        mix.target_size = "1GiB";
+        mix.text = dir_ / "eval.txt";
+        mix.chunks = 1;
+    }
+    plan_.campaign.mixes[0].name = "small";
+    plan_.campaign.mixes[1].name = "large";
+    plan_.variants[0] = {"m", "small", dir_ / "small.gguf", dir_ / "m.gguf"};
+    plan_.variants[1] = {"m", "large", dir_ / "large.gguf", dir_ / "m.gguf"};
+    plan_.sha256 = {"", ""};
+    hooks_.n_searched_files = [](const Campaign &, const Variant &) { return size_t{20}; };
+    // The original is read in 2^-10 s, a file of its size made in ten times that, and a chunk computed in 5.12 s.
+    const double search_s = 1.0 / 1024 + 5.12 + 20 * (10.0 / 1024 + 1.0 / 1024 + 5.12);
+    Estimate result = estimate(plan_, {0, 1}, {}, {}, hooks_);
+    EXPECT_NEAR(result.files.time_s, 2 * search_s, 1e-9);
+    EXPECT_EQ(result.files.n_predicted, 2U);
+    EXPECT_EQ(result.scratch_bytes, uint64_t{1} << 20) << "one file of the original's size at a time";
+    EXPECT_EQ(result.disk_bytes, uint64_t{1} << 30) << "what the hooks say that both take";
+    // One of them is made: the other takes as long.
+    plan_.sha256 = {"made", ""};
+    write_file_atomic(plan_.variants[0].path, "made");
+    write_source_record(plan_.variants[0], "abc", "made", 90000.0);
+    result = estimate(plan_, {1}, {}, {}, hooks_);
+    EXPECT_NEAR(result.files.time_s, 90.0, 1e-9);
+    EXPECT_EQ(result.files.n_measured, 1U);
+    EXPECT_EQ(result.n_predicted(), 0U);
+    plan_.campaign.mixes[0].chunks = 2;
+    EXPECT_NEAR(estimate(plan_, {1}, {}, {}, hooks_).files.time_s, search_s, 1e-9) << "on other chunks";
+}
+
+TEST_F(EstimateOf, AMatrixIsComputedOnceForAllQuantizations) {
+    write_file_atomic(dir_ / "text.txt", std::string(4096, 'x'));
+    plan_.campaign.models[0].path = dir_ / "m.gguf";
+    plan_.campaign.models[0].imatrix_text = dir_ / "text.txt";
+    plan_.variants[0] = {"m", "Q4_K_M", dir_ / "q4.gguf", dir_ / "m.gguf"};
+    EXPECT_NEAR(estimate(plan_, {0, 1}, {}, {}, hooks_).files.time_s, 1.0 / 1024 + 10.24 + 2 * 5.0, 1e-9);
+    fs::create_directories(plan_.campaign.out_dir / "models");
+    write_file_atomic(imatrix_path(plan_.campaign, plan_.campaign.models[0]), "there");
+    EXPECT_NEAR(estimate(plan_, {0, 1}, {}, {}, hooks_).files.time_s, 2 * 5.0, 1e-9);
 }
 
 // --- hashes
@@ -258,7 +363,7 @@ protected:
     bool up_to_date(const std::string & input) const {
         return is_up_to_date(variant_, input, [](const fs::path & file) { return sha256_file_hex(file); });
     }
-    void write_record() const { write_source_record(variant_, "abc", sha256_file_hex(variant_.path)); }
+    void write_record() const { write_source_record(variant_, "abc", sha256_file_hex(variant_.path), 1500.0); }
     Variant variant_{"m", "Q2_K", dir_ / "m-Q2_K.gguf", dir_ / "m.gguf"};
 };
 

@@ -269,7 +269,7 @@ TEST_F(TaskRuns, ItsTimeIsEstimatedFromItsLetters) {
         if (plan.runs[i].mode == Mode::task && plan.variant_of(i).is_input()) runs.push_back(i);
     }
     ASSERT_EQ(runs.size(), 1U);
-    EXPECT_NEAR(estimate(plan, {}, runs, hooks_).time_s, 192.0 / 4.0 / 100.0, 1e-6);
+    EXPECT_NEAR(estimate(plan, {}, runs, {}, hooks_).time_s(), 192.0 / 4.0 / 100.0, 1e-6);
     EXPECT_NE(estimate_assumptions(campaign_).find("4 letters in a token"), std::string::npos);
 }
 

@@ -126,6 +126,9 @@ TEST_F(VerifyMade, TheHooksOfAProgram) {
     EXPECT_LE(announced, fs::file_size(variant_.path));
     EXPECT_LT(fs::file_size(variant_.path) - announced, uint64_t{4} << 20) << "metadata beside the tensors";
     EXPECT_TRUE(read_input_info({"made", variant_.path, {}}).already_quantized);
+    // Four layers, the first dense: attention and other FFNs in four groups each, gate and up, and down, in three each,
+    // and two tables. Then six types of all of them, the mix, and a plain type.
+    EXPECT_EQ(hooks.n_searched_files(campaign, variant_), 4U + 4U + 3U + 3U + 2U + 6U + 2U);
     const InputInfo shape = hooks.read_input(campaign.models[1]);
     EXPECT_EQ(shape.arch, "olmoe");
     EXPECT_EQ(shape.n_layer, 1) << "as many as were asked for";

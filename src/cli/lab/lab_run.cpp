@@ -13,6 +13,7 @@
 #include "lab/run/campaign_run.h"
 #include "lab/run/estimate.h"
 #include "lab/run/predicted_vram.h"
+#include "lab/run/quality_run.h"
 #include "lab/run/real_hooks.h"
 #include "lab/run/slurm.h"
 #include "report/documents/documents.h"
@@ -30,6 +31,7 @@ namespace shimmy::cli {
 namespace {
 
 constexpr size_t MAX_OBSTACLE_CHARS = 400;
+constexpr double LEAST_WORTH_PARTS_S = 300.0;  // of an estimate: its parts are shown in whole minutes
 
 struct RunArguments {
     LabCampaign campaign;
@@ -62,6 +64,7 @@ struct DryRun {
     lab::CampaignPlan plan;
     std::vector<size_t> variants;
     std::vector<size_t> runs;
+    std::vector<size_t> qualities;  // files whose quality is to be measured
     lab::Estimate estimate;
     std::vector<lab::PredictedVram> vram;
 
@@ -71,10 +74,11 @@ struct DryRun {
 
 DryRun plan_dry_run(const lab::Campaign & campaign, const lab::CampaignOptions & options) {
     const lab::Hooks hooks = lab::real_hooks(options.backends);
-    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}, {}};
+    DryRun dry{lab::plan_campaign(campaign, options, hooks), {}, {}, {}, {}, {}};
     dry.variants = lab::variants_to_make(dry.plan, options);
     dry.runs = lab::runs_to_make(dry.plan, options);
-    dry.estimate = lab::estimate(dry.plan, dry.variants, dry.runs, hooks);
+    if (options.only.empty()) dry.qualities = lab::qualities_to_come(dry.plan, dry.variants);
+    dry.estimate = lab::estimate(dry.plan, dry.variants, dry.runs, dry.qualities, hooks);
     dry.vram = lab::predict_vram(dry.plan);
     return dry;
 }
@@ -106,11 +110,20 @@ Json dry_run_document(const DryRun & dry) {
             {"runs", runs},
             {"n_runs_to_do", dry.runs.size()},
             {"estimate",
-             {{"time_ms", dry.estimate.time_s * 1000.0},
+             {{"time_ms", dry.estimate.time_s() * 1000.0},
+              {"files_ms", dry.estimate.files.time_s * 1000.0},
+              {"runs_ms", dry.estimate.runs.time_s * 1000.0},
+              {"quality_ms", dry.estimate.quality.time_s * 1000.0},
               {"disk_bytes", dry.estimate.disk_bytes},
-              {"n_runs_from_measured_times", dry.estimate.n_measured},
-              {"n_runs_predicted", dry.estimate.n_predicted},
-              {"assumptions", lab::estimate_assumptions(plan.campaign)}}}};
+              {"scratch_bytes", dry.estimate.scratch_bytes},
+              {"n_files_from_measured_times", dry.estimate.files.n_measured},
+              {"n_files_predicted", dry.estimate.files.n_predicted},
+              {"n_runs_from_measured_times", dry.estimate.runs.n_measured},
+              {"n_runs_predicted", dry.estimate.runs.n_predicted},
+              {"n_qualities_from_measured_times", dry.estimate.quality.n_measured},
+              {"n_qualities_predicted", dry.estimate.quality.n_predicted},
+              {"assumptions", lab::estimate_assumptions(plan.campaign)},
+              {"leaves_out", lab::estimate_leaves_out()}}}};
 }
 
 std::string format_duration(double seconds) {
@@ -199,6 +212,34 @@ report::Table vram_table(const DryRun & dry) {
     return table;
 }
 
+// "2 files, 12 runs"
+std::string counts(size_t n_files, size_t n_runs, size_t n_qualities) {
+    std::vector<std::string> parts;
+    if (n_files > 0) parts.push_back(fmt::format("{} file(s)", n_files));
+    if (n_runs > 0) parts.push_back(fmt::format("{} run(s)", n_runs));
+    if (n_qualities > 0) parts.push_back(fmt::format("the quality of {} file(s)", n_qualities));
+    return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string estimate_text(const DryRun & dry) {
+    const lab::Estimate & estimate = dry.estimate;
+    std::string text = fmt::format("disk: {} more", format_bytes(estimate.disk_bytes));
+    if (estimate.scratch_bytes > 0)
+        text += fmt::format(", and {} while types are searched", format_bytes(estimate.scratch_bytes));
+    text += fmt::format("\ntime: about {}", format_duration(estimate.time_s()));
+    if (estimate.time_s() > LEAST_WORTH_PARTS_S)
+        text += fmt::format(" (files {}, runs {}, quality {})", format_duration(estimate.files.time_s),
+                            format_duration(estimate.runs.time_s), format_duration(estimate.quality.time_s));
+    const std::string predicted =
+        counts(estimate.files.n_predicted, estimate.runs.n_predicted, estimate.quality.n_predicted);
+    const std::string measured =
+        counts(estimate.files.n_measured, estimate.runs.n_measured, estimate.quality.n_measured);
+    if (!predicted.empty())
+        text += fmt::format("\npredicted for {} as if {}", predicted, lab::estimate_assumptions(dry.plan.campaign));
+    if (!measured.empty()) text += fmt::format("\nfrom measured times for {}", measured);
+    return text + fmt::format("\nnot counted: {}\n", lab::estimate_leaves_out());
+}
+
 void print_dry_run(const DryRun & dry, bool every_run) {
     const lab::CampaignPlan & plan = dry.plan;
     fmt::print("campaign {} into {}\n\n{}\n{}\n", plan.campaign.name, plan.campaign.out_dir.string(),
@@ -211,16 +252,10 @@ void print_dry_run(const DryRun & dry, bool every_run) {
     }
     for (size_t i = 0; every_run && i < plan.runs.size(); ++i)
         fmt::print("{}: {}\n", plan.describe_run(i), dry.state(i));
-    fmt::print("{} file(s) to make, {} of {} runs to do{}\n", dry.variants.size(), dry.runs.size(), plan.runs.size(),
+    fmt::print("{} file(s) to make, {} of {} runs to do{}", dry.variants.size(), dry.runs.size(), plan.runs.size(),
                every_run ? "" : " (-v lists them)");
-    fmt::print("disk: {} more; time: about {}{}", format_bytes(dry.estimate.disk_bytes),
-               format_duration(dry.estimate.time_s), plan.campaign.quality.text.empty() ? "" : " and the quality");
-    if (dry.estimate.n_predicted > 0) {
-        fmt::print(", predicted for {} of the runs as if {}\n", dry.estimate.n_predicted,
-                   lab::estimate_assumptions(plan.campaign));
-    } else {
-        fmt::print(", from the runs that are done\n");
-    }
+    if (!dry.qualities.empty()) fmt::print(", quality of {} file(s) to measure", dry.qualities.size());
+    fmt::print("\n{}", estimate_text(dry));
 }
 
 // An option would hold for every run, an axis varies.

@@ -20,6 +20,8 @@ struct Hooks {
     // Bytes that making a variant's file would write, and the work itself: whole and verified, or an Error.
     std::function<uint64_t(const Campaign & campaign, const Variant & variant)> variant_bytes;
     std::function<void(const Campaign & campaign, const Variant & variant, const ByteProgress & progress)> make_variant;
+    // How many files a search for the variant's types makes and measures. Asked only of mixes that are searched.
+    std::function<size_t(const Campaign & campaign, const Variant & variant)> n_searched_files;
     // Called before anything is made, if there is something to run. Throws Error where the campaign's device is no GPU
     // of this machine. Empty: the runs are made elsewhere.
     std::function<void(const Campaign & campaign)> check_device;

@@ -60,14 +60,23 @@ bool is_up_to_date(const Variant & variant, const std::string & input_sha256,
     if (!record.is_object()) return false;
     const Json made = record.value("sha256", Json());  // missing in campaigns of earlier versions
     record.erase("sha256");
+    record.erase("made_ms");
     if (record != source_record(variant, input_sha256)) return false;
     return made.is_null() || made == sha256(variant.path);
 }
 
-void write_source_record(const Variant & variant, const std::string & input_sha256, const std::string & sha256) {
+void write_source_record(const Variant & variant, const std::string & input_sha256, const std::string & sha256,
+                         double made_ms) {
     Json record = source_record(variant, input_sha256);
     record["sha256"] = sha256;
+    record["made_ms"] = made_ms;
     write_file_atomic(source_record_path(variant), json_text(record) + "\n");
+}
+
+std::optional<double> recorded_made_ms(const Variant & variant) {
+    const Json record = read_record(variant);
+    const Json made_ms = record.is_object() ? record.value("made_ms", Json()) : Json();
+    return made_ms.is_number() ? std::optional(made_ms.get<double>()) : std::nullopt;
 }
 
 std::string recorded_failure(const Variant & variant, const std::string & input_sha256) {

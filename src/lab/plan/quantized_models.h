@@ -1,14 +1,15 @@
 // The model files that a campaign makes, and how it is known that they are the ones it wants.
 //
 // Beside `<model>-<type>.gguf` lies `<model>-<type>.source.json`: {"input_sha256", "quantization", "llama_cpp_version",
-// "size_bytes", "sha256"}. A file without it, or with another, was not finished by this campaign and is made again.
-// Where making it failed, the record holds {"input_sha256", "error"} in place of a size.
+// "size_bytes", "sha256", "made_ms"}. A file without it, or with another, was not finished by this campaign and is made
+// again. Where making it failed, the record holds {"input_sha256", "error"} in place of a size.
 #pragma once
 
 #include "lab/plan/hash_cache.h"
 #include "lab/plan/plan.h"
 
 #include <functional>
+#include <optional>
 
 namespace shimmy::lab {
 
@@ -30,8 +31,12 @@ std::string shape_sha256(const CampaignModel & model);
 bool is_up_to_date(const Variant & variant, const std::string & input_sha256,
                    const std::function<std::string(const fs::path &)> & sha256);
 
-// To be called once the file is whole.
-void write_source_record(const Variant & variant, const std::string & input_sha256, const std::string & sha256);
+// To be called once the file is whole. `made_ms`: how long making it took.
+void write_source_record(const Variant & variant, const std::string & input_sha256, const std::string & sha256,
+                         double made_ms);
+
+// nullopt if the record does not say it.
+std::optional<double> recorded_made_ms(const Variant & variant);
 
 // Why making the file from this input failed last time; empty if it did not.
 std::string recorded_failure(const Variant & variant, const std::string & input_sha256);

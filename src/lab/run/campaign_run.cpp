@@ -9,6 +9,7 @@
 #include "lab/plan/hasher.h"
 #include "lab/plan/plan_file.h"
 #include "lab/plan/quantized_models.h"
+#include "lab/run/estimate.h"
 #include "lab/run/quality_run.h"
 #include "lab/run/run_state.h"
 #include "library/names.h"
@@ -34,7 +35,7 @@ void check_same_host(const CampaignPlan & plan) {
 
 void check_disk(const CampaignPlan & plan, const std::vector<size_t> & variants, const Hooks & hooks) {
     const fs::path & out_dir = plan.campaign.out_dir;
-    uint64_t needed_bytes = DISK_MARGIN_BYTES;
+    uint64_t needed_bytes = DISK_MARGIN_BYTES + scratch_bytes(plan, variants);
     for (const size_t i : variants) {
         try {
             needed_bytes += hooks.variant_bytes(plan.campaign, plan.variants[i]);
@@ -55,6 +56,7 @@ void make_variant(CampaignPlan & plan, size_t i, const CampaignOptions & options
     const Variant & variant = plan.variants[i];
     const std::string input_sha256 = hasher.input_sha256(plan.campaign, variant);
     Progress progress(fmt::format("{} -> {}", variant.model, variant.quantization), options.quiet);
+    const auto start = std::chrono::steady_clock::now();
     try {
         hooks.make_variant(plan.campaign, variant,
                            [&](uint64_t done, uint64_t total) { progress.update(done, total); });
@@ -66,9 +68,10 @@ void make_variant(CampaignPlan & plan, size_t i, const CampaignOptions & options
         progress.note(fmt::format("{} {}: failed: {}", variant.model, variant.quantization, error.what()));
         return;
     }
+    const std::chrono::duration<double, std::milli> made_in = std::chrono::steady_clock::now() - start;
     plan.errors[i].clear();
     plan.sha256[i] = hasher.sha256(variant.path);
-    write_source_record(variant, input_sha256, plan.sha256[i]);
+    write_source_record(variant, input_sha256, plan.sha256[i], made_in.count());
 }
 
 // A file that cannot be made is recorded and does not stop the others.

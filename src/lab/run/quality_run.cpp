@@ -10,10 +10,16 @@ namespace shimmy::lab {
 
 namespace {
 
-std::vector<size_t> variants_of(const CampaignPlan & plan, size_t model) {
+bool is_in(const std::vector<size_t> & list, size_t i) {
+    return std::find(list.begin(), list.end(), i) != list.end();
+}
+
+// Those whose file is there or comes.
+std::vector<size_t> variants_of(const CampaignPlan & plan, size_t model, const std::vector<size_t> & coming) {
     std::vector<size_t> found;
     for (size_t i = 0; i < plan.variants.size(); ++i) {
-        if (plan.variants[i].campaign_model == model && !plan.sha256[i].empty()) found.push_back(i);
+        if (plan.variants[i].campaign_model == model && (!plan.sha256[i].empty() || is_in(coming, i)))
+            found.push_back(i);
     }
     return found;
 }
@@ -48,6 +54,21 @@ bool is_measured(const CampaignPlan & plan, size_t variant, const Json & documen
     return !plan.campaign.quality.check_offload || !entry_of(document, "offload", quantization).is_null();
 }
 
+std::vector<size_t> qualities_of(const CampaignPlan & plan, const std::string & sha256_of_text,
+                                 const std::vector<size_t> & coming) {
+    std::vector<size_t> variants;
+    for (size_t model = 0; model < plan.campaign.models.size(); ++model) {
+        if (plan.campaign.models[model].is_synthetic()) continue;
+        const Json document = document_so_far(plan, model, sha256_of_text);
+        std::vector<size_t> of_model = variants_of(plan, model, coming);
+        std::erase_if(of_model, [&](size_t i) { return !is_in(coming, i) && is_measured(plan, i, document); });
+        // The original last: its figures come with those of any other file.
+        std::stable_partition(of_model.begin(), of_model.end(), [&](size_t i) { return !plan.variants[i].is_input(); });
+        variants.insert(variants.end(), of_model.begin(), of_model.end());
+    }
+    return variants;
+}
+
 // `document` with the entries of `more` in place of its own of the same quantizations. Figures against another original
 // are not mixed: those of `document` are left out, and measured again by the next run.
 Json merged(const Json & document, const Json & more) {
@@ -73,6 +94,16 @@ Json merged(const Json & document, const Json & more) {
     return result;
 }
 
+// How long measuring a file took, for the estimates of others. The original's entry is in every document.
+void note_time(Json & document, const std::string & quantization, double wall_ms, bool check_offload) {
+    for (Json & entry : document["models"]) {
+        if (!entry.is_object() || entry.value("quant", "") != quantization) continue;
+        entry["run"] = {{"wall_ms", wall_ms},
+                        {"base_from_cache", document.value("base_from_cache", false)},
+                        {"check_offload", check_offload}};
+    }
+}
+
 }  // namespace
 
 fs::path quality_path(const Campaign & campaign, const std::string & model) {
@@ -80,17 +111,36 @@ fs::path quality_path(const Campaign & campaign, const std::string & model) {
 }
 
 std::vector<size_t> qualities_to_measure(const CampaignPlan & plan, const std::string & sha256_of_text) {
-    std::vector<size_t> variants;
-    for (size_t model = 0; model < plan.campaign.models.size(); ++model) {
-        if (plan.campaign.models[model].is_synthetic()) continue;
-        const Json document = document_so_far(plan, model, sha256_of_text);
-        std::vector<size_t> of_model = variants_of(plan, model);
-        std::erase_if(of_model, [&](size_t i) { return is_measured(plan, i, document); });
-        // The original last: its figures come with those of any other file.
-        std::stable_partition(of_model.begin(), of_model.end(), [&](size_t i) { return !plan.variants[i].is_input(); });
-        variants.insert(variants.end(), of_model.begin(), of_model.end());
-    }
+    return qualities_of(plan, sha256_of_text, {});
+}
+
+std::vector<size_t> qualities_to_come(const CampaignPlan & plan, const std::vector<size_t> & coming) {
+    const QualityTest & quality = plan.campaign.quality;
+    if (quality.text.empty()) return {};
+    std::vector<size_t> variants = qualities_of(plan, sha256_hex(read_file(quality.text)), coming);
+    const auto is_of = [&](size_t i, size_t model) {
+        return plan.variants[i].campaign_model == model && !plan.variants[i].is_input();
+    };
+    const std::vector<size_t> all = variants;
+    std::erase_if(variants, [&](size_t i) {
+        return !quality.check_offload && plan.variants[i].is_input() &&
+               std::any_of(all.begin(), all.end(), [&](size_t j) { return is_of(j, plan.variants[i].campaign_model); });
+    });
     return variants;
+}
+
+std::vector<double> measured_quality_s(const CampaignPlan & plan, size_t model) {
+    const QualityTest & quality = plan.campaign.quality;
+    if (quality.text.empty()) return {};
+    std::vector<double> times;
+    const Json document = document_so_far(plan, model, sha256_hex(read_file(quality.text)));
+    for (const Json & entry : document.value("models", Json::array())) {
+        const Json run = entry.is_object() ? entry.value("run", Json()) : Json();
+        if (!run.is_object() || !run.value("wall_ms", Json()).is_number()) continue;
+        if (run.value("base_from_cache", false) && run.value("check_offload", false) == quality.check_offload)
+            times.push_back(run["wall_ms"].get<double>() / 1000.0);
+    }
+    return times;
 }
 
 std::vector<std::string> quality_arguments(const CampaignPlan & plan, size_t variant) {
@@ -140,10 +190,12 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
         progress.update(done, variants.size());
         std::vector<std::string> command = quality_arguments(plan, variants[done]);
         command.insert(command.begin(), options.program);
+        const auto start = std::chrono::steady_clock::now();
         const ProcessResult process = [&] {
             const std::jthread clock = progress.count_down();
             return hooks.launch(command, std::chrono::milliseconds(0));  // as long as it takes
         }();
+        const std::chrono::duration<double, std::milli> wall = std::chrono::steady_clock::now() - start;
         Json document = parse_json(process.out);
         if (find_mix(campaign, variant.quantization) != nullptr) name_mix(document, variant.path, variant.quantization);
         if (!document.is_object() ||
@@ -151,6 +203,7 @@ void measure_qualities(const CampaignPlan & plan, const CampaignOptions & option
             progress.note(fmt::format("quality of {}: failed: {}", what, failure_of(process)));
             continue;
         }
+        note_time(document, variant.quantization, wall.count(), campaign.quality.check_offload);
         write_file_atomic(quality_path(campaign, model), json_text(merged(so_far, document)) + "\n");
         progress.note(fmt::format("quality of {}: measured on {} chunks{}", what, document.value("n_chunks", 0),
                                   process.ok() ? "" : "; OFFLOAD IS DEFECTIVE, see the report"));

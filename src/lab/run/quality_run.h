@@ -17,6 +17,14 @@ fs::path quality_path(const Campaign & campaign, const std::string & model);
 // weights are random. `sha256_of_text` of campaign.quality.text.
 std::vector<size_t> qualities_to_measure(const CampaignPlan & plan, const std::string & sha256_of_text);
 
+// What measure_qualities() will have to measure once `coming`, the files that are still to be made, are there. An
+// original whose figures come with those of another file is left out.
+std::vector<size_t> qualities_to_come(const CampaignPlan & plan, const std::vector<size_t> & coming);
+
+// How long the commands took that measured the quality of this model's files as the campaign asks for it, seconds;
+// those alone that found the original's predictions in the cache.
+std::vector<double> measured_quality_s(const CampaignPlan & plan, size_t model);
+
 // The command line, without the program itself: one file against its model's original. On a GPU the experts stay in
 // RAM, so that an original which does not fit is no obstacle.
 std::vector<std::string> quality_arguments(const CampaignPlan & plan, size_t variant);

@@ -17,6 +17,7 @@
 #include "lab/plan/quantized_models.h"
 #include "lab/run/making_commands.h"
 #include "lab/run/verify_made.h"
+#include "quality/search/target_search.h"
 
 #include <algorithm>
 
@@ -182,6 +183,9 @@ Hooks real_hooks(const Backends & backends) {
     hooks.launch = run_process;
     hooks.read_input = read_input_info;
     hooks.variant_bytes = bytes_of;
+    hooks.n_searched_files = [](const Campaign &, const Variant & variant) {
+        return quality::n_searched_files(variant.input, engine::Placement::offload());
+    };
     hooks.make_variant = [backends](const Campaign & campaign, const Variant & variant, const ByteProgress & progress) {
         variant.input.empty() ? synthesize(campaign, variant, progress)
                               : quantize(campaign, variant, backends, progress);

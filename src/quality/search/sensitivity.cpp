@@ -135,11 +135,15 @@ std::vector<engine::TensorOverride> overrides_of(const std::vector<TensorGroup> 
     return result;
 }
 
+size_t n_sensitivity_steps(const std::vector<TensorGroup> & groups) {
+    return TYPES.size() + groups.size();
+}
+
 void measure_sensitivity(std::vector<TensorGroup> & groups, const Reference & reference,
                          const SensitivityOptions & options,
                          const std::function<void(const std::string &, size_t, size_t)> & on_step) {
     const Scratch scratch(options.scratch);
-    const size_t n_steps = TYPES.size() + groups.size();
+    const size_t n_steps = n_sensitivity_steps(groups);
     size_t n_done = 0;
     const auto kld_with = [&](const std::string & what, const std::vector<engine::TensorOverride> & types) {
         on_step(what, n_done++, n_steps);

@@ -24,6 +24,9 @@ engine::TensorOverride override_of(const TensorGroup & group, const std::string 
 std::vector<engine::TensorOverride> overrides_of(const std::vector<TensorGroup> & groups,
                                                  const std::vector<size_t> & picked);
 
+// How many files measure_sensitivity() writes and measures.
+size_t n_sensitivity_steps(const std::vector<TensorGroup> & groups);
+
 struct SensitivityOptions {
     std::filesystem::path model;    // F16, BF16 or F32
     std::filesystem::path imatrix;  // empty: none

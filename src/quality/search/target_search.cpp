@@ -180,6 +180,10 @@ private:
 
 }  // namespace
 
+size_t n_searched_files(const fs::path & model, engine::Placement placement) {
+    return n_sensitivity_steps(tensor_groups(model, placement)) + 2;
+}
+
 TargetResult quantize_to_target(const TargetOptions & target, const fs::path & path) {
     const auto part = [&](const char * what) {  // a name that is cleared away after a kill
         return path.parent_path() / fmt::format("{}-{}.{}.part", path.stem().string(), what, ::getpid());

@@ -48,6 +48,10 @@ struct TargetResult {
     const TargetFile & kept() const { return mix_is_better() ? mix : *plain; }
 };
 
+// How many files a search writes and measures: those of the sensitivity, the mix, and the plain type beside it. A mix
+// that comes out too large is written again, but not measured.
+size_t n_searched_files(const fs::path & model, engine::Placement placement);
+
 // Writes `path`: the mix that sensitivity suggests, or the largest plain quantization within the target if that is
 // measured to be as good. Throws Error if the target cannot be kept, before anything is measured if that is certain.
 TargetResult quantize_to_target(const TargetOptions & target, const fs::path & path);
