@@ -3,6 +3,7 @@
 
 #include "axes_campaign.h"
 #include "lab/import/llama_bench.h"
+#include "report/charts/model_charts.h"
 #include "report/documents/documents.h"
 #include "report/documents/text_report.h"
 #include "report/figures/tables.h"
@@ -10,6 +11,8 @@
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace shimmy::report {
 namespace {
@@ -100,6 +103,28 @@ TEST_F(AxesDocuments, EveryDocumentHasThem) {
     EXPECT_TRUE(holds_text(csv, "results/m/F16/offload/generate/ubatch=512,threads=4/a-3.json\",512,4\r\n")) << csv;
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "At ubatch 256, threads 2.\n"));
     EXPECT_TRUE(holds_text(text_report(summary_, "again"), "threads 4 against 2"));
+}
+
+// What the page draws is there as files, and nothing of an earlier time.
+TEST_F(AxesDocuments, EveryChartOfThePageIsAFile) {
+    fs::create_directories(dir_ / "out/charts/m");
+    write_file_atomic(dir_ / "out/charts/m/latency-q2_k.svg", "of a quantization that is gone");
+    const std::string report = document("report.md");
+    const Quality quality(summary_, dir_ / "out");
+    const std::vector<FileChart> files = file_charts(summary_, "m", quality);
+    EXPECT_EQ(files.size(), page_charts(summary_, "m", quality).size());
+    std::set<std::string> names;
+    for (const FileChart & chart : files) {
+        names.insert(chart.file);
+        const std::string file = "charts/m/" + chart.file;
+        EXPECT_TRUE(read_file(dir_ / "out" / (file + ".png")).starts_with("\x89PNG")) << file;
+        EXPECT_TRUE(holds_text(read_file(dir_ / "out" / (file + ".svg")), "</svg>")) << file;
+        EXPECT_TRUE(holds_text(report, fmt::format("![{}]({}.svg)", chart.title, file))) << file;
+    }
+    EXPECT_EQ(names.size(), files.size());
+    for (const char * name : {"axes-ubatch-prefill-rate", "axes-threads-ttft-ms", "axes-threads-vram", "latency-f16"})
+        EXPECT_TRUE(names.contains(name)) << name;
+    EXPECT_FALSE(fs::exists(dir_ / "out/charts/m/latency-q2_k.svg"));
 }
 
 TEST_F(AxesDocuments, WhatVariesIsNotCalledOne) {

@@ -76,13 +76,29 @@ protected:
 
 TEST_F(BundleOf, HoldsWhatAnotherMachineNeeds) {
     const Bundle written = write_bundle(out(), bundle());
-    for (const char * name :
-         {"manifest.json", "campaign.toml", "campaign.json", "summary.json", "results.csv", "report.md", "report.html",
-          "whitepaper.md", "environment.json", "commands.txt", "answers.md", "expert_tensors.csv", "charts/m/vram.svg",
-          "charts/m/vram.png", "charts/m/speed.svg", "charts/m/speed.png"})
+    for (const char * name : {"manifest.json",
+                              "campaign.toml",
+                              "campaign.json",
+                              "summary.json",
+                              "results.csv",
+                              "report.md",
+                              "report.html",
+                              "whitepaper.md",
+                              "environment.json",
+                              "commands.txt",
+                              "answers.md",
+                              "expert_tensors.csv",
+                              "charts/m/vram.svg",
+                              "charts/m/vram.png",
+                              "charts/m/speed.svg",
+                              "charts/m/speed.png",
+                              "charts/m/axes-threads-decode-rate.svg",
+                              "charts/m/axes-threads-decode-rate.png",
+                              "charts/m/latency-f16.svg",
+                              "charts/m/latency-f16.png"})
         EXPECT_TRUE(fs::is_regular_file(bundle() / name)) << name;
     EXPECT_TRUE(fs::is_regular_file(result()));
-    EXPECT_EQ(written.n_files, 11U + 4U + 1U + 24U) << "with checklist.md and 24 results, without the manifest";
+    EXPECT_EQ(written.n_files, 11U + 2U * 17U + 1U + 24U) << "with checklist.md and 24 results, without the manifest";
     EXPECT_EQ(read_file(bundle() / "expert_tensors.csv"),
               "model,quantization,placement,tensor,type,buffer,memory,bytes\r\n"
               "m,F16,baseline,blk.0.ffn_up_exps.weight,f16,Vulkan0,VRAM,4096\r\n"
@@ -112,7 +128,7 @@ TEST_F(BundleOf, PassesWhereTheCampaignIsNot) {
     EXPECT_EQ(verdict.checks[1].text, "24 of 24 runs have results");
     EXPECT_EQ(verdict.checks[5].text,
               "expert_tensors.csv is what the results say: 2 expert tensors, each where its placement puts it");
-    EXPECT_EQ(verdict.checks[6].text, "2 charts, each as SVG and PNG");
+    EXPECT_EQ(verdict.checks[6].text, "17 charts, each as SVG and PNG") << "seven of each axis, memory, speed, latency";
     EXPECT_EQ(verdict.checks[7].text, "every file that a document names is there");
     EXPECT_EQ(verdict.manifest.campaign, "axes");
 }
@@ -185,7 +201,8 @@ TEST_F(BundleOf, AChartWithoutItsOtherFormIsNoticed) {
     fs::remove(bundle() / "charts/m/speed.png");
     EXPECT_EQ(failures_behind_hashes(), "charts: charts/m/speed.png is missing\n");
     fs::remove(bundle() / "charts/m/speed.svg");
-    EXPECT_EQ(failures_behind_hashes(), "links: lead nowhere: whitepaper.md: charts/m/speed.svg\n");
+    EXPECT_EQ(failures_behind_hashes(),
+              "links: lead nowhere: report.md: charts/m/speed.svg; whitepaper.md: charts/m/speed.svg\n");
 }
 
 TEST_F(BundleOf, WhatIsMissingOrAddedIsNoticed) {

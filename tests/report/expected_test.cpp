@@ -117,6 +117,10 @@ TEST_F(ExpectedDocuments, OfAWholeCampaign) {
                   text_of(fmt::format("cards/alpha-Q8_0-GGUF/{}.svg", chart)));
         EXPECT_TRUE(text_of(fmt::format("charts/alpha/{}.png", chart)).starts_with("\x89PNG")) << chart;
     }
+    for (const char * chart : {"latency-q2_k", "load", "bits", "experts-q8_0-offload"}) {
+        expect_as(fmt::format("whole/{}.gnuplot", chart), text_of(fmt::format("charts/alpha/{}.svg", chart)));
+        EXPECT_TRUE(text_of(fmt::format("charts/alpha/{}.png", chart)).starts_with("\x89PNG")) << chart;
+    }
     EXPECT_FALSE(fs::exists(out() / "charts/gamma/quality.svg")) << "random weights have no quality";
 }
 

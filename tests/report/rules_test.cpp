@@ -493,6 +493,45 @@ TEST(Charts, BarsOfAnotherProgram) {
     EXPECT_THROW(chart_from(Json::array()), Error);
 }
 
+// Differences on both sides of 0, and curves over named values with the intervals around them.
+TEST(Charts, DifferencesAndCurvesOverNames) {
+    const std::string bars = gnuplot_script(chart_from(Json::parse(R"({
+        "x": {"scale": "categories", "categories": ["threads 4"]}, "y": {"title": "%", "from_zero": false},
+        "series": [{"title": "one", "form": "bars", "points": [{"x": 0, "y": -2, "low": -3, "high": -1}]}]})")));
+    EXPECT_NE(bars.find("set yrange [*<0:0<*]\n"), std::string::npos) << bars;
+    const Chart curve = chart_from(Json::parse(R"({
+        "x": {"title": "threads", "scale": "categories", "categories": ["2", "4"]}, "y": {"title": "tokens/s"},
+        "series": [{"title": "one", "form": "lines", "points": [{"x": 0, "y": 5, "low": 4, "high": 6}, {"x": 1, "y": 7}]}]})"));
+    const std::string script = gnuplot_script(curve);
+    EXPECT_NE(script.find("set xtics (\"2\" 0, \"4\" 1)\nset xrange [-0.5:1.5]\n"), std::string::npos) << script;
+    EXPECT_NE(script.find("0 5 4 6 \"\"\n1 7 7 7 \"\"\n"), std::string::npos) << script;
+    EXPECT_NE(script.find("using 1:2:3:4 with yerrorbars pt 0 "), std::string::npos) << script;
+    EXPECT_NE(drawn(curve).find(">tokens/s<"), std::string::npos);
+}
+
+// Fifty columns have names at every third; a cell that is missing leaves a gap; the first row is at the top.
+TEST(Charts, AGridIsDrawnAsBoxes) {
+    Chart grid{"experts", "Expert use per layer"};
+    grid.x = {"expert", Axis::Scale::categories};
+    grid.y = {"layer", Axis::Scale::categories};
+    for (int i = 0; i < 50; ++i)
+        grid.x.categories.push_back(std::to_string(i));
+    grid.y.categories = {"1", "2"};
+    Series series{"% of choices", Series::Form::grid};
+    series.points.resize(2);
+    series.points[0].share = 0.25;
+    series.points[1] = {49.0, 1.0};
+    series.points[1].share = 0.5;
+    grid.series = {series};
+    const std::string script = gnuplot_script(grid);
+    EXPECT_NE(script.find("0 0 25\n49 1 50\n"), std::string::npos) << script;
+    EXPECT_NE(script.find("set xtics (\"0\" 0, \"3\" 3, "), std::string::npos) << script;
+    EXPECT_NE(script.find("set ytics (\"1\" 0, \"2\" 1)\nset yrange [1.5:-0.5]\n"), std::string::npos) << script;
+    const std::string svg = drawn(grid);
+    EXPECT_NE(svg.find(">% of choices<"), std::string::npos);
+    EXPECT_NE(svg.find(">layer<"), std::string::npos);
+}
+
 TEST(Charts, GnuplotsReasonIsTold) {
     const auto reason_of = [](const std::string & script) {
         try {

@@ -76,16 +76,43 @@ void add_points(const Series & series, bool hollow, const std::string & title, S
     script.plot(fmt::format("{} using 1:2:5 with labels offset 0.8,0.6 left font \",10\" notitle", block));
 }
 
+std::string line_style(const Series & series) {
+    if (series.points.size() == 1)  // no line can be drawn
+        return fmt::format("points pt {} lc rgb \"{}\"", point_type(Mark::circle, false), series.style.color);
+    if (series.style.mark == Mark::none) return fmt::format("lines lw 1.5 lc rgb \"{}\"", series.style.color);
+    return fmt::format("linespoints lw 2 pt {} ps 0.5 lc rgb \"{}\"", point_type(series.style.mark, false),
+                       series.style.color);
+}
+
 void add_line(const Series & series, Script & script) {
     std::string lines;
     for (const ChartPoint & point : series.points)
         lines += point_line(point);
+    const auto any = [&](auto has) { return std::any_of(series.points.begin(), series.points.end(), has); };
+    const bool has_intervals = any([](const ChartPoint & point) { return point.low.has_value(); });
     const std::string block = script.block(lines);
-    const std::string how = series.style.mark == Mark::none
-                                ? fmt::format("lines lw 1.5 lc rgb \"{}\"", series.style.color)
-                                : fmt::format("linespoints lw 2 pt {} ps 0.5 lc rgb \"{}\"",
-                                              point_type(series.style.mark, false), series.style.color);
-    script.plot(fmt::format("{} using 1:2 with {} {}", block, how, title_of(series.title)));
+    const std::string color = fmt::format("lc rgb \"{}\" notitle", series.style.color);
+    if (series.is_band) {
+        script.plot(
+            fmt::format("{} using 1:3:4 with filledcurves fs transparent solid 0.18 noborder {}", block, color));
+    } else if (has_intervals) {
+        script.plot(fmt::format("{} using 1:2:3:4 with yerrorbars pt 0 lw 1.5 {}", block, color));
+    }
+    script.plot(fmt::format("{} using 1:2 with {} {}", block, line_style(series), title_of(series.title)));
+    if (any([](const ChartPoint & point) { return !point.label.empty(); }))
+        script.plot(fmt::format("{} using 1:2:5 with labels offset 0.8,0.6 left font \",10\" notitle", block));
+}
+
+// A box for each cell, as several may be missing.
+void add_grid(const Series & series, Script & script) {
+    constexpr double PERCENT = 100.0;
+    std::string lines;
+    for (const ChartPoint & point : series.points)
+        lines += fmt::format("{:.7g} {:.7g} {:.4g}\n", point.x, point.y, PERCENT * point.share);
+    script.plot(
+        fmt::format("{} using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror fs solid noborder lc "
+                    "palette notitle",
+                    script.block(lines)));
 }
 
 // A line of data for each category, with a column for each series, or three with intervals.
@@ -137,9 +164,14 @@ std::string bars_style(const Chart & chart, bool stacked) {
         1.5 + static_cast<double>(n_lines));
 }
 
-std::string y_axis(const Axis & axis) {
+std::string y_axis(const Chart & chart) {
+    const Axis & axis = chart.y;
+    const bool differences =
+        !axis.from_zero && chart.x.scale == Axis::Scale::categories && chart.series.front().form == Series::Form::bars;
     std::string text = fmt::format("set ylabel {}\n", quoted(axis.title));
-    if (axis.scale == Axis::Scale::logarithmic)
+    if (axis.scale == Axis::Scale::logarithmic && !axis.zero_at)
+        text += "set logscale y\nset format y \"%g\"\n";
+    else if (axis.scale == Axis::Scale::logarithmic)
         text += fmt::format(
             "set logscale y\nset yrange [{:.3e}:{:.3e}]\nset format y \"%g\"\nset ytics add (\"0\" {:.3e})\n",
             *axis.zero_at / BELOW_ZERO, *axis.top, *axis.zero_at);
@@ -147,14 +179,41 @@ std::string y_axis(const Axis & axis) {
         text += fmt::format("set yrange [0:{:.7g}]\n", *axis.top);
     else if (axis.from_zero)
         text += "set yrange [0:*]\n";
+    else if (differences)  // on both sides of 0, which is drawn
+        text += "set yrange [*<0:0<*]\nset xzeroaxis lc rgb \"#5d6675\" lt 1\n";
     return text;
+}
+
+// Names at 0, 1, …, or at every second, third, …, so that they do not cover one another; half a step of room on both
+// sides.
+std::string categories_of(const char * axis, const Axis & described, bool downwards) {
+    constexpr size_t MOST_NAMES = 24;
+    const size_t n = described.categories.size();
+    const size_t step = std::max<size_t>(1, (n + MOST_NAMES - 1) / MOST_NAMES);
+    std::string names;
+    for (size_t i = 0; i < n; i += step)
+        names += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(described.categories[i]), i);
+    const double last = static_cast<double>(n) - 0.5;
+    return fmt::format("set {0}tics ({1})\nset {0}range [{2}:{3}]\n", axis, names, downwards ? last : -0.5,
+                       downwards ? -0.5 : last);
 }
 
 // Room for labels at the right; above, an axis that ends at a decade has it.
 std::string x_axis(const Chart & chart) {
     const bool open = chart.y.scale == Axis::Scale::linear && !chart.y.top;
-    return fmt::format("set xlabel {}\nset xrange [0:*]\nset offsets graph 0, graph {}\n", quoted(chart.x.title),
-                       open ? "0.08, graph 0.05, 0" : "0.1, 0, 0");
+    std::string text = fmt::format("set xlabel {}\n", quoted(chart.x.title));
+    if (chart.x.scale == Axis::Scale::categories) return text + categories_of("x", chart.x, false);
+    if (chart.x.from_zero) text += "set xrange [0:*]\n";
+    return text + fmt::format("set offsets graph 0, graph {}\n", open ? "0.08, graph 0.05, 0" : "0.1, 0, 0");
+}
+
+// The first row is at the top.
+std::string grid_axes(const Chart & chart) {
+    return fmt::format(
+        "set xlabel {}\nset ylabel {}\n{}{}unset grid\nset cblabel {}\nset cbrange [0:*]\n"
+        "set palette defined (0 \"#440154\", 1 \"#3b528b\", 2 \"#21918c\", 3 \"#5ec962\", 4 \"#fde725\")\n",
+        quoted(chart.x.title), quoted(chart.y.title), categories_of("x", chart.x, false),
+        categories_of("y", chart.y, true), quoted(chart.series.front().title));
 }
 
 }  // namespace
@@ -164,9 +223,11 @@ std::string gnuplot_script(const Chart & chart) {
     const Series::Form form = chart.series.empty() ? Series::Form::points : chart.series.front().form;
     const bool stacked = form == Series::Form::stack;
     const bool bars = stacked || form == Series::Form::bars;
+    const bool grid = form == Series::Form::grid;
     if (bars) add_bars(chart, !stacked, script);
     for (const Series & series : chart.series) {
         if (series.form == Series::Form::lines) add_line(series, script);
+        if (series.form == Series::Form::grid) add_grid(series, script);
         if (series.form != Series::Form::points) continue;
         const bool all_hollow = std::all_of(series.points.begin(), series.points.end(),
                                             [](const ChartPoint & point) { return point.hollow; });
@@ -174,8 +235,10 @@ std::string gnuplot_script(const Chart & chart) {
         add_points(series, true, all_hollow ? title_of(series.title) : "notitle", script);
     }
     return fmt::format("{}{}{}{}set key outside top center horizontal\nplot {}\n", script.data,
-                       bars ? bars_style(chart, stacked) : x_axis(chart), y_axis(chart.y), reference_line(chart),
-                       script.plots);
+                       bars   ? bars_style(chart, stacked)
+                       : grid ? grid_axes(chart)
+                              : x_axis(chart),
+                       grid ? "" : y_axis(chart), reference_line(chart), script.plots);
 }
 
 }  // namespace shimmy::report

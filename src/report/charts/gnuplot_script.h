@@ -7,7 +7,7 @@
 
 namespace shimmy::report {
 
-// For gnuplot(). Grids have none: only the page draws them.
+// For gnuplot().
 std::string gnuplot_script(const Chart & chart);
 
 }  // namespace shimmy::report

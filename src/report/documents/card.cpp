@@ -255,7 +255,7 @@ std::map<std::string, std::string> card_files(const lab::Summary & summary, cons
         if (model["name"] == repo.model) values["model"] = std::move(model);
     }
     std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)}};
-    for (const Chart & chart : file_charts(summary, repo.model, quality))
+    for (const Chart & chart : card_charts(summary, repo.model, quality))
         files[chart.name + ".svg"] = drawn(chart);
     const fs::path license = license_file(summary.model(repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);

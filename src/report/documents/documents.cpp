@@ -14,6 +14,8 @@
 #include "report/figures/tables.h"
 #include "report/values/values.h"
 
+#include <set>
+
 namespace shimmy::report {
 
 namespace {
@@ -55,16 +57,29 @@ void write_cards(const lab::Summary & summary, const Quality & quality, const st
     }
 }
 
+// Charts of an earlier time that the campaign has no more.
+void remove_other_charts(const fs::path & folder, const std::set<std::string> & files) {
+    if (!fs::is_directory(folder)) return;
+    std::vector<fs::path> there;
+    for (const fs::directory_entry & entry : fs::directory_iterator(folder))
+        there.push_back(entry.path());
+    for (const fs::path & path : there) {
+        const bool is_chart = path.extension() == ".svg" || path.extension() == ".png";
+        if (is_chart && !files.contains(path.stem().string())) fs::remove(path);
+    }
+}
+
 // Returns the charts of each model for templates. Without gnuplot, the documents have none.
-Json write_charts(const lab::Summary & summary, const Quality & quality, Writer & writer) {
+Json write_charts(const lab::Summary & summary, const Quality & quality, const fs::path & out_dir, Writer & writer) {
     Json all = Json::object();
     for (const lab::CampaignModel & model : summary.campaign.models) {
         all[model.name] = Json::array();
-        for (const Chart & chart : file_charts(summary, model.name, quality)) {
-            const std::string file = fmt::format("charts/{}/{}", model.name, chart.name);
+        std::set<std::string> files;
+        for (const FileChart & chart : file_charts(summary, model.name, quality)) {
+            const std::string file = fmt::format("charts/{}/{}", model.name, chart.file);
             try {
-                const std::string svg = drawn(chart, Picture::svg);
-                writer.write(file + ".png", drawn(chart, Picture::png));
+                const std::string svg = drawn(chart.chart, Picture::svg);
+                writer.write(file + ".png", drawn(chart.chart, Picture::png));
                 writer.write(file + ".svg", svg);
             } catch (const Interrupted &) {
                 throw;
@@ -72,9 +87,14 @@ Json write_charts(const lab::Summary & summary, const Quality & quality, Writer 
                 writer.refuse("charts", error.what());
                 return Json::object();
             }
-            all[model.name].push_back(
-                {{"title", chart.title}, {"file", file + ".svg"}, {"shows_quality", chart.shows_quality}});
+            files.insert(chart.file);
+            all[model.name].push_back({{"title", chart.title},
+                                       {"file", file + ".svg"},
+                                       {"place", chart.place},
+                                       {"source", chart.source},
+                                       {"shows_quality", chart.chart.shows_quality}});
         }
+        remove_other_charts(out_dir / "charts" / model.name, files);
     }
     return all;
 }
@@ -96,7 +116,7 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     const Publication publication(summary, out_dir);
     for (Json & model : values["models"])
         model["checks"] = checklist_values(summary, quality, publication, model["name"]);
-    const Json charts = write_charts(summary, quality, writer);
+    const Json charts = write_charts(summary, quality, out_dir, writer);
     for (Json & model : values["models"])
         model["charts"] = charts.value(model["name"].get<std::string>(), Json::array());
     writer.write("report.md", templates.render("report.md.jinja", values));

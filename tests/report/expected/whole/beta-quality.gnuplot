@@ -16,5 +16,5 @@ set offsets graph 0, graph 0.1, 0, 0
 set ylabel "mean KL divergence from the original"
 set yrange [0:1]
 set key outside top center horizontal
-plot $data0 using 1:2 with lines lw 1.5 lc rgb "#9aa3b2" title "Pareto front", $data1 using 1:2:3:4 with yerrorbars pt 7 ps 1.2 lw 1.5 lc rgb "#0072b2" notitle, $data1 using 1:2:5 with labels offset 0.8,0.6 left font ",10" notitle
+plot $data0 using 1:2 with points pt 7 lc rgb "#9aa3b2" title "Pareto front", $data1 using 1:2:3:4 with yerrorbars pt 7 ps 1.2 lw 1.5 lc rgb "#0072b2" notitle, $data1 using 1:2:5 with labels offset 0.8,0.6 left font ",10" notitle
 </svg>
