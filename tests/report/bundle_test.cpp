@@ -6,6 +6,7 @@
 #include "axes_campaign.h"
 #include "base/error.h"
 #include "base/process/subprocess.h"
+#include "base/version.h"
 #include "lab/plan/plan_file.h"
 #include "report/documents/documents.h"
 #include "temp_dir.h"
@@ -241,6 +242,54 @@ TEST_F(BundleOf, NothingIsOverwritten) {
     EXPECT_THROW(write_bundle(out(), dir_ / "bundle/"), UsageError) << "the same folder";
     write_bundle(out(), dir_ / "other/");
     EXPECT_TRUE(fs::exists(dir_ / "other/manifest.json"));
+}
+
+// Another version may compute otherwise: that is said, and is no fault of the bundle. Its hashes are checked all the
+// same.
+TEST_F(BundleOf, OfAnotherVersionIsComparedAsFarAsItAgrees) {
+    write_bundle(out(), bundle());
+    EXPECT_EQ(read_manifest(bundle()).written_by, shimmy_version());
+    edit(bundle() / "manifest.json", [](Json & manifest) { manifest["written_by"] = "9.9.9"; });
+    Verdict verdict = verify_bundle(bundle());
+    EXPECT_TRUE(verdict.passed());
+    EXPECT_TRUE(verdict.all_compared()) << "it computes alike";
+    edit(bundle() / "summary.json", [](Json & summary) { summary["cells"][0]["vram_bytes"] = 1; });
+    Manifest manifest = read_manifest(bundle());
+    manifest.files = list_files(bundle());
+    write_manifest(manifest, bundle());
+    verdict = verify_bundle(bundle());
+    EXPECT_TRUE(verdict.passed());
+    EXPECT_FALSE(verdict.all_compared());
+    EXPECT_NE(failures(bundle()).find(
+                  "figures: not compared: shimmy 9.9.9 wrote the bundle, and " + std::string(shimmy_version()) +
+                  " finds otherwise (summary.json is not what the results say: cells/0/vram_bytes: 1"),
+              std::string::npos)
+        << failures(bundle());
+    // A plan of a form that this version does not know.
+    write_file_atomic(bundle() / "campaign.json", "{\"campaign\": 3}\n");
+    manifest.files = list_files(bundle());
+    write_manifest(manifest, bundle());
+    verdict = verify_bundle(bundle());
+    EXPECT_TRUE(verdict.passed()) << failures(bundle());
+    EXPECT_FALSE(verdict.all_compared());
+    manifest.written_by = shimmy_version();
+    write_manifest(manifest, bundle());
+    EXPECT_FALSE(verify_bundle(bundle()).passed()) << "the same version reads what it wrote";
+    manifest.written_by = "9.9.9";
+    write_manifest(manifest, bundle());
+    fs::remove(bundle() / "charts/m/speed.png");
+    EXPECT_FALSE(verify_bundle(bundle()).passed()) << "what is missing is missing in any version";
+}
+
+// One of before the manifest said who wrote it.
+TEST_F(BundleOf, WithoutAWriterItIsOfTheVersionThatMeasured) {
+    write_bundle(out(), bundle());
+    edit(bundle() / "manifest.json", [](Json & manifest) {
+        manifest.erase("written_by");
+        manifest["more"] = "of a later version";
+    });
+    EXPECT_EQ(read_manifest(bundle()).written_by, "0.1.0");
+    EXPECT_TRUE(verify_bundle(bundle()).passed());
 }
 
 TEST_F(BundleOf, WhatIsNoBundleIsTold) {

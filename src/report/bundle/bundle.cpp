@@ -4,6 +4,7 @@
 #include "base/process/subprocess.h"
 #include "base/text/text.h"
 #include "base/text/toml_reader.h"
+#include "base/version.h"
 #include "lab/measure/summary_json.h"
 #include "lab/plan/plan_file.h"
 #include "report/bundle/manifest.h"
@@ -204,7 +205,7 @@ Bundle write_bundle(const fs::path & out_dir, const fs::path & given_target) {
     plan.campaign.out_dir = dir;
     lab::write_plan(plan);
     const Manifest manifest{plan.campaign.name, stored.value("shimmy_version", ""),
-                            stored.value("llama_cpp_version", ""), list_files(dir)};
+                            stored.value("llama_cpp_version", ""), shimmy_version(), list_files(dir)};
     write_manifest(manifest, dir);
     Bundle bundle{target, manifest.files.size(), 0, sha256_file_hex(dir / MANIFEST)};
     for (const BundleFile & file : manifest.files)

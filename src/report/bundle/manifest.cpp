@@ -35,6 +35,7 @@ void write_manifest(const Manifest & manifest, const fs::path & dir) {
                         {"campaign", manifest.campaign},
                         {"shimmy_version", manifest.shimmy_version},
                         {"llama_cpp_version", manifest.llama_cpp_version},
+                        {"written_by", manifest.written_by},
                         {"files", files}};
     write_file_atomic(dir / MANIFEST, json_text(document) + "\n");
 }
@@ -48,7 +49,12 @@ Manifest read_manifest(const fs::path & dir) {
         if (format != BUNDLE_FORMAT)
             fail("{}: has format {}, and this shimmy reads format {}: take the version that wrote it ({})",
                  file.string(), format, BUNDLE_FORMAT, document.value("shimmy_version", "unknown"));
-        Manifest manifest{document.at("campaign"), document.at("shimmy_version"), document.at("llama_cpp_version"), {}};
+        const std::string measured_by = document.at("shimmy_version");
+        Manifest manifest{document.at("campaign"),
+                          measured_by,
+                          document.at("llama_cpp_version"),
+                          document.value("written_by", measured_by),
+                          {}};
         for (const Json & one : document.at("files"))
             manifest.files.push_back({one.at("file"), one.at("size_bytes"), one.at("sha256")});
         return manifest;

@@ -1,7 +1,7 @@
 // The list of a bundle's files: manifest.json.
 //
 //   {"bundle_format": 1, "campaign": "tiny", "shimmy_version": "0.2.0", "llama_cpp_version": "0.5.0",
-//    "files": [{"file": "summary.json", "size_bytes": 1234, "sha256": "…"}, …]}
+//    "written_by": "0.2.0", "files": [{"file": "summary.json", "size_bytes": 1234, "sha256": "…"}, …]}
 #pragma once
 
 #include "base/files.h"
@@ -21,8 +21,9 @@ struct BundleFile {
 
 struct Manifest {
     std::string campaign;
-    std::string shimmy_version;  // that wrote the bundle
+    std::string shimmy_version;  // that measured
     std::string llama_cpp_version;
+    std::string written_by;         // version of shimmy that computed the figures and wrote the bundle
     std::vector<BundleFile> files;  // by name, without manifest.json itself
 };
 

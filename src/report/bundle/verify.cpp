@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/process/subprocess.h"
 #include "base/text/units.h"
+#include "base/version.h"
 #include "lab/measure/summary_json.h"
 #include "lab/plan/plan_file.h"
 #include "report/bundle/bundle.h"
@@ -166,31 +167,46 @@ BundleCheck check_charts(const fs::path & dir) {
     return {"charts", true, fmt::format("{} charts, each as SVG and PNG", n_charts)};
 }
 
-void check_content(const fs::path & dir, std::vector<BundleCheck> & checks) {
+// What another version computed need not be what this one computes of the same results: that is no fault of the bundle.
+BundleCheck of_version(BundleCheck check, const std::string & written_by) {
+    if (check.passed || written_by == shimmy_version()) return check;
+    check.compared = false;
+    check.text = fmt::format("not compared: shimmy {} wrote the bundle, and {} finds otherwise ({})", written_by,
+                             shimmy_version(), check.text);
+    return check;
+}
+
+void check_content(const fs::path & dir, const std::string & written_by, std::vector<BundleCheck> & checks) {
+    const auto add_computed = [&](BundleCheck check) { checks.push_back(of_version(std::move(check), written_by)); };
     try {
         const lab::CampaignPlan plan = lab::read_plan(dir);
         const lab::Summary summary = lab::summarize_campaign(plan);
         const Json stored = read_json(dir / "summary.json");
-        checks.push_back(check_runs(plan, summary, stored));
-        checks.push_back(check_figures(summary, stored));
-        checks.push_back(check_table(summary, dir));
-        checks.push_back(check_derived("answers", dir / "answers.md", answers_document(summary)));
-        checks.push_back(check_experts(plan, dir));
-        checks.push_back(check_charts(dir));
-        checks.push_back(check_links(dir));
+        add_computed(check_runs(plan, summary, stored));
+        add_computed(check_figures(summary, stored));
+        add_computed(check_table(summary, dir));
+        add_computed(check_derived("answers", dir / "answers.md", answers_document(summary)));
+        add_computed(check_experts(plan, dir));
     } catch (const Interrupted &) {
         throw;
     } catch (const Error & error) {
-        checks.push_back({"figures", false, error.what()});
+        add_computed({"figures", false, error.what()});
     } catch (const Json::exception & error) {
-        checks.push_back({"figures", false, fmt::format("summary.json is damaged ({})", error.what())});
+        add_computed({"figures", false, fmt::format("summary.json is damaged ({})", error.what())});
     }
+    checks.push_back(check_charts(dir));
+    checks.push_back(check_links(dir));
 }
 
 }  // namespace
 
 bool Verdict::passed() const {
-    return std::all_of(checks.begin(), checks.end(), [](const BundleCheck & check) { return check.passed; });
+    return std::all_of(checks.begin(), checks.end(),
+                       [](const BundleCheck & check) { return check.passed || !check.compared; });
+}
+
+bool Verdict::all_compared() const {
+    return std::all_of(checks.begin(), checks.end(), [](const BundleCheck & check) { return check.compared; });
 }
 
 Verdict verify_bundle(const fs::path & bundle) {
@@ -199,7 +215,7 @@ Verdict verify_bundle(const fs::path & bundle) {
     verdict.manifest = read_manifest(opened.dir());
     verdict.manifest_sha256 = sha256_file_hex(opened.dir() / MANIFEST);
     verdict.checks.push_back(check_files(verdict.manifest, opened.dir()));
-    check_content(opened.dir(), verdict.checks);
+    check_content(opened.dir(), verdict.manifest.written_by, verdict.checks);
     return verdict;
 }
 

@@ -11,7 +11,8 @@ namespace shimmy::report {
 struct BundleCheck {
     std::string name;  // "files", "runs", "figures", "table", "answers", "experts", "charts", "links"
     bool passed = false;
-    std::string text;  // what was found, or what is wrong
+    std::string text;      // what was found, or what is wrong
+    bool compared = true;  // false: written by another version, which may compute it otherwise
 };
 
 struct Verdict {
@@ -19,7 +20,8 @@ struct Verdict {
     std::string manifest_sha256;  // what both sides can compare
     std::vector<BundleCheck> checks;
 
-    bool passed() const;
+    bool passed() const;        // all that could be compared
+    bool all_compared() const;  // false: only the version that wrote the bundle can tell
 };
 
 // A folder, or a .tar file, which is unpacked into the temporary folder. Throws Error if it is no bundle.
