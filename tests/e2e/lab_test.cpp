@@ -270,6 +270,38 @@ TEST(Lab, AnAxisOfSpeculationRuns) {
     EXPECT_EQ(texts.size(), 1U) << "greedy";
 }
 
+// The first repeat with experts in RAM leaves its routing; `plan --trace` replays it, and a bundle takes it along.
+TEST(Lab, TheRoutingOfARunIsRecordedWhenAsked) {
+    SKIP_WITHOUT_GPU();
+    const TempDir dir;
+    const fs::path campaign = dir / "traced.toml";
+    write_file_atomic(campaign, "expert_trace = true\n" + campaign_text("threads = 1\n"));
+    const Json summary = shimmy_json({"lab", "run", campaign.string(), "--moe-backend", "on"});
+    EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
+    std::vector<std::string> traces;
+    for (const fs::directory_entry & entry : fs::recursive_directory_iterator(dir / "out")) {
+        if (entry.path().string().ends_with(".trace.csv"))
+            traces.push_back(fs::relative(entry.path(), dir / "out").string());
+    }
+    ASSERT_EQ(traces, (std::vector<std::string>{"results/tiny/F16/offload/generate/train-1.trace.csv"}));
+    const fs::path trace = dir / "out" / traces[0];
+    const Json run = read_json(dir / "out/results/tiny/F16/offload/generate/train-1.json");
+    uint64_t hits = 0;
+    for (const Json & use : run["expert_use"])
+        hits += use["hits"].get<uint64_t>();
+    const std::string text = read_file(trace);
+    EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')), hits + 2)
+        << "a line per token, layer and slot, as the run's counters have it";
+    const Json plan = shimmy_json({"plan", tiny_moe().string(), "--trace", trace.string(), "--bandwidth", "60GB/s",
+                                   "--vram-bandwidth", "450GB/s", "--link-bandwidth", "22GB/s", "--ctx", "256"});
+    EXPECT_EQ(plan["n_decode_tokens"], run["n_output_tokens"].get<int>() - 1) << plan;
+    EXPECT_FALSE(plan["sizes"].empty());
+    const fs::path bundle = dir / "bundle";
+    EXPECT_EQ(shimmy({"lab", "bundle", campaign.string(), "-o", bundle.string()}).exit_code, 0);
+    EXPECT_EQ(read_file(bundle / traces[0]), text);
+    EXPECT_TRUE(shimmy_json({"lab", "verify", bundle.string()})["passed"]);
+}
+
 // From the recipe to the card, under the name that it has in the campaign.
 TEST(Lab, AMixIsMeasuredUnderItsName) {
     SKIP_WITHOUT_GPU();

@@ -168,13 +168,14 @@ int run_generate(GenerateArguments options, Globals globals) {
                           : model.generate(rendered, max_tokens, options.sampling, on_piece);
     };
     engine::reset_expert_use();  // the warm-up chose experts too
-    if (!options.expert_trace.empty()) engine::trace_experts(options.expert_trace);
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
         const int n_tokens = options.max_tokens > 0 ? std::min(options.max_tokens, N_COLD_TOKENS) : N_COLD_TOKENS;
         cold = answer(n_tokens, {});
         engine::reset_expert_use();
     }
+    // Not of the cold answer, which begins as the other: who replays both finds the same choices twice.
+    if (!options.expert_trace.empty()) engine::trace_experts(options.expert_trace);
     const engine::GenerateResult result = answer(options.max_tokens, on_text);
 
     if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
