@@ -102,6 +102,7 @@ protected:
         plan_.runs = plan_runs(plan_.campaign, 2);
         plan_.results.resize(plan_.runs.size());
         hooks_.variant_bytes = [](const Campaign &, const Variant &) { return uint64_t{1} << 29; };  // half a GiB
+        hooks_.loaded_bytes = hooks_.variant_bytes;
     }
 
     size_t run_of(size_t variant, engine::Placement placement, Mode mode = Mode::generate) const {
@@ -133,9 +134,10 @@ TEST_F(EstimateOf, WhatIsNotMeasuredIsPredicted) {
     EXPECT_EQ(result.files.n_predicted, 1U);
     EXPECT_EQ(result.n_predicted(), 4U);
     EXPECT_NEAR(result.files.time_s, 5.0, 1e-9);
-    // Made at 0.1 GiB/s: 5 s. F16 is read in 2^-10 s and answers 50 tokens twice: 10 s. Q2_K: half a second and 10 s.
+    // Made at 0.1 GiB/s: 5 s. F16 is read in 2^-10 s and answers 16 tokens cold and 50 warm: 6.6 s. Q2_K: half a second
+    // and 6.6 s.
     // The load run: half a second and 30 s.
-    EXPECT_NEAR(result.time_s(), 5.0 + (1.0 / 1024 + 10.0) + (0.5 + 10.0) + (0.5 + 30.0), 1e-9);
+    EXPECT_NEAR(result.time_s(), 5.0 + (1.0 / 1024 + 6.6) + (0.5 + 6.6) + (0.5 + 30.0), 1e-9);
 }
 
 TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
@@ -153,7 +155,7 @@ TEST_F(EstimateOf, WhatIsMeasuredIsTheMedianOfRunsLikeIt) {
     const Estimate result = estimate(plan_, {}, {like[0], run_of(0, BASELINE)}, {}, hooks_);
     EXPECT_EQ(result.runs.n_measured, 1U);
     EXPECT_EQ(result.runs.n_predicted, 1U);
-    EXPECT_NEAR(result.time_s(), 6.0 + 1.0 / 1024 + 10.0, 1e-9);
+    EXPECT_NEAR(result.time_s(), 6.0 + 1.0 / 1024 + 6.6, 1e-9);
     EXPECT_EQ(result.disk_bytes, 0U);
 }
 
@@ -168,9 +170,9 @@ TEST_F(EstimateOf, LengthsAndOtherPointsCount) {
     const Estimate measured = estimate(plan_, {}, {same_point}, {}, hooks_);
     EXPECT_NEAR(measured.time_s(), 7.0, 1e-9);
     EXPECT_EQ(measured.runs.n_measured, 1U);
-    // Twice 1000 tokens at 100 tokens/s and 20 tokens at 10 tokens/s, and half a second to read.
+    // Twice 1000 tokens at 100 tokens/s, 16 and 20 tokens at 10 tokens/s, and half a second to read.
     plan_.runs[other_point].point = deep;
-    EXPECT_NEAR(estimate(plan_, {}, {other_point}, {}, hooks_).time_s(), 0.5 + 2 * (10.0 + 2.0), 1e-9);
+    EXPECT_NEAR(estimate(plan_, {}, {other_point}, {}, hooks_).time_s(), 0.5 + 2 * 10.0 + 3.6, 1e-9);
     EXPECT_EQ(estimate_assumptions(plan_.campaign),
               "files are read at 1 GiB/s and made at 0.1 GiB/s, and 10 tokens are generated per second");
     plan_.campaign.axes.list = {{"depth", {"1000"}}};

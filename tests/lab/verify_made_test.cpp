@@ -136,8 +136,11 @@ TEST_F(VerifyMade, TheHooksOfAProgram) {
     EXPECT_EQ(shape.n_ctx_train, 4096);
     const Variant synthetic{"s", "Q4_K_M", dir_ / "s.gguf", "", 1};
     EXPECT_EQ(hooks.variant_bytes(campaign, synthetic), 0U) << "it is a hole";
+    const uint64_t loaded = hooks.loaded_bytes(campaign, synthetic);
+    EXPECT_EQ(hooks.loaded_bytes(campaign, variant_), announced);
     campaign.models[1].sparse = false;
     EXPECT_GT(hooks.variant_bytes(campaign, synthetic), uint64_t{1} << 20);
+    EXPECT_EQ(hooks.variant_bytes(campaign, synthetic), loaded) << "read at its full size, sparse or not";
 }
 
 // The file says the type of most tensors, and the others are checked against the mix.

@@ -17,8 +17,10 @@ struct Hooks {
     // Runs `argv` in a fresh process; throws Interrupted on Ctrl-C.
     std::function<ProcessResult(const std::vector<std::string> & argv, std::chrono::milliseconds timeout)> launch;
     std::function<InputInfo(const CampaignModel & model)> read_input;
-    // Bytes that making a variant's file would write, and the work itself: whole and verified, or an Error.
+    // Bytes that making a variant's file would write, and that loading it would read (a sparse file writes none); and
+    // the work itself: whole and verified, or an Error.
     std::function<uint64_t(const Campaign & campaign, const Variant & variant)> variant_bytes;
+    std::function<uint64_t(const Campaign & campaign, const Variant & variant)> loaded_bytes;
     std::function<void(const Campaign & campaign, const Variant & variant, const ByteProgress & progress)> make_variant;
     // How many files a search for the variant's types makes and measures. Asked only of mixes that are searched.
     std::function<size_t(const Campaign & campaign, const Variant & variant)> n_searched_files;

@@ -24,6 +24,7 @@ constexpr double DECODE_TPS = 10.0;
 constexpr double PREFILL_TPS = 100.0;      // of prompts and depths that the campaign asks for
 constexpr double LETTERS_PER_TOKEN = 4.0;  // of tasks and texts
 constexpr int N_ANSWERS = 2;               // a run answers cold and warm
+constexpr int N_COLD_TOKENS = 16;          // of the cold one at most, as generate --cold-run
 constexpr double CHUNK = 512.0;            // tokens, as quality and matrices are computed
 constexpr int MAX_OFFLOAD_CHUNKS = 8;      // as src/quality/measurement.cpp
 
@@ -59,7 +60,7 @@ uint64_t model_bytes(const fs::path & file) {
 
 uint64_t file_bytes(const CampaignPlan & plan, size_t variant, const Hooks & hooks) {
     const Variant & file = plan.variants[variant];
-    return fs::exists(file.path) ? model_bytes(file.path) : hooks.variant_bytes(plan.campaign, file);
+    return fs::exists(file.path) ? model_bytes(file.path) : hooks.loaded_bytes(plan.campaign, file);
 }
 
 double load_s(uint64_t bytes) {
@@ -89,8 +90,8 @@ double predicted_s(const Campaign & campaign, const Run & run, uint64_t bytes) {
         return value == nullptr ? 0.0 : std::stod(*value);
     };
     const double prefill_s = (tokens("depth") + tokens("prompt_tokens")) / PREFILL_TPS;
-    const double decode_s = run_options(campaign, run, {}).max_tokens / DECODE_TPS;
-    return load_s(bytes) + N_ANSWERS * (prefill_s + decode_s);
+    const int n_tokens = run_options(campaign, run, {}).max_tokens;
+    return load_s(bytes) + N_ANSWERS * prefill_s + (n_tokens + std::min(n_tokens, N_COLD_TOKENS)) / DECODE_TPS;
 }
 
 const Mix * searched_mix(const CampaignPlan & plan, size_t variant) {

@@ -119,10 +119,14 @@ bool is_announced(const Campaign & campaign, const Variant & variant) {
     return imatrix_path(campaign, model).empty() || model.is_synthetic();
 }
 
-uint64_t bytes_of(const Campaign & campaign, const Variant & variant) {
+uint64_t loaded_bytes(const Campaign & campaign, const Variant & variant) {
     const Mix * mix = find_mix(campaign, variant.quantization);
     if (mix != nullptr && mix->is_searched()) return parse_bytes(mix->target_size, "target_size");
-    return campaign.models.at(variant.campaign_model).sparse ? 0 : tensors_of(campaign, variant).total_bytes();
+    return tensors_of(campaign, variant).total_bytes();
+}
+
+uint64_t bytes_of(const Campaign & campaign, const Variant & variant) {
+    return campaign.models.at(variant.campaign_model).sparse ? 0 : loaded_bytes(campaign, variant);
 }
 
 }  // namespace
@@ -183,6 +187,7 @@ Hooks real_hooks(const Backends & backends) {
     hooks.launch = run_process;
     hooks.read_input = read_input_info;
     hooks.variant_bytes = bytes_of;
+    hooks.loaded_bytes = loaded_bytes;
     hooks.n_searched_files = [](const Campaign &, const Variant & variant) {
         return quality::n_searched_files(variant.input, engine::Placement::offload());
     };
