@@ -227,9 +227,14 @@ std::string estimate_text(const DryRun & dry) {
     if (estimate.scratch_bytes > 0)
         text += fmt::format(", and {} while types are searched", format_bytes(estimate.scratch_bytes));
     text += fmt::format("\ntime: about {}", format_duration(estimate.time_s()));
-    if (estimate.time_s() > LEAST_WORTH_PARTS_S)
-        text += fmt::format(" (files {}, runs {}, quality {})", format_duration(estimate.files.time_s),
-                            format_duration(estimate.runs.time_s), format_duration(estimate.quality.time_s));
+    std::vector<std::string> parts;
+    for (const auto & [what, time_s] : {std::pair{"files", estimate.files.time_s},
+                                        {"runs", estimate.runs.time_s},
+                                        {"quality", estimate.quality.time_s}}) {
+        if (time_s > 0.0) parts.push_back(fmt::format("{} {}", what, format_duration(time_s)));
+    }
+    if (estimate.time_s() > LEAST_WORTH_PARTS_S && parts.size() > 1)
+        text += fmt::format(" ({})", fmt::join(parts, ", "));
     const std::string predicted =
         counts(estimate.files.n_predicted, estimate.runs.n_predicted, estimate.quality.n_predicted);
     const std::string measured =
