@@ -19,14 +19,22 @@ constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of
 
 }  // namespace
 
-void HeldContext::decode(const llama_token * tokens, int n_tokens) {
+void HeldContext::compute(const llama_batch & batch) {
     files_.require_whole();
     const LogCapture log;
-    const int rc = llama_decode(get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
+    const int rc = [&] {
+        const ModelFiles::Watch watch(files_);
+        return llama_decode(get(), batch);
+    }();
     check_interrupted();  // an aborted decode returns an error of its own
+    files_.require_read();
     if (rc != 0)
-        fail("{}: decoding {} tokens failed: {}", name_, n_tokens,
+        fail("{}: decoding {} tokens failed: {}", name_, batch.n_tokens,
              log.reason(fmt::format("llama_decode returned {}", rc)));
+}
+
+void HeldContext::decode(const llama_token * tokens, int n_tokens) {
+    compute(llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
 }
 
 void HeldContext::prefill(std::span<const llama_token> tokens) {
@@ -90,13 +98,7 @@ void HeldContext::compute_behind(const std::vector<llama_token> & tokens) {
         batch.seq_id[i][0] = 0;
         batch.logits[i] = 1;
     }
-    files_.require_whole();
-    const LogCapture log;
-    const int rc = llama_decode(get(), batch);
-    check_interrupted();
-    if (rc != 0)
-        fail("{}: decoding {} tokens failed: {}", name_, tokens.size(),
-             log.reason(fmt::format("llama_decode returned {}", rc)));
+    compute(batch);
 }
 
 void HeldContext::hold(std::span<const llama_token> tokens) {

@@ -14,9 +14,11 @@ namespace shimmy::engine {
 
 class HeldContext {
 public:
-    // `name`: of the model, for messages. `files`: looked at before each batch.
+    // `name`: of the model, for messages. `files`: looked at before and after each batch.
     HeldContext(llama_context_ptr context, std::string name, ModelFiles files)
-        : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {}
+        : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {
+        files_.find_mappings();
+    }
 
     llama_context * get() const { return context_.get(); }
     const std::string & name() const { return name_; }
@@ -51,6 +53,7 @@ public:
     void warm_up();
 
 private:
+    void compute(const llama_batch & batch);
     void decode(const llama_token * tokens, int n_tokens);
     void prefill(std::span<const llama_token> tokens);
     bool can_go_back_to(size_t n_tokens);  // then what is held ends there
