@@ -36,10 +36,10 @@ VOCAB = SOURCE / "models/tiny-moe/tiny-moe-f16.gguf"  # of the small scale
 
 # shape, quantization, layers: 4 to 6 GiB each
 MODELS = [("phi-3.5-moe", "Q4_K_M", 8), ("gpt-oss-20b", "MXFP4", 12), ("deepseek-moe-16b", "Q4_K_M", 14)]
-SMALL = {  # what --scale small replaces in the shapes
-    "vocab": '"tiny-moe-f16.gguf"', "vocab_size": "2048", "block_count": "4", "context_length": "4096", "embedding_length": "256",
-    "feed_forward_length": "512", "expert_feed_forward_length": "256", "attention.head_count": "4",
-    "attention.head_count_kv": "2", "rope.dimension_count": "64",
+SMALL = {  # what --scale small replaces in the shapes; llama.cpp expects Phi-3's vocabulary where the name says Phi-3
+    "name": '"small"', "vocab": '"tiny-moe-f16.gguf"', "vocab_size": "2048", "block_count": "4", "context_length": "4096",
+    "embedding_length": "256", "feed_forward_length": "512", "expert_feed_forward_length": "256",
+    "attention.head_count": "4", "attention.head_count_kv": "2", "rope.dimension_count": "64",
 }
 SHARES = [25, 10, 50, 5]  # of the bytes of the experts, the most important first
 PREFILL = [512, 2048, 32, 4096]
@@ -94,7 +94,8 @@ BASELINE = Way("stock, all in VRAM", ("--moe-backend", "off", "--placement", "gp
 
 
 def cache_way(share, expert_bytes):
-    return Way(f"cache of {share}%", ("--cpu-moe", "--moe-cache", str(expert_bytes * share // 100)), float(share))
+    # In KiB: shimmy takes a small number without a unit for a mistake.
+    return Way(f"cache of {share}%", ("--cpu-moe", "--moe-cache", f"{expert_bytes * share // 100 // 1024}KiB"), float(share))
 
 
 def layers_way(bytes_per_layer, cache_bytes):

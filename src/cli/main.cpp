@@ -5,6 +5,7 @@
 #include "base/text/text.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/placement_options.h"
 #include "cli/table/familiar.h"
 #include "cli/table/options_table.h"
 #include "engine/llama/log.h"
@@ -59,6 +60,17 @@ void parse(CLI::App & app, std::vector<std::string> words) {
     app.parse(std::move(words));
 }
 
+// What is wrong with the words, with the name of the option in it.
+std::string parse_error(CLI::App & app, const std::vector<std::string> & words, const CLI::ParseError & error) {
+    show_hidden_options(app);
+    try {
+        parse(app, words);
+    } catch (const CLI::ParseError & named) {
+        return named.what();
+    }
+    return error.what();
+}
+
 }  // namespace
 
 int main(int argc, char ** argv) {
@@ -87,8 +99,10 @@ int main(int argc, char ** argv) {
         commands.globals().llama_args.assign(end + 1, words.end());
         words.erase(end, words.end());
     }
+    std::vector<std::string> understood;
     try {
-        parse(app, respelled(words, table));
+        understood = respelled(words, table);
+        parse(app, understood);
     } catch (const CLI::ExtrasError &) {
         const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
         const std::string first = extras.empty() ? "" : extras.front();
@@ -96,8 +110,8 @@ int main(int argc, char ** argv) {
     } catch (const CLI::ParseError & error) {
         const bool asked_for_help = error.get_exit_code() == 0;
         if (asked_for_help) return app.exit(error);
-        return report(commands.globals(), fmt::format("{} ({})", error.what(), see_help(words, table)),
-                      EXIT_CODE_USAGE);
+        const std::string message = parse_error(app, understood, error);
+        return report(commands.globals(), fmt::format("{} ({})", message, see_help(words, table)), EXIT_CODE_USAGE);
     } catch (const shimmy::UsageError & error) {
         return report(commands.globals(), error.what(), EXIT_CODE_USAGE);
     }

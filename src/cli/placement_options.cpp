@@ -233,6 +233,12 @@ void add_hidden_shared_options(CLI::App & app, Globals & globals) {
     }
 }
 
+void show_hidden_options(CLI::App & app) {
+    for (CLI::Option * option : app.get_options({})) {
+        if (option->get_group().empty()) option->group(GROUP_PLACEMENT);
+    }
+}
+
 void require_taken(const CLI::App & app, const CLI::App & command) {
     for (const CLI::Option * option : app.get_options({})) {
         if (!option->get_group().empty() || option->count() == 0) continue;

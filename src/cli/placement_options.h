@@ -64,6 +64,9 @@ bool load_backends(const Globals & globals, const std::string & device);
 // takes them.
 void add_hidden_shared_options(CLI::App & app, Globals & globals);
 
+// Shows the hidden ones. CLI11 leaves their names out of its errors; parsed again, an error names its option.
+void show_hidden_options(CLI::App & app);
+
 // Throws UsageError for one of those that `command` does not take.
 void require_taken(const CLI::App & app, const CLI::App & command);
 

@@ -86,11 +86,11 @@ class Choices(unittest.TestCase):
         self.assertEqual(gpu.layers_at_equal_vram([10, 30, 50], 70), (1, 80), "layers of different sizes")
 
     def test_cells(self):
-        cells = gpu.cells_of([100] * 8, True, [512])
+        cells = gpu.cells_of([102400] * 8, True, [512])
         skewed = [cell.way.name for cell in cells if cell.routing == "skewed"]
         self.assertEqual(skewed, ["stock, --cpu-moe", "plugin, --cpu-moe", "cache of 25%", "--n-cpu-moe 6 of 8", "cache of 10%",
                                   "--n-cpu-moe 7 of 8", "stock, all in VRAM", "cache of 50%", "--n-cpu-moe 4 of 8", "cache of 5%"])
-        self.assertEqual(cells[2].way.flags, ("--cpu-moe", "--moe-cache", "200"))
+        self.assertEqual(cells[2].way.flags, ("--cpu-moe", "--moe-cache", "200KiB"))
         self.assertEqual(cells[5].way.expert_share, 12.5)
         self.assertEqual(len(cells), len(set(cells)))
         self.assertNotIn(gpu.BASELINE, [cell.way for cell in gpu.cells_of([100] * 8, False, [512])])

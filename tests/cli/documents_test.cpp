@@ -43,6 +43,7 @@ Plan two_layers() {
     plan.info.n_expert = 16;
     plan.info.n_expert_used = 3;
     plan.info.n_expert_tensors = 6;
+    plan.info.expert_bytes = 800 * MIB;
     plan.quantization = "Q4_K_M";
     plan.disk_bytes = 1100 * MIB;
     plan.n_ctx = 4096;
@@ -105,6 +106,31 @@ TEST(PlanDocument, LimitsOnBothSides) {
     EXPECT_EQ(plan.why(),
               "nothing fits: even offload needs 200.0 MiB of VRAM, 1 B too much; use a smaller quantization or a "
               "smaller --ctx");
+}
+
+// With all experts in RAM, 200 MiB are used. A cache takes what is left, or all 800 MiB of experts.
+TEST(PlanDocument, ACacheTakesWhatIsLeft) {
+    Plan plan = two_layers();
+    const auto cache = [&](size_t placement) { return plan.expert_cache_bytes(plan.placements[placement]); };
+    EXPECT_EQ(cache(2), std::nullopt) << "no card is known";
+    plan.limits.cards = {{"card", 750 * MIB, 50 * MIB}};
+    EXPECT_EQ(cache(2), 500 * MIB);
+    EXPECT_EQ(cache(1), 0U) << "beside whole layers it is off unless asked for";
+    EXPECT_EQ(to_json(plan)["placements"][2]["expert_cache_bytes"], 500 * MIB);
+    EXPECT_EQ(to_json(plan)["placements"][2]["vram_bytes"], 200 * MIB) << "what the placement needs";
+    plan.limits.cards = {{"card", 1000 * MIB - 1}};
+    EXPECT_EQ(cache(2), 800 * MIB - 1);
+    plan.limits.cards = {{"card", 5000 * MIB}};
+    EXPECT_EQ(cache(2), 800 * MIB);
+    EXPECT_NE(to_text(plan).find("expert cache"), std::string::npos);
+    for (const uint64_t too_small : {200 * MIB, 100 * MIB}) {
+        plan.limits.cards = {{"card", too_small}};
+        EXPECT_EQ(cache(2), 0U);
+        EXPECT_EQ(to_text(plan).find("expert cache"), std::string::npos);
+    }
+    plan.limits.cards = {{"CUDA0", 150 * MIB}, {"CUDA1", 300 * MIB}};
+    plan.placements[2].cards = {plan.placements[2].vram, plan.placements[2].vram};
+    EXPECT_EQ(cache(2), 100 * MIB) << "the first is full";
 }
 
 // 600 MiB of the whole model on the first card, 400 on the second; a layer of experts fewer takes 400 MiB from the

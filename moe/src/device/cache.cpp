@@ -510,6 +510,12 @@ uint64_t cache_bytes(const void * device) {
     return sum;
 }
 
+double cached_part() {
+    const Totals & t = totals();
+    const uint64_t slots = t.slots, experts = t.experts;
+    return experts > 0 ? std::min(1.0, double(slots) / double(experts)) : 0;
+}
+
 void caches_forget(const ggml_backend_buffer * buffer) {
     Totals & t = totals();
     std::lock_guard<std::mutex> lock(t.mutex);

@@ -141,6 +141,7 @@ private:
 const char * cache_stats(ggml_moe_cache_stats * out);
 void cache_stats_reset();
 uint64_t cache_bytes(const void * device);  // of this GPU's memory, or of all if it is null
+double cached_part();                       // for how many of their layers' experts the open caches have room, 0 to 1
 
 // The buffer is about to be freed: nothing reads it from now on.
 void caches_forget(const ggml_backend_buffer * buffer);

@@ -11,6 +11,7 @@
 #include "ggml-backend.h"
 #include "ggml.h"
 
+#include "cache.h"
 #include "experts/table.h"
 #include "ggml/log.h"
 #include "os/process.h"
@@ -75,31 +76,47 @@ int64_t wanted_batch() {
     return -1;
 }
 
-int64_t batch_of(const ggml_tensor * mm, ggml_backend_dev_t gpu) {
-    const int64_t wanted = wanted_batch();
-    if (wanted == 0) return INT64_MAX;
-    if (wanted > 0) return wanted;
+// An open cache takes its part of small batches only (several users, drafts). Rows of hits need VRAM of their own,
+// which nobody has set aside for a whole prompt, and they cross the link as well.
+constexpr int64_t MOST_TOKENS_OF_CACHE = 64;
+
+bool is_faster_streamed(const ggml_tensor * mm, ggml_backend_dev_t gpu) {
     const ggml_tensor * w = mm->src[0];
+    const int64_t tokens = mm->ne[2];
     ExpertProduct p;
-    p.weight_bytes = static_cast<double>(ggml_nbytes(w));
-    p.macs_per_token = static_cast<double>(w->ne[0]) * static_cast<double>(w->ne[1]) * static_cast<double>(mm->ne[1]);
-    p.sparsity = static_cast<double>(w->ne[2]) / static_cast<double>(mm->ne[1]);
-    return static_cast<int64_t>(least_batch(p, upload_bytes_per_s(gpu), own_macs_per_s()));
+    p.expert_bytes = static_cast<double>(w->nb[2]);
+    p.macs_per_row = static_cast<double>(w->ne[0]) * static_cast<double>(w->ne[1]);
+    p.experts = static_cast<double>(w->ne[2]);
+    p.used = static_cast<double>(mm->ne[1]);
+    p.cached = tokens <= MOST_TOKENS_OF_CACHE ? cached_part() : 0;
+    return streaming_seconds(p, static_cast<double>(tokens), upload_bytes_per_s(gpu)) <=
+           computing_seconds(p, static_cast<double>(tokens), own_macs_per_s());
 }
 
 bool product_is_for_gpu(const ggml_tensor * mm) {
     if (mm->op != GGML_OP_MUL_MAT_ID || mm->ne[2] < FEWEST_TOKENS || mm->src[1]->op == GGML_OP_NONE || offload_is_off())
         return false;
     const ggml_backend_dev_t gpu = gpu_before(mm->src[1], DEPTH);
-    return gpu != nullptr && ggml_backend_dev_supports_op(gpu, mm) && ggml_backend_dev_offload_op(gpu, mm) &&
-           mm->ne[2] >= batch_of(mm, gpu);
+    if (gpu == nullptr || !ggml_backend_dev_supports_op(gpu, mm) || !ggml_backend_dev_offload_op(gpu, mm)) return false;
+    const int64_t wanted = wanted_batch();
+    if (wanted >= 0) return wanted > 0 && mm->ne[2] >= wanted;
+    return is_faster_streamed(mm, gpu);
+}
+
+// Experts that at least one of the tokens uses, on average.
+double experts_of(const ExpertProduct & p, double tokens) {
+    return p.experts * (1 - std::pow(1 - p.used / p.experts, tokens));
 }
 
 }  // namespace
 
-double least_batch(const ExpertProduct & p, double upload_bytes_per_s, double macs_per_s) {
-    const double products = p.weight_bytes / upload_bytes_per_s * SHARE_OF_PRODUCTS * macs_per_s / p.macs_per_token;
-    return std::max(0.0, std::ceil(products - ROWS_OF_UNPACKING * p.sparsity));
+double streaming_seconds(const ExpertProduct & p, double tokens, double upload_bytes_per_s) {
+    return experts_of(p, tokens) * p.expert_bytes / upload_bytes_per_s;
+}
+
+double computing_seconds(const ExpertProduct & p, double tokens, double macs_per_s) {
+    const double rows = tokens * p.used + ROWS_OF_UNPACKING * experts_of(p, tokens);
+    return (1 - p.cached) * rows * p.macs_per_row / (SHARE_OF_PRODUCTS * macs_per_s);
 }
 
 ggml_backend_dev_t note_gpu(const ggml_tensor * op) {

@@ -20,13 +20,18 @@ ggml_backend_dev_t note_gpu(const ggml_tensor * op);
 
 // One product with the experts of a layer.
 struct ExpertProduct {
-    double weight_bytes = 0;    // of all experts
-    double macs_per_token = 0;  // multiply-accumulates
-    double sparsity = 1;        // experts for each one that a token uses
+    double expert_bytes = 0;  // weights of one expert
+    double macs_per_row = 0;  // multiply-accumulates of a token with one expert
+    double experts = 1;       // of the layer
+    double used = 1;          // by a token
+    double cached = 0;        // part of the experts that a cache computes meanwhile
 };
 
-// From how many tokens on uploading all experts is faster than computing the product here. `macs_per_s`: of products
-// with many rows of one weight matrix.
-double least_batch(const ExpertProduct & product, double upload_bytes_per_s, double macs_per_s);
+// What llama.cpp takes to upload the experts that so many tokens use, if they are routed evenly. The products take a
+// GPU no time beside that.
+double streaming_seconds(const ExpertProduct & product, double tokens, double upload_bytes_per_s);
+
+// What the product takes here, without what a cache computes. `macs_per_s`: of products with many rows of one matrix.
+double computing_seconds(const ExpertProduct & product, double tokens, double macs_per_s);
 
 }  // namespace moe

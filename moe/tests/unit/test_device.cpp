@@ -9,6 +9,8 @@
 #include <fstream>
 #include <thread>
 
+#include "cached_model.h"
+#include "device/cache.h"
 #include "device/rates.h"
 #include "device/streaming.h"
 #include "environment.h"
@@ -170,12 +172,23 @@ TEST(Streaming, NotWhileAModelIsLoaded) {
         << "no expert product";
     ggml_free(c);
 }
-TEST(Streaming, LeastBatchIsWhereBothTakeAsLong) {
-    // 1 GB at 10 GB/s takes 0.1 s, in which 10^12 a second do 10^11, and 7 x 10^10 with what goes on beside them: 70
-    // tokens of 10^9. Unpacking takes as long as 4.5 rows of each expert, which are 9 tokens if one of two is used.
-    EXPECT_EQ(moe::least_batch({1e9, 1e9, 2}, 1e10, 1e12), 61);
-    EXPECT_EQ(moe::least_batch({1.001e9, 1e9, 2}, 1e10, 1e12), 62);
-    EXPECT_EQ(moe::least_batch({1e9, 1e9, 16}, 1e10, 1e12), 0) << "unpacking alone takes longer: 72 tokens";
+// Two tokens that use 4 of 8 experts each: a quarter of the experts is used by neither, so 6 are read.
+TEST(Streaming, OnlyExpertsThatATokenUsesAreUploaded) {
+    const moe::ExpertProduct p{1e8, 2e9, 8, 4};
+    EXPECT_DOUBLE_EQ(moe::streaming_seconds(p, 1, 1e10), 0.04);
+    EXPECT_DOUBLE_EQ(moe::streaming_seconds(p, 2, 1e10), 0.06);
+    EXPECT_NEAR(moe::streaming_seconds(p, 100, 1e10), 0.08, 1e-12);
+}
+// The same two tokens have 8 rows. Unpacking 6 experts takes as long as 27, and what goes on beside the products three
+// sevenths of their time: 35 x 2 x 10^9 at 0.7 x 10^12 a second. A cache takes its part of that.
+TEST(Streaming, WhatComputingHereTakes) {
+    moe::ExpertProduct p{1e8, 2e9, 8, 4};
+    EXPECT_DOUBLE_EQ(moe::computing_seconds(p, 2, 1e12), 0.1);
+    p.cached = 0.25;
+    EXPECT_DOUBLE_EQ(moe::computing_seconds(p, 2, 1e12), 0.075);
+    EXPECT_DOUBLE_EQ(moe::streaming_seconds(p, 2, 1e10), 0.06) << "llama.cpp uploads what a cache holds as well";
+    p.cached = 1;
+    EXPECT_DOUBLE_EQ(moe::computing_seconds(p, 2, 1e12), 0);
 }
 TEST(Streaming, MeasuredWhereNothingIsSaid) {
     const CacheHome home;
@@ -191,14 +204,41 @@ TEST(Streaming, MeasuredWhereNothingIsSaid) {
                  std::to_string(std::thread::hardware_concurrency()) + " of " + moe::os::cpu_name());
     EXPECT_GT(rate, 1e7);
     EXPECT_EQ(moe::Rates(dir + "/ggml-moe/rates").get("bytes to GPU made up from " + moe::os::cpu_name()), 0);
-    const double least = moe::least_batch({double(ggml_nbytes(many.gate->src[0])), 2 * 65536.0, 8 / 2.0}, 12e9, rate);
-    if (const auto fewer = static_cast<int64_t>(least * 0.9); fewer > 0) {
-        EXPECT_FALSE(is_for_gpu(Layer(fewer, gpu).gate));
+    const moe::ExpertProduct product{256 * double(many.gate->src[0]->nb[1]), 65536, 8, 2};
+    for (int64_t tokens = 32; tokens <= 1 << 20; tokens *= 2) {
+        const double here = moe::computing_seconds(product, double(tokens), rate),
+                     streamed = moe::streaming_seconds(product, double(tokens), 12e9);
+        if (std::max(here, streamed) < 1.1 * std::min(here, streamed)) continue;  // the file has fewer digits
+        EXPECT_EQ(is_for_gpu(Layer(tokens, gpu).gate), streamed < here) << tokens;
     }
-    EXPECT_TRUE(is_for_gpu(Layer(std::max<int64_t>(32, static_cast<int64_t>(least * 1.1) + 1), gpu).gate));
     const MinBatch nonsense("many");
     EXPECT_TRUE(is_for_gpu(many.gate));
     std::filesystem::remove_all(dir);
+}
+// All experts of a small model are in VRAM: a batch of some users leaves the CPU nothing to do, so it stays. A prompt
+// of one token more is as if there were no cache.
+TEST(Streaming, AnOpenCacheTakesItsPartOfSmallBatches) {
+    using namespace moe_test::cached;
+    Gpu gpu;
+    const ::Layer some(64, gpu), more(65, gpu);
+    const bool some_before = is_for_gpu(some.gate), more_before = is_for_gpu(more.gate);
+    moe_test::ModelGpu card;
+    {
+        const CacheSize size("64MiB");
+        Model m(Shape{}, &card);
+        m.run(4, 1);
+        EXPECT_EQ(moe::cached_part(), 1);
+        EXPECT_FALSE(is_for_gpu(some.gate));
+        EXPECT_EQ(is_for_gpu(more.gate), more_before);
+        const MinBatch n("64");
+        EXPECT_TRUE(is_for_gpu(some.gate)) << "as asked for";
+    }
+    EXPECT_EQ(moe::cached_part(), 0);
+    EXPECT_EQ(is_for_gpu(some.gate), some_before);
+    const CacheSize size("432KiB");  // 12 experts of 36 KiB
+    Model m(Shape{}, &card);
+    m.run(4, 1);
+    EXPECT_EQ(moe::cached_part(), 0.5);
 }
 
 TEST(Rates, AreKeptByName) {

@@ -26,7 +26,8 @@ Json to_json(const engine::BandwidthRange & bandwidth) {
     return {{"low_bytes_per_s", bandwidth.low}, {"high_bytes_per_s", bandwidth.high}, {"source", bandwidth.source}};
 }
 
-Json optional_json(const std::optional<bool> & value) {
+template <typename T>
+Json optional_json(const std::optional<T> & value) {
     return value ? Json(*value) : Json(nullptr);
 }
 
@@ -38,11 +39,17 @@ Json cards_json(const Plan & plan, const engine::PlacementEstimate & estimate) {
 }
 
 Json placement_json(const Plan & plan, const engine::PlacementEstimate & estimate) {
-    Json document{{"placement", engine::to_string(estimate.placement)}, {"n_cpu_moe", estimate.n_cpu_moe},
-                  {"vram_bytes", estimate.vram.total_bytes()},          {"model_bytes", estimate.vram.model_bytes},
-                  {"context_bytes", estimate.vram.context_bytes},       {"compute_bytes", estimate.vram.compute_bytes},
-                  {"host_bytes", estimate.host.total_bytes()},          {"decode_tps_low", estimate.decode.low_tps},
-                  {"decode_tps_high", estimate.decode.high_tps},        {"fits", optional_json(plan.fits(estimate))}};
+    Json document{{"placement", engine::to_string(estimate.placement)},
+                  {"n_cpu_moe", estimate.n_cpu_moe},
+                  {"vram_bytes", estimate.vram.total_bytes()},
+                  {"model_bytes", estimate.vram.model_bytes},
+                  {"context_bytes", estimate.vram.context_bytes},
+                  {"compute_bytes", estimate.vram.compute_bytes},
+                  {"expert_cache_bytes", optional_json(plan.expert_cache_bytes(estimate))},
+                  {"host_bytes", estimate.host.total_bytes()},
+                  {"decode_tps_low", estimate.decode.low_tps},
+                  {"decode_tps_high", estimate.decode.high_tps},
+                  {"fits", optional_json(plan.fits(estimate))}};
     if (estimate.cards.size() > 1) document["cards"] = cards_json(plan, estimate);
     return document;
 }
@@ -66,6 +73,16 @@ std::vector<bool> worth_showing(const Plan & plan, bool all) {
     return shown;
 }
 
+bool has_expert_cache(const Plan & plan) {
+    return std::any_of(plan.placements.begin(), plan.placements.end(),
+                       [&](const auto & estimate) { return plan.expert_cache_bytes(estimate).value_or(0) > 0; });
+}
+
+std::string cache_text(const Plan & plan, const engine::PlacementEstimate & estimate) {
+    const uint64_t bytes = plan.expert_cache_bytes(estimate).value_or(0);
+    return bytes > 0 ? "+ " + format_bytes(bytes) : "-";
+}
+
 report::Table placement_table(const Plan & plan, const std::vector<bool> & shown) {
     using Align = report::Table::Align;
     report::Table table;
@@ -73,9 +90,11 @@ report::Table placement_table(const Plan & plan, const std::vector<bool> & shown
                      {"VRAM", Align::right},
                      {"model", Align::right},
                      {"KV cache", Align::right},
-                     {"compute", Align::right},
-                     {"RAM", Align::right},
-                     {"decode, tok/s\n(predicted)", Align::right}};
+                     {"compute", Align::right}};
+    const bool caches = has_expert_cache(plan);
+    if (caches) table.columns.push_back({"expert cache\n(at most)", Align::right});
+    table.columns.push_back({"RAM", Align::right});
+    table.columns.push_back({"decode, tok/s\n(predicted)", Align::right});
     const bool several = plan.limits.cards.size() > 1;
     for (const PlannedCard & card : several ? plan.limits.cards : std::vector<PlannedCard>{})
         table.columns.push_back({card.name, Align::right});
@@ -83,13 +102,13 @@ report::Table placement_table(const Plan & plan, const std::vector<bool> & shown
     for (size_t i = 0; i < plan.placements.size(); ++i) {
         if (!shown[i]) continue;
         const engine::PlacementEstimate & estimate = plan.placements[i];
-        std::vector<std::string> cells{engine::to_string(estimate.placement),
-                                       format_bytes(estimate.vram.total_bytes()),
+        std::vector<std::string> cells{engine::to_string(estimate.placement), format_bytes(estimate.vram.total_bytes()),
                                        format_bytes(estimate.vram.model_bytes),
                                        format_bytes(estimate.vram.context_bytes),
-                                       format_bytes(estimate.vram.compute_bytes),
-                                       format_bytes(estimate.host.total_bytes()),
-                                       rate_text(estimate.decode)};
+                                       format_bytes(estimate.vram.compute_bytes)};
+        if (caches) cells.push_back(cache_text(plan, estimate));
+        cells.push_back(format_bytes(estimate.host.total_bytes()));
+        cells.push_back(rate_text(estimate.decode));
         for (const engine::BufferMemory & card : several ? estimate.cards : std::vector<engine::BufferMemory>{})
             cells.push_back(format_bytes(card.total_bytes()));
         if (const auto fits = plan.fits(estimate)) cells.emplace_back(*fits ? "yes" : "no");
@@ -178,6 +197,17 @@ std::optional<bool> Plan::fits(const engine::PlacementEstimate & estimate) const
     return engine::fits(estimate, limits.usable_card_bytes(), limits.ram_bytes);
 }
 
+std::optional<uint64_t> Plan::expert_cache_bytes(const engine::PlacementEstimate & estimate) const {
+    if (limits.cards.empty()) return std::nullopt;
+    if (estimate.placement != engine::Placement::offload()) return 0;
+    uint64_t left = 0;
+    for (size_t i = 0; i < estimate.cards.size(); ++i) {
+        const uint64_t usable = limits.cards.at(i).usable_bytes();
+        left += usable - std::min(usable, estimate.cards[i].total_bytes());
+    }
+    return std::min(left, info.expert_bytes);
+}
+
 const engine::PlacementEstimate * Plan::best() const {
     if (limits.cards.empty()) return nullptr;
     return engine::best_fit(placements, limits.usable_card_bytes(), limits.ram_bytes);
@@ -258,6 +288,9 @@ std::string method_text(const Plan & plan) {
                            limits.card_source, format_bytes(card.reserve_bytes));
     out += fmt::format("RAM: {} ({})\n", format_bytes(limits.ram_bytes), limits.ram_source);
     out += fmt::format("VRAM is {}\n", method_note(limits.exact, limits.device_name));
+    if (has_expert_cache(plan))
+        out +=
+            "expert cache: copies of hot experts, in what the placement leaves of VRAM (--moe-cache); comes on top\n";
     return out +
            fmt::format(
                "decode is predicted from the bytes a token reads: RAM at {}, VRAM at {}; the low end is {:.0f}% of "

@@ -36,6 +36,9 @@ struct Plan {
     std::vector<QuantizationNeed> quantizations;
 
     std::optional<bool> fits(const engine::PlacementEstimate & estimate) const;
+    // What `--moe-cache auto` takes at most of the VRAM that this placement leaves, on top of estimate.vram: copies of
+    // hot experts. 0 unless all experts are in RAM. None: no card is known.
+    std::optional<uint64_t> expert_cache_bytes(const engine::PlacementEstimate & estimate) const;
     // Points into `placements`; null if nothing fits or no card is known.
     const engine::PlacementEstimate * best() const;
     std::string why() const;  // of best(), or of there being none
