@@ -8,7 +8,6 @@ namespace shimmy::cli {
 namespace {
 
 constexpr const char * GROUP_MODEL = "Model and context (llama.cpp)";
-constexpr const char * GROUP_SPECULATION = "Speculation and images (llama.cpp)";
 constexpr const char * SPEC_AUTO = "auto";
 constexpr const char * SPEC_OFF = "off";
 
@@ -49,10 +48,11 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
         {"none", "layer", "row", "tensor"});
     add(command, options, "--tensor-split", "N0,N1,…", "share of each GPU (default: as memory is free)");
     add(command, options, "--lora", "FILE,…", "LoRA adapters to apply");
-    if (use != engine::LlamaUse::server) return;
-    command.add_option("--mmproj", options.mmproj, "projector for images and audio")
-        ->type_name("FILE|NAME")
-        ->group(GROUP_SPECULATION);
+    if (use == engine::LlamaUse::server) add_projector_option(command, options, "projector for images and audio");
+}
+
+void add_projector_option(CLI::App & command, LlamaOptions & options, const std::string & description) {
+    command.add_option("--mmproj", options.mmproj, description)->type_name("FILE|NAME")->group(GROUP_SPECULATION);
 }
 
 void add_speculation_options(CLI::App & command, LlamaOptions & options) {

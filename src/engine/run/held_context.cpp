@@ -19,21 +19,40 @@ constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of
 
 }  // namespace
 
-void HeldContext::decode(const llama_token * tokens, int n_tokens) {
+// The position is said: llama.cpp's own next one is wrong behind a picture with M-RoPE.
+void HeldContext::decode(const llama_token * tokens, int n_tokens, size_t position) {
     files_.require_whole();
+    positions_.resize(static_cast<size_t>(n_tokens));
+    std::iota(positions_.begin(), positions_.end(), static_cast<llama_pos>(position));
+    llama_batch batch = llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens);
+    batch.pos = positions_.data();
     const LogCapture log;
-    const int rc = llama_decode(get(), llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens));
+    const int rc = llama_decode(get(), batch);
     check_interrupted();  // an aborted decode returns an error of its own
     if (rc != 0)
         fail("{}: decoding {} tokens failed: {}", name_, n_tokens,
              log.reason(fmt::format("llama_decode returned {}", rc)));
 }
 
-void HeldContext::prefill(std::span<const llama_token> tokens) {
+void HeldContext::prefill(std::span<const llama_token> tokens, size_t position) {
     const size_t n_batch = llama_n_batch(get());
     for (size_t start = 0; start < tokens.size(); start += n_batch)
-        decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)));
+        decode(tokens.data() + start, static_cast<int>(std::min(n_batch, tokens.size() - start)), position + start);
     llama_synchronize(get());
+}
+
+// From position `begin` on, which is not within a picture.
+void HeldContext::prefill(const PicturedTokens & tokens, size_t begin, Projector * projector) {
+    const std::span<const llama_token> all = tokens.tokens;
+    size_t at = begin;
+    for (const Picture & picture : tokens.pictures) {
+        if (picture.begin < at) continue;  // held
+        prefill(all.subspan(at, picture.begin - at), at);
+        files_.require_whole();
+        projector->compute(picture, get());
+        at = picture.end();
+    }
+    prefill(all.subspan(at), at);
 }
 
 void HeldContext::forget() {
@@ -42,20 +61,27 @@ void HeldContext::forget() {
 }
 
 size_t HeldContext::bring(std::span<const llama_token> tokens) {
+    return bring({{tokens.begin(), tokens.end()}, {}}, nullptr);
+}
+
+size_t HeldContext::bring(const PicturedTokens & wanted, Projector * projector) {
+    const std::vector<llama_token> & tokens = wanted.tokens;
     const auto [differs, ignored] = std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
     // The last token is computed in any case: its logits are what comes next.
     size_t n_kept = has_memory() ? std::min(static_cast<size_t>(differs - tokens_.begin()), tokens.size() - 1) : 0;
+    for (const Picture & picture : wanted.pictures)
+        if (picture.begin < n_kept && n_kept < picture.end()) n_kept = picture.begin;
     if (n_kept < tokens_.size() && !can_go_back_to(n_kept)) n_kept = 0;
     if (n_kept == 0) forget();
     tokens_.resize(n_kept);
     try {
-        prefill(tokens.subspan(n_kept));
+        prefill(wanted, n_kept, projector);
     } catch (...) {
         forget();  // some of it may have been computed
         throw;
     }
-    tokens_.assign(tokens.begin(), tokens.end());
-    return n_kept;
+    tokens_ = tokens;
+    return wanted.n_cells(n_kept);
 }
 
 // A recurrent state cannot be taken back to an earlier token, nor a window of attention that has moved on.
@@ -69,12 +95,12 @@ bool HeldContext::can_go_back_to(size_t n_tokens) {
 
 void HeldContext::extend(llama_token token) {
     if (has_memory()) {
-        decode(&token, 1);
+        decode(&token, 1, tokens_.size());
         const NoAllocation promise;
         tokens_.push_back(token);
     } else {
         tokens_.push_back(token);
-        prefill(tokens_);
+        prefill(tokens_, 0);
     }
 }
 
@@ -126,8 +152,8 @@ void HeldContext::warm_up() {
     std::iota(tokens.begin(), tokens.end(), 0);
     for (llama_token & token : tokens)
         token %= llama_vocab_n_tokens(vocab());
-    prefill(tokens);
-    decode(tokens.data(), 1);
+    prefill(tokens, 0);
+    decode(tokens.data(), 1, tokens.size());
     llama_synchronize(get());
     open_expert_cache(get());
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/load/model_files.h"
+#include "engine/vision/projector.h"
 
 #include "llama-cpp.h"
 
@@ -24,7 +25,7 @@ public:
     const llama_vocab * vocab() const { return llama_model_get_vocab(model()); }
     size_t n_ctx() const { return llama_n_ctx(get()); }
 
-    // Tokens whose keys and values are in the context, in order.
+    // Tokens whose keys and values are in the context, by position. Negative ones are of pictures.
     const std::vector<llama_token> & tokens() const { return tokens_; }
     // False for models that look ahead: they keep nothing of a text, and compute it anew for every token.
     bool has_memory() const { return llama_get_memory(get()) != nullptr; }
@@ -32,6 +33,8 @@ public:
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(std::span<const llama_token> tokens);
+    // The same with pictures, which `projector` computes; without any it may be nullptr.
+    size_t bring(const PicturedTokens & tokens, Projector * projector);
     void reserve(size_t n_tokens) { tokens_.reserve(n_tokens); }  // so that each finds its place
 
     // By one token, whose logits come next.
@@ -51,14 +54,17 @@ public:
     void warm_up();
 
 private:
-    void decode(const llama_token * tokens, int n_tokens);
-    void prefill(std::span<const llama_token> tokens);
+    // `position`: of the first.
+    void decode(const llama_token * tokens, int n_tokens, size_t position);
+    void prefill(std::span<const llama_token> tokens, size_t position);
+    void prefill(const PicturedTokens & tokens, size_t begin, Projector * projector);
     bool can_go_back_to(size_t n_tokens);  // then what is held ends there
 
     llama_context_ptr context_;
     std::string name_;
     ModelFiles files_;
     std::vector<llama_token> tokens_;
+    std::vector<llama_pos> positions_;  // of a batch
 };
 
 }  // namespace shimmy::engine

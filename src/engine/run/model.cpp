@@ -18,6 +18,7 @@
 #include "engine/score/logit_rows.h"
 #include "engine/score/sequence_scorer.h"
 #include "engine/speculate/speculation.h"
+#include "engine/vision/projector.h"
 
 #include <algorithm>
 #include <set>
@@ -32,6 +33,7 @@ struct Model::Impl {
     std::unique_ptr<RoutingRecorder> routing;  // null: not wanted. The context points to it
     llama_model_ptr model;
     std::unique_ptr<HeldContext> context;
+    std::unique_ptr<Projector> projector;  // null: none
     std::unique_ptr<ChatTemplate> chat_template;
     std::unique_ptr<Speculation> speculation;  // null: none
     std::unique_ptr<SequenceScorer> scorer;    // null: never asked for
@@ -44,9 +46,14 @@ struct Model::Impl {
         if (scorer) scorer->forget();
         return *context;
     }
+    void require_projector() const;
+    PicturedTokens tokens_of(const PicturePrompt & prompt);
     // The answer to `tokens`. `shown`: special tokens that are text.
-    GenerateResult answer(const std::vector<llama_token> & tokens, int max_tokens, const SamplingOptions & sampling,
+    GenerateResult answer(const PicturedTokens & tokens, int max_tokens, const SamplingOptions & sampling,
                           const std::set<llama_token> & shown, const OnText & on_text);
+    // The same of a text, behind what the context holds of it. `room`: what to do if it does not fit.
+    GenerateResult answer_to(const PicturePrompt & prompt, int max_tokens, const SamplingOptions & sampling,
+                             const OnText & on_text, const std::string & room);
 };
 
 Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
@@ -66,8 +73,9 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     llama_model * model = impl_->model.get();
     impl_->context = std::make_unique<HeldContext>(impl_->params->make_context(model, impl_->routing.get()),
                                                    impl_->name, impl_->params->mapped_files());
-    impl_->chat_template =
-        std::make_unique<ChatTemplate>(model, impl_->name, impl_->params->common().default_template_kwargs);
+    impl_->projector = Projector::load(*impl_->params, model);
+    impl_->chat_template = std::make_unique<ChatTemplate>(
+        model, impl_->name, impl_->params->common().default_template_kwargs, picture_mark());
     impl_->speculation = Speculation::make(options, *impl_->params, model, impl_->context->get());
     if (options.warm_up) impl_->context->warm_up();
     take_routing();  // the warm-up's tokens are nobody's
@@ -124,8 +132,22 @@ bool Model::has_chat_template() const {
     return impl_->chat_template->exists();
 }
 
+bool Model::sees_pictures() const {
+    return impl_->projector != nullptr;
+}
+
+std::string Model::picture_mark() const {
+    return impl_->projector ? impl_->projector->mark() : "";
+}
+
+void Model::Impl::require_projector() const {
+    if (!projector) fail_usage("{}: sees no pictures without its projector: add --mmproj FILE", name);
+}
+
 std::string Model::apply_chat_template(const std::vector<Message> & messages) const {
     const Subject subject(impl_->name);
+    for (const Message & message : messages)
+        if (!message.images.empty()) impl_->require_projector();
     return impl_->chat_template->render(messages);
 }
 
@@ -138,38 +160,57 @@ std::optional<int32_t> Model::bos_token() const {
     return llama_vocab_bos(impl_->vocab());
 }
 
-GenerateResult Model::Impl::answer(const std::vector<llama_token> & tokens, int max_tokens,
-                                   const SamplingOptions & sampling, const std::set<llama_token> & shown,
-                                   const OnText & on_text) {
-    const Subject subject(name);
-    const EndsWithinASecond soon;
-    AnswerWriter writer(take_context(), speculation.get(), params->common().sampling, sampling);
-    return writer.write(tokens, max_tokens, shown, on_text);
+PicturedTokens Model::Impl::tokens_of(const PicturePrompt & prompt) {
+    if (prompt.images.empty()) return {engine::tokenize(vocab(), name, prompt.text, /*parse_special=*/true), {}};
+    require_projector();
+    PicturedTokens tokens = projector->tokenize(prompt.text, prompt.images);
+    if (tokens.pictures.back().end() == tokens.tokens.size()) fail_usage("no text stands behind the last picture");
+    return tokens;
 }
 
-GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+GenerateResult Model::Impl::answer(const PicturedTokens & tokens, int max_tokens, const SamplingOptions & sampling,
+                                   const std::set<llama_token> & shown, const OnText & on_text) {
+    const Subject subject(name);
+    const EndsWithinASecond soon;
+    // Drafts are made from tokens of text.
+    Speculation * drafts = tokens.pictures.empty() ? speculation.get() : nullptr;
+    AnswerWriter writer(take_context(), drafts, params->common().sampling, sampling);
+    return writer.write(tokens, projector.get(), max_tokens, shown, on_text);
+}
+
+GenerateResult Model::Impl::answer_to(const PicturePrompt & prompt, int max_tokens, const SamplingOptions & sampling,
+                                      const OnText & on_text, const std::string & room) {
+    const Stopwatch tokenizing;
+    const PicturedTokens tokens = tokens_of(prompt);
+    if (tokens.tokens.empty()) fail_usage("the prompt is empty");
+    if (tokens.n_cells() >= context->n_ctx()) {
+        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it{}", tokens.n_cells(),
+             context->n_ctx(), room);
+    }
+    const double tokenize_ms = tokenizing.ms();
+    GenerateResult result = answer(tokens, max_tokens, sampling, {}, on_text);
+    result.add_ms_before(tokenize_ms);
+    return result;
+}
+
+GenerateResult Model::generate(const PicturePrompt & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text) {
     const Stopwatch forgetting;
     impl_->take_context().forget();
     const double forget_ms = forgetting.ms();
-    GenerateResult result = generate_on(prompt, max_tokens, sampling, on_text);
+    GenerateResult result = impl_->answer_to(prompt, max_tokens, sampling, on_text, larger_context());
     result.add_ms_before(forget_ms);
     return result;
 }
 
+GenerateResult Model::generate(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
+                               const OnText & on_text) {
+    return generate(PicturePrompt{prompt, {}}, max_tokens, sampling, on_text);
+}
+
 GenerateResult Model::generate_on(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                   const OnText & on_text) {
-    const Stopwatch tokenizing;
-    std::vector<llama_token> tokens = tokenize(prompt, /*parse_special=*/true);
-    if (tokens.empty()) fail_usage("the prompt is empty");
-    if (tokens.size() >= n_ctx()) {
-        fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it{}", tokens.size(), n_ctx(),
-             larger_context());
-    }
-    const double tokenize_ms = tokenizing.ms();
-    GenerateResult result = impl_->answer(tokens, max_tokens, sampling, {}, on_text);
-    result.add_ms_before(tokenize_ms);
-    return result;
+    return impl_->answer_to({prompt, {}}, max_tokens, sampling, on_text, larger_context());
 }
 
 GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const SamplingOptions & sampling,
@@ -185,7 +226,7 @@ GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const
     HeldContext & context = impl_->take_context();
     context.forget();
     if (prompt.n_before > 0) context.bring(std::span(prompt.tokens).first(prompt.n_before));
-    GenerateResult result = impl_->answer(prompt.tokens, max_tokens, sampling, {}, on_text);
+    GenerateResult result = impl_->answer({prompt.tokens, {}}, max_tokens, sampling, {}, on_text);
     result.n_prompt_tokens -= result.n_reused_tokens;
     result.n_reused_tokens = 0;
     return result;
@@ -197,10 +238,13 @@ Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const 
     impl_->chat_template->read();  // a part of loading, whenever it happens
     const Stopwatch preparing;
     const common_chat_params params = impl_->chat_template->render_for_reply(messages, thinks);
-    const std::vector<llama_token> tokens = tokenize(params.prompt, /*parse_special=*/true);
-    if (tokens.empty() || tokens.size() >= n_ctx())
+    PicturePrompt prompt{params.prompt, {}};
+    for (const Message & message : messages)
+        prompt.images.insert(prompt.images.end(), message.images.begin(), message.images.end());
+    const PicturedTokens tokens = impl_->tokens_of(prompt);
+    if (tokens.tokens.empty() || tokens.n_cells() >= n_ctx())
         fail("the conversation has {} tokens, and the context holds {} with the reply: take some of it back{}",
-             tokens.size(), n_ctx(), larger_context());
+             tokens.n_cells(), n_ctx(), larger_context());
     const double before_ms = preparing.ms();
     ReplyReader reader(params);
     Reply reply;
