@@ -60,9 +60,10 @@ void add_speculation_options(CLI::App & command, LlamaOptions & options) {
         ->type_name("FILE|NAME")
         ->group(GROUP_SPECULATION);
     command
-        .add_option("--spec,--spec-type", options.spec,
-                    "speculation: auto (n-grams of the text, or the draft model, where measured to be faster), off, or "
-                    "llama.cpp's kinds, such as ngram-mod (default: draft-simple with --model-draft, else off)")
+        .add_option(
+            "--spec,--spec-type", options.spec,
+            "speculation: auto (n-grams of the text, the draft model, or the model's own layers for it, where "
+            "measured to be faster), off, or llama.cpp's kinds, such as ngram-mod and draft-mtp (default: draft-simple with --model-draft, else off)")
         ->type_name("auto|off|TYPE,…")
         ->group(GROUP_SPECULATION);
 }

@@ -1,6 +1,7 @@
 #include "engine/bench/choose_speculation.h"
 
 #include "engine/bench/bench.h"
+#include "engine/load/load_params.h"
 #include "engine/run/model.h"
 #include "engine/speculate/speculation_trial.h"
 
@@ -45,7 +46,8 @@ std::string choose_speculation(LoadOptions & load) {
     greedy.temperature = 0.0F;
     std::optional<SpeculationReport> report;
     std::string too_small;
-    const size_t n_kinds = has_draft_model(load.llama_args) ? 2 : 1;
+    const bool drafts_itself = predicts_further_tokens(alone.open_file());
+    const size_t n_kinds = has_draft_model(load.llama_args) || drafts_itself ? 2 : 1;
     {
         Model model(alone);
         const GenerateResult answer = model.generate(trial_prompt(model), MAX_ANSWER_TOKENS, greedy);

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <numeric>
 
 namespace shimmy::engine {
@@ -20,18 +19,35 @@ constexpr int N_WARMUP_TOKENS = 16;  // enough to take the matrix-matrix path of
 }  // namespace
 
 // The position is said: llama.cpp's own next one is wrong behind a picture with M-RoPE.
-void HeldContext::decode(const llama_token * tokens, int n_tokens, size_t position) {
-    files_.require_whole();
-    positions_.resize(static_cast<size_t>(n_tokens));
+llama_batch HeldContext::batch_of(const llama_token * tokens, int n_tokens, size_t position) {
+    const auto n = static_cast<size_t>(n_tokens);
+    positions_.resize(n);
     std::iota(positions_.begin(), positions_.end(), static_cast<llama_pos>(position));
+    n_sequences_.assign(n, 1);
+    sequences_.assign(n, &sequence_);
+    wants_logits_.assign(n, 0);
+    wants_logits_.back() = 1;
     llama_batch batch = llama_batch_get_one(const_cast<llama_token *>(tokens), n_tokens);
     batch.pos = positions_.data();
+    batch.n_seq_id = n_sequences_.data();
+    batch.seq_id = sequences_.data();
+    batch.logits = wants_logits_.data();
+    return batch;
+}
+
+void HeldContext::compute(const llama_batch & batch) {
+    files_.require_whole();
     const LogCapture log;
     const int rc = llama_decode(get(), batch);
     check_interrupted();  // an aborted decode returns an error of its own
     if (rc != 0)
-        fail("{}: decoding {} tokens failed: {}", name_, n_tokens,
+        fail("{}: decoding {} tokens failed: {}", name_, batch.n_tokens,
              log.reason(fmt::format("llama_decode returned {}", rc)));
+    if (follower_ != nullptr) follower_->computed(batch);
+}
+
+void HeldContext::decode(const llama_token * tokens, int n_tokens, size_t position) {
+    compute(batch_of(tokens, n_tokens, position));
 }
 
 void HeldContext::prefill(std::span<const llama_token> tokens, size_t position) {
@@ -57,6 +73,7 @@ void HeldContext::prefill(const PicturedTokens & tokens, size_t begin, Projector
 
 void HeldContext::forget() {
     if (has_memory()) llama_memory_clear(llama_get_memory(get()), true);
+    if (follower_ != nullptr) follower_->go_back(0);
     tokens_.clear();
 }
 
@@ -90,7 +107,7 @@ bool HeldContext::can_go_back_to(size_t n_tokens) {
     llama_memory_t memory = llama_get_memory(get());
     const llama_pos first = llama_memory_seq_pos_min(memory, 0);
     if (first > 0 && position - llama_model_n_swa(model()) < first) return false;
-    return llama_memory_seq_rm(memory, 0, position, -1);
+    return llama_memory_seq_rm(memory, 0, position, -1) && (follower_ == nullptr || follower_->go_back(n_tokens));
 }
 
 void HeldContext::extend(llama_token token) {
@@ -105,29 +122,17 @@ void HeldContext::extend(llama_token token) {
 }
 
 void HeldContext::compute_behind(const std::vector<llama_token> & tokens) {
-    llama_batch batch = llama_batch_init(static_cast<int32_t>(tokens.size()), 0, 1);
-    const std::unique_ptr<llama_batch, void (*)(llama_batch *)> guard(&batch,
-                                                                      [](llama_batch * b) { llama_batch_free(*b); });
-    for (const llama_token token : tokens) {
-        const int i = batch.n_tokens++;
-        batch.token[i] = token;
-        batch.pos[i] = static_cast<llama_pos>(tokens_.size()) + i;
-        batch.n_seq_id[i] = 1;
-        batch.seq_id[i][0] = 0;
-        batch.logits[i] = 1;
-    }
-    files_.require_whole();
-    const LogCapture log;
-    const int rc = llama_decode(get(), batch);
-    check_interrupted();
-    if (rc != 0)
-        fail("{}: decoding {} tokens failed: {}", name_, tokens.size(),
-             log.reason(fmt::format("llama_decode returned {}", rc)));
+    const llama_batch batch = batch_of(tokens.data(), static_cast<int>(tokens.size()), tokens_.size());
+    std::fill(wants_logits_.begin(), wants_logits_.end(), 1);
+    compute(batch);
 }
 
 void HeldContext::hold(std::span<const llama_token> tokens) {
     tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-    llama_memory_seq_rm(llama_get_memory(get()), 0, static_cast<llama_pos>(tokens_.size()), -1);
+    const bool went_back =
+        llama_memory_seq_rm(llama_get_memory(get()), 0, static_cast<llama_pos>(tokens_.size()), -1) &&
+        (follower_ == nullptr || follower_->go_back(tokens_.size()));
+    if (!went_back) fail("{}: drafted tokens that were wrong cannot be taken back", name_);
 }
 
 void HeldContext::recover() {

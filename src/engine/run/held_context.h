@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/load/model_files.h"
+#include "engine/speculate/context_follower.h"
 #include "engine/vision/projector.h"
 
 #include "llama-cpp.h"
@@ -18,6 +19,9 @@ public:
     // `name`: of the model, for messages. `files`: looked at before each batch.
     HeldContext(llama_context_ptr context, std::string name, ModelFiles files)
         : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {}
+
+    // Told of everything from now on. nullptr: nobody is.
+    void set_follower(ContextFollower * follower) { follower_ = follower; }
 
     llama_context * get() const { return context_.get(); }
     const std::string & name() const { return name_; }
@@ -54,7 +58,9 @@ public:
     void warm_up();
 
 private:
-    // `position`: of the first.
+    // Of `n_tokens` tokens from `position` on; valid until the next one is made.
+    llama_batch batch_of(const llama_token * tokens, int n_tokens, size_t position);
+    void compute(const llama_batch & batch);
     void decode(const llama_token * tokens, int n_tokens, size_t position);
     void prefill(std::span<const llama_token> tokens, size_t position);
     void prefill(const PicturedTokens & tokens, size_t begin, Projector * projector);
@@ -64,7 +70,13 @@ private:
     std::string name_;
     ModelFiles files_;
     std::vector<llama_token> tokens_;
-    std::vector<llama_pos> positions_;  // of a batch
+    ContextFollower * follower_ = nullptr;
+    // Of a batch.
+    std::vector<llama_pos> positions_;
+    std::vector<int32_t> n_sequences_;
+    std::vector<llama_seq_id *> sequences_;
+    std::vector<int8_t> wants_logits_;
+    llama_seq_id sequence_ = 0;
 };
 
 }  // namespace shimmy::engine

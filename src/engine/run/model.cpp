@@ -62,7 +62,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     const EndsWithinASecond soon;
     LoadOptions options = wanted;
     require_text_model(options);
-    require_text_speculation(options);
+    require_possible_speculation(options);
     impl_->placement = require_loadable(options);
     options = placed(std::move(options), impl_->placement);
     impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
@@ -77,6 +77,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     impl_->chat_template = std::make_unique<ChatTemplate>(
         model, impl_->name, impl_->params->common().default_template_kwargs, picture_mark());
     impl_->speculation = Speculation::make(options, *impl_->params, model, impl_->context->get());
+    if (impl_->speculation) impl_->context->set_follower(impl_->speculation->follower());
     if (options.warm_up) impl_->context->warm_up();
     take_routing();  // the warm-up's tokens are nobody's
     impl_->load_ms = load.ms();
