@@ -41,6 +41,8 @@ struct Model::Impl {
     double load_ms = 0.0;
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
+    void load(const LoadOptions & placed_options);
+    void unload();
     // The context, for anything but scoring.
     HeldContext & take_context() {
         if (scorer) scorer->forget();
@@ -63,24 +65,36 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     LoadOptions options = wanted;
     require_text_model(options);
     require_possible_speculation(options);
-    impl_->placement = require_loadable(options);
-    options = placed(std::move(options), impl_->placement);
-    impl_->params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
-    if (has_companions(impl_->params->common())) impl_->companions = companion_memory(options);
-    const Stopwatch load;
-    impl_->model = impl_->params->load_model();
-    if (options.record_routing) impl_->routing = std::make_unique<RoutingRecorder>();
-    llama_model * model = impl_->model.get();
-    impl_->context = std::make_unique<HeldContext>(impl_->params->make_context(model, impl_->routing.get()),
-                                                   impl_->name, impl_->params->mapped_files());
-    impl_->projector = Projector::load(*impl_->params, model);
-    impl_->chat_template = std::make_unique<ChatTemplate>(
-        model, impl_->name, impl_->params->common().default_template_kwargs, picture_mark());
-    impl_->speculation = Speculation::make(options, *impl_->params, model, impl_->context->get());
-    if (impl_->speculation) impl_->context->set_follower(impl_->speculation->follower());
-    if (options.warm_up) impl_->context->warm_up();
-    take_routing();  // the warm-up's tokens are nobody's
-    impl_->load_ms = load.ms();
+    impl_->placement =
+        load_placed(options, [&](const PlacementChoice & choice) { impl_->load(placed(options, choice)); });
+}
+
+void Model::Impl::load(const LoadOptions & options) {
+    unload();
+    params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
+    companions = has_companions(params->common()) ? companion_memory(options) : MemoryUse();
+    const Stopwatch since;
+    model = params->load_model();
+    if (options.record_routing) routing = std::make_unique<RoutingRecorder>();
+    context =
+        std::make_unique<HeldContext>(params->make_context(model.get(), routing.get()), name, params->mapped_files());
+    projector = Projector::load(*params, model.get());
+    chat_template = std::make_unique<ChatTemplate>(model.get(), name, params->common().default_template_kwargs,
+                                                   projector ? projector->mark() : "");
+    speculation = Speculation::make(options, *params, model.get(), context->get());
+    if (speculation) context->set_follower(speculation->follower());
+    if (options.warm_up) context->warm_up();
+    if (routing) routing->take();  // the warm-up's tokens are nobody's
+    load_ms = since.ms();
+}
+
+// What a load that failed has left.
+void Model::Impl::unload() {
+    speculation.reset();
+    projector.reset();
+    chat_template.reset();
+    context.reset();
+    model.reset();
 }
 
 Model::~Model() = default;
