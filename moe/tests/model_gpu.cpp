@@ -138,7 +138,8 @@ void clear(ggml_backend_buffer_t b, uint8_t v) {
 ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
     ModelGpu::State & s = of(t);
     if (size > s.options.max_buffer || size > s.most_allocation) return nullptr;
-    if (s.used + s.options.used_by_others() + size > s.options.memory) return nullptr;
+    const bool is_on_card = t == &s.type;
+    if (is_on_card && s.used + s.options.used_by_others() + size > s.options.memory) return nullptr;
     ggml_backend_buffer_i i{};
     i.free_buffer = free_buffer;
     i.get_base = base;
@@ -152,7 +153,7 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
 
 ggml_backend_buffer_t allocate_host(ggml_backend_buffer_type_t t, size_t size) {
     ggml_backend_buffer_t b = allocate(t, size);
-    if (b != nullptr) of(t).used -= size;
+    if (b != nullptr) of(t).options.on_use(of(t).used -= size);
     if (b != nullptr) {
         b->iface.free_buffer = [](ggml_backend_buffer_t x) { moe::os::give_back(x->context); };
     }

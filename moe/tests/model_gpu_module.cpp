@@ -2,7 +2,7 @@
 // GeForce RTX 3060 on PCIe 4.0 x16 would.
 //
 // MODEL_GPU_MEMORY: its bytes. MODEL_GPU_SHARED: a folder in which processes with this card tell each other what they
-// use. MODEL_GPU_TAKEN: bytes that somebody else takes just before this process gets its first ones.
+// use. MODEL_GPU_TAKEN: bytes that somebody else takes as soon as this process has got more than SMALL_BYTES.
 #include <signal.h>
 #include <unistd.h>
 
@@ -16,6 +16,8 @@
 #include "model_gpu.h"
 
 namespace {
+
+constexpr size_t SMALL_BYTES = size_t(4) << 20;  // what looks at a card may take that much, before weights do
 
 size_t number_of(const char * variable, size_t otherwise) {
     const char * text = std::getenv(variable);
@@ -58,7 +60,7 @@ ggml_backend_reg_t ggml_backend_init() {
         o.used_by_others = [] { return taken + used_by_other_processes(); };
         o.on_use = [](size_t bytes) {
             tell_other_processes(bytes);
-            taken = number_of("MODEL_GPU_TAKEN", 0);
+            if (bytes > SMALL_BYTES) taken = number_of("MODEL_GPU_TAKEN", 0);
         };
         o.computes = true;
         o.submit_s = 10e-6;

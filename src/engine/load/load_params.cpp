@@ -106,6 +106,8 @@ void LoadParams::set_common() {
     // llama.cpp makes each share part of the number of layers, so a share that is a number of layers is kept to.
     if (splits_layers())
         std::copy(options_.layers_of_gpu.begin(), options_.layers_of_gpu.end(), std::begin(common_.tensor_split));
+    // llama.cpp divides by what is free of all GPUs, and one may be full.
+    if (gpus_.size() == 1) common_.tensor_split[0] = 1.0F;
     common_.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
     common_.no_alloc = no_alloc_;
     // A mapping would be an allocation.

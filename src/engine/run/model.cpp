@@ -65,12 +65,17 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     LoadOptions options = wanted;
     require_text_model(options);
     require_possible_speculation(options);
-    impl_->placement =
-        load_placed(options, [&](const PlacementChoice & choice) { impl_->load(placed(options, choice)); });
+    impl_->placement = load_placed(options, [&](const PlacementChoice & choice) {
+        try {
+            impl_->load(placed(options, choice));
+        } catch (...) {
+            impl_->unload();  // its memory is free for another placement
+            throw;
+        }
+    });
 }
 
 void Model::Impl::load(const LoadOptions & options) {
-    unload();
     params = std::make_unique<LoadParams>(options, /*no_alloc=*/false);
     companions = has_companions(params->common()) ? companion_memory(options) : MemoryUse();
     const Stopwatch since;
