@@ -78,6 +78,7 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
     add_placement_options(command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(command, commands.globals());
     add_llama_options(command, options.llama, engine::LlamaUse::text);
+    add_prompt_options(command, options.llama, engine::LlamaUse::text);
     add_projector_option(command, options.llama, "projector, with which the model sees pictures");
     command.add_option("--image", options.images, "picture to show with the prompt; may be given several times")
         ->type_name("FILE")

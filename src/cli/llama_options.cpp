@@ -8,12 +8,14 @@ namespace shimmy::cli {
 namespace {
 
 constexpr const char * GROUP_MODEL = "Model and context (llama.cpp)";
+constexpr const char * GROUP_PROMPTS = "Thoughts and saved prompts (llama.cpp)";
 constexpr const char * SPEC_AUTO = "auto";
 constexpr const char * SPEC_OFF = "off";
 
 // The table of llama.cpp checks the value when the model is loaded; `choices` say it at once.
 void add(CLI::App & command, LlamaOptions & options, const std::string & flag, const std::string & type,
-         const std::string & description, const std::vector<std::string> & choices = {}) {
+         const std::string & description, const std::vector<std::string> & choices = {},
+         const char * group = GROUP_MODEL) {
     auto * option = command
                         .add_option_function<std::string>(
                             flag,
@@ -22,7 +24,7 @@ void add(CLI::App & command, LlamaOptions & options, const std::string & flag, c
                             },
                             description)
                         ->type_name(type)
-                        ->group(GROUP_MODEL);
+                        ->group(group);
     if (!choices.empty()) option->check(CLI::IsMember(choices));
 }
 
@@ -42,6 +44,10 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
         ->type_name("MODE")
         ->check(CLI::IsMember({"auto", "direct", "mmap", "none", "mlock", "mmap+mlock", "dio"}))
         ->group(GROUP_MODEL);
+    add(command, options, "--lazy-mode", "on|auto|off",
+        "read rows of tensors such as per-layer embeddings from disk when they are needed; auto: of those above 4 GiB "
+        "(default: auto)",
+        {"on", "auto", "off"});
     add(command, options, "--override-tensor", "PATTERN=DEVICE,…",
         "where tensors go whose names match the regular expression, before --placement decides");
     add(command, options, "--split-mode", "MODE", "how the model is split over several GPUs (default: layer)",
@@ -53,6 +59,19 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
 
 void add_projector_option(CLI::App & command, LlamaOptions & options, const std::string & description) {
     command.add_option("--mmproj", options.mmproj, description)->type_name("FILE|NAME")->group(GROUP_SPECULATION);
+}
+
+void add_prompt_options(CLI::App & command, LlamaOptions & options, engine::LlamaUse use) {
+    const auto add_here = [&](const char * flag, const char * type, const char * description) {
+        add(command, options, flag, type, description, {}, GROUP_PROMPTS);
+    };
+    add_here("--reasoning-budget", "N", "tokens that a model may think before it answers; -1: no limit (default: -1)");
+    if (use != engine::LlamaUse::server) return;
+    add_here("--cache-ram", "MIB",
+             "RAM for prompts whose slot went to another conversation; -1: no limit, 0: none (default: 256)");
+    add_here("--cache-reuse", "N",
+             "reuse parts of a prompt from N tokens on that stand elsewhere in the one before; 0: none (default: 0)");
+    add_here("--slot-save-path", "DIR", "folder for POST /slots/N?action=save and restore");
 }
 
 void add_speculation_options(CLI::App & command, LlamaOptions & options) {

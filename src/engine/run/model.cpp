@@ -48,11 +48,14 @@ struct Model::Impl {
         if (scorer) scorer->forget();
         return *context;
     }
+    // Samplers for the answer to a prompt, which may think as much as the user's llama_args say.
+    common_params_sampling sampling_for(const std::string & prompt);
     void require_projector() const;
     PicturedTokens tokens_of(const PicturePrompt & prompt);
     // The answer to `tokens`. `shown`: special tokens that are text.
-    GenerateResult answer(const PicturedTokens & tokens, int max_tokens, const SamplingOptions & sampling,
-                          const std::set<llama_token> & shown, const OnText & on_text);
+    GenerateResult answer(const PicturedTokens & tokens, int max_tokens, const common_params_sampling & samplers,
+                          const SamplingOptions & sampling, const std::set<llama_token> & shown,
+                          const OnText & on_text);
     // The same of a text, behind what the context holds of it. `room`: what to do if it does not fit.
     GenerateResult answer_to(const PicturePrompt & prompt, int max_tokens, const SamplingOptions & sampling,
                              const OnText & on_text, const std::string & room);
@@ -188,13 +191,36 @@ PicturedTokens Model::Impl::tokens_of(const PicturePrompt & prompt) {
     return tokens;
 }
 
-GenerateResult Model::Impl::answer(const PicturedTokens & tokens, int max_tokens, const SamplingOptions & sampling,
+// llama.cpp's sampler ends thoughts that are too long, once it knows the marks around them, which the template has; and
+// whether the prompt has begun them.
+common_params_sampling Model::Impl::sampling_for(const std::string & prompt) {
+    common_params_sampling samplers = params->common().sampling;
+    if (samplers.reasoning_budget_tokens < 0 || !chat_template->exists()) return samplers;
+    const common_chat_params marks = chat_template->render_for_reply({{"user", "a"}}, /*thinks=*/true);
+    if (marks.thinking_start_tag.empty() || marks.thinking_end_tags.empty()) return samplers;
+    const auto tokens_of_mark = [&](const std::string & text) {
+        return common_tokenize(vocab(), text, /*add_special=*/false, /*parse_special=*/true);
+    };
+    samplers.reasoning_budget_start = tokens_of_mark(marks.thinking_start_tag);
+    for (const std::string & tag : marks.thinking_end_tags)
+        samplers.reasoning_budget_end.push_back(tokens_of_mark(tag));
+    samplers.reasoning_budget_forced =
+        tokens_of_mark(samplers.reasoning_budget_message + marks.thinking_end_tags.front());
+    // Up to the mark: llama.cpp takes what stands behind it for a thought, or for the end that it is about to write.
+    const size_t begun = marks.generation_prompt.rfind(marks.thinking_start_tag);
+    if (begun != std::string::npos && prompt.ends_with(marks.generation_prompt))
+        samplers.generation_prompt = marks.generation_prompt.substr(0, begun + marks.thinking_start_tag.size());
+    return samplers;
+}
+
+GenerateResult Model::Impl::answer(const PicturedTokens & tokens, int max_tokens,
+                                   const common_params_sampling & samplers, const SamplingOptions & sampling,
                                    const std::set<llama_token> & shown, const OnText & on_text) {
     const Subject subject(name);
     const EndsWithinASecond soon;
     // Drafts are made from tokens of text.
     Speculation * drafts = tokens.pictures.empty() ? speculation.get() : nullptr;
-    AnswerWriter writer(take_context(), drafts, params->common().sampling, sampling);
+    AnswerWriter writer(take_context(), drafts, samplers, sampling);
     return writer.write(tokens, projector.get(), max_tokens, shown, on_text);
 }
 
@@ -207,8 +233,9 @@ GenerateResult Model::Impl::answer_to(const PicturePrompt & prompt, int max_toke
         fail("the prompt has {} tokens, but the context holds {} with the reply: shorten it{}", tokens.n_cells(),
              context->n_ctx(), room);
     }
+    const common_params_sampling samplers = sampling_for(prompt.text);
     const double tokenize_ms = tokenizing.ms();
-    GenerateResult result = answer(tokens, max_tokens, sampling, {}, on_text);
+    GenerateResult result = answer(tokens, max_tokens, samplers, sampling, {}, on_text);
     result.add_ms_before(tokenize_ms);
     return result;
 }
@@ -246,7 +273,8 @@ GenerateResult Model::generate(const TokenPrompt & prompt, int max_tokens, const
     HeldContext & context = impl_->take_context();
     context.forget();
     if (prompt.n_before > 0) context.bring(std::span(prompt.tokens).first(prompt.n_before));
-    GenerateResult result = impl_->answer({prompt.tokens, {}}, max_tokens, sampling, {}, on_text);
+    GenerateResult result =
+        impl_->answer({prompt.tokens, {}}, max_tokens, impl_->params->common().sampling, sampling, {}, on_text);
     result.n_prompt_tokens -= result.n_reused_tokens;
     result.n_reused_tokens = 0;
     return result;
@@ -265,11 +293,13 @@ Reply Model::reply(const std::vector<Message> & messages, int max_tokens, const 
     if (tokens.tokens.empty() || tokens.n_cells() >= n_ctx())
         fail("the conversation has {} tokens, and the context holds {} with the reply: take some of it back{}",
              tokens.n_cells(), n_ctx(), larger_context());
+    const common_params_sampling samplers = impl_->sampling_for(params.prompt);
     const double before_ms = preparing.ms();
     ReplyReader reader(params);
     Reply reply;
-    reply.figures = impl_->answer(tokens, max_tokens, sampling, special_tokens(impl_->vocab(), params.preserved_tokens),
-                                  [&](std::string_view text) { return reader.push(text, on_reply); });
+    reply.figures =
+        impl_->answer(tokens, max_tokens, samplers, sampling, special_tokens(impl_->vocab(), params.preserved_tokens),
+                      [&](std::string_view text) { return reader.push(text, on_reply); });
     reply.figures.add_ms_before(before_ms);
     if (reader.ended_at_stop()) reply.figures.stop_reason = StopReason::end_of_text;
     const common_chat_msg & message = reader.finish(on_reply);
