@@ -70,6 +70,15 @@ TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_NE(server.process().err().find("speculation "), std::string::npos) << server.process().err();
     EXPECT_NE(server.process().err().find("measured on a built-in text"), std::string::npos);
+    const Json status = server.curl("/api/models/tiny-moe-f16/status").json();
+    const Json & speculation = status["speculation"];
+    EXPECT_GT(speculation["gain"], 0.0) << status;
+    const std::string metrics = server.curl("/metrics").body;
+    const std::string labels = "{model=\"tiny-moe-f16\",kind=\"" + speculation["kind"].get<std::string>() + "\"} ";
+    EXPECT_NE(metrics.find("shimmy_speculation_gain" + labels), std::string::npos) << metrics;
+    EXPECT_NE(metrics.find("shimmy_speculation_on" + labels + (speculation["is_on"].get<bool>() ? "1" : "0")),
+              std::string::npos)
+        << metrics;
 }
 
 // Two kinds need 288 tokens of answer, and there is room for 192.

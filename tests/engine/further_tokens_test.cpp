@@ -25,16 +25,20 @@ const Kind QWEN{
     "rope.dimension_sections = [8, 8, 0, 0]\nssm.conv_kernel = 4\nssm.state_size = 32\nssm.group_count = 4\n"
     "ssm.time_step_rank = 4\nssm.inner_size = 128\nfull_attention_interval = 2\n"};
 
+std::string text_of(const Kind & kind, int n_further) {
+    return fmt::format(
+        "name = \"{0}\"\narch = \"{0}\"\nquantization = \"F32\"\nvocab = \"{1}\"\nomit = ['^output\\.weight$']\n"
+        "[metadata.{0}]\nblock_count = {3}\nnextn_predict_layers = {4}\nvocab_size = 2048\ncontext_length = 1024\n"
+        "embedding_length = 256\nfeed_forward_length = 512\nexpert_feed_forward_length = 256\n"
+        "expert_shared_feed_forward_length = 256\nattention.head_count = 4\nattention.head_count_kv = 2\n"
+        "attention.layer_norm_rms_epsilon = 1e-5\nexpert_count = 4\nexpert_used_count = 2\n{2}",
+        kind.arch, TINY_MOE, kind.keys, 2 + n_further, n_further);
+}
+
 class FurtherTokens : public testing::TestWithParam<Kind> {
 protected:
     FurtherTokens() {
-        std::ofstream(dir_ / "shape.toml") << fmt::format(
-            "name = \"{0}\"\narch = \"{0}\"\nquantization = \"F32\"\nvocab = \"{1}\"\nomit = ['^output\\.weight$']\n"
-            "[metadata.{0}]\nblock_count = 3\nnextn_predict_layers = 1\nvocab_size = 2048\ncontext_length = 1024\n"
-            "embedding_length = 256\nfeed_forward_length = 512\nexpert_feed_forward_length = 256\n"
-            "expert_shared_feed_forward_length = 256\nattention.head_count = 4\nattention.head_count_kv = 2\n"
-            "attention.layer_norm_rms_epsilon = 1e-5\nexpert_count = 4\nexpert_used_count = 2\n{2}",
-            GetParam().arch, TINY_MOE, GetParam().keys);
+        std::ofstream(dir_ / "shape.toml") << text_of(GetParam(), /*n_further=*/1);
         SynthOptions synth;
         synth.shape = gguf::load_shape((dir_ / "shape.toml").string());
         synth.output = dir_ / "m.gguf";
@@ -91,7 +95,7 @@ TEST_P(FurtherTokens, AreMeasuredForAServer) {
     LoadOptions load = options({});
     load.serves = true;
     load.measures_speculation = true;
-    const std::string text = choose_speculation(load);
+    const std::string text = choose_speculation(load).text;
     EXPECT_EQ(text.rfind("speculation ", 0), 0U) << text;
     EXPECT_EQ(text.find("cannot take tokens back"), std::string::npos) << text;
     EXPECT_FALSE(load.measures_speculation);
@@ -99,6 +103,26 @@ TEST_P(FurtherTokens, AreMeasuredForAServer) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, FurtherTokens, testing::Values(GLM, QWEN),
                          [](const auto & param) { return std::string(param.param.arch); });
+
+// The same hybrid model without such layers has nothing to go back to.
+TEST(FurtherTokensMissing, LeaveAHybridModelWithoutSpeculation) {
+    const TempDir dir;
+    std::ofstream(dir / "shape.toml") << text_of(QWEN, /*n_further=*/0);
+    SynthOptions synth;
+    synth.shape = gguf::load_shape((dir / "shape.toml").string());
+    synth.output = dir / "m.gguf";
+    synthesize(synth);
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    options.path = synth.output.string();
+    options.measures_speculation = true;
+    Model model(options);
+    EXPECT_EQ(model.why_no_speculation(), "speculation off: the model cannot take tokens back");
+    EXPECT_FALSE(model.generate("a", 3, {}).speculation);
+    options.measures_speculation = false;
+    EXPECT_EQ(Model(options).why_no_speculation(), "");
+    options.llama_args = {"--spec-type", "ngram-simple"};
+    EXPECT_NE(error_of([&] { Model refused(options); }).find("shimmy serve can speculate with it"), std::string::npos);
+}
 
 TEST(FurtherTokensMissing, AreAnErrorBeforeTheModelIsRead) {
     LoadOptions options = options_for("cpu", Placement::baseline());

@@ -193,12 +193,15 @@ TEST(Speculation, IsChosenForAServer) {
     LoadOptions load = options_for("cpu", Placement::baseline());
     load.n_threads = 1;
     load.llama_args = {"--swa-full"};
-    EXPECT_EQ(choose_speculation(load), "");
+    EXPECT_EQ(choose_speculation(load).text, "");
     EXPECT_EQ(load.llama_args, std::vector<std::string>{"--swa-full"});
     load.measures_speculation = true;
     load.serves = true;
     load.llama_args = {"--swa-full", "--model-draft", TINY_MOE};
-    const std::string text = choose_speculation(load);
+    const ChosenSpeculation chosen = choose_speculation(load);
+    const std::string & text = chosen.text;
+    EXPECT_FALSE(chosen.kind.empty());
+    EXPECT_EQ(chosen.is_on, text.find("speculation off") == std::string::npos) << text;
     EXPECT_EQ(text.rfind("speculation ", 0), 0U) << text;
     EXPECT_FALSE(load.measures_speculation);
     EXPECT_TRUE(load.serves);

@@ -44,6 +44,7 @@ int converse(ChatArguments options, Globals globals, bool once) {
     print_placement(model.placement());
     warn_of_no_cache(globals, model);
     print_load_mode();
+    if (const std::string why = model.why_no_speculation(); !why.empty()) fmt::print(stderr, "{}\n", why);
     engine::reset_expert_use();  // the warm-up chose experts too
     Conversation conversation(model);
     conversation.settings = {options.sampling, options.max_tokens, /*thinks=*/true};

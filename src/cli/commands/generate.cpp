@@ -164,6 +164,7 @@ int run_generate(GenerateArguments options, Globals globals) {
     print_placement(model.placement());
     warn_of_no_cache(globals, model);
     print_load_mode();
+    if (const std::string why = model.why_no_speculation(); !why.empty()) fmt::print(stderr, "{}\n", why);
     warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
     const std::string rendered = render(model, options, prompt, images);

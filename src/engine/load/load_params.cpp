@@ -123,7 +123,8 @@ void LoadParams::set_common() {
     common_.no_perf = !options_.serves;
     if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
     common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;
-    if (drafts_itself_ && !common_.speculative.has_dft())
+    // Not beside a projector: its drafts do not go on behind a picture.
+    if (drafts_itself_ && !common_.speculative.has_dft() && common_.mmproj.path.empty())
         common_.speculative.types = {COMMON_SPECULATIVE_TYPE_DRAFT_MTP};
     const bool names_type = std::any_of(common_.speculative.types.begin(), common_.speculative.types.end(),
                                         [](auto type) { return type != COMMON_SPECULATIVE_TYPE_NONE; });

@@ -39,6 +39,7 @@ struct Model::Impl {
     std::unique_ptr<SequenceScorer> scorer;    // null: never asked for
     std::string name;                          // of the model, for messages
     double load_ms = 0.0;
+    bool measures_speculation = false;
 
     const llama_vocab * vocab() const { return llama_model_get_vocab(model.get()); }
     void load(const LoadOptions & placed_options);
@@ -66,6 +67,7 @@ Model::Model(const LoadOptions & wanted) : impl_(std::make_unique<Impl>()) {
     const Subject subject(impl_->name);
     const EndsWithinASecond soon;
     LoadOptions options = wanted;
+    impl_->measures_speculation = options.measures_speculation;
     require_text_model(options);
     require_possible_speculation(options);
     impl_->placement = load_placed(options, [&](const PlacementChoice & choice) {
@@ -125,6 +127,11 @@ uint32_t Model::n_ctx() const {
 
 double Model::load_ms() const {
     return impl_->load_ms;
+}
+
+std::string Model::why_no_speculation() const {
+    if (!impl_->measures_speculation || impl_->speculation) return "";
+    return "speculation off: the model cannot take tokens back";
 }
 
 std::string Model::larger_context() const {

@@ -46,6 +46,8 @@ public:
     int n_threads() const;
     uint32_t n_ctx() const;
     double load_ms() const;
+    // Why there is no speculation though it was to be measured whether it pays; empty: there is, or it was not.
+    std::string why_no_speculation() const;
     // For errors about a context that is too small: how to get a larger one, or that there is none.
     std::string larger_context() const;
 

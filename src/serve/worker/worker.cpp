@@ -128,7 +128,7 @@ private:
                 const Watchdog::Preparation preparation(watchdog_, "the model's chat template");
                 try_chat_template(options);
             }
-            const std::string speculation = engine::choose_speculation(options.load);
+            const engine::ChosenSpeculation speculation = engine::choose_speculation(options.load);
             options.load.open_file();                                              // whose header is then read once
             if (options.embeddings) options.load.n_ubatch = options.load.n_batch;  // a text's is computed in one piece
             engine::load_placed(options.load, [&](const engine::PlacementChoice & placement) {
