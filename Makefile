@@ -6,7 +6,7 @@ GPU   ?= $(shell scripts/pick-gpu.sh)
 JOBS  ?= $(shell nproc)
 CMAKE_ARGS ?=
 
-.PHONY: help setup build configure demo test test-all mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint lint-changed lint-commands docs docs-site \
+.PHONY: help setup build configure demo test test-all coverage mutants bench gpu asan tsan asan-units test-newer fuzz soak format format-check lint lint-changed lint-commands docs docs-site \
   docs-check install package package-moe moe cross-aarch64 cross-windows test-package clean
 
 help:
@@ -14,11 +14,12 @@ help:
 	@echo "make test        set up, build, and run the tests"
 	@echo "make test-all    the same with the slow tests, fuzzing, and ThreadSanitizer over what has threads"
 	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
+	@echo "make coverage    the lines that tests run, as a page in build/coverage/html (README=1: the figure in README.md, too)"
 	@echo "make mutants     put small faults into the code and list those that no test notices (N=40 PATHS=src/lab SEED=1)"
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
 	@echo "make install     install into PREFIX (default /usr/local)"
-	@echo "make package     a .tar.gz and a .deb in build/package (CMAKE_ARGS=-DGGML_NATIVE=OFF in a fresh build: for other machines)"
+	@echo "make package     a .tar.gz and a .deb in build/package, for every processor of this kind"
 	@echo "make test-package  install both on a bare system and use them there; as root"
 	@echo "make moe         libggml-moe alone, with its fast tests (LLAMA=folder of llama.cpp's source)"
 	@echo "make package-moe  libggml-moe alone as a .tar.gz in build/package (LLAMA=folder: for that llama.cpp)"
@@ -60,6 +61,9 @@ test-all: build
 	@scripts/fuzz.sh 60
 	@$(MAKE) --no-print-directory tsan TESTS='^(hub|publish|serve|moe)\.'
 	@$(MAKE) --no-print-directory cross-windows
+
+coverage: setup
+	@scripts/coverage.sh $(JOBS) $(if $(README),--readme) $(TESTS)
 
 mutants: setup
 	@scripts/mutants.py --count $(or $(N),40) --seed $(or $(SEED),1) $(if $(PATHS),--paths $(PATHS))
@@ -135,9 +139,11 @@ install: configure
 	@scripts/build.sh $(BUILD) $(JOBS) installed
 	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
-package: configure
-	@scripts/build.sh $(BUILD) $(JOBS) installed
-	@scripts/package.sh $(BUILD) $(TAG)
+package: setup
+	@mkdir -p build
+	@cmake --preset portable -DSHIMMY_GPU="$(GPU)" $(CMAKE_ARGS) > build/portable.configure.log
+	@scripts/build.sh build/portable $(JOBS) installed
+	@scripts/package.sh build/portable $(TAG)
 
 test-package:
 	@scripts/test-package.sh $(SUITE)

@@ -1,6 +1,6 @@
 # `cmake --install`: bin/shimmy, and every library in lib/shimmy where the modules find libggml-base.
 
-set(libraries llama llama-common llama-server-impl mtmd ggml ggml-base ggml-cpu ggml-rpc)
+set(libraries llama llama-common llama-server-impl mtmd ggml ggml-base ${GGML_AVAILABLE_BACKENDS})
 if(SHIMMY_MOE)
     list(APPEND libraries ggml-moe)
 endif()
@@ -12,7 +12,14 @@ add_custom_command(OUTPUT ${pages}.made
     DEPENDS shimmy ${PROJECT_SOURCE_DIR}/scripts/program-pages.sh)
 add_custom_target(installed DEPENDS shimmy ggml-rpc-server llama-imatrix ${libraries} ${pages}.made)  # and no tests
 
-install(TARGETS shimmy ggml-rpc-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS shimmy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(SHIMMY_PORTABLE)  # it looks for modules where it lies itself
+    install(TARGETS ggml-rpc-server RUNTIME DESTINATION ${SHIMMY_LIBRARY_DIR})
+    file(CREATE_LINK ../${SHIMMY_LIBRARY_DIR}/ggml-rpc-server ${PROJECT_BINARY_DIR}/ggml-rpc-server SYMBOLIC)
+    install(FILES ${PROJECT_BINARY_DIR}/ggml-rpc-server DESTINATION ${CMAKE_INSTALL_BINDIR})
+else()
+    install(TARGETS ggml-rpc-server RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(TARGETS ${libraries} LIBRARY DESTINATION ${SHIMMY_LIBRARY_DIR})
 install(TARGETS llama-imatrix RUNTIME DESTINATION ${SHIMMY_LIBRARY_DIR})  # beside its libraries
 install(DIRECTORY ${SHIMMY_LLAMA_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/shimmy/vocab
@@ -30,17 +37,11 @@ install(FILES ${SHIMMY_MARKDOWN_IT_DIR}/LICENSE DESTINATION ${licenses} RENAME m
 install(FILES ${SHIMMY_HIGHLIGHT_DIR}/LICENSE DESTINATION ${licenses} RENAME highlight.js)
 install(FILES ${SHIMMY_TEMML_DIR}/LICENSE DESTINATION ${licenses} RENAME temml)
 install(DIRECTORY ${pages}/ DESTINATION ${CMAKE_INSTALL_DATADIR})
-# The unit names the program where it is installed, which nobody knows of an archive yet. An archive has the one library with it
-# that has another name on every system.
-get_target_property(fmt_config fmt::fmt IMPORTED_CONFIGURATIONS)
-get_target_property(fmt_library fmt::fmt IMPORTED_LOCATION_${fmt_config})
-get_target_property(fmt_name fmt::fmt IMPORTED_SONAME_${fmt_config})
+# The unit names the program where it is installed, which nobody knows of an archive yet.
 install(CODE "
     file(READ ${PROJECT_SOURCE_DIR}/deploy/shimmy.service unit)
     if(NOT CMAKE_INSTALL_PREFIX MATCHES _CPack_Packages)
         string(REPLACE /usr/local/bin/shimmy \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/shimmy unit \"\${unit}\")
-    else()
-        configure_file(${fmt_library} \${CMAKE_INSTALL_PREFIX}/${SHIMMY_LIBRARY_DIR}/${fmt_name} COPYONLY)
     endif()
     set(folder \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
     file(WRITE \${folder}/shimmy.service \"\${unit}\")

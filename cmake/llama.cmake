@@ -16,6 +16,12 @@ endif()
 
 set(BUILD_SHARED_LIBS ON)  # GPU modules and the moe plugin must share one libggml-base with the program
 set(GGML_RPC ON)           # other machines as devices
+option(SHIMMY_PORTABLE "for other machines: ggml's CPU code as modules, one for each kind of processor, chosen when the program starts" OFF)
+if(SHIMMY_PORTABLE)
+    set(GGML_NATIVE OFF)
+    set(GGML_BACKEND_DL ON)
+    set(GGML_CPU_ALL_VARIANTS ON)
+endif()
 set(LLAMA_BUILD_COMMON ON)
 set(LLAMA_BUILD_TESTS OFF)
 set(LLAMA_BUILD_TOOLS ON)   # the folder of the server; nothing in it is built but what shimmy links
@@ -31,7 +37,7 @@ add_subdirectory(${SHIMMY_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_
 
 # What runs once per request or per file is compiled in two thirds of the time. What runs for every token or pixel keeps its -O3.
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-    foreach(target llama-common llama-server-impl server-context mtmd cpp-httplib)
+    foreach(target llama-common llama-server-impl server-context mtmd cpp-httplib llama-imatrix ggml-rpc-server)
         if(TARGET ${target})
             target_compile_options(${target} PRIVATE -O1)
         endif()
@@ -44,9 +50,27 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
     endforeach()
 endif()
 
+# In batches, as shimmy_batches (compiler.cmake) compiles ours: parsing headers is most of what a small file takes. llama.cpp itself
+# does so with its models alone. Left out are files whose names clash with another's, and those that may not see another's headers.
+if(SHIMMY_UNITY)
+    set_target_properties(llama-common server-context mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    file(GLOB core ${SHIMMY_LLAMA_DIR}/src/*.cpp)
+    set_source_files_properties(${core} TARGET_DIRECTORY llama PROPERTIES SKIP_UNITY_BUILD_INCLUSION OFF)
+    set_source_files_properties(${SHIMMY_LLAMA_DIR}/src/llama-kv-cache-dsv4.cpp TARGET_DIRECTORY llama PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    foreach(source json jinja/value)
+        set_source_files_properties(${SHIMMY_LLAMA_DIR}/common/${source}.cpp TARGET_DIRECTORY llama-common PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endforeach()
+    file(GLOB public ${SHIMMY_LLAMA_DIR}/tools/mtmd/*.cpp)
+    set_source_files_properties(${public} TARGET_DIRECTORY mtmd PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endif()
+
 # Before version 13, GCC's `_tile_loadconfig` tells the optimizer of 8 of the 64 bytes it reads, so that ggml's tile
 # configuration is partly dropped, and every product on an AMX machine ends in a segmentation fault.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13
         AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    target_compile_options(ggml-cpu PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
+    foreach(target ggml-cpu ggml-cpu-sapphirerapids)
+        if(TARGET ${target})
+            target_compile_options(${target} PRIVATE -mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
+        endif()
+    endforeach()
 endif()

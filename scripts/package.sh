@@ -25,6 +25,14 @@ trap 'rm -rf "$moved"' EXIT
 tar -C "$moved" -xzf "$archive"
 "$moved"/*/bin/shimmy plan --shape gpt-oss-20b --vram 8GiB --bandwidth 50GB/s --gpu-backend cpu >/dev/null \
   || { echo "package: the packed program does not run" >&2; exit 1; }
+
+# Ubuntu 22.04 is the oldest system that it is for.
+symbols=$(find "$moved" -type f \( -perm -u+x -o -name '*.so*' \) -exec objdump -T {} + 2>/dev/null | grep -oE 'GLIBC(XX)?_[0-9.]+' | sort -uV)
+for oldest in GLIBC_2.35 GLIBCXX_3.4.30; do
+  newest=$(grep "^${oldest%%_*}_" <<<"$symbols" | tail -n 1)
+  [ "$(printf '%s\n' "$oldest" "$newest" | sort -V | tail -n 1)" = "$oldest" ] \
+    || { echo "package: needs $newest, and Ubuntu 22.04 has $oldest" >&2; exit 1; }
+done
 tail -n +2 <<<"$notes" >build/package/notes.md
 for file in build/package/*.tar.gz build/package/*.deb; do
   (cd build/package && sha256sum "${file##*/}" >"${file##*/}.sha256")

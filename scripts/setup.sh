@@ -44,6 +44,8 @@ slow   lld                    -                    -
 slow   g++-mingw-w64-x86-64-posix -                -
 slow   wine                   -                    -
 slow   wine64                 -                    -
+slow   qemu-user              qemu-user-static     qemu-user          # older processors, for packages
+slow   gcovr                  gcovr                -                  # make coverage
 slow   python3-pytest         python3-pytest       python-pytest      # the tests of llama.cpp'"'"'s server
 slow   python3-requests       python3-requests     python-requests
 slow   python3-filelock       python3-filelock     python-filelock

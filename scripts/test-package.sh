@@ -10,6 +10,18 @@ unshare --mount true 2>/dev/null || cannot "this container may not mount"
 suite=${1:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 deb=$(ls build/package/shimmy_*.deb) archive=$(ls build/package/shimmy-*.tar.gz)
 
+# The oldest processor of all, without AVX: ggml's CPU code and the plugin's kernels are chosen for it.
+if command -v qemu-x86_64 >/dev/null; then
+  moved=$(mktemp -d)
+  trap 'rm -rf "$moved"' EXIT
+  tar -C "$moved" --strip-components=1 -xzf "$archive"
+  said=$(qemu-x86_64 -cpu Nehalem "$moved/bin/shimmy" generate models/tiny-moe/tiny-moe-f16.gguf Once -n 2 --device cpu --json)
+  grep -q '"n_output_tokens": 2' <<<"$said" || { echo "test-package: does not run without AVX: $said"; exit 1; }
+  echo "test-package: archive: ran on a processor without AVX"
+else
+  echo "test-package: qemu-x86_64 is missing, so that older processors are not tried" >&2
+fi
+
 for what in deb archive; do
   root=$PWD/build/package/root
   rm -rf "$root"

@@ -11,7 +11,7 @@ mkdir -p build
 
 step() { echo "== $1"; shift; "$@" >>"$log" 2>&1; }
 : > "$log"
-step "configuring" cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSHIMMY_LLAMA_DIR="$llama" -DSHIMMY_WERROR=OFF \
+step "configuring" cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSHIMMY_LLAMA_DIR="$llama" -DSHIMMY_WERROR=OFF -DSHIMMY_UNITY=OFF \
   || { tail -n 20 "$log"; echo "configuring failed: targets or files of llama.cpp moved (above; all of it: $log)"; exit 1; }
 
 # Every target is tried, so that all that does not compile is named at once.

@@ -17,6 +17,7 @@ constexpr uint32_t N_UBATCH_ON_CPU = 16;
 // Of the check of offloading, whose small batches read all experts again and again: a wrong kernel shows in some
 // hundred tokens.
 constexpr int MAX_OFFLOAD_CHUNKS = 8;
+constexpr int MAX_OFFLOAD_CHUNKS_IN_SOFTWARE = 1;
 constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 
 }  // namespace
@@ -42,9 +43,12 @@ Comparison Measurement::compare(const Reference & reference, const std::string &
 }
 
 Comparison Measurement::offload_against_baseline(const std::string & file, int n_chunks) {
-    const int n_most = n_chunks == 0 ? MAX_OFFLOAD_CHUNKS : std::min(n_chunks, MAX_OFFLOAD_CHUNKS);
-    const Reference baseline = reference(file, {engine::Placement::baseline(), n_most, N_UBATCH_ON_CPU});
-    return compare(baseline, file, {engine::Placement::offload(), n_most, N_UBATCH_ON_CPU});
+    const std::string & device = options_.check_device.empty() ? options_.load.device : options_.check_device;
+    const bool software = engine::find_device(device).software;
+    const int n_allowed = software ? MAX_OFFLOAD_CHUNKS_IN_SOFTWARE : MAX_OFFLOAD_CHUNKS;
+    const int n_most = n_chunks == 0 ? n_allowed : std::min(n_chunks, n_allowed);
+    const Reference baseline = reference(file, {engine::Placement::baseline(), n_most, N_UBATCH_ON_CPU, device});
+    return compare(baseline, file, {engine::Placement::offload(), n_most, N_UBATCH_ON_CPU, device});
 }
 
 engine::LoadOptions Measurement::load_options(const std::string & file, const RunAs & as) const {
@@ -52,6 +56,7 @@ engine::LoadOptions Measurement::load_options(const std::string & file, const Ru
     load.path = file;
     load.placement = as.placement;
     load.n_ubatch = as.n_ubatch;
+    if (!as.device.empty()) load.device = as.device;
     return load;
 }
 

@@ -13,6 +13,7 @@ namespace shimmy::quality {
 
 struct MeasurementOptions {
     engine::LoadOptions load;  // of every run but for its file and how it is run; n_ctx is the chunk
+    std::string check_device;  // of offload_against_baseline(); empty: that of `load`
     std::string text;
     bool uses_moe_backend = false;
     fs::path cache_folder;  // of the base's predictions; empty: nothing is kept
@@ -27,6 +28,7 @@ struct RunAs {
     engine::Placement placement;
     int n_chunks = 0;  // at most; 0: all
     uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
+    std::string device = {};  // empty: that of the options
 };
 
 class Measurement {
@@ -38,7 +40,7 @@ public:
     Comparison compare(const Reference & reference, const std::string & file, const RunAs & as) const;
 
     // One file with its experts on the CPU against everything on the device, in the batches of decoding, over some
-    // hundred tokens: a wrong kernel shows in those.
+    // hundred tokens: a wrong kernel shows in those. Fewer on a software GPU, which computes some tokens a second.
     Comparison offload_against_baseline(const std::string & file, int n_chunks);
 
 private:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The ratios in docs/PERFORMANCE.md and README.md, its table of a model larger than RAM, and the tables of a modelled GPU in
+"""The ratios in docs/PERFORMANCE.md and README.md, the table of a model larger than RAM, and the tables of a modelled GPU in
 docs/OFFLOADING.md, are those of bench/results.
 
 usage: figures.py SOURCE_DIR
@@ -58,9 +58,10 @@ sys.path.insert(0, str(source / "bench"))
 import larger_than_ram  # noqa: E402: it makes the table
 
 measured = json.loads((source / "bench/results/larger-than-ram.json").read_text())
+larger = (source / "docs/howto/larger-than-ram.md").read_text()
 for line in larger_than_ram.markdown(measured).splitlines():
-    if line not in performance.splitlines():
-        problems.append(f"docs/PERFORMANCE.md: nothing says '{line}'")
+    if line not in larger.splitlines():
+        problems.append(f"docs/howto/larger-than-ram.md: nothing says '{line}'")
 
 
 # Experts and prompts beside a modelled GPU: tables in docs/OFFLOADING.md by file, told apart by how they begin.

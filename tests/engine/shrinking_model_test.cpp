@@ -6,7 +6,25 @@
 #include "temp_dir.h"
 #include "tiny_moe.h"
 
+#include "llama.h"
+
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+
+// What the program calls is wrapped by the linker.
+namespace {
+std::function<void()> before_decoding;
+}
+extern "C" int32_t __real_llama_decode(llama_context * context, llama_batch batch);
+extern "C" int32_t __wrap_llama_decode(llama_context * context, llama_batch batch) {
+    if (before_decoding) before_decoding();
+    return __real_llama_decode(context, batch);
+}
 
 namespace shimmy::engine {
 namespace {
@@ -34,6 +52,51 @@ TEST(ShrinkingModel, IsRefusedUntilItIsWholeAgain) {
     ASSERT_EQ(std::fwrite(content.data(), 1, content.size(), stream), content.size());
     std::fclose(stream);
     EXPECT_EQ(answer(), before);
+}
+
+// It is cut behind the look at its length: the batch reads weights that are gone.
+TEST(ShrinkingModel, AFileThatIsCutWhileABatchIsComputedEndsTheCall) {
+    const TempDir dir;
+    const fs::path file = dir / "shrinks.gguf";
+    fs::copy_file(TINY_MOE, file);
+    LoadOptions options = options_for("cpu", Placement::baseline());
+    options.path = file.string();
+    Model model(options);
+    const auto answer = [&] { return model.generate("The old house", 8, {}, {}).text; };
+    const uint64_t bytes = fs::file_size(file);
+    before_decoding = [&] { fs::resize_file(file, 4096); };
+    const std::string unread = file.string() +
+                               ": could not be read while it is in use: its disk failed, or it became shorter. "
+                               "Load the model again";
+    EXPECT_EQ(error_of([&] { answer(); }), unread);
+    before_decoding = nullptr;
+    fs::resize_file(file, bytes);  // as long as before, but what was read in between is not there
+    EXPECT_EQ(error_of([&] { answer(); }), unread);
+    fs::remove(file);
+    fs::copy_file(TINY_MOE, file);
+    EXPECT_FALSE(Model(options).generate("The old house", 8, {}, {}).text.empty());
+}
+
+// Where nobody would ask, the process ends as ever: figures of zeros are worse than none.
+TEST(ShrinkingModelDeathTest, OutsideABatchAPageThatIsGoneEndsTheProcess) {
+    const TempDir dir;
+    const fs::path file = dir / "pages";
+    write_file_atomic(file, std::string(3 * 4096, 'x'));
+    const int fd = ::open(file.c_str(), O_RDONLY);
+    const auto * bytes = static_cast<const volatile char *>(::mmap(nullptr, 3 * 4096, PROT_READ, MAP_SHARED, fd, 0));
+    ::close(fd);
+    ModelFiles files({file});
+    files.find_mappings();
+    fs::resize_file(file, 4096);
+    EXPECT_EQ(bytes[0], 'x');
+    EXPECT_EXIT((void)bytes[4096], ::testing::KilledBySignal(SIGBUS), "");
+    {
+        const ModelFiles::Watch watch(files);
+        EXPECT_EQ(bytes[4096], 0);
+        EXPECT_EQ(bytes[0], 0) << "all of it: half a model is no model";
+    }
+    EXPECT_NE(error_of([&] { files.require_read(); }).find(file.string() + ": could not be read"), std::string::npos);
+    ::munmap(const_cast<char *>(bytes), 3 * 4096);
 }
 
 TEST(ShrinkingModel, ACopyInRamNeedsNoFile) {

@@ -135,9 +135,11 @@ TEST_F(QualityRun, OffloadIsCheckedOnTheCampaignsDevice) {
     EXPECT_EQ(listed("offload"), (Names{"Q2_K", "F16"}));
     EXPECT_EQ(listed("models"), (Names{"F16", "Q2_K"}));
     EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), "--check-offload"), 1);
-    const auto device = std::find(launched_[0].begin(), launched_[0].end(), "--device");
+    const auto device = std::find(launched_[0].begin(), launched_[0].end(), "--check-device");
     ASSERT_NE(device, launched_[0].end());
     EXPECT_EQ(device[1], campaign_.device);
+    EXPECT_EQ(std::count(launched_[0].begin(), launched_[0].end(), "--device"), 0)
+        << "a software device computes what the CPU does, in many times the time";
 }
 
 TEST_F(QualityRun, TheCommandSaysEverything) {

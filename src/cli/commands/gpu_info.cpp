@@ -3,6 +3,7 @@
 #include "base/text/units.h"
 #include "cli/placement_options.h"
 #include "engine/device/device.h"
+#include "engine/device/modules.h"
 
 #include <fmt/format.h>
 

@@ -35,6 +35,7 @@ struct QualityArguments {
     std::string text;
     int n_chunks = 0;
     bool check_offload = false;
+    std::string check_device;
     std::string cache_size = "20GiB";
     engine::LoadOptions load;
 };
@@ -50,6 +51,7 @@ quality::MeasurementOptions measurement_options(const QualityArguments & options
                                                 const std::string & text, ModelHashes & hashes) {
     quality::MeasurementOptions wanted;
     wanted.load = options.load;
+    wanted.check_device = options.check_device;
     wanted.text = text;
     wanted.cache_bytes = parse_bytes(options.cache_size, "--cache-size");
     wanted.cache_folder = cache_folder(options);
@@ -87,8 +89,9 @@ void require_offload_checkable(const std::vector<MeasuredModel> & models, const 
             fail_usage("--check-offload: {} has no expert tensors: there is nothing to offload", model.file);
     }
     engine::load_backends(globals.gpu_backend);
-    if (!engine::find_device(options.load.device).is_gpu())
-        fail_usage("--check-offload needs a GPU to take the experts from (a software one: --device gpu)");
+    const std::string & device = options.check_device.empty() ? options.load.device : options.check_device;
+    if (!engine::find_device(device).is_gpu())
+        fail_usage("--check-offload needs a GPU to take the experts from (a software one: --check-device gpu)");
 }
 
 Json document(const QualityArguments & options, engine::Placement placement, const std::string & text,
@@ -177,7 +180,10 @@ void add_quality(Commands & commands) {
         ->capture_default_str();
     command->add_flag("--check-offload", options->check_offload,
                       "also run every model (the base, if it stands alone) with all experts on the GPU and with "
-                      "--cpu-moe, on at most 8 chunks, and report differences beyond rounding as a defect");
+                      "--cpu-moe, on at most 8 chunks (a software GPU: 1), and report differences beyond rounding as a "
+                      "defect");
+    command->add_option("--check-device", options->check_device, "device of --check-offload, if not --device")
+        ->type_name("NAME");
     command
         ->add_option("--cache-size", options->cache_size,
                      "maximum size of the cache for the base's predictions, least recently used first out; 0: no "

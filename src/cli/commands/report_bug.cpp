@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "cli/placement_options.h"
 #include "engine/device/device.h"
+#include "engine/device/modules.h"
 #include "engine/llama/version.h"
 
 #include <fmt/format.h>

@@ -4,12 +4,11 @@
 #include "base/files.h"
 #include "base/host/host.h"
 #include "base/text/text.h"
-#include "engine/llama/log.h"
+#include "engine/device/modules.h"
 
 #include "ggml-backend.h"
 #include "llama.h"
 
-#include <dlfcn.h>
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -21,17 +20,6 @@ namespace shimmy::engine {
 namespace {
 
 constexpr std::array GPU_BACKENDS{"cuda", "vulkan", "opencl"};  // in order of preference on one device
-
-std::vector<FailedModule> failed;
-
-// The folder of the libggml-base that this process uses: modules must lie beside it to share it.
-fs::path library_dir() {
-    Dl_info info{};
-    if (dladdr(reinterpret_cast<const void *>(&ggml_backend_load), &info) == 0 || info.dli_fname == nullptr) {
-        fail("cannot tell which folder libggml was loaded from");
-    }
-    return fs::canonical(info.dli_fname).parent_path();
-}
 
 std::string asked_expert_cache = "auto";
 
@@ -67,37 +55,14 @@ void accept_software_vulkan() {
     if (!has_gpu_device_node() && has_software_vulkan()) setenv("GGML_VK_VISIBLE_DEVICES", "0", /*overwrite=*/0);
 }
 
-// Why the dynamic loader refuses a file; empty if it does not.
-std::string loader_error(const fs::path & file) {
-    void * handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle != nullptr) {
-        dlclose(handle);
-        return "";
-    }
-    const char * error = dlerror();
-    return error != nullptr ? error : "cannot be loaded";
-}
-
-bool load_module(const fs::path & file) {
-    const LogCapture log;
-    const std::string error = loader_error(file);
-    if (!error.empty()) {
-        failed.push_back({file.filename().string(), error});
-        return false;
-    }
-    if (ggml_backend_load(file.c_str()) != nullptr) return true;
-    failed.push_back({file.filename().string(), log.reason("not a ggml backend of this version")});
-    return false;
-}
-
 // Of OpenCL, no module is published.
 std::string how_to_get(const std::string & name) {
     return name == "opencl" ? "build it with llama.cpp's own option: cmake -DGGML_OPENCL=ON"
                             : fmt::format("get it with: make gpu GPU={}", name);
 }
 
-void load_gpu_module(const fs::path & dir, const std::string & name, bool required) {
-    const fs::path file = dir / fmt::format("libggml-{}.so", name);
+void load_gpu_module(const std::string & name, bool required) {
+    const fs::path file = module_file(name);
     const bool built_in = ggml_backend_reg_by_name(name == "cuda"     ? "CUDA"
                                                    : name == "vulkan" ? "Vulkan"
                                                                       : "OpenCL") != nullptr;
@@ -106,7 +71,7 @@ void load_gpu_module(const fs::path & dir, const std::string & name, bool requir
         if (required) fail("--gpu-backend {}: {} is not there ({})", name, file.string(), how_to_get(name));
         return;
     }
-    if (!load_module(file) && required) fail("--gpu-backend {}: {}", name, failed.back().reason);
+    if (!load_module(file) && required) fail("--gpu-backend {}: {}", name, failed_modules().back().reason);
 }
 
 bool is_software(const std::string & description) {
@@ -166,11 +131,11 @@ void load_backends(const std::string & backend) {
     static std::once_flag once;
     std::call_once(once, [&] {
         llama_backend_init();
+        load_cpu_module();
         if (backend == "cpu") return;
-        const fs::path dir = library_dir();
         accept_software_vulkan();
         for (const std::string name : GPU_BACKENDS) {
-            if (backend == "auto" || backend == name) load_gpu_module(dir, name, backend == name);
+            if (backend == "auto" || backend == name) load_gpu_module(name, backend == name);
         }
     });
 }
@@ -180,13 +145,13 @@ bool load_moe_backend(const std::string & mode, const std::string & cache) {
     asked_expert_cache = cache == "auto" ? expert_cache_in_environment() : cache;
     set_expert_cache(asked_expert_cache);
     if (is_moe_backend_loaded()) return true;
-    const fs::path file = library_dir() / "libggml-moe.so";
+    const fs::path file = module_file("moe");
     if (!fs::exists(file)) {
         if (mode == "on") fail("--moe-backend on: {} is not there", file.string());
         return false;
     }
     if (load_module(file)) return true;
-    if (mode == "on") fail("--moe-backend on: {}", failed.back().reason);
+    if (mode == "on") fail("--moe-backend on: {}", failed_modules().back().reason);
     return false;
 }
 
@@ -212,10 +177,6 @@ void set_gpu_min_batch(int n_tokens) {
 
 void keep_batches_in_moe_backend() {
     set_gpu_min_batch(0);
-}
-
-const std::vector<FailedModule> & failed_modules() {
-    return failed;
 }
 
 std::vector<Device> devices() {

@@ -1,4 +1,4 @@
-// Compute devices, and the ggml modules (GPU backends, the moe plugin) that bring them.
+// Compute devices, and which of the modules that bring them are loaded.
 #pragma once
 
 #include <cstdint>
@@ -54,13 +54,6 @@ void set_gpu_min_batch(int n_tokens);
 
 // It leaves none: what checks its kernels feeds them large ones, and with --no-op-offload no GPU would take any.
 void keep_batches_in_moe_backend();
-
-// A module that is there but could not be loaded, and why ("libcudart.so.13: cannot open shared object file").
-struct FailedModule {
-    std::string file;
-    std::string reason;
-};
-const std::vector<FailedModule> & failed_modules();
 
 // Every device, GPUs first.
 std::vector<Device> devices();

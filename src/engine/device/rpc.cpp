@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/text/text.h"
+#include "engine/device/modules.h"
 #include "engine/llama/log.h"
 
 #include "ggml-backend.h"
-#include "ggml-rpc.h"
 
 #include <memory>
 
@@ -33,11 +33,22 @@ bool can_connect(const std::string & host, const std::string & port) {
     return connected;
 }
 
+using AddServer = ggml_backend_reg_t (*)(const char * address);
+
+// ggml's, whether its RPC code is part of the program or a module.
+AddServer add_server_function() {
+    if (ggml_backend_reg_by_name("RPC") == nullptr) load_module(module_file("rpc"));
+    ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
+    if (rpc == nullptr) fail("--rpc: {} cannot be loaded", module_file("rpc").string());
+    return reinterpret_cast<AddServer>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
+}
+
 // Null if nobody answers as a ggml-rpc-server does: llama.cpp's assertions about that are exceptions under a capture.
 ggml_backend_reg_t rpc_server(const std::string & server) {
+    const AddServer add_server = add_server_function();
     const LogCapture log;
     try {
-        ggml_backend_reg_t reg = ggml_backend_rpc_add_server(server.c_str());
+        ggml_backend_reg_t reg = add_server(server.c_str());
         return reg != nullptr && ggml_backend_reg_dev_count(reg) > 0 ? reg : nullptr;
     } catch (const Error &) {
         return nullptr;

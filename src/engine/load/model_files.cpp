@@ -14,7 +14,32 @@ ModelFiles::ModelFiles(const std::vector<std::filesystem::path> & paths) {
     }
 }
 
+void ModelFiles::find_mappings() {
+    for (File & file : files_)
+        file.mappings = Mappings(file.path);
+}
+
+ModelFiles::Watch::Watch(const ModelFiles & files) : files_(files) {
+    for (const File & file : files_.files_)
+        file.mappings.watch();
+}
+
+ModelFiles::Watch::~Watch() {
+    for (const File & file : files_.files_)
+        file.mappings.end_watch();
+}
+
+void ModelFiles::require_read() const {
+    for (const File & file : files_) {
+        if (file.mappings.failed())
+            fail(
+                "{}: could not be read while it is in use: its disk failed, or it became shorter. Load the model again",
+                file.path.string());
+    }
+}
+
 void ModelFiles::require_whole() const {
+    require_read();
     for (const File & file : files_) {
         struct stat status {};
         const bool is_same = ::stat(file.path.c_str(), &status) == 0 && status.st_dev == file.device &&

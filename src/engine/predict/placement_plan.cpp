@@ -113,7 +113,7 @@ namespace {
 // What libggml-moe leaves free (moe/README.md).
 constexpr uint64_t LEAST_RAM_MARGIN_BYTES = 512 * MIB;
 constexpr uint64_t RAM_MARGIN_SHARE = 16;
-// Of the disk's rate, that decoding is to reach (docs/PERFORMANCE.md).
+// Of the disk's rate, that decoding is to reach (docs/howto/larger-than-ram.md).
 constexpr double DISK_EFFICIENCY_LOW = 0.8;
 
 struct HitRate {

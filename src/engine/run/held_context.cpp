@@ -38,12 +38,21 @@ llama_batch HeldContext::batch_of(const llama_token * tokens, int n_tokens, size
 void HeldContext::compute(const llama_batch & batch) {
     files_.require_whole();
     const LogCapture log;
-    const int rc = llama_decode(get(), batch);
+    const int rc = [&] {
+        const ModelFiles::Watch watch(files_);
+        return llama_decode(get(), batch);
+    }();
     check_interrupted();  // an aborted decode returns an error of its own
+    files_.require_read();
     if (rc != 0)
         fail("{}: decoding {} tokens failed: {}", name_, batch.n_tokens,
              log.reason(fmt::format("llama_decode returned {}", rc)));
-    if (follower_ != nullptr) follower_->computed(batch);
+    if (follower_ == nullptr) return;
+    {
+        const ModelFiles::Watch watch(files_);
+        follower_->computed(batch);
+    }
+    files_.require_read();
 }
 
 void HeldContext::decode(const llama_token * tokens, int n_tokens, size_t position) {
@@ -65,7 +74,11 @@ void HeldContext::prefill(const PicturedTokens & tokens, size_t begin, Projector
         if (picture.begin < at) continue;  // held
         prefill(all.subspan(at, picture.begin - at), at);
         files_.require_whole();
-        projector->compute(picture, get());
+        {
+            const ModelFiles::Watch watch(files_);
+            projector->compute(picture, get());
+        }
+        files_.require_read();
         at = picture.end();
     }
     prefill(all.subspan(at), at);

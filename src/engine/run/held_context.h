@@ -16,9 +16,11 @@ namespace shimmy::engine {
 
 class HeldContext {
 public:
-    // `name`: of the model, for messages. `files`: looked at before each batch.
+    // `name`: of the model, for messages. `files`: looked at before and after each batch.
     HeldContext(llama_context_ptr context, std::string name, ModelFiles files)
-        : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {}
+        : context_(std::move(context)), name_(std::move(name)), files_(std::move(files)) {
+        files_.find_mappings();
+    }
 
     // Told of everything from now on. nullptr: nobody is.
     void set_follower(ContextFollower * follower) { follower_ = follower; }

@@ -114,9 +114,9 @@ std::vector<std::string> quality_arguments(const CampaignPlan & plan, size_t var
                                        "--threads",
                                        std::to_string(campaign.n_threads)};
     // "gpu" may be a software device, whose predictions are those of the CPU and take many times as long.
-    const bool check_offload = campaign.quality.check_offload;
-    if (campaign.device != "gpu" || check_offload) arguments.insert(arguments.end(), {"--device", campaign.device});
-    if (check_offload) arguments.emplace_back("--check-offload");
+    if (campaign.device != "gpu") arguments.insert(arguments.end(), {"--device", campaign.device});
+    if (campaign.quality.check_offload)
+        arguments.insert(arguments.end(), {"--check-offload", "--check-device", campaign.device});
     if (!measured.is_input()) arguments.push_back(measured.path.string());
     return arguments;
 }

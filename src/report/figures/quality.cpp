@@ -138,7 +138,7 @@ std::string Quality::command(const std::string & model) const {
         if (variant.file != base) others += " " + variant.file;
     }
     const lab::QualityTest & test = summary_.campaign.quality;
-    if (!test.text.empty() && test.check_offload) others += " --check-offload --device gpu";
+    if (!test.text.empty() && test.check_offload) others += " --check-offload --check-device gpu";
     return fmt::format("shimmy quality --base {} --text {}{} --json > {}", base,
                        test.text.empty() ? "TEXT.txt" : test.text.string(), others,
                        (out_dir_ / "quality" / (model + ".json")).string());

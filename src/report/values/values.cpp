@@ -17,6 +17,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace shimmy::report {
 
 namespace {
@@ -144,6 +146,8 @@ Json Values::campaign_values() const {
             {"max_tokens", one_or_all(campaign, "max_tokens", campaign.max_tokens)},
             {"temperature", fmt::format("{}", campaign.temperature)},
             {"seed", campaign.seed},
+            {"has_streaming", std::ranges::count(campaign.modes, lab::Mode::stream) > 0},
+            {"has_load", !campaign.load.clients.empty()},
             {"design", lab::to_string(campaign.axes.design)},
             {"axes", axes_values(campaign.axes)}};
 }
