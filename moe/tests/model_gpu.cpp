@@ -101,7 +101,8 @@ namespace {
 // ---- memory ----
 
 void free_buffer(ggml_backend_buffer_t b) {
-    of(b->buft).used -= b->size;
+    ModelGpu::State & s = of(b->buft);
+    s.options.on_use(s.used -= b->size);
     moe::os::give_back(b->context);
 }
 void * base(ggml_backend_buffer_t b) {
@@ -136,7 +137,9 @@ void clear(ggml_backend_buffer_t b, uint8_t v) {
 
 ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
     ModelGpu::State & s = of(t);
-    if (size > s.options.max_buffer || size > s.most_allocation || s.used + size > s.options.memory) return nullptr;
+    if (size > s.options.max_buffer || size > s.most_allocation) return nullptr;
+    const bool is_on_card = t == &s.type;
+    if (is_on_card && s.used + s.options.used_by_others() + size > s.options.memory) return nullptr;
     ggml_backend_buffer_i i{};
     i.free_buffer = free_buffer;
     i.get_base = base;
@@ -144,13 +147,13 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t t, size_t size) {
     i.get_tensor = get_tensor;
     i.memset_tensor = memset_tensor;
     i.clear = clear;
-    s.used += size;
+    s.options.on_use(s.used += size);
     return ggml_backend_buffer_init(t, i, moe::os::allocate(128, size), size);
 }
 
 ggml_backend_buffer_t allocate_host(ggml_backend_buffer_type_t t, size_t size) {
     ggml_backend_buffer_t b = allocate(t, size);
-    if (b != nullptr) of(t).used -= size;
+    if (b != nullptr) of(t).options.on_use(of(t).used -= size);
     if (b != nullptr) {
         b->iface.free_buffer = [](ggml_backend_buffer_t x) { moe::os::give_back(x->context); };
     }
@@ -329,7 +332,7 @@ ModelGpu::ModelGpu(ModelGpuOptions options) : state_(new State) {
     d.get_description = [](ggml_backend_dev_t v) { return of(v).options.description; };
     d.get_memory = [](ggml_backend_dev_t v, size_t * free, size_t * total) {
         *total = of(v).options.memory;
-        *free = *total - of(v).used;
+        *free = *total - std::min(*total, of(v).used + of(v).options.used_by_others());
     };
     d.get_type = [](ggml_backend_dev_t v) {
         return of(v).options.integrated ? GGML_BACKEND_DEVICE_TYPE_IGPU : GGML_BACKEND_DEVICE_TYPE_GPU;

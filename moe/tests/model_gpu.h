@@ -15,8 +15,10 @@
 namespace moe_test {
 
 struct ModelGpuOptions {
-    size_t memory = size_t(1) << 30;  // bytes; what does not fit is refused
-    size_t max_buffer = SIZE_MAX;     // bytes of one buffer
+    size_t memory = size_t(1) << 30;                                    // bytes; what does not fit is refused
+    size_t max_buffer = SIZE_MAX;                                       // bytes of one buffer
+    std::function<size_t()> used_by_others = [] { return size_t(0); };  // of its memory
+    std::function<void(size_t used)> on_use = [](size_t) {};            // called when what is used here changes
     bool async = true;
     bool pinned_memory = true;  // offers host memory of its own
     bool integrated = false;    // uses the host's memory

@@ -78,10 +78,24 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
     add_placement_options(command, commands.globals(), DefaultPlacement::automatic);
     add_backend_options(command, commands.globals());
     add_llama_options(command, options.llama, engine::LlamaUse::text);
+    add_prompt_options(command, options.llama, engine::LlamaUse::text);
+    add_projector_option(command, options.llama, "projector, with which the model sees pictures");
+    command.add_option("--image", options.images, "picture to show with the prompt; may be given several times")
+        ->type_name("FILE")
+        ->group(GROUP_SPECULATION);
     add_speculation_options(command, options.llama);
     add_profile_option(command, options.no_profile);
     commands.take_llama_args(command);
     options.command = &command;
+}
+
+std::vector<engine::Image> read_images(const AnswerOptions & options) {
+    std::vector<engine::Image> images;
+    if (!options.images.empty() && options.llama.mmproj.empty())
+        fail_usage("--image {}: a model sees pictures with its projector only: add --mmproj FILE", options.images[0]);
+    for (const std::string & file : options.images)
+        images.push_back(engine::read_image(file));
+    return images;
 }
 
 void name_words(AnswerOptions & options, const std::string & command) {

@@ -5,8 +5,10 @@
 #include "cli/llama_options.h"
 #include "engine/load/load_options.h"
 #include "engine/run/sampling_options.h"
+#include "engine/vision/image.h"
 
 #include <string>
+#include <vector>
 
 namespace shimmy::cli {
 
@@ -15,7 +17,8 @@ struct AnswerOptions {
     std::string text;  // positional
     std::string model;
     std::string system;
-    int max_tokens = 0;  // 0: to the end of the answer
+    std::vector<std::string> images;  // files
+    int max_tokens = 0;               // 0: to the end of the answer
     engine::SamplingOptions sampling;
     engine::LoadOptions load;
     LlamaOptions llama;
@@ -28,6 +31,9 @@ void add_answer_options(CLI::App & command, Commands & commands, AnswerOptions &
 
 // Tells the model from the text: afterwards they are in `model` and `text`. Throws UsageError.
 void name_words(AnswerOptions & options, const std::string & command);
+
+// The pictures of --image. Throws Error for what is none, UsageError without --mmproj.
+std::vector<engine::Image> read_images(const AnswerOptions & options);
 
 // Completes options.load: the file, which is downloaded where it is on the Hub, the placement, llama.cpp's options; and
 // what a profile of `shimmy tune` says where the command line says nothing, of backends too, with a line on stderr. The

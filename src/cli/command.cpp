@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/placement_options.h"
+#include "cli/table/examples.h"
 #include "cli/table/help.h"
 
 #include <algorithm>
@@ -75,6 +76,7 @@ void add_all(Commands & commands) {
     add_lab(commands);
     add_completion(commands);
     add_reference(commands);
+    add_examples(commands.app());
 }
 
 }  // namespace shimmy::cli

@@ -8,13 +8,14 @@ namespace shimmy::cli {
 namespace {
 
 constexpr const char * GROUP_MODEL = "Model and context (llama.cpp)";
-constexpr const char * GROUP_SPECULATION = "Speculation and images (llama.cpp)";
+constexpr const char * GROUP_PROMPTS = "Thoughts and saved prompts (llama.cpp)";
 constexpr const char * SPEC_AUTO = "auto";
 constexpr const char * SPEC_OFF = "off";
 
 // The table of llama.cpp checks the value when the model is loaded; `choices` say it at once.
 void add(CLI::App & command, LlamaOptions & options, const std::string & flag, const std::string & type,
-         const std::string & description, const std::vector<std::string> & choices = {}) {
+         const std::string & description, const std::vector<std::string> & choices = {},
+         const char * group = GROUP_MODEL) {
     auto * option = command
                         .add_option_function<std::string>(
                             flag,
@@ -23,7 +24,7 @@ void add(CLI::App & command, LlamaOptions & options, const std::string & flag, c
                             },
                             description)
                         ->type_name(type)
-                        ->group(GROUP_MODEL);
+                        ->group(group);
     if (!choices.empty()) option->check(CLI::IsMember(choices));
 }
 
@@ -43,16 +44,34 @@ void add_llama_options(CLI::App & command, LlamaOptions & options, engine::Llama
         ->type_name("MODE")
         ->check(CLI::IsMember({"auto", "direct", "mmap", "none", "mlock", "mmap+mlock", "dio"}))
         ->group(GROUP_MODEL);
+    add(command, options, "--lazy-mode", "on|auto|off",
+        "read rows of tensors such as per-layer embeddings from disk when they are needed; auto: of those above 4 GiB "
+        "(default: auto)",
+        {"on", "auto", "off"});
     add(command, options, "--override-tensor", "PATTERN=DEVICE,…",
         "where tensors go whose names match the regular expression, before --placement decides");
     add(command, options, "--split-mode", "MODE", "how the model is split over several GPUs (default: layer)",
         {"none", "layer", "row", "tensor"});
     add(command, options, "--tensor-split", "N0,N1,…", "share of each GPU (default: as memory is free)");
     add(command, options, "--lora", "FILE,…", "LoRA adapters to apply");
+    if (use == engine::LlamaUse::server) add_projector_option(command, options, "projector for images and audio");
+}
+
+void add_projector_option(CLI::App & command, LlamaOptions & options, const std::string & description) {
+    command.add_option("--mmproj", options.mmproj, description)->type_name("FILE|NAME")->group(GROUP_SPECULATION);
+}
+
+void add_prompt_options(CLI::App & command, LlamaOptions & options, engine::LlamaUse use) {
+    const auto add_here = [&](const char * flag, const char * type, const char * description) {
+        add(command, options, flag, type, description, {}, GROUP_PROMPTS);
+    };
+    add_here("--reasoning-budget", "N", "tokens that a model may think before it answers; -1: no limit (default: -1)");
     if (use != engine::LlamaUse::server) return;
-    command.add_option("--mmproj", options.mmproj, "projector for images and audio")
-        ->type_name("FILE|NAME")
-        ->group(GROUP_SPECULATION);
+    add_here("--cache-ram", "MIB",
+             "RAM for prompts whose slot went to another conversation; -1: no limit, 0: none (default: 256)");
+    add_here("--cache-reuse", "N",
+             "reuse parts of a prompt from N tokens on that stand elsewhere in the one before; 0: none (default: 0)");
+    add_here("--slot-save-path", "DIR", "folder for POST /slots/N?action=save and restore");
 }
 
 void add_speculation_options(CLI::App & command, LlamaOptions & options) {
@@ -60,9 +79,10 @@ void add_speculation_options(CLI::App & command, LlamaOptions & options) {
         ->type_name("FILE|NAME")
         ->group(GROUP_SPECULATION);
     command
-        .add_option("--spec,--spec-type", options.spec,
-                    "speculation: auto (n-grams of the text, or the draft model, where measured to be faster), off, or "
-                    "llama.cpp's kinds, such as ngram-mod (default: draft-simple with --model-draft, else off)")
+        .add_option(
+            "--spec,--spec-type", options.spec,
+            "speculation: auto (n-grams of the text, the draft model, or the model's own layers for it, where "
+            "measured to be faster), off, or llama.cpp's kinds, such as ngram-mod and draft-mtp (default: draft-simple with --model-draft, else off)")
         ->type_name("auto|off|TYPE,…")
         ->group(GROUP_SPECULATION);
 }

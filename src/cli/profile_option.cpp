@@ -9,14 +9,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 namespace shimmy::cli {
 
 namespace {
-
-constexpr std::array DEVICE_FLAGS{"--device", "--gpu-backend", "--rpc"};
 
 // llama.cpp's other names of options that a profile may hold.
 const std::map<std::string, std::string> LONG_NAMES{
@@ -47,7 +44,7 @@ std::string why_not(const tune::FoundProfile & found, const std::vector<GivenOpt
     for (const GivenOption & one : given)
         now += fmt::format(" {} ", fmt::join(one.words, " "));
     const std::string measured = fmt::format(" {} ", fmt::join(found.profile.given, " "));
-    for (const char * flag : DEVICE_FLAGS) {
+    for (const char * flag : tune::DEVICE_FLAGS) {
         for (const GivenOption & one : given) {
             const std::string words = fmt::format(" {} ", fmt::join(one.words, " "));
             if (one.flag == flag && measured.find(words) == std::string::npos)
@@ -105,8 +102,11 @@ std::vector<GivenOption> given_options(const CLI::App & command, const Globals &
 
 TakenProfile take_profile(const fs::path & model, const std::vector<GivenOption> & given,
                           const engine::LoadOptions & load) {
+    std::vector<std::string> words;
+    for (const GivenOption & one : given)
+        words.insert(words.end(), one.words.begin(), one.words.end());
     const auto found = tune::find_profile(tune::profiles_dir(), model, tune::this_machine(),
-                                          {shimmy_version(), engine::llama_cpp_version()});
+                                          {shimmy_version(), engine::llama_cpp_version()}, tune::device_words(words));
     if (!found) return {};
     const std::string reason = why_not(*found, given);
     if (!reason.empty())

@@ -108,11 +108,23 @@ std::string hash_of_ends(const fs::path & file, uint64_t size_bytes) {
 }
 
 std::string file_name(const Profile & profile) {
-    const std::string key = sha256_hex(profile.model.sha256 + json_text(to_json(profile.machine)));
+    std::string key_text = profile.model.sha256 + json_text(to_json(profile.machine));
+    for (const std::string & word : device_words(profile.given))
+        key_text += " " + word;
+    const std::string key = sha256_hex(key_text);
     return fmt::format("{}-{}.json", fs::path(profile.model.name).stem().string(), key.substr(0, N_NAME_HASH));
 }
 
 }  // namespace
+
+std::vector<std::string> device_words(const std::vector<std::string> & words) {
+    std::vector<std::string> found;
+    for (const char * flag : DEVICE_FLAGS) {
+        const auto at = std::find(words.begin(), words.end(), flag);
+        if (at != words.end() && at + 1 != words.end()) found.insert(found.end(), {flag, *(at + 1)});
+    }
+    return found;
+}
 
 ModelIdentity identify(const fs::path & model) {
     require_readable_file(model);
@@ -145,7 +157,7 @@ fs::path save(const Profile & profile, const fs::path & dir) {
 }
 
 std::optional<FoundProfile> find_profile(const fs::path & dir, const fs::path & model, const Machine & machine,
-                                         const Versions & versions) {
+                                         const Versions & versions, const std::vector<std::string> & devices) {
     std::error_code error;
     if (dir.empty() || !fs::is_directory(dir, error)) return std::nullopt;
     const uint64_t size_bytes = fs::file_size(model, error);
@@ -155,15 +167,18 @@ std::optional<FoundProfile> find_profile(const fs::path & dir, const fs::path & 
     for (const auto & entry : fs::directory_iterator(dir, error))
         if (entry.path().extension() == ".json") files.push_back(entry.path());
     std::sort(files.begin(), files.end());
+    std::optional<FoundProfile> found;
     for (const fs::path & file : files) {
         auto profile = read_profile(file);
         if (!profile || profile->model.size_bytes != size_bytes || profile->machine != machine) continue;
         if (!identity) identity = identify(model);
         if (profile->model != *identity) continue;
         const bool is_stale = profile->versions != versions;
-        return FoundProfile{file, std::move(*profile), is_stale};
+        const bool is_of_these = device_words(profile->given) == devices;
+        if (is_of_these || !found) found = FoundProfile{file, std::move(*profile), is_stale};
+        if (is_of_these) break;
     }
-    return std::nullopt;
+    return found;
 }
 
 }  // namespace shimmy::tune

@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -60,13 +61,18 @@ struct Profile {
     double gain = 0.0;  // all of them together over the defaults; 0: not measured
 };
 
+// The options among these words of a command line that say on which devices a model runs. With one card and with two,
+// other settings are the best.
+inline constexpr std::array DEVICE_FLAGS{"--device", "--gpu-backend", "--rpc"};
+std::vector<std::string> device_words(const std::vector<std::string> & words);
+
 ModelIdentity identify(const fs::path & model);
 Machine this_machine();
 
 // A folder below the configuration's. Empty: there is no home.
 fs::path profiles_dir();
 
-// Writes the profile in place of an earlier one of the same model and machine. Returns the file.
+// Writes the profile in place of an earlier one of the same model, machine and devices. Returns the file.
 fs::path save(const Profile & profile, const fs::path & dir);
 
 struct FoundProfile {
@@ -75,8 +81,9 @@ struct FoundProfile {
     bool is_stale = false;  // of other versions: the figures may not hold
 };
 
-// That of the model on this machine. Files that are not profiles are passed over.
+// That of the model on this machine with these devices, as device_words() gives them; else one with others. Files that
+// are not profiles are passed over.
 std::optional<FoundProfile> find_profile(const fs::path & dir, const fs::path & model, const Machine & machine,
-                                         const Versions & versions);
+                                         const Versions & versions, const std::vector<std::string> & devices);
 
 }  // namespace shimmy::tune

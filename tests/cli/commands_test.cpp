@@ -52,6 +52,9 @@ TEST_F(Program, EveryCommandHasHelp) {
         EXPECT_EQ(error_of(words), "CallForHelp") << words.front();
         EXPECT_FALSE(row->summary.empty()) << words.front();
         EXPECT_NE(row->summary.back(), '.') << words.front() << ": the page adds the full stop";
+        const std::string line = "`shimmy " + fmt::format("{}", fmt::join(row->path, " "));
+        EXPECT_NE(row->notes.find("Example"), std::string::npos) << line;
+        EXPECT_NE(row->notes.find(line), std::string::npos) << line;
         for (const std::vector<OptionRow> * options : {&row->options, &row->positionals}) {
             for (const OptionRow & option : *options)
                 EXPECT_FALSE(option.description.empty()) << words.front() << " " << option.name;
@@ -215,7 +218,10 @@ TEST_F(Program, EveryCommandThatAnswersTakesTheSame) {
     const std::vector<std::string> serve = flags_of("serve");
     for (const std::string flag : {"--model-draft", "--mmproj", "--spec", "--spec-type", "--no-profile"})
         EXPECT_EQ(std::count(serve.begin(), serve.end(), flag), 1) << flag;
-    EXPECT_EQ(std::count(chat.begin(), chat.end(), "--mmproj"), 0);
+    for (const std::string flag : {"--mmproj", "--image", "--reasoning-budget", "--lazy-mode"})
+        EXPECT_EQ(std::count(chat.begin(), chat.end(), flag), 1) << flag;
+    for (const std::string flag : {"--image", "--slot-save-path", "--cache-ram"})
+        EXPECT_EQ(std::count(serve.begin(), serve.end(), flag), flag == "--image" ? 0 : 1) << flag;
 }
 
 TEST(PlacementOption, FromTheGlobals) {

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 SKIPPED = {"build", "out", "node_modules", "tests", ".git"}  # tests/ holds expected documents of campaigns
 OF_LLAMA = {"arg.h", "sampling.h", "speculative.h", "llama.h", "ggml.h", "ggml-backend.h", "llama-ext.h", "llama-model.h", "ggml-backend-impl.h", "ggml-impl.h", "chat.h",
             "imatrix-loader.h", "common.h", "server-context.h", "server-task.h", "server-queue.h", "server-schema.h", "server-chat.h",
-            "server-common.h", "lexer.h", "parser.h", "runtime.h"}
+            "server-common.h", "mtmd.h", "mtmd-helper.h", "lexer.h", "parser.h", "runtime.h"}
 source = pathlib.Path(sys.argv[1]).resolve()
 
 

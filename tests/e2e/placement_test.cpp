@@ -1,6 +1,9 @@
 // Where the weights go and what memory that takes, read back from loaded models of the embedded model's and the
 // reference models' shapes.
+#include "gguf/model_info.h"
 #include "program.h"
+#include "projector.h"
+#include "temp_dir.h"
 
 #include <cctype>
 #include <map>
@@ -148,6 +151,31 @@ TEST(AutomaticPlacement, TakesWhatFitsToTheByte) {
     expect_failure({"probe", model.string(), "--device", "gpu", "--ctx", "256", "--vram", std::to_string(all - 1),
                     "--placement", "gpu"},
                    2, {"needs", "short; try --n-cpu-moe 2"});
+}
+
+// A draft model and a projector are on the GPU with the model: they leave it less.
+TEST(AutomaticPlacement, LeavesRoomForWhatIsLoadedWithTheModel) {
+    SKIP_WITHOUT_GPU();
+    const fs::path model = tiny_moe();
+    const TempDir dir;
+    const std::string projector = (dir / "mmproj.gguf").string();
+    write_projector(projector, gguf::read_model_info(model).n_embd);
+    const uint64_t alone = vram_of(generate(model, {"--placement", "gpu", "--flash-attn", "off"}));
+    for (const std::vector<std::string> & beside :
+         {std::vector<std::string>{"--model-draft", model.string()}, {"--mmproj", projector}}) {
+        const auto with = [&](const std::vector<std::string> & more) {
+            std::vector<std::string> args{"--moe-cache", "off", "--flash-attn", "off"};
+            args.insert(args.end(), beside.begin(), beside.end());
+            args.insert(args.end(), more.begin(), more.end());
+            return generate(model, args);
+        };
+        const uint64_t all = vram_of(with({"--placement", "gpu"}));
+        EXPECT_GT(all, alone) << beside[0];
+        EXPECT_EQ(with({"--vram", std::to_string(all)})["placement"], "baseline") << beside[0];
+        const Json one_byte_short = with({"--vram", std::to_string(all - 1)});
+        EXPECT_NE(one_byte_short["placement"], "baseline") << beside[0];
+        EXPECT_LT(vram_of(one_byte_short), all) << beside[0];
+    }
 }
 
 TEST(AutomaticPlacement, ACacheTakesWhatTheLimitLeaves) {

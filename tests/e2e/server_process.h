@@ -22,7 +22,8 @@ struct HttpReply {
 class ServerProcess {
 public:
     // On the CPU and a free port, with a small context; `args` come on top.
-    explicit ServerProcess(const std::vector<std::string> & args) : process_(command(args)) {
+    explicit ServerProcess(const std::vector<std::string> & args, const std::string & program = SHIMMY_PROGRAM)
+        : process_(command(args, program)) {
         const auto line = process_.read_line(std::chrono::seconds(60));
         started_ = Json::parse(line.value_or("null"), nullptr, /*allow_exceptions=*/false);
         EXPECT_TRUE(started_.is_object()) << process_.err();
@@ -74,8 +75,8 @@ private:
         EXPECT_EQ(shapes.fault(route, reply.status, reply.body), "") << url << " " << reply.body.substr(0, 2000);
     }
 
-    static std::vector<std::string> command(const std::vector<std::string> & args) {
-        std::vector<std::string> argv{SHIMMY_PROGRAM, "serve", "--json"};
+    static std::vector<std::string> command(const std::vector<std::string> & args, const std::string & program) {
+        std::vector<std::string> argv{program, "serve", "--json"};
         for (const auto & [option, value] :
              {std::pair{"--device", "cpu"}, std::pair{"--ctx", "512"}, std::pair{"--bind", "127.0.0.1:0"}}) {
             if (std::find(args.begin(), args.end(), option) == args.end()) argv.insert(argv.end(), {option, value});

@@ -58,6 +58,36 @@ TEST_F(SeveralGpus, HoldTheModelTogetherAndSayTheSame) {
     }
 }
 
+TEST_F(SeveralGpus, MayBeSplitInOtherWays) {
+    const Json alone = shimmy_json(command({"--device", "gpu", "--placement", "gpu"}));
+    const std::string first = names_.substr(0, names_.find(','));
+    const auto with = [&](const std::vector<std::string> & more) {
+        std::vector<std::string> args{"--device", names_, "--placement", "gpu"};
+        args.insert(args.end(), more.begin(), more.end());
+        const Json run = shimmy_json(command(args));
+        EXPECT_EQ(run["text"], alone["text"]) << run["llama_args"];
+        std::map<std::string, uint64_t> bytes;
+        for (const Json & buffer : run["memory"]["buffers"])
+            if (!buffer["host"].get<bool>()) bytes[buffer["device"]] += buffer["model_bytes"].get<uint64_t>();
+        return bytes;
+    };
+    const auto none = with({"--split-mode", "none"});
+    ASSERT_EQ(none.size(), 1U);
+    EXPECT_EQ(none.begin()->first, first);
+    const auto shares = with({"--split-mode", "layer", "--tensor-split", "3,1"});
+    ASSERT_EQ(shares.size(), 2U);
+    EXPECT_GT(shares.at(first), shares.rbegin()->second) << "three layers, and one with the output";
+}
+
+// The draft model lies on both cards, too.
+TEST_F(SeveralGpus, ADraftModelIsCountedOnEach) {
+    const Json alone = shimmy_json(command({"--device", "gpu", "--placement", "gpu"}));
+    const Json both = shimmy_json(command({"--device", names_, "--model-draft", tiny_moe().string()}));
+    EXPECT_EQ(both["placement"], "baseline");
+    EXPECT_EQ(both["text"], alone["text"]);
+    EXPECT_GT(both["memory"]["vram_bytes"], alone["memory"]["vram_bytes"]);
+}
+
 TEST_F(SeveralGpus, EachMayHaveItsOwnLimit) {
     const Json both = shimmy_json(command({"--device", names_, "--vram", "1GiB,30MiB", "--moe-cache", "off"}));
     std::map<std::string, uint64_t> bytes;

@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "program.h"
 #include "server_process.h"
+#include "temp_dir.h"
 
 #include <regex>
 #include <set>
@@ -60,7 +61,7 @@ TEST(SpeculationCommand, WrongKinds) {
     };
     expect_failure(with("magic"), 2, {"magic"});
     expect_failure(with("draft-simple"), 2, {"--model-draft"});
-    expect_failure(with("draft-mtp"), 2, {"draft-mtp", "shimmy serve"});
+    expect_failure(with("draft-mtp"), 2, {"draft-mtp", "n_layers_nextn"});
 }
 
 TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
@@ -69,6 +70,15 @@ TEST(SpeculationCommand, AServerMeasuresWhenItLoads) {
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_NE(server.process().err().find("speculation "), std::string::npos) << server.process().err();
     EXPECT_NE(server.process().err().find("measured on a built-in text"), std::string::npos);
+    const Json status = server.curl("/api/models/tiny-moe-f16/status").json();
+    const Json & speculation = status["speculation"];
+    EXPECT_GT(speculation["gain"], 0.0) << status;
+    const std::string metrics = server.curl("/metrics").body;
+    const std::string labels = "{model=\"tiny-moe-f16\",kind=\"" + speculation["kind"].get<std::string>() + "\"} ";
+    EXPECT_NE(metrics.find("shimmy_speculation_gain" + labels), std::string::npos) << metrics;
+    EXPECT_NE(metrics.find("shimmy_speculation_on" + labels + (speculation["is_on"].get<bool>() ? "1" : "0")),
+              std::string::npos)
+        << metrics;
 }
 
 // Two kinds need 288 tokens of answer, and there is room for 192.
@@ -81,6 +91,47 @@ TEST(SpeculationCommand, AServerWithASmallContextStarts) {
     EXPECT_NE(log.find("speculation off: a context of 256 tokens is too small to measure it"), std::string::npos)
         << log;
     EXPECT_FALSE(reply.json()["timings"].contains("draft_n")) << reply.body;
+}
+
+// A model with a layer that predicts further tokens, hybrid as Qwen3.6 is: it drafts for itself, in a server and
+// without.
+TEST(SpeculationCommand, TheModelsOwnLayersDraft) {
+    const TempDir dir;
+    const std::string model = (dir / "further.gguf").string();
+    write_file_atomic(dir / "shape.toml",
+                      "name = \"further\"\narch = \"qwen35moe\"\nquantization = \"F32\"\nvocab = \"" +
+                          tiny_moe().string() +
+                          "\"\nomit = ['^output\\.weight$']\n[metadata.qwen35moe]\nblock_count = 3\n"
+                          "nextn_predict_layers = 1\nvocab_size = 2048\ncontext_length = 512\nembedding_length = 256\n"
+                          "expert_feed_forward_length = 256\nexpert_shared_feed_forward_length = 256\n"
+                          "attention.head_count = 4\nattention.head_count_kv = 2\nattention.key_length = 64\n"
+                          "attention.value_length = 64\nattention.layer_norm_rms_epsilon = 1e-5\n"
+                          "rope.dimension_count = 32\nrope.dimension_sections = [8, 8, 0, 0]\nssm.conv_kernel = 4\n"
+                          "ssm.state_size = 32\nssm.group_count = 4\nssm.time_step_rank = 4\nssm.inner_size = 128\n"
+                          "full_attention_interval = 2\nexpert_count = 4\nexpert_used_count = 2\n");
+    ASSERT_EQ(shimmy({"synth", "--shape", (dir / "shape.toml").string(), "--out", model}).exit_code, 0);
+    const auto text = [&](const std::vector<std::string> & more) {
+        std::vector<std::string> args{"generate", model,      "--raw", "--temperature", "0", "-n",
+                                      "30",       "--device", "cpu",   "--prompt",      CODE};
+        args.insert(args.end(), more.begin(), more.end());
+        return shimmy_json(args);
+    };
+    const Json plain = text({});
+    const Json drafted = text({"--spec", "draft-mtp"});
+    EXPECT_EQ(drafted["text"], plain["text"]);
+    EXPECT_EQ(drafted["speculation"]["kind"], "draft-mtp");
+    EXPECT_GT(drafted["speculation"]["n_drafted"], 0);
+    EXPECT_EQ(text({"--spec", "auto"})["text"], plain["text"]);
+
+    const Json request{{"prompt", CODE}, {"temperature", 0}, {"max_tokens", 30}};
+    const ServerProcess alone({"--model", model});
+    const ServerProcess drafting({"--model", model, "--spec", "draft-mtp"});
+    const Json expected = alone.post("/v1/completions", request).json();
+    const Json got = drafting.post("/v1/completions", request).json();
+    EXPECT_EQ(got["choices"][0]["text"], expected["choices"][0]["text"]) << got;
+    EXPECT_GT(got["timings"]["draft_n"], 0) << got;
+    const Json twice = drafting.post("/v1/completions", request).json();
+    EXPECT_EQ(twice["choices"][0]["text"], expected["choices"][0]["text"]) << twice;
 }
 
 // What a parser of Prometheus' text format refuses: a line that is none, a series twice, a name's lines apart.

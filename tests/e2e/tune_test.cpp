@@ -94,6 +94,7 @@ TEST_F(TuneCommand, WhenNoProfileIsUsed) {
     write_profile({"--device", "cpu", "--threads", "1"});
     const ProcessResult given = generate({"--device", "cpu"});
     EXPECT_NE(given.err.find("profile not used: it was measured with --threads 1"), std::string::npos) << given.err;
+    EXPECT_NE(generate({}).err.find("profile: threads 3"), std::string::npos) << "the one of other devices stays";
     const ProcessResult all = generate({"--device", "cpu", "--threads", "1"});
     EXPECT_NE(all.err.find("profile: kv-cache q8_0, plugin off"), std::string::npos) << all.err;
 }

@@ -55,7 +55,7 @@ TEST(LlamaArgs, HintsForWordsThatShimmyDoesNotKnow) {
     EXPECT_EQ(llama_option_hint("--n-predict", LlamaUse::text), "use --max-tokens");
     EXPECT_EQ(llama_option_hint("--dry-base=2", LlamaUse::text),
               "it is llama.cpp's own: put it behind --, as in -- --dry-base=2");
-    EXPECT_EQ(llama_option_hint("--mmproj", LlamaUse::text), "");
+    EXPECT_EQ(llama_option_hint("--slot-save-path", LlamaUse::text), "");
     EXPECT_EQ(llama_option_hint("--no-such", LlamaUse::server), "");
 }
 

@@ -2,6 +2,8 @@
 #include "engine/run/model.h"
 
 #include "base/error.h"
+#include "rewritten_model.h"
+#include "temp_dir.h"
 #include "tiny_moe.h"
 
 #include <gtest/gtest.h>
@@ -72,6 +74,35 @@ TEST(Reply, PiecesAreTheMessageAndFalseStops) {
     EXPECT_EQ(stopped.figures.stop_reason, StopReason::stopped);
     EXPECT_TRUE(whole.message.content.starts_with(stopped.message.content));
     EXPECT_LT(stopped.message.content.size(), whole.message.content.size());
+}
+
+// A template that begins thoughts; the model does not know how to end them.
+TEST(Reply, ThoughtsEndWithTheBudget) {
+    const TempDir dir;
+    const std::string path =
+        RewrittenModel(TINY_MOE)
+            .set("tokenizer.chat_template",
+                 "{% for message in messages %}{% if message.role == 'assistant' %}<|assistant|>"
+                 "{% if message.reasoning_content %}<think>\n{{ message.reasoning_content }}\n</think>\n\n{% endif %}"
+                 "{{ message.content }}<|end|>{% else %}<|user|>{{ message.content }}<|end|>{% endif %}{% endfor %}"
+                 "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}")
+            .write(dir / "m.gguf");
+    const auto reply = [&](const std::vector<std::string> & args) {
+        LoadOptions options = options_for("cpu", Placement::baseline());
+        options.path = path;
+        options.llama_args = args;
+        return Model(options).reply(QUESTION, 60, greedy(), true).message;
+    };
+    const Message unlimited = reply({});
+    EXPECT_NE(unlimited.thoughts, "");
+    EXPECT_EQ(unlimited.content, "");
+    const Message little = reply({"--reasoning-budget", "6"});
+    EXPECT_NE(little.thoughts, "");
+    EXPECT_TRUE(unlimited.thoughts.starts_with(little.thoughts)) << little.thoughts;
+    EXPECT_NE(little.content, "");
+    const Message none = reply({"--reasoning-budget", "0"});
+    EXPECT_EQ(none.thoughts, "");
+    EXPECT_NE(none.content, "");
 }
 
 TEST(Reply, ZeroTokensMeansToTheEndOfTheAnswer) {

@@ -123,6 +123,9 @@ TEST(Speculation, ChangesNoGreedyText) {
         const std::vector<std::vector<std::string>> kinds{
             {"--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", "8"},
             {"--spec-type", "ngram-map-k", "--spec-ngram-map-k-size-n", "3", "--spec-ngram-map-k-size-m", "5"},
+            {"--spec-type", "ngram-map-k4v", "--spec-ngram-map-k4v-size-n", "3", "--spec-ngram-map-k4v-size-m", "5"},
+            {"--spec-type", "ngram-mod", "--spec-ngram-mod-n-match", "4", "--spec-ngram-mod-n-min", "2"},
+            {"--spec-type", "ngram-cache"},
             {"--model-draft", TINY_MOE, "--spec-draft-n-max", "7"},
         };
         for (const auto & args : kinds) {
@@ -177,10 +180,6 @@ TEST(Speculation, AConversationGoesOn) {
 
 TEST(Speculation, WhatCannotBe) {
     EXPECT_NE(error_of([] {
-                  answer({"--spec-type", "draft-mtp"}, false, "a");
-              }).find("shimmy serve"),
-              std::string::npos);
-    EXPECT_NE(error_of([] {
                   answer({"--spec-type", "draft-simple"}, false, "a");
               }).find("--model-draft"),
               std::string::npos);
@@ -194,12 +193,15 @@ TEST(Speculation, IsChosenForAServer) {
     LoadOptions load = options_for("cpu", Placement::baseline());
     load.n_threads = 1;
     load.llama_args = {"--swa-full"};
-    EXPECT_EQ(choose_speculation(load), "");
+    EXPECT_EQ(choose_speculation(load).text, "");
     EXPECT_EQ(load.llama_args, std::vector<std::string>{"--swa-full"});
     load.measures_speculation = true;
     load.serves = true;
     load.llama_args = {"--swa-full", "--model-draft", TINY_MOE};
-    const std::string text = choose_speculation(load);
+    const ChosenSpeculation chosen = choose_speculation(load);
+    const std::string & text = chosen.text;
+    EXPECT_FALSE(chosen.kind.empty());
+    EXPECT_EQ(chosen.is_on, text.find("speculation off") == std::string::npos) << text;
     EXPECT_EQ(text.rfind("speculation ", 0), 0U) << text;
     EXPECT_FALSE(load.measures_speculation);
     EXPECT_TRUE(load.serves);

@@ -151,12 +151,15 @@ TEST(Documents, ComeBackAsTheyWere) {
 
     Loaded loaded;
     loaded.n_ctx = 512;
-    loaded.speculation = "speculation off";
+    loaded.speculation = {"speculation off", "ngram-mod", false, 0.75};
     loaded.memory.buffers = {{"CPU", "CPU_Mapped", true, 1, 2, 3, 4}};
     loaded.experts = {{4, {"MoE"}, 10, 9}};
     const Loaded again = wire::loaded_from(Json::parse(wire::to_json(loaded).dump()));
     EXPECT_EQ(again.n_ctx, 512U);
-    EXPECT_EQ(again.speculation, "speculation off");
+    EXPECT_EQ(again.speculation.text, "speculation off");
+    EXPECT_EQ(again.speculation.kind, "ngram-mod");
+    EXPECT_FALSE(again.speculation.is_on);
+    EXPECT_EQ(again.speculation.gain, 0.75);
     EXPECT_EQ(again.memory.host().total_bytes(), 10U);
     ASSERT_EQ(again.experts.size(), 1U);
     EXPECT_EQ(again.experts[0].layer, 4);

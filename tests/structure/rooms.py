@@ -11,7 +11,7 @@ ROOMS = {
     "src": """
         base base/text base/process base/host base/http
         gguf
-        engine/llama engine/device engine/load engine/layout engine/replay engine/predict engine/speculate engine/experts engine/score engine/run engine/bench engine/make
+        engine/llama engine/device engine/load engine/layout engine/replay engine/predict engine/speculate engine/experts engine/score engine/vision engine/run engine/bench engine/make
         library
         hub/http hub/api hub/download hub/upload
         quality quality/search check/sandbox check eval tune

@@ -28,7 +28,7 @@ protected:
         profile_.choices = {{"threads", "4", {"--threads", "4"}, 1.25}};
     }
     std::optional<FoundProfile> find(const fs::path & model, const Machine & machine) {
-        return find_profile(dir_, model, machine, versions_);
+        return find_profile(dir_, model, machine, versions_, {});
     }
 
     TempDir temp_;
@@ -72,6 +72,29 @@ TEST_F(Profiles, AreOfOneMachine) {
     EXPECT_TRUE(find(model_, second.machine));
 }
 
+TEST_F(Profiles, AreOfTheDevicesTheyWereMeasuredWith) {
+    const std::vector<std::string> two{"--device", "CUDA0,CUDA1"};
+    EXPECT_EQ(device_words({"--cpu-moe", "--rpc", "a:1", "--device", "CUDA0,CUDA1", "--threads", "4"}),
+              (std::vector<std::string>{"--device", "CUDA0,CUDA1", "--rpc", "a:1"}));
+    EXPECT_TRUE(device_words({"--threads", "4", "--device"}).empty());
+    save(profile_, dir_);
+    Profile of_two = profile_;
+    of_two.given = {"--device", "CUDA0,CUDA1", "--cpu-moe"};
+    of_two.goal = "batch";
+    save(of_two, dir_);
+    const auto goal = [&](const std::vector<std::string> & devices) {
+        const auto found = find_profile(dir_, model_, machine_, versions_, devices);
+        return found ? found->profile.goal : "none";
+    };
+    EXPECT_EQ(goal({}), "agent");
+    EXPECT_EQ(goal(two), "batch");
+    of_two.goal = "chat";
+    save(of_two, dir_);
+    EXPECT_EQ(goal(two), "chat") << "in place of the earlier one";
+    EXPECT_EQ(goal({}), "agent") << "which stays";
+    EXPECT_NE(goal({"--device", "CUDA1"}), "none") << "another's, which the caller explains";
+}
+
 TEST_F(Profiles, AreOfOneModel) {
     save(profile_, dir_);
     const fs::path renamed = temp_.path() / "other-name.gguf";
@@ -87,7 +110,7 @@ TEST_F(Profiles, AreOfOneModel) {
     write_file_atomic(renamed, content + "a");
     EXPECT_FALSE(find(renamed, machine_)) << "another size";
     EXPECT_FALSE(find(temp_.path() / "none.gguf", machine_));
-    EXPECT_FALSE(find_profile("", renamed, machine_, versions_));
+    EXPECT_FALSE(find_profile("", renamed, machine_, versions_, {}));
 }
 
 TEST_F(Profiles, ANewOneReplacesTheOldOneUnderAnyName) {
@@ -101,7 +124,7 @@ TEST_F(Profiles, ANewOneReplacesTheOldOneUnderAnyName) {
 
 TEST_F(Profiles, OfOtherVersionsAreStale) {
     save(profile_, dir_);
-    const auto found = find_profile(dir_, model_, machine_, {"1.1", "0.5.0"});
+    const auto found = find_profile(dir_, model_, machine_, {"1.1", "0.5.0"}, {});
     ASSERT_TRUE(found);
     EXPECT_TRUE(found->is_stale);
 }

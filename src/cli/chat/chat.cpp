@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <map>
 
 namespace shimmy::cli {
@@ -23,6 +24,7 @@ const std::vector<Chat::Command> & Chat::table() {
     static const std::vector<Command> commands{
         {"/help", "", "show this", &Chat::help},
         {"/system", "[TEXT]", "set the system message, or show it; /system - takes it away", &Chat::system},
+        {"/image", "[FILE]", "show a picture with the next question; /image - takes it away", &Chat::image},
         {"/regen", "", "answer the last question again, with another seed", &Chat::again},
         {"/undo", "", "take back the last question and its answer", &Chat::take_back},
         {"/clear", "", "begin a new conversation", &Chat::clear},
@@ -192,6 +194,34 @@ void Chat::system(const std::string & text) {
     if (!text.empty()) conversation_.set_system(text == "-" ? "" : text);
     const std::string & now = conversation_.system();
     terminal_.note(now.empty() ? "no system message" : fmt::format("system message: {}", now));
+}
+
+namespace {
+
+// As it is typed or dropped into a terminal: in quotes, with '\' before a space, or with "~" for the home folder.
+fs::path typed_path(std::string text) {
+    while (!text.empty() && text.back() == ' ')
+        text.pop_back();
+    const bool quoted = text.size() > 1 && (text.front() == '\'' || text.front() == '"') && text.back() == text.front();
+    if (quoted) return text.substr(1, text.size() - 2);
+    const char * home = std::getenv("HOME");
+    if (text.starts_with("~/") && home != nullptr) text = home + text.substr(1);
+    if (fs::exists(text)) return text;
+    for (size_t at = text.find('\\'); at != std::string::npos; at = text.find('\\', at + 1))
+        text.erase(at, 1);
+    return text;
+}
+
+}  // namespace
+
+void Chat::image(const std::string & file) {
+    if (file == "-") conversation_.hide();
+    if (!file.empty() && file != "-") conversation_.show(engine::read_image(typed_path(file)));
+    std::string names;
+    for (const engine::Image & image : conversation_.shown())
+        names += (names.empty() ? "" : ", ") + image.file;
+    terminal_.note(names.empty() ? "no picture goes with the next question"
+                                 : fmt::format("with the next question: {}", names));
 }
 
 void Chat::again(const std::string & /*argument*/) {

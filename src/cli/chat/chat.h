@@ -33,6 +33,7 @@ private:
     void answer(bool again, const std::string & text);
     void help(const std::string & argument);
     void system(const std::string & text);
+    void image(const std::string & file);
     void again(const std::string & argument);
     void take_back(const std::string & argument);
     void clear(const std::string & argument);

@@ -14,10 +14,23 @@ engine::Reply Conversation::answer(const engine::SamplingOptions & sampling, con
     return reply;
 }
 
+void Conversation::show(engine::Image image) {
+    if (!model_.sees_pictures())
+        fail_usage("the model sees no pictures without its projector: start with --mmproj FILE");
+    shown_.push_back(std::move(image));
+}
+
+void Conversation::clear() {
+    messages_.clear();
+    shown_.clear();
+}
+
 engine::Reply Conversation::say(const std::string & text, const engine::OnReply & on_reply) {
-    messages_.push_back({"user", text});
+    messages_.push_back({"user", text, /*thoughts=*/"", shown_});
     try {
-        return answer(settings.sampling, on_reply);
+        engine::Reply reply = answer(settings.sampling, on_reply);
+        shown_.clear();
+        return reply;
     } catch (...) {
         messages_.pop_back();
         throw;
@@ -51,6 +64,8 @@ void Conversation::save(const fs::path & file) const {
     for (const engine::Message & message : messages_) {
         Json entry{{"role", message.role}, {"content", message.content}};
         if (!message.thoughts.empty()) entry["thoughts"] = message.thoughts;
+        for (const engine::Image & image : message.images)
+            entry["images"].push_back(fs::absolute(image.file).string());
         messages.push_back(std::move(entry));
     }
     const Json document{{"system", system_}, {"messages", messages}};
@@ -70,6 +85,11 @@ void Conversation::load(const fs::path & file) {
                 fail("{}: message {} is of '{}': a conversation is of user and assistant in turn", file.string(),
                      messages.size() + 1, message.role);
             message.thoughts = entry.value("thoughts", "");
+            for (const Json & image : entry.value("images", Json::array()))
+                message.images.push_back(engine::read_image(image.get<std::string>()));
+            if (!message.images.empty() && !model_.sees_pictures())
+                fail("{}: has pictures, which the model sees with its projector only: start with --mmproj FILE",
+                     file.string());
             messages.push_back(std::move(message));
         }
     } catch (const Json::exception & error) {
@@ -78,6 +98,7 @@ void Conversation::load(const fs::path & file) {
     if (messages.size() % 2 != 0) fail("{}: the last question has no answer", file.string());
     system_ = std::move(system);
     messages_ = std::move(messages);
+    shown_.clear();
 }
 
 }  // namespace shimmy::cli

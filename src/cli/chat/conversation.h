@@ -28,16 +28,21 @@ public:
     // Of the user and the assistant in turn.
     const std::vector<engine::Message> & messages() const { return messages_; }
 
+    // Shows a picture with the next question. Throws UsageError if the model sees none.
+    void show(engine::Image image);
+    const std::vector<engine::Image> & shown() const { return shown_; }
+    void hide() { shown_.clear(); }
+
     // The answer is kept, also where it was stopped. Where it fails, the conversation is as it was.
     engine::Reply say(const std::string & text, const engine::OnReply & on_reply);
     // Takes back the last answer and asks for another one, with another seed. Throws UsageError if there is none.
     engine::Reply say_again(const engine::OnReply & on_reply);
     // Takes back the last question and its answer. False if there is none.
     bool take_back();
-    void clear() { messages_.clear(); }
+    void clear();
 
-    // JSON: {"system", "messages": [{"role", "content", "thoughts"}]}. load() throws Error for what is no such file and
-    // leaves the conversation as it was.
+    // JSON: {"system", "messages": [{"role", "content", "thoughts", "images"}]}; images are names of files, read again.
+    // load() throws Error for what is no such file and leaves the conversation as it was.
     void save(const fs::path & file) const;
     void load(const fs::path & file);
 
@@ -47,6 +52,7 @@ private:
     engine::Model & model_;
     std::string system_;
     std::vector<engine::Message> messages_;
+    std::vector<engine::Image> shown_;  // with the next question
     uint32_t n_again_ = 0;
 };
 

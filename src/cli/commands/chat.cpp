@@ -34,6 +34,7 @@ fs::path history_file(const ChatArguments & options) {
 
 int converse(ChatArguments options, Globals globals, bool once) {
     if (globals.json) fail_usage("a chat is no document: leave out --json (shimmy generate --json has one)");
+    std::vector<engine::Image> images = read_images(options);
     complete_load(options, globals);
     load_backends(globals, options.load.device);
     engine::Model model = load_model(options.load, globals);
@@ -43,10 +44,13 @@ int converse(ChatArguments options, Globals globals, bool once) {
     print_placement(model.placement());
     warn_of_no_cache(globals, model);
     print_load_mode();
+    if (const std::string why = model.why_no_speculation(); !why.empty()) fmt::print(stderr, "{}\n", why);
     engine::reset_expert_use();  // the warm-up chose experts too
     Conversation conversation(model);
     conversation.settings = {options.sampling, options.max_tokens, /*thinks=*/true};
     conversation.set_system(options.system);
+    for (engine::Image & image : images)
+        conversation.show(std::move(image));
     Terminal terminal(Chat::commands(), once ? fs::path() : history_file(options));
     Chat chat(model, conversation, terminal);
     if (!options.text.empty()) chat.ask(options.text);

@@ -63,16 +63,21 @@ std::string prompt_text(const GenerateArguments & options) {
     return prompt;
 }
 
-std::string render(const engine::Model & model, const GenerateArguments & options, const std::string & prompt) {
+// With a mark for each of `images`.
+std::string render(const engine::Model & model, const GenerateArguments & options, const std::string & prompt,
+                   const std::vector<engine::Image> & images) {
     // A model without a template is a base model: its prompt is the text to continue.
     if (options.raw || !model.has_chat_template()) {
         if (!options.system.empty())
             fail_usage("{}: has no chat template, which --system needs: put it into the prompt", options.load.path);
-        return prompt;
+        std::string marks;
+        for (size_t i = 0; i < images.size(); ++i)
+            marks += model.picture_mark();
+        return marks + prompt;
     }
     std::vector<engine::Message> messages;
     if (!options.system.empty()) messages.push_back({"system", options.system});
-    messages.push_back({"user", prompt});
+    messages.push_back({"user", prompt, /*thoughts=*/"", images});
     return model.apply_chat_template(messages);
 }
 
@@ -142,6 +147,9 @@ int run_generate(GenerateArguments options, Globals globals) {
     if (options.raw && !options.system.empty())
         fail_usage("--raw continues the prompt as it is: put what --system says into it");
     const std::string prompt = prompt_text(options);
+    const std::vector<engine::Image> images = read_images(options);
+    if (!images.empty() && (options.length.n_tokens > 0 || options.length.depth > 0))
+        fail_usage("--image and --prompt-tokens or --depth do not go together: those measure text");
     complete_load(options, globals);
     const gguf::ModelInfo info = gguf::read_model_info(options.load.open_file());
 
@@ -156,16 +164,18 @@ int run_generate(GenerateArguments options, Globals globals) {
     print_placement(model.placement());
     warn_of_no_cache(globals, model);
     print_load_mode();
+    if (const std::string why = model.why_no_speculation(); !why.empty()) fmt::print(stderr, "{}\n", why);
     warn_if_no_baseline(model);
     const auto on_text = globals.json ? engine::OnText() : engine::OnText(write_text);
-    const std::string rendered = render(model, options, prompt);
+    const std::string rendered = render(model, options, prompt, images);
     warn_if_begun_twice(model, rendered);
     const bool has_length = options.length.n_tokens > 0 || options.length.depth > 0;
     const engine::TokenPrompt tokens =
         has_length ? engine::make_prompt(model, rendered, prompt, options.length) : engine::TokenPrompt();
     const auto answer = [&](int max_tokens, const engine::OnText & on_piece) {
-        return has_length ? model.generate(tokens, max_tokens, options.sampling, on_piece)
-                          : model.generate(rendered, max_tokens, options.sampling, on_piece);
+        return has_length
+                   ? model.generate(tokens, max_tokens, options.sampling, on_piece)
+                   : model.generate(engine::PicturePrompt{rendered, images}, max_tokens, options.sampling, on_piece);
     };
     engine::reset_expert_use();  // the warm-up chose experts too
     std::optional<engine::GenerateResult> cold;
@@ -180,9 +190,9 @@ int run_generate(GenerateArguments options, Globals globals) {
 
     if (!options.expert_stats.empty()) write_expert_stats(options.expert_stats, options.load.path, result);
     if (globals.json) {
-        const RunSettings settings{options.load.path,       prompt,           options.max_tokens,
-                                   options.load.llama_args, options.sampling, moe_backend,
-                                   devices_before,          std::move(cold),  options.length.depth};
+        const RunSettings settings{options.load.path,    prompt,        options.max_tokens, options.load.llama_args,
+                                   options.sampling,     moe_backend,   devices_before,     std::move(cold),
+                                   options.length.depth, options.images};
         fmt::print("{}\n", json_text(run_document(settings, info, model, result)));
     } else {
         print_summary(model, result);

@@ -155,6 +155,7 @@ int run_plan(PlanArguments options, const Globals & globals) {
     load_backends(globals, options.load.device);
     options.limits.device = options.load.device;
     options.load.llama_args = llama_args(options.llama, globals, engine::LlamaUse::server);
+    options.load.measures_speculation = measures_speculation(options.llama);
     options.load.serves = options.load.n_parallel > 1;
     if (options.hardware) return run_hardware_guide(options, globals.json);
     if (!options.trace.empty()) return run_trace_plan(options, globals);

@@ -93,6 +93,7 @@ Json run_document(const RunSettings & settings, const gguf::ModelInfo & info, co
         {"expert_use", engine::expert_use_json(engine::expert_use())},
     };
     if (settings.depth > 0) document["depth"] = settings.depth;
+    if (!settings.images.empty()) document["images"] = settings.images;
     if (settings.cold) document["cold"] = cold_document(*settings.cold, result);
     return document;
 }

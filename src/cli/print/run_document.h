@@ -23,6 +23,7 @@ struct RunSettings {
     std::vector<engine::Device> devices_before;  // before the model was loaded
     std::optional<engine::GenerateResult> cold;  // the first answer after loading, where one was asked for
     int depth = 0;                               // tokens in the context before the prompt
+    std::vector<std::string> images;             // files shown with the prompt
 };
 
 // docs/RESULTS.md describes the fields.

@@ -69,6 +69,7 @@ void add_model_options(CLI::App & command, ModelArguments & arguments, Globals &
     add_placement_options(command, globals, DefaultPlacement::automatic);
     add_backend_options(command, globals);
     add_llama_options(command, arguments.llama, engine::LlamaUse::server);
+    add_prompt_options(command, arguments.llama, engine::LlamaUse::server);
     add_speculation_options(command, arguments.llama);
 }
 

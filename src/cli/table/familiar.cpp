@@ -43,6 +43,8 @@ const std::map<std::string_view, std::string_view> RENAMED{
     {"-ctv", "--cache-type-v"},
     {"-fa", "--flash-attn"},
     {"-lm", "--load-mode"},
+    {"-lzm", "--lazy-mode"},
+    {"-cram", "--cache-ram"},
     {"-ot", "--override-tensor"},
     {"-sm", "--split-mode"},
     {"-ts", "--tensor-split"},

@@ -158,6 +158,9 @@ public:
         return outcome;
     }
 
+    // Options that hold in every measurement.
+    const std::vector<std::string> & given() const { return visit_.given; }
+
     tune::Profile profile(const tune::Outcome & outcome) const {
         tune::Profile profile;
         profile.model = tune::identify(visit_.model);
@@ -310,10 +313,11 @@ fs::path save_profile(const TuneRun & run, const tune::Outcome & outcome, bool d
     return tune::save(run.profile(outcome), dir);
 }
 
-void note_earlier_profile(const std::string & model) {
+void note_earlier_profile(const std::string & model, const std::vector<std::string> & given) {
+    const std::vector<std::string> devices = tune::device_words(given);
     const auto earlier = tune::find_profile(tune::profiles_dir(), model, tune::this_machine(),
-                                            {shimmy_version(), engine::llama_cpp_version()});
-    if (earlier && !earlier->is_stale)
+                                            {shimmy_version(), engine::llama_cpp_version()}, devices);
+    if (earlier && !earlier->is_stale && tune::device_words(earlier->profile.given) == devices)
         fmt::print("an earlier profile is still used: {} (delete it to go back to the defaults)\n",
                    earlier->file.string());
 }
@@ -336,7 +340,7 @@ int run_tune(TuneArguments options, const Globals & globals) {
     } else if (!file.empty()) {
         fmt::print("written to {}; generate, chat, run and serve use it (--no-profile: not)\n", file.string());
     } else if (!options.dry_run) {
-        note_earlier_profile(options.load.path);
+        note_earlier_profile(options.load.path, run.given());
     }
     return outcome.was_interrupted ? EXIT_CODE_INTERRUPTED : 0;
 }

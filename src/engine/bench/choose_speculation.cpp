@@ -1,11 +1,11 @@
 #include "engine/bench/choose_speculation.h"
 
 #include "engine/bench/bench.h"
+#include "engine/load/load_params.h"
 #include "engine/run/model.h"
 #include "engine/speculate/speculation_trial.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -36,8 +36,8 @@ TokenPrompt trial_prompt(const Model & model) {
 
 }  // namespace
 
-std::string choose_speculation(LoadOptions & load) {
-    if (!load.measures_speculation) return "";
+ChosenSpeculation choose_speculation(LoadOptions & load) {
+    if (!load.measures_speculation) return {};
     LoadOptions alone = load;
     alone.serves = false;
     alone.n_parallel = 1;
@@ -45,11 +45,14 @@ std::string choose_speculation(LoadOptions & load) {
     greedy.temperature = 0.0F;
     std::optional<SpeculationReport> report;
     std::string too_small;
-    const size_t n_kinds = has_draft_model(load.llama_args) ? 2 : 1;
+    std::string why_none;
+    const bool drafts_itself = predicts_further_tokens(alone.open_file());
+    const size_t n_kinds = has_draft_model(load.llama_args) || drafts_itself ? 2 : 1;
     {
         Model model(alone);
         const GenerateResult answer = model.generate(trial_prompt(model), MAX_ANSWER_TOKENS, greedy);
         report = answer.speculation;
+        why_none = model.why_no_speculation();
         if (report && answer.stop_reason == StopReason::context_full &&
             report->n_measured < SpeculationTrial::least_tokens(n_kinds))
             too_small =
@@ -58,15 +61,16 @@ std::string choose_speculation(LoadOptions & load) {
     load.measures_speculation = false;
     if (!report) {
         remove_draft_model(load.llama_args);
-        return "speculation off: the model cannot take tokens back";
+        return {why_none, "", false, std::nullopt};
     }
     if (!too_small.empty()) {
         remove_draft_model(load.llama_args);
-        return too_small;
+        return {too_small, "", false, std::nullopt};
     }
     if (!report->is_on || report->kind != "draft-simple") remove_draft_model(load.llama_args);
     if (report->is_on) load.llama_args.insert(load.llama_args.end(), {"--spec-type", report->kind});
-    return report->text() + " (measured on a built-in text; --spec says otherwise)";
+    return {report->text() + " (measured on a built-in text; --spec says otherwise)", report->kind, report->is_on,
+            report->gain};
 }
 
 }  // namespace shimmy::engine

@@ -6,6 +6,7 @@
 
 #include "ggml.h"
 #include "llama.h"
+#include "mtmd-helper.h"
 
 #include <algorithm>
 #include <atomic>
@@ -71,7 +72,7 @@ std::string without_prefixes(std::string line) {
     const bool is_function = function_end != std::string::npos && line.find(' ') > function_end;
     if (is_function) line = line.substr(function_end + 2);
     for (const std::string prefix : {"error loading model: ", "error loading model hyperparameters: ",
-                                     "error loading model vocabulary: ", "failed to quantize: "}) {
+                                     "error loading model vocabulary: ", "failed to quantize: ", "error: "}) {
         if (line.compare(0, prefix.size(), prefix) == 0) line = line.substr(prefix.size());
     }
     return line;
@@ -86,6 +87,7 @@ void set_log_verbosity(int verbosity) {
 
 LogCapture::LogCapture() {
     llama_log_set(on_log, nullptr);
+    mtmd_helper_log_set(on_log, nullptr);
     ggml_set_abort_callback(on_abort);
     ++n_captures;
     const std::lock_guard lock(captured().mutex);

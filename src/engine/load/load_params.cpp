@@ -10,6 +10,7 @@
 #include "engine/llama/log.h"
 #include "engine/load/llama_params.h"
 #include "gguf/expert_tensors.h"
+#include "gguf/model_info.h"
 #include "gguf/problems.h"
 #include "gguf/purpose.h"
 
@@ -53,6 +54,14 @@ bool on_abort(void * /*user_data*/) {
 
 }  // namespace
 
+// As llama.cpp tells it: other models with such layers have no graph for them.
+bool predicts_further_tokens(const gguf::GgufFile & file) {
+    const auto & tensors = file.tensors();
+    return gguf::read_model_info(file).n_layers_nextn > 0 &&
+           std::any_of(tensors.begin(), tensors.end(),
+                       [](const gguf::TensorInfo & tensor) { return tensor.name.ends_with(".nextn.eh_proj.weight"); });
+}
+
 LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
     : options_(options),
       no_alloc_(no_alloc),
@@ -63,6 +72,7 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
     if (!options.path.empty()) {
         const gguf::GgufFile & file = options_.open_file();
         looks_ahead_ = gguf::looks_ahead(file);
+        drafts_itself_ = options.measures_speculation && predicts_further_tokens(file);
         can_be_mapped_ = gguf::can_be_mapped(file);
         is_larger_than_ram_ = !no_alloc && file.size_bytes() > available_ram_bytes();
     }
@@ -96,6 +106,8 @@ void LoadParams::set_common() {
     // llama.cpp makes each share part of the number of layers, so a share that is a number of layers is kept to.
     if (splits_layers())
         std::copy(options_.layers_of_gpu.begin(), options_.layers_of_gpu.end(), std::begin(common_.tensor_split));
+    // llama.cpp divides by what is free of all GPUs, and one may be full.
+    if (gpus_.size() == 1) common_.tensor_split[0] = 1.0F;
     common_.fit_params = false;  // what does not fit is refused; llama.cpp would change the placement
     common_.no_alloc = no_alloc_;
     // A mapping would be an allocation.
@@ -111,6 +123,9 @@ void LoadParams::set_common() {
     common_.no_perf = !options_.serves;
     if (common_.mmproj_use_gpu && common_.mmproj_device == nullptr) common_.mmproj_device = devices_.front();
     common_.mmproj_use_gpu = common_.mmproj_use_gpu && common_.mmproj_device != nullptr;
+    // Not beside a projector: its drafts do not go on behind a picture.
+    if (drafts_itself_ && !common_.speculative.has_dft() && common_.mmproj.path.empty())
+        common_.speculative.types = {COMMON_SPECULATIVE_TYPE_DRAFT_MTP};
     const bool names_type = std::any_of(common_.speculative.types.begin(), common_.speculative.types.end(),
                                         [](auto type) { return type != COMMON_SPECULATIVE_TYPE_NONE; });
     if (common_.speculative.has_dft() && !names_type)

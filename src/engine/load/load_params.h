@@ -16,6 +16,9 @@
 
 namespace shimmy::engine {
 
+// Whether the file holds layers that predict further tokens (MTP), which the model itself does not need.
+bool predicts_further_tokens(const gguf::GgufFile & file);
+
 class LoadParams {
 public:
     // Resolves the device. `no_alloc`: everything is computed and nothing allocated.
@@ -56,7 +59,8 @@ private:
 
     LoadOptions options_;
     bool no_alloc_;
-    bool looks_ahead_ = false;  // the whole context is one batch
+    bool drafts_itself_ = false;  // where it is measured whether to
+    bool looks_ahead_ = false;    // the whole context is one batch
     bool can_be_mapped_ = true;
     bool is_larger_than_ram_ = false;
     std::vector<Device> gpus_;

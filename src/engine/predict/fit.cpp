@@ -11,6 +11,7 @@
 #include "gguf/problems.h"
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 
 namespace shimmy::engine {
@@ -124,6 +125,27 @@ PlacementChoice require_loadable(const LoadOptions & wanted) {
     if (options.check_fit) require_fit(placed, static_cast<int>(info.n_layers), has_experts);
     tell_expert_cache(placed, info, chosen);
     return choice;
+}
+
+PlacementChoice load_placed(const LoadOptions & options, const std::function<void(const PlacementChoice &)> & load) {
+    const PlacementChoice first = require_loadable(options);
+    std::exception_ptr failure;
+    try {
+        load(first);
+        return first;
+    } catch (const UsageError &) {
+        throw;
+    } catch (const Interrupted &) {
+        throw;
+    } catch (const Error &) {
+        failure = std::current_exception();
+    }
+    PlacementChoice again = first.reason.empty() ? first : require_loadable(options);
+    if (again.placement == first.placement && again.layers_of_gpu == first.layers_of_gpu)
+        std::rethrow_exception(failure);
+    again.reason += fmt::format("; {} did not load: memory was taken meanwhile", to_text(first.placement));
+    load(again);
+    return again;
 }
 
 LoadOptions placed(LoadOptions options, const PlacementChoice & choice) {

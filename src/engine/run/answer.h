@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/speculate/speculation_report.h"
+#include "engine/vision/image.h"
 
 #include <functional>
 #include <optional>
@@ -14,7 +15,8 @@ namespace shimmy::engine {
 struct Message {
     std::string role;  // "system", "user", "assistant"
     std::string content;
-    std::string thoughts{};  // of the assistant, which most templates leave out of later turns
+    std::string thoughts{};       // of the assistant, which most templates leave out of later turns
+    std::vector<Image> images{};  // that the user shows, before the text
 };
 
 enum class StopReason { end_of_text, max_tokens, context_full, stopped };

@@ -41,17 +41,18 @@ std::set<llama_token> special_tokens(const llama_vocab * vocab, const std::vecto
     return tokens;
 }
 
-GenerateResult AnswerWriter::write(const std::vector<llama_token> & prompt, int max_tokens,
+GenerateResult AnswerWriter::write(const PicturedTokens & prompt, Projector * projector, int max_tokens,
                                    const std::set<llama_token> & shown, const OnText & on_text) {
     const Stopwatch since_prefill;
-    result_.n_prompt_tokens = static_cast<int>(prompt.size());
-    result_.n_reused_tokens = static_cast<int>(context_.bring(prompt));
+    const size_t n_prompt = prompt.n_cells();
+    result_.n_prompt_tokens = static_cast<int>(n_prompt);
+    result_.n_reused_tokens = static_cast<int>(context_.bring(prompt, projector));
     context_.require_numbers();
     result_.prefill_ms = since_prefill.ms();
 
     const size_t n_ctx = context_.n_ctx();
     const int limit = max_tokens > 0 ? max_tokens : std::numeric_limits<int>::max();
-    reserve(prompt.size(), std::min(static_cast<size_t>(limit), n_ctx - std::min(n_ctx, prompt.size()) + 1));
+    reserve(n_prompt, std::min(static_cast<size_t>(limit), n_ctx - std::min(n_ctx, n_prompt) + 1));
     result_.stop_reason = StopReason::max_tokens;
     if (speculation_ != nullptr) speculation_->begin(context_.tokens());
     std::vector<llama_token> next{common_sampler_sample(sampler_.get(), context_.get(), -1)};
@@ -69,7 +70,7 @@ GenerateResult AnswerWriter::write(const std::vector<llama_token> & prompt, int 
             result_.stop_reason = StopReason::stopped;
             break;
         }
-        const size_t n_tokens = prompt.size() + result_.token_ms.size();
+        const size_t n_tokens = n_prompt + result_.token_ms.size();
         if (n_tokens >= n_ctx) {
             result_.stop_reason = StopReason::context_full;
             break;

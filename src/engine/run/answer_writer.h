@@ -28,8 +28,9 @@ public:
         : context_(context), speculation_(speculation), sampler_(make_sampler(context.model(), params, sampling)) {}
 
     // `max_tokens` 0: until the answer ends or the context is full. `shown`: special tokens that are text.
-    GenerateResult write(const std::vector<llama_token> & prompt, int max_tokens, const std::set<llama_token> & shown,
-                         const OnText & on_text);
+    // `projector`: for a prompt with pictures.
+    GenerateResult write(const PicturedTokens & prompt, Projector * projector, int max_tokens,
+                         const std::set<llama_token> & shown, const OnText & on_text);
 
 private:
     void reserve(size_t n_prompt, size_t n_most);

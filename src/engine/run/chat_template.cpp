@@ -54,7 +54,13 @@ common_chat_templates_inputs ChatTemplate::inputs_of(const std::vector<Message> 
     for (const Message & message : messages) {
         common_chat_msg & msg = inputs.messages.emplace_back();
         msg.role = message.role;
-        msg.content = message.content;
+        for (size_t i = 0; i < message.images.size(); ++i)
+            msg.content_parts.push_back({"media_marker", picture_mark_});
+        if (message.images.empty()) {
+            msg.content = message.content;
+        } else {
+            msg.content_parts.push_back({"text", message.content});
+        }
         msg.reasoning_content = message.thoughts;
     }
     inputs.chat_template_kwargs = variables_;

@@ -13,9 +13,14 @@ namespace shimmy::engine {
 
 class ChatTemplate {
 public:
-    // `name`: of the model, for messages. `variables`: what the user sets in the template. `model` must live as long.
-    ChatTemplate(const llama_model * model, std::string name, std::map<std::string, std::string> variables)
-        : model_(model), name_(std::move(name)), variables_(std::move(variables)) {}
+    // `name`: of the model, for messages. `variables`: what the user sets in the template. `picture_mark`: what stands
+    // in a prompt for a picture. `model` must live as long.
+    ChatTemplate(const llama_model * model, std::string name, std::map<std::string, std::string> variables,
+                 std::string picture_mark)
+        : model_(model),
+          name_(std::move(name)),
+          variables_(std::move(variables)),
+          picture_mark_(std::move(picture_mark)) {}
 
     bool exists() const;
 
@@ -35,6 +40,7 @@ private:
     const llama_model * model_;
     std::string name_;
     std::map<std::string, std::string> variables_;
+    std::string picture_mark_;
     common_chat_templates_ptr templates_;  // null: not read yet
 };
 

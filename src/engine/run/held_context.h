@@ -3,6 +3,8 @@
 #pragma once
 
 #include "engine/load/model_files.h"
+#include "engine/speculate/context_follower.h"
+#include "engine/vision/projector.h"
 
 #include "llama-cpp.h"
 
@@ -20,13 +22,16 @@ public:
         files_.find_mappings();
     }
 
+    // Told of everything from now on. nullptr: nobody is.
+    void set_follower(ContextFollower * follower) { follower_ = follower; }
+
     llama_context * get() const { return context_.get(); }
     const std::string & name() const { return name_; }
     const llama_model * model() const { return llama_get_model(get()); }
     const llama_vocab * vocab() const { return llama_model_get_vocab(model()); }
     size_t n_ctx() const { return llama_n_ctx(get()); }
 
-    // Tokens whose keys and values are in the context, in order.
+    // Tokens whose keys and values are in the context, by position. Negative ones are of pictures.
     const std::vector<llama_token> & tokens() const { return tokens_; }
     // False for models that look ahead: they keep nothing of a text, and compute it anew for every token.
     bool has_memory() const { return llama_get_memory(get()) != nullptr; }
@@ -34,6 +39,8 @@ public:
     void forget();
     // Brings the context to hold `tokens`, of which it may hold a beginning. Returns how many it held.
     size_t bring(std::span<const llama_token> tokens);
+    // The same with pictures, which `projector` computes; without any it may be nullptr.
+    size_t bring(const PicturedTokens & tokens, Projector * projector);
     void reserve(size_t n_tokens) { tokens_.reserve(n_tokens); }  // so that each finds its place
 
     // By one token, whose logits come next.
@@ -53,15 +60,25 @@ public:
     void warm_up();
 
 private:
+    // Of `n_tokens` tokens from `position` on; valid until the next one is made.
+    llama_batch batch_of(const llama_token * tokens, int n_tokens, size_t position);
     void compute(const llama_batch & batch);
-    void decode(const llama_token * tokens, int n_tokens);
-    void prefill(std::span<const llama_token> tokens);
+    void decode(const llama_token * tokens, int n_tokens, size_t position);
+    void prefill(std::span<const llama_token> tokens, size_t position);
+    void prefill(const PicturedTokens & tokens, size_t begin, Projector * projector);
     bool can_go_back_to(size_t n_tokens);  // then what is held ends there
 
     llama_context_ptr context_;
     std::string name_;
     ModelFiles files_;
     std::vector<llama_token> tokens_;
+    ContextFollower * follower_ = nullptr;
+    // Of a batch.
+    std::vector<llama_pos> positions_;
+    std::vector<int32_t> n_sequences_;
+    std::vector<llama_seq_id *> sequences_;
+    std::vector<int8_t> wants_logits_;
+    llama_seq_id sequence_ = 0;
 };
 
 }  // namespace shimmy::engine

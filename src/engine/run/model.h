@@ -25,6 +25,12 @@ struct TokenPrompt {
     size_t n_before = 0;
 };
 
+// A prompt with pictures: `text` has Model::picture_mark() for each of them.
+struct PicturePrompt {
+    std::string text;
+    std::vector<Image> images;
+};
+
 class Model {
 public:
     // Throws Error with the reason (missing, not a GGUF, truncated, unknown architecture, does not fit, a context
@@ -40,6 +46,8 @@ public:
     int n_threads() const;
     uint32_t n_ctx() const;
     double load_ms() const;
+    // Why there is no speculation though it was to be measured whether it pays; empty: there is, or it was not.
+    std::string why_no_speculation() const;
     // For errors about a context that is too small: how to get a larger one, or that there is none.
     std::string larger_context() const;
 
@@ -49,8 +57,12 @@ public:
     // that the device cannot hold or compute on the CPU without a word.
     uint64_t expert_ram_bytes() const;
 
-    // The messages as the model's own chat template renders them, ready for a reply. Throws Error if the model has
-    // none.
+    // Whether messages and prompts may have pictures: with a projector (--mmproj).
+    bool sees_pictures() const;
+    std::string picture_mark() const;  // empty without
+
+    // The messages as the model's own chat template renders them, ready for a reply, with a mark for each picture.
+    // Throws Error if the model has none, or for pictures that it cannot see.
     std::string apply_chat_template(const std::vector<Message> & messages) const;
     bool has_chat_template() const;
 
@@ -65,6 +77,10 @@ public:
     // The same, but what the context holds of the prompt's beginning from the call before is not computed again.
     GenerateResult generate_on(const std::string & prompt, int max_tokens, const SamplingOptions & sampling,
                                const OnText & on_text = {});
+
+    // The same with pictures, which its figures count as tokens.
+    GenerateResult generate(const PicturePrompt & prompt, int max_tokens, const SamplingOptions & sampling,
+                            const OnText & on_text = {});
 
     // The same of tokens. The figures are of those behind `n_before`. Throws Error for a model that keeps nothing of a
     // text, if there are any before.

@@ -1,6 +1,7 @@
 #include "engine/speculate/speculation.h"
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "engine/llama/log.h"
 #include "engine/load/llama_params.h"
 
@@ -13,11 +14,17 @@ namespace {
 
 using SpecType = common_speculative_type;
 
-// Those that draft from the text alone or with a model of their own. The others (MTP, EAGLE3, …) read the hidden states
-// of every batch, which llama.cpp's server hands to them.
-constexpr std::array TEXT_TYPES{COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE,  COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K,
-                                COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K4V, COMMON_SPECULATIVE_TYPE_NGRAM_MOD,
-                                COMMON_SPECULATIVE_TYPE_NGRAM_CACHE,   COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE};
+// Those that read the hidden states of every batch. The others draft from the text alone, or with a model of their own.
+constexpr std::array STATE_TYPES{COMMON_SPECULATIVE_TYPE_DRAFT_MTP, COMMON_SPECULATIVE_TYPE_DRAFT_EAGLE3,
+                                 COMMON_SPECULATIVE_TYPE_DRAFT_DFLASH, COMMON_SPECULATIVE_TYPE_DRAFT_DSPARK};
+
+bool has(const std::vector<SpecType> & types, SpecType type) {
+    return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+bool reads_states(const std::vector<SpecType> & types) {
+    return std::any_of(STATE_TYPES.begin(), STATE_TYPES.end(), [&](SpecType type) { return has(types, type); });
+}
 
 std::vector<SpecType> wanted_types(const common_params_speculative & params) {
     std::vector<SpecType> types;
@@ -26,21 +33,31 @@ std::vector<SpecType> wanted_types(const common_params_speculative & params) {
     return types;
 }
 
-bool needs_model(const std::vector<SpecType> & types) {
-    return std::find(types.begin(), types.end(), COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE) != types.end();
+// A context beside the model's, which computes the drafts.
+bool has_context(const std::vector<SpecType> & types) {
+    return reads_states(types) || has(types, COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE);
 }
 
 }  // namespace
 
-void require_text_speculation(const LoadOptions & options) {
+void require_possible_speculation(LoadOptions & options) {
     if (options.llama_args.empty()) return;
     common_params params;
     apply_llama_args(options.llama_args, params);
-    for (const SpecType type : wanted_types(params.speculative)) {
-        if (std::find(TEXT_TYPES.begin(), TEXT_TYPES.end(), type) == TEXT_TYPES.end())
-            fail_usage("--spec {}: shimmy serve can speculate so, this command cannot",
-                       common_speculative_type_to_str(type));
+    const std::vector<SpecType> types = wanted_types(params.speculative);
+    for (const SpecType type : types) {
+        const std::string name = common_speculative_type_to_str(type);
+        if (!has_context({type}) || params.speculative.has_dft()) continue;
+        if (type != COMMON_SPECULATIVE_TYPE_DRAFT_MTP) fail_usage("--spec {} needs --model-draft", name);
+        if (!predicts_further_tokens(options.open_file()))
+            fail_usage(
+                "--spec {}: {} has no layers that predict further tokens (shimmy inspect: n_layers_nextn), nor is "
+                "there a --model-draft with them",
+                name, options.shown_name());
     }
+    if (reads_states(types) && !params.mmproj.path.empty())
+        fail_usage("--spec {} and --mmproj: drafts of this kind do not go on behind a picture; leave one of them out",
+                   common_speculative_type_name_str(types));
 }
 
 std::unique_ptr<Speculation> Speculation::make(const LoadOptions & options, const LoadParams & params,
@@ -50,11 +67,14 @@ std::unique_ptr<Speculation> Speculation::make(const LoadOptions & options, cons
     if (options.measures_speculation) {
         kinds.push_back({COMMON_SPECULATIVE_TYPE_NGRAM_MOD});
         if (speculative.has_dft()) kinds.push_back({COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE});
+        if (has(speculative.types, COMMON_SPECULATIVE_TYPE_DRAFT_MTP))
+            kinds.push_back({COMMON_SPECULATIVE_TYPE_DRAFT_MTP});
     } else if (const auto types = wanted_types(speculative); !types.empty()) {
         kinds.push_back(types);
     }
     if (kinds.empty()) return nullptr;
-    if (common_context_can_seq_rm(context) != COMMON_CONTEXT_SEQ_RM_TYPE_PART) {
+    const common_context_seq_rm_type going_back = common_context_can_seq_rm(context);
+    if (going_back != COMMON_CONTEXT_SEQ_RM_TYPE_PART && going_back != COMMON_CONTEXT_SEQ_RM_TYPE_RS) {
         if (options.measures_speculation) return nullptr;  // there is nothing to choose
         fail_usage("{}: cannot take tokens back, which speculation here needs; shimmy serve can speculate with it",
                    options.shown_name());
@@ -62,18 +82,20 @@ std::unique_ptr<Speculation> Speculation::make(const LoadOptions & options, cons
     std::unique_ptr<Speculation> made(new Speculation);
     made->name_ = options.shown_name();
     made->is_measured_ = options.measures_speculation;
+    if (going_back == COMMON_CONTEXT_SEQ_RM_TYPE_RS) made->n_most_ = llama_n_rs_seq(context);
     made->trial_ = SpeculationTrial(options.measures_speculation ? kinds.size() : 0);
     const LogCapture log;
-    if (speculative.has_dft()) {
+    const bool has_own_context =
+        std::any_of(kinds.begin(), kinds.end(), [](const auto & types) { return has_context(types); });
+    if (has_own_context) {
         common_params draft = common_base_params_to_speculative(params.common());
         made->draft_model_ = common_speculative_init_from_params(draft, model, context);
         if (made->draft_model_->context() == nullptr)
-            fail("{}: {}", draft.model.path, log.reason("llama.cpp could not load this draft model (try -vv)"));
+            fail("{}: {}", draft.model.path, log.reason("llama.cpp could not load it for drafting (try -vv)"));
         speculative.draft.ctx_tgt = context;
         speculative.draft.ctx_dft = made->draft_model_->context();
     }
     for (const auto & types : kinds) {
-        if (needs_model(types) && !speculative.has_dft()) fail_usage("--spec-type draft-simple needs --model-draft");
         try {
             made->add_kind(speculative, types);
         } catch (const std::exception & error) {
@@ -86,6 +108,7 @@ std::unique_ptr<Speculation> Speculation::make(const LoadOptions & options, cons
 void Speculation::add_kind(const common_params_speculative & params, const std::vector<SpecType> & types) {
     auto kind = std::make_unique<Kind>();
     kind->name = common_speculative_type_name_str(types);
+    kind->reads_states = reads_states(types);
     kind->params = params;
     kind->params.types = types;
     kind->state.reset(common_speculative_init(kind->params, 1));
@@ -93,7 +116,35 @@ void Speculation::add_kind(const common_params_speculative & params, const std::
     kinds_.push_back(std::move(kind));
 }
 
+bool Speculation::is_used(const Kind & kind) const {
+    return !is_measured_ || !trial_.is_decided() || (trial_.kind() > 0 && kinds_[trial_.kind() - 1].get() == &kind);
+}
+
+ContextFollower * Speculation::follower() {
+    const bool any = std::any_of(kinds_.begin(), kinds_.end(), [](const auto & kind) { return kind->reads_states; });
+    return any ? this : nullptr;
+}
+
+void Speculation::computed(const llama_batch & batch) {
+    for (const auto & kind : kinds_) {
+        if (!kind->reads_states || !is_used(*kind)) continue;
+        const Stopwatch reading;
+        const LogCapture log;
+        if (!common_speculative_process(kind->state.get(), batch))
+            fail("{}: drafting failed: {}", name_, log.reason("try -vv"));
+        states_ms_ += reading.ms();
+    }
+}
+
+bool Speculation::go_back(size_t n_tokens) {
+    llama_memory_t memory = llama_get_memory(draft_model_->context());
+    if (n_tokens > 0) return llama_memory_seq_rm(memory, 0, static_cast<llama_pos>(n_tokens), -1);
+    llama_memory_clear(memory, true);
+    return true;
+}
+
 void Speculation::begin(const std::vector<llama_token> & held) {
+    states_ms_ = 0.0;
     for (const auto & kind : kinds_) {
         kind->n_drafted = kind->n_accepted = 0;
         common_speculative_begin(kind->state.get(), 0, held);
@@ -123,11 +174,12 @@ void Speculation::follow(const std::vector<llama_token> & held) {
 std::vector<llama_token> Speculation::draft(const std::vector<llama_token> & held, llama_token last, size_t n_most) {
     const size_t number = is_measured_ ? trial_.kind() : 1;
     std::vector<llama_token> tokens;
+    n_most = std::min(n_most, n_most_);
     if (number == 0 || n_most == 0) return tokens;
     Kind & kind = *kinds_[number - 1];
     const LogCapture log;
-    const bool has_model = needs_model(kind.params.types);
-    if (has_model) follow(held);
+    const bool has_model = has_context(kind.params.types);
+    if (has_model && !kind.reads_states) follow(held);
     common_speculative_get_draft_params(kind.state.get(), 0) = {
         /*drafting=*/true,
         /*n_max=*/static_cast<int32_t>(n_most),
@@ -137,7 +189,7 @@ std::vector<llama_token> Speculation::draft(const std::vector<llama_token> & hel
         /*result=*/&tokens,
     };
     common_speculative_draft(kind.state.get());
-    if (has_model)  // its own guesses; follow() takes what turned out right
+    if (has_model)  // its own guesses; what turned out right is computed again
         llama_memory_seq_rm(llama_get_memory(draft_model_->context()), 0, static_cast<llama_pos>(held.size()), -1);
     if (tokens.size() > n_most) tokens.resize(n_most);
     return tokens;
@@ -147,11 +199,18 @@ void Speculation::add(size_t n_drafted, size_t n_accepted, double ms) {
     const size_t number = is_measured_ ? trial_.kind() : 1;
     if (n_drafted > 0) {
         Kind & kind = *kinds_[number - 1];
-        common_speculative_accept(kind.state.get(), 0, static_cast<uint16_t>(n_accepted));
+        kind.has_drafted = true;
+        // Kinds that read states learn which of a batch's were of right tokens, whoever drafted them.
+        for (const auto & other : kinds_)
+            if (other.get() == &kind || (other->reads_states && other->has_drafted && is_used(*other)))
+                common_speculative_accept(other->state.get(), 0, static_cast<uint16_t>(n_accepted));
         kind.n_drafted += n_drafted;
         kind.n_accepted += n_accepted;
     }
-    trial_.add(n_accepted + 1, ms, n_drafted > 0);
+    // Steps without a kind would not read states for it, once that is decided.
+    const bool reads = number > 0 && kinds_[number - 1]->reads_states;
+    trial_.add(n_accepted + 1, reads ? ms : ms - states_ms_, n_drafted > 0);
+    states_ms_ = 0.0;
 }
 
 SpeculationReport Speculation::report() const {

@@ -1,7 +1,7 @@
 #include "serve/bounds/media.h"
 
 #include "base/text/base64.h"
-#include "serve/bounds/image_size.h"
+#include "engine/vision/image_size.h"
 #include "serve/bounds/member.h"
 
 #include <string>
@@ -81,7 +81,7 @@ private:
 
     void picture(const std::string & bytes, const char * member) {
         count(member);
-        const auto size = image_size(bytes);
+        const auto size = engine::image_size(bytes);
         if (!size) refuse(member, "holds no picture that can be read here: PNG, JPEG, GIF and BMP can");
         n_pixels_ += static_cast<uint64_t>(size->width) * static_cast<uint64_t>(size->height);
         if (n_pixels_ > MAX_PIXELS)

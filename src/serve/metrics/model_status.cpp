@@ -53,6 +53,12 @@ Json status_document(const ModelStatus & status) {
     const Loaded & loaded = *status.loaded;
     document["idle_ms"] = status.idle_s * 1000.0;
     document["load_ms"] = loaded.load_ms;
+    if (loaded.device.is_gpu()) document["placement"] = engine::to_text(loaded.placement.placement);
+    if (const engine::ChosenSpeculation & chosen = loaded.speculation; !chosen.text.empty())
+        document["speculation"] = {{"text", chosen.text},
+                                   {"kind", chosen.kind.empty() ? Json(nullptr) : Json(chosen.kind)},
+                                   {"is_on", chosen.is_on},
+                                   {"gain", chosen.gain ? Json(*chosen.gain) : Json(nullptr)}};
     document["device"] = loaded.device.name;
     document["n_ctx"] = loaded.n_ctx;
     document["n_parallel"] = loaded.n_parallel;

@@ -141,6 +141,16 @@ void add_store_metrics(Metrics & metrics, const std::string & label, const wire:
         experts.in_ram->mapped_bytes);
 }
 
+// What --spec auto has measured.
+void add_speculation_metrics(Metrics & metrics, const std::string & label, const engine::ChosenSpeculation & chosen) {
+    if (!chosen.gain) return;
+    const std::string labels = fmt::format("{},kind={}", label, label_value(chosen.kind));
+    metrics.describe("shimmy_speculation_gain", "gauge", "Decode rate with speculation over that without, measured");
+    metrics.add("shimmy_speculation_gain", labels, fmt::format("{:.4f}", *chosen.gain));
+    metrics.describe("shimmy_speculation_on", "gauge", "1 if that speculation is used");
+    metrics.add("shimmy_speculation_on", labels, chosen.is_on ? "1" : "0");
+}
+
 std::string metrics_text(ModelPool & pool, const Request & request) {
     Metrics metrics;
     metrics.describe("shimmy_model_loaded", "gauge", "1 if the model is loaded");
@@ -155,6 +165,7 @@ std::string metrics_text(ModelPool & pool, const Request & request) {
         const std::string label = "model=" + label_value(model.name());
         metrics.add_text(ask(model, "/metrics", request), label);
         const wire::ExpertsNow experts = experts_now(model, request);
+        add_speculation_metrics(metrics, label, model->loaded().speculation);
         add_memory_metrics(metrics, label, experts.memory);
         add_expert_metrics(metrics, label, experts);
         add_store_metrics(metrics, label, experts);

@@ -195,7 +195,7 @@ Lease ModelPool::use(const std::string & name, const StopCheck & should_stop) {
 void ModelPool::log_placement(const Entry & entry) {
     const std::string text = engine::to_text(entry.process->loaded().placement);
     if (!text.empty()) log("{}: {}", entry.model.name, text);
-    const std::string & speculation = entry.process->loaded().speculation;
+    const std::string & speculation = entry.process->loaded().speculation.text;
     if (!speculation.empty()) log("{}: {}", entry.model.name, speculation);
 }
 

@@ -176,6 +176,19 @@ ModelOptions options_from(const Json & document) {
     return options;
 }
 
+Json to_json(const engine::ChosenSpeculation & chosen) {
+    return {{"text", chosen.text},
+            {"kind", chosen.kind},
+            {"is_on", chosen.is_on},
+            {"gain", chosen.gain ? Json(*chosen.gain) : Json(nullptr)}};
+}
+
+engine::ChosenSpeculation speculation_from(const Json & document) {
+    engine::ChosenSpeculation chosen{document.at("text"), document.at("kind"), document.at("is_on"), std::nullopt};
+    if (const Json & gain = document.at("gain"); !gain.is_null()) chosen.gain = gain.get<double>();
+    return chosen;
+}
+
 Json to_json(const Loaded & loaded) {
     return {{"placement", engine::to_string(loaded.placement.placement)},
             {"placement_reason", loaded.placement.reason},
@@ -184,7 +197,7 @@ Json to_json(const Loaded & loaded) {
             {"n_parallel", loaded.n_parallel},
             {"n_ctx", loaded.n_ctx},
             {"load_ms", loaded.load_ms},
-            {"speculation", loaded.speculation},
+            {"speculation", to_json(loaded.speculation)},
             {"has_chat_template", loaded.has_chat_template},
             {"takes_images", loaded.takes_images},
             {"takes_audio", loaded.takes_audio},
@@ -205,7 +218,7 @@ Loaded loaded_from(const Json & document) {
     document.at("n_parallel").get_to(loaded.n_parallel);
     document.at("n_ctx").get_to(loaded.n_ctx);
     document.at("load_ms").get_to(loaded.load_ms);
-    document.at("speculation").get_to(loaded.speculation);
+    loaded.speculation = speculation_from(document.at("speculation"));
     document.at("has_chat_template").get_to(loaded.has_chat_template);
     document.at("takes_images").get_to(loaded.takes_images);
     document.at("takes_audio").get_to(loaded.takes_audio);

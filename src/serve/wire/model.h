@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/files.h"
+#include "engine/bench/choose_speculation.h"
 #include "engine/device/device.h"
 #include "engine/load/memory.h"
 #include "engine/run/model.h"
@@ -69,7 +70,7 @@ struct Loaded {
     uint32_t n_parallel = 1;  // requests at once
     uint32_t n_ctx = 0;       // of one request
     double load_ms = 0.0;
-    std::string speculation;  // what was measured and is done, for people; empty: nothing was measured
+    engine::ChosenSpeculation speculation;
     bool has_chat_template = false;
     bool takes_images = false;  // as its projector does
     bool takes_audio = false;

@@ -23,13 +23,6 @@ namespace {
 // For prompts whose slot went to another conversation. llama.cpp's default is 8 GiB of RAM.
 constexpr int32_t PROMPT_CACHE_MIB = 256;
 
-// With the file open, whose header is then read once. A text's embedding is computed in one piece.
-ModelOptions opened_with_batches(ModelOptions options) {
-    options.load.open_file();
-    if (options.embeddings) options.load.n_ubatch = options.load.n_batch;
-    return options;
-}
-
 // As was asked for, or as the model says that was trained to give embeddings; else the mean over a text's tokens.
 enum llama_pooling_type pooling_type(const std::string & wanted, const gguf::GgufFile & file,
                                      const std::string & arch) {
@@ -91,9 +84,10 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
 
 }  // namespace
 
-HostedModel::HostedModel(const std::string & name, const ModelOptions & options)
-    : options_(opened_with_batches(options)),
-      placement_(engine::require_loadable(options_.load)),
+HostedModel::HostedModel(const std::string & name, const ModelOptions & options,
+                         const engine::PlacementChoice & placement)
+    : options_(options),
+      placement_(placement),
       load_(engine::placed(options_.load, placement_), /*no_alloc=*/false),
       files_(load_.mapped_files()),
       params_(make_params(name, options_, load_)) {

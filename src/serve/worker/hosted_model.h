@@ -20,7 +20,8 @@ namespace shimmy::serve::worker {
 class HostedModel {
 public:
     // Loads. Throws Error with the reason, engine::DoesNotFit among them.
-    HostedModel(const std::string & name, const ModelOptions & options);
+    // `placement`: as engine::load_placed gives it.
+    HostedModel(const std::string & name, const ModelOptions & options, const engine::PlacementChoice & placement);
     // Ends what runs, and frees the memory.
     ~HostedModel();
     HostedModel(const HostedModel &) = delete;

@@ -128,8 +128,12 @@ private:
                 const Watchdog::Preparation preparation(watchdog_, "the model's chat template");
                 try_chat_template(options);
             }
-            const std::string speculation = engine::choose_speculation(options.load);
-            model_ = std::make_unique<HostedModel>(wire::name_from(document), options);
+            const engine::ChosenSpeculation speculation = engine::choose_speculation(options.load);
+            options.load.open_file();                                              // whose header is then read once
+            if (options.embeddings) options.load.n_ubatch = options.load.n_batch;  // a text's is computed in one piece
+            engine::load_placed(options.load, [&](const engine::PlacementChoice & placement) {
+                model_ = std::make_unique<HostedModel>(wire::name_from(document), options, placement);
+            });
             watchdog_.watch_loop(options.stall_limit, [this] { probe(); });
             Loaded loaded = model_->loaded();
             loaded.moe_backend = moe_backend;

@@ -1,4 +1,4 @@
-#include "serve/bounds/image_size.h"
+#include "engine/vision/image_size.h"
 
 #include <limits>
 
@@ -8,7 +8,7 @@
 #define STBI_NO_STDIO
 #include <stb/stb_image.h>
 
-namespace shimmy::serve {
+namespace shimmy::engine {
 
 std::optional<ImageSize> image_size(std::string_view bytes) {
     if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return std::nullopt;
@@ -20,4 +20,4 @@ std::optional<ImageSize> image_size(std::string_view bytes) {
     return size;
 }
 
-}  // namespace shimmy::serve
+}  // namespace shimmy::engine

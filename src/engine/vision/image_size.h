@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-namespace shimmy::serve {
+namespace shimmy::engine {
 
 struct ImageSize {
     int width = 0;
@@ -14,4 +14,4 @@ struct ImageSize {
 // Nothing where stb_image, with which llama.cpp decodes pictures, reads none.
 std::optional<ImageSize> image_size(std::string_view bytes);
 
-}  // namespace shimmy::serve
+}  // namespace shimmy::engine
