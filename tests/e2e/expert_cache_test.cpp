@@ -100,7 +100,8 @@ TEST(ExpertCache, HoldsExpertsOfTheLayersOnTheCpuOnly) {
 TEST(ExpertCache, WrongSettingsAreRefused) {
     expect_failure(generate({"--moe-cache", "much"}), 2,
                    {"--moe-cache", "much is none of auto, off or a size such as 4GiB"});
-    expect_failure({"--moe-cache", "much", "generate", "m"}, 2, {"--moe-cache: much is none of"});  // before the command
+    expect_failure({"--moe-cache", "much", "generate", "m"}, 2,
+                   {"--moe-cache: much is none of"});  // before the command
     expect_failure(generate({"--expert-trace", "/nowhere/t.csv"}), 1, {"/nowhere/t.csv: cannot be written"});
     expect_failure(generate({"--expert-trace", "t.csv", "--moe-backend", "off"}), 2,
                    {"--expert-trace needs libggml-moe"});
