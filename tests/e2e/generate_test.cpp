@@ -232,7 +232,7 @@ TEST(Generate, OptionsOfLlamaCpp) {
         EXPECT_NE(result.err.find(why), std::string::npos) << result.err;
     };
     refused({"--", "-c", "5"}, "-c: shimmy sets this itself; use --ctx (before the --)");
-    refused({"--", "--mmproj", "f"}, "shimmy serve takes it");
+    refused({"--", "--slot-prompt-similarity", "0.5"}, "shimmy serve takes it");
     refused({"--cache-type-k", "q9"}, "--cache-type-k");
     refused({"--", "--rope-scaling", "odd"}, "--rope-scaling odd");
     expect_failure({"list", "--", "--top-nsigma", "1"}, 2, {"shimmy list takes no options of llama.cpp"});

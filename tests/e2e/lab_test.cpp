@@ -372,11 +372,11 @@ tensor_types = ["ffn_down_exps={}"]
 }
 
 TEST(Lab, AxesFromTheFileToABundle) {
+    SKIP_WITHOUT_GPU();
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";
     const std::string out = (dir / "out").string();
-    write_file_atomic(
-        campaign, "device = \"cpu\"\n" + campaign_text("depth = [0, 16]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
+    write_file_atomic(campaign, campaign_text("depth = [0, 16]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
     const Json summary = shimmy_json({"lab", "run", campaign.string()});
     EXPECT_EQ(summary["n_valid_runs"], 2 * 2 * 4);
     EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
