@@ -460,7 +460,7 @@ TEST(Campaign, ExamplesAreValid) {
     const fs::path examples = fs::path(SHIMMY_SOURCE_DIR) / "examples";
     const Campaign tiny = read_campaign(examples / "tiny-moe.toml");
     EXPECT_EQ(tiny.models.size(), 1U);
-    EXPECT_EQ(tiny.prompts.size(), 2U);
+    EXPECT_EQ(tiny.prompts.size(), 1U);
     EXPECT_DOUBLE_EQ(tiny.temperature, 0.0);
     const Campaign reference = read_campaign(examples / "reference-models.toml");
     EXPECT_EQ(reference.models.size(), 3U);
