@@ -30,6 +30,7 @@ tar -C "$moved" -xzf "$archive"
 symbols=$(find "$moved" -type f \( -perm -u+x -o -name '*.so*' \) -exec objdump -T {} + 2>/dev/null | grep -oE 'GLIBC(XX)?_[0-9.]+' | sort -uV)
 for oldest in GLIBC_2.35 GLIBCXX_3.4.30; do
   newest=$(grep "^${oldest%%_*}_" <<<"$symbols" | tail -n 1)
+  [ -n "$newest" ] || { echo "package: objdump shows no ${oldest%%_*} symbols: is it installed?" >&2; exit 1; }
   [ "$(printf '%s\n' "$oldest" "$newest" | sort -V | tail -n 1)" = "$oldest" ] \
     || { echo "package: needs $newest, and Ubuntu 22.04 has $oldest" >&2; exit 1; }
 done

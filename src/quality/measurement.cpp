@@ -14,9 +14,6 @@ namespace {
 // From 32 tokens on llama.cpp uploads experts in RAM to the GPU and computes them there: only smaller batches, as in
 // decoding, take the CPU's kernels.
 constexpr uint32_t N_UBATCH_ON_CPU = 16;
-// Of the check of offloading, whose small batches read all experts again and again: a wrong kernel shows in some
-// hundred tokens.
-constexpr int MAX_OFFLOAD_CHUNKS = 8;
 constexpr int MAX_OFFLOAD_CHUNKS_IN_SOFTWARE = 1;
 constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
 

@@ -11,6 +11,10 @@
 
 namespace shimmy::quality {
 
+// Of the check of offloading, whose small batches read all experts again and again: a wrong kernel shows in some
+// hundred tokens.
+inline constexpr int MAX_OFFLOAD_CHUNKS = 8;
+
 struct MeasurementOptions {
     engine::LoadOptions load;  // of every run but for its file and how it is run; n_ctx is the chunk
     std::string check_device;  // of offload_against_baseline(); empty: that of `load`

@@ -31,50 +31,54 @@ namespace {
 
 const std::string WHAT_TO_DO = ": restore it, or load the model again";
 
-// The last byte alone: its page stays, so that nothing could end the process if this went unnoticed.
-TEST(ShrinkingModel, IsRefusedUntilItIsWholeAgain) {
+// A copy of the model, in a file that tests cut.
+struct CopiedModel {
     const TempDir dir;
     const fs::path file = dir / "shrinks.gguf";
-    fs::copy_file(TINY_MOE, file);
-    LoadOptions options = options_for("cpu", Placement::baseline());
-    options.path = file.string();
-    Model model(options);
-    const auto answer = [&] { return model.generate("The old house", 8, {}, {}).text; };
-    const std::string before = answer();
+    const LoadOptions options = [&] {
+        fs::copy_file(TINY_MOE, file);
+        LoadOptions of_file = options_for("cpu", Placement::baseline());
+        of_file.path = file.string();
+        return of_file;
+    }();
+    Model model{options};
     const uint64_t bytes = fs::file_size(file);
+
+    std::string answer() { return model.generate("The old house", 8, {}, {}).text; }
+};
+
+// The last byte alone: its page stays, so that nothing could end the process if this went unnoticed.
+TEST(ShrinkingModel, IsRefusedUntilItIsWholeAgain) {
+    CopiedModel copied;
+    const fs::path & file = copied.file;
+    const std::string before = copied.answer();
     const std::string content = read_file(file);
-    fs::resize_file(file, bytes - 1);
-    EXPECT_EQ(error_of([&] { answer(); }),
-              fmt::format("{}: became shorter while it is in use ({} of {} bytes are left){}", file.string(), bytes - 1,
-                          bytes, WHAT_TO_DO));
-    fs::resize_file(file, bytes);
+    fs::resize_file(file, copied.bytes - 1);
+    EXPECT_EQ(error_of([&] { copied.answer(); }),
+              fmt::format("{}: became shorter while it is in use ({} of {} bytes are left){}", file.string(),
+                          copied.bytes - 1, copied.bytes, WHAT_TO_DO));
+    fs::resize_file(file, copied.bytes);
     std::FILE * stream = std::fopen(file.c_str(), "r+b");
     ASSERT_EQ(std::fwrite(content.data(), 1, content.size(), stream), content.size());
     std::fclose(stream);
-    EXPECT_EQ(answer(), before);
+    EXPECT_EQ(copied.answer(), before);
 }
 
 // It is cut behind the look at its length: the batch reads weights that are gone.
 TEST(ShrinkingModel, AFileThatIsCutWhileABatchIsComputedEndsTheCall) {
-    const TempDir dir;
-    const fs::path file = dir / "shrinks.gguf";
-    fs::copy_file(TINY_MOE, file);
-    LoadOptions options = options_for("cpu", Placement::baseline());
-    options.path = file.string();
-    Model model(options);
-    const auto answer = [&] { return model.generate("The old house", 8, {}, {}).text; };
-    const uint64_t bytes = fs::file_size(file);
+    CopiedModel copied;
+    const fs::path & file = copied.file;
     before_decoding = [&] { fs::resize_file(file, 4096); };
     const std::string unread = file.string() +
                                ": could not be read while it is in use: its disk failed, or it became shorter. "
                                "Load the model again";
-    EXPECT_EQ(error_of([&] { answer(); }), unread);
+    EXPECT_EQ(error_of([&] { copied.answer(); }), unread);
     before_decoding = nullptr;
-    fs::resize_file(file, bytes);  // as long as before, but what was read in between is not there
-    EXPECT_EQ(error_of([&] { answer(); }), unread);
+    fs::resize_file(file, copied.bytes);  // as long as before, but what was read in between is not there
+    EXPECT_EQ(error_of([&] { copied.answer(); }), unread);
     fs::remove(file);
     fs::copy_file(TINY_MOE, file);
-    EXPECT_FALSE(Model(options).generate("The old house", 8, {}, {}).text.empty());
+    EXPECT_FALSE(Model(copied.options).generate("The old house", 8, {}, {}).text.empty());
 }
 
 // Where nobody would ask, the process ends as ever: figures of zeros are worse than none.

@@ -34,7 +34,6 @@ namespace shimmy::cli {
 namespace {
 
 // Enough for what is slow the first time (kernels compiled, pages of weights read), and no second whole answer.
-constexpr int N_COLD_TOKENS = 16;
 
 struct GenerateArguments : AnswerOptions {
     std::optional<std::string> prompt;
@@ -180,7 +179,8 @@ int run_generate(GenerateArguments options, Globals globals) {
     engine::reset_expert_use();  // the warm-up chose experts too
     std::optional<engine::GenerateResult> cold;
     if (options.cold_run) {
-        const int n_tokens = options.max_tokens > 0 ? std::min(options.max_tokens, N_COLD_TOKENS) : N_COLD_TOKENS;
+        const int n_tokens =
+            options.max_tokens > 0 ? std::min(options.max_tokens, engine::N_COLD_TOKENS) : engine::N_COLD_TOKENS;
         cold = answer(n_tokens, {});
         engine::reset_expert_use();
     }
@@ -216,7 +216,7 @@ void add_generate(Commands & commands) {
     command->add_flag("--cold-run", options->cold_run,
                       fmt::format("answer twice: {} tokens cold, right after loading, then in full; --json has the "
                                   "first as \"cold\"",
-                                  N_COLD_TOKENS));
+                                  engine::N_COLD_TOKENS));
     command
         ->add_option("--prompt-tokens", options->length.n_tokens,
                      "for measuring: lengthen the prompt to N tokens with a built-in text")

@@ -39,7 +39,7 @@ using AddServer = ggml_backend_reg_t (*)(const char * address);
 AddServer add_server_function() {
     if (ggml_backend_reg_by_name("RPC") == nullptr) load_module(module_file("rpc"));
     ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
-    if (rpc == nullptr) fail("--rpc: {} cannot be loaded", module_file("rpc").string());
+    if (rpc == nullptr) fail("--rpc: {}: {}", module_file("rpc").string(), failed_modules().back().reason);
     return reinterpret_cast<AddServer>(ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server"));
 }
 

@@ -1,6 +1,5 @@
 #include "engine/load/read_faults.h"
 
-#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,13 +10,14 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace shimmy::engine {
 
 namespace {
 
-// Addresses of a mapping; free if they are equal. A signal handler reads them.
+// Addresses of a mapping; free if it has no end. A signal handler reads them, so what is free never has a begin alone.
 struct Range {
     std::atomic<uintptr_t> begin = 0;
     std::atomic<uintptr_t> end = 0;
@@ -44,8 +44,8 @@ void on_bus_error(int number, siginfo_t * info, void * context) {
     const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
     for (Range & range : watched) {
         const uintptr_t begin = range.begin, end = range.end;
-        if (address < begin || address >= end) continue;
-        if (range.n_watchers == 0) break;  // nobody would ask whether it failed
+        const bool is_watched = range.n_watchers > 0;  // else nobody would ask whether it failed
+        if (address < begin || address >= end || !is_watched) continue;
         void * const zeros = ::mmap(reinterpret_cast<void *>(begin), end - begin, PROT_READ,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
         if (zeros == MAP_FAILED) break;
@@ -92,7 +92,7 @@ struct Mappings::Ranges {
     ~Ranges() {
         const std::lock_guard lock(watched_mutex);
         for (Range * range : taken)
-            range->end = range->begin = 0;
+            range->end = 0;
     }
 
     void take(uintptr_t begin, uintptr_t end) {

@@ -12,6 +12,9 @@
 
 namespace shimmy::engine {
 
+// At most, of an answer that shows how long the first request after loading waits.
+inline constexpr int N_COLD_TOKENS = 16;
+
 struct Message {
     std::string role;  // "system", "user", "assistant"
     std::string content;

@@ -5,12 +5,6 @@
 
 namespace shimmy::engine {
 
-namespace {
-
-constexpr uint64_t MAX_PIXELS = 50'000'000;  // 150 MB when decoded, as much as a request to `serve` may hold
-
-}  // namespace
-
 Image read_image(const fs::path & file) {
     if (fs::is_directory(file)) fail("{}: is a folder, no picture", file.string());
     Image image{file.string(), std::make_shared<std::string>(read_file(file))};

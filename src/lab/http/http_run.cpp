@@ -5,6 +5,7 @@
 #include "base/process/child_process.h"
 #include "base/process/interrupt.h"
 #include "base/version.h"
+#include "engine/run/answer.h"
 #include "lab/http/http_client.h"
 #include "lab/http/load_test.h"
 #include "lab/http/request.h"
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::chrono::hours START_TIMEOUT{24};  // the run's own timeout ends it earlier
 constexpr std::chrono::seconds STOP_GRACE{10};
-constexpr int N_COLD_TOKENS = 16;  // as generate --cold-run
 
 // The server with what it said when it was ready.
 class Server {
@@ -184,7 +184,8 @@ Json measure_answer(const HttpRunOptions & options, const Server & server) {
     const auto request = [&](int max_tokens) {
         return make_request(chat, options.prompt, max_tokens, options.sampling, options.stream);
     };
-    const HttpAnswer cold = ask(client, server, request(std::min(N_COLD_TOKENS, options.max_tokens)), options.timeout);
+    const HttpAnswer cold =
+        ask(client, server, request(std::min(engine::N_COLD_TOKENS, options.max_tokens)), options.timeout);
     const Json before = expert_use(client);
     const HttpAnswer warm = ask(client, server, request(options.max_tokens), options.timeout);
     const Json after = expert_use(client);

@@ -1,11 +1,13 @@
 #include "lab/run/estimate.h"
 
 #include "base/text/units.h"
+#include "engine/run/answer.h"
 #include "eval/task.h"
 #include "lab/measure/statistics.h"
 #include "lab/plan/quantized_models.h"
 #include "lab/run/quality_run.h"
 #include "library/names.h"
+#include "quality/measurement.h"
 
 #include <algorithm>
 #include <map>
@@ -24,9 +26,7 @@ constexpr double DECODE_TPS = 10.0;
 constexpr double PREFILL_TPS = 100.0;      // of prompts and depths that the campaign asks for
 constexpr double LETTERS_PER_TOKEN = 4.0;  // of tasks and texts
 constexpr int N_ANSWERS = 2;               // a run answers cold and warm
-constexpr int N_COLD_TOKENS = 16;          // of the cold one at most, as generate --cold-run
 constexpr double CHUNK = 512.0;            // tokens, as quality and matrices are computed
-constexpr int MAX_OFFLOAD_CHUNKS = 8;      // as src/quality/measurement.cpp
 
 // Variant, placement, mode, clients, settings.
 using Like = std::tuple<size_t, std::string, Mode, int, std::string>;
@@ -91,7 +91,7 @@ double predicted_s(const Campaign & campaign, const Run & run, uint64_t bytes) {
     };
     const double prefill_s = (tokens("depth") + tokens("prompt_tokens")) / PREFILL_TPS;
     const int n_tokens = run_options(campaign, run, {}).max_tokens;
-    return load_s(bytes) + N_ANSWERS * prefill_s + (n_tokens + std::min(n_tokens, N_COLD_TOKENS)) / DECODE_TPS;
+    return load_s(bytes) + N_ANSWERS * prefill_s + (n_tokens + std::min(n_tokens, engine::N_COLD_TOKENS)) / DECODE_TPS;
 }
 
 const Mix * searched_mix(const CampaignPlan & plan, size_t variant) {
@@ -171,8 +171,8 @@ TimeOf qualities_s(const CampaignPlan & plan, const std::vector<size_t> & qualit
     TimeOf result;
     const QualityTest & quality = plan.campaign.quality;
     const double one_s = text_s(quality.text, quality.chunks);
-    const double checked_s =
-        std::min(one_s, text_s(quality.text, MAX_OFFLOAD_CHUNKS));  // with experts on the GPU, and again in RAM
+    const double checked_s = std::min(
+        one_s, text_s(quality.text, quality::MAX_OFFLOAD_CHUNKS));  // with experts on the GPU, and again in RAM
     std::set<size_t> originals;
     for (const size_t i : qualities) {
         const size_t model = plan.variants[i].campaign_model;

@@ -11,8 +11,7 @@ namespace shimmy::serve {
 
 namespace {
 
-constexpr int MAX_FILES = 32;                // of one request
-constexpr uint64_t MAX_PIXELS = 50'000'000;  // of one request: 150 MB when decoded
+constexpr int MAX_FILES = 32;  // of one request
 constexpr std::string_view DATA = "data:";
 
 class Media {
@@ -84,9 +83,9 @@ private:
         const auto size = engine::image_size(bytes);
         if (!size) refuse(member, "holds no picture that can be read here: PNG, JPEG, GIF and BMP can");
         n_pixels_ += static_cast<uint64_t>(size->width) * static_cast<uint64_t>(size->height);
-        if (n_pixels_ > MAX_PIXELS)
-            refuse(member,
-                   fmt::format("is too large: {} million pixels are taken in one request", MAX_PIXELS / 1'000'000));
+        if (n_pixels_ > engine::MAX_PIXELS)
+            refuse(member, fmt::format("is too large: {} million pixels are taken in one request",
+                                       engine::MAX_PIXELS / 1'000'000));
     }
 
     // As llama.cpp tells them from pictures: WAV, MP3 and FLAC.
