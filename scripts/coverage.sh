@@ -18,7 +18,7 @@ ctest --test-dir $build --label-exclude slow --parallel "$jobs" --tests-regex "$
 mkdir -p $build/html
 gcovr --root . --filter src/ --filter moe/src/ --exclude-throw-branches --exclude-unreachable-branches \
   --gcov-ignore-parse-errors --object-directory $build -j "$jobs" \
-  --html-nested $build/html/index.html --json-summary $build/summary.json --txt $build/files.txt
+  --html-details $build/html/index.html --json-summary $build/summary.json --txt $build/files.txt
 python3 - $build/summary.json $readme <<'PYTHON'
 import collections, json, pathlib, re, sys
 
