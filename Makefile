@@ -14,7 +14,7 @@ help:
 	@echo "make test        set up, build, and run the tests"
 	@echo "make test-all    the same with the slow tests, fuzzing, and ThreadSanitizer over what has threads"
 	@echo "make bench       measure libggml-moe against stock llama.cpp (an hour; BENCH=\"--pairs 1 --only Q4_K\" for less)"
-	@echo "make coverage    the lines that tests run, as a page in build/coverage/html (README=1: the figure in README.md, too)"
+	@echo "make coverage    the lines that tests run, as a page in build/coverage/html"
 	@echo "make mutants     put small faults into the code and list those that no test notices (N=40 PATHS=src/lab SEED=1)"
 	@echo "make build       set up and build into $(BUILD)/bin"
 	@echo "make gpu GPU=…   fetch a prebuilt GPU module: vulkan or cuda"
@@ -63,7 +63,7 @@ test-all: build
 	@$(MAKE) --no-print-directory cross-windows
 
 coverage: setup
-	@scripts/coverage.sh $(JOBS) $(if $(README),--readme) $(TESTS)
+	@scripts/coverage.sh $(JOBS) '$(or $(TESTS),.)'
 
 mutants: setup
 	@scripts/mutants.py --count $(or $(N),40) --seed $(or $(SEED),1) $(if $(PATHS),--paths $(PATHS))

@@ -1,26 +1,24 @@
 #!/usr/bin/env bash
 # Which lines of src/ and moe/src/ the fast tests run: build/coverage/html/index.html, a line for each folder, and the
-# share of all lines, which goes into README.md where that is asked for. Kernels without optimization take a while.
-#   usage: coverage.sh JOBS [--readme] [TESTS]     TESTS: a regular expression over names
+# share of all lines. Kernels without optimization take a while.
+#   usage: coverage.sh JOBS [TESTS]     TESTS: a regular expression over names
 set -euo pipefail
 cd "$(dirname "$0")/.."
-jobs=$1 readme=no build=build/coverage
-shift
-if [ "${1:-}" = --readme ]; then readme=yes; shift; fi
-command -v gcovr >/dev/null || { echo "coverage: gcovr is missing (apt-get install gcovr)" >&2; exit 1; }
+jobs=$1 tests=${2:-.} build=build/coverage
+command -v gcovr >/dev/null || { echo "coverage: gcovr is missing (scripts/setup.sh slow-tests)" >&2; exit 1; }
 
 mkdir -p build
 cmake --preset release -B $build -DSHIMMY_COVERAGE=ON -DSHIMMY_GPU="$(scripts/pick-gpu.sh)" >$build.configure.log
 scripts/build.sh $build "$jobs"
 find $build -name '*.gcda' -delete  # of earlier runs
-ctest --test-dir $build --label-exclude slow --parallel "$jobs" --tests-regex "${1:-.}" --output-on-failure
+ctest --test-dir $build --label-exclude slow --parallel "$jobs" --tests-regex "$tests" --output-on-failure
 
 mkdir -p $build/html
 gcovr --root . --filter src/ --filter moe/src/ --exclude-throw-branches --exclude-unreachable-branches \
   --gcov-ignore-parse-errors --object-directory $build -j "$jobs" \
   --html-details $build/html/index.html --json-summary $build/summary.json --txt $build/files.txt
-python3 - $build/summary.json $readme <<'PYTHON'
-import collections, json, pathlib, re, sys
+python3 - $build/summary.json <<'PYTHON'
+import collections, json, pathlib, sys
 
 summary = json.loads(pathlib.Path(sys.argv[1]).read_text())
 folders = collections.defaultdict(lambda: [0, 0])
@@ -31,12 +29,5 @@ for file in summary["files"]:
     folders[folder][1] += file["line_total"]
 for folder, (run, all_lines) in sorted(folders.items()):
     print(f"{folder:24} {run:6} of {all_lines:6} lines {100 * run / max(all_lines, 1):5.1f}%")
-share = f"{summary['line_percent']:.0f}%"
 print(f"{'all':24} {summary['line_covered']:6} of {summary['line_total']:6} lines {summary['line_percent']:5.1f}%")
-if sys.argv[2] == "yes":
-    readme = pathlib.Path("README.md")
-    text, n = re.subn(r"run \d+% of its lines", f"run {share} of its lines", readme.read_text())
-    if n != 1:
-        sys.exit("coverage: README.md has no place for the figure ('run 90% of its lines')")
-    readme.write_text(text)
 PYTHON
