@@ -25,8 +25,11 @@ struct Vec {
     static constexpr int  DOT_TOKENS = 3;
     static constexpr int  GEMM_ROWS = 4, GEMM_VECS = 1;
 
-    struct I { uint32_t v[L]; };
-    struct F { float v[L]; };
+    typedef uint32_t Lanes __attribute__((vector_size(4 * L)));
+    typedef int32_t  Signed __attribute__((vector_size(4 * L)));
+    typedef float    Floats __attribute__((vector_size(4 * L)));
+    struct I { Lanes v; };
+    struct F { Floats v; };
 
     template <class Fn> static I mapi(Fn fn) { I r; for (int i = 0; i < L; ++i) { r.v[i] = fn(i); } return r; }
     template <class Fn> static F mapf(Fn fn) { F r; for (int i = 0; i < L; ++i) { r.v[i] = fn(i); } return r; }
@@ -34,37 +37,35 @@ struct Vec {
     static I load(const void * p) { I r; memcpy(&r, p, sizeof r); return r; }
     static void store(void * p, I a) { memcpy(p, &a, sizeof a); }
     static I zero() { return set32(0); }
-    static I set32(uint32_t x) { return mapi([&](int) { return x; }); }
+    static I set32(uint32_t x) { return {Lanes{x, x, x, x, x, x, x, x}}; }
     static I set8(uint8_t x) { return set32(x * 0x01010101u); }
     static I bcast32(const void * p) { uint32_t x; memcpy(&x, p, 4); return set32(x); }
-    static I and_(I a, I b) { return mapi([&](int i) { return a.v[i] & b.v[i]; }); }
-    static I or_(I a, I b) { return mapi([&](int i) { return a.v[i] | b.v[i]; }); }
-    static I xor_(I a, I b) { return mapi([&](int i) { return a.v[i] ^ b.v[i]; }); }
-    static I sub(I a, I b) { return mapi([&](int i) { return a.v[i] - b.v[i]; }); }
-    static I add(I a, I b) { return mapi([&](int i) { return a.v[i] + b.v[i]; }); }
+    static I and_(I a, I b) { return {a.v & b.v}; }
+    static I or_(I a, I b) { return {a.v | b.v}; }
+    static I xor_(I a, I b) { return {a.v ^ b.v}; }
+    static I sub(I a, I b) { return {a.v - b.v}; }
+    static I add(I a, I b) { return {a.v + b.v}; }
     static I add8(I a, I b) {
-        return mapi([&](int i) { return ((a.v[i] & 0x7f7f7f7fu) + (b.v[i] & 0x7f7f7f7fu)) ^ ((a.v[i] ^ b.v[i]) & 0x80808080u); });
+        return {((a.v & 0x7f7f7f7fu) + (b.v & 0x7f7f7f7fu)) ^ ((a.v ^ b.v) & 0x80808080u)};
     }
-    static I max(I a, I b) { return mapi([&](int i) { return int32_t(a.v[i]) > int32_t(b.v[i]) ? a.v[i] : b.v[i]; }); }
-    template <int N> static I srl(I a) { return mapi([&](int i) { return a.v[i] >> N; }); }
+    static I max(I a, I b) { return {Signed(a.v) > Signed(b.v) ? a.v : b.v}; }
+    template <int N> static I srl(I a) { return {a.v >> N}; }
     template <int N> static I srl8(I a) { return and_(srl<N>(a), set8(0xff >> N)); }  // each byte
-    template <int N> static I sll(I a) { return mapi([&](int i) { return a.v[i] << N; }); }
-    template <int N> static I sra(I a) { return mapi([&](int i) { return uint32_t(int32_t(a.v[i]) >> N); }); }
+    template <int N> static I sll(I a) { return {a.v << N}; }
+    template <int N> static I sra(I a) { return {Lanes(Signed(a.v) >> N)}; }
 
     // byte N of each lane less Bias, as scaled and scaled_add take it
-    template <int N, int Bias> static I factor(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) - uint32_t(Bias); }); }
+    template <int N, int Bias> static I factor(I v) { return {((v.v >> (8 * N)) & 255u) - uint32_t(Bias)}; }
     // bytes times a factor, which stay bytes
-    static I scaled(I v, I s) { return mapi([&](int i) { return v.v[i] * s.v[i]; }); }
+    static I scaled(I v, I s) { return {v.v * s.v}; }
 
     // v | (bits 4J..4J+3 of h, one per byte, at bit Bit): another bit of columns 4J..4J+3
     template <int J, int Bit = 4> static I or_bit4(I v, I h) {
-        return mapi([&](int i) {
-            const uint32_t b = (h.v[i] >> (4 * J)) & 15u;
-            return v.v[i] | (((b * 0x00204081u) & 0x01010101u) << Bit);  // the multiplication copies bit n to bit 8n
-        });
+        const Lanes b = (h.v >> (4 * J)) & 15u;
+        return {v.v | (((b * 0x00204081u) & 0x01010101u) << Bit)};  // the multiplication copies bit n to bit 8n
     }
     // byte N of each lane, in all of its bytes
-    template <int N> static I all_bytes(I v) { return mapi([&](int i) { return ((v.v[i] >> (8 * N)) & 255u) * 0x01010101u; }); }
+    template <int N> static I all_bytes(I v) { return {((v.v >> (8 * N)) & 255u) * 0x01010101u}; }
     // the bytes that are not x
     static I unless8(I v, uint8_t x) {
         uint8_t bytes[4 * L];
@@ -134,9 +135,9 @@ struct Vec {
     static F half_lo(I a) { return mapf([&](int i) { return half(a.v[i] & 0xffffu); }); }  // low 16 bits of each lane
     static F cast(I a) { F r; memcpy(&r, &a, sizeof r); return r; }
     static I as_int(F a) { I r; memcpy(&r, &a, sizeof r); return r; }
-    static F cvt(I a) { return mapf([&](int i) { return float(int32_t(a.v[i])); }); }
+    static F cvt(I a) { return {__builtin_convertvector(Signed(a.v), Floats)}; }
     static I round(F a) {  // to nearest, ties to even, up to 2^22: the sum has the whole number in its low bits
-        return mapi([&](int i) { const float f = a.v[i] + 12582912.0f; uint32_t b; memcpy(&b, &f, 4); return b - 0x4b400000u; });
+        return {Lanes(a.v + 12582912.0f) - 0x4b400000u};
     }
     static I load_s8(const int8_t * p) { return mapi([&](int i) { return uint32_t(int32_t(p[i])); }); }
     static void store_s8(int8_t * p, I a) { for (int i = 0; i < L; ++i) { p[i] = static_cast<int8_t>(a.v[i] & 0xffu); } }
@@ -164,14 +165,14 @@ struct Vec {
     static F loadf(const float * p) { F r; memcpy(&r, p, sizeof r); return r; }
     static void storef(float * p, F a) { memcpy(p, &a, sizeof a); }
     static F zerof() { return setf(0.0f); }
-    static F setf(float x) { return mapf([&](int) { return x; }); }
+    static F setf(float x) { return {Floats{x, x, x, x, x, x, x, x}}; }
     static F bcastf(const float * p) { return setf(*p); }
-    static F mul(F a, F b) { return mapf([&](int i) { return a.v[i] * b.v[i]; }); }
-    static F add(F a, F b) { return mapf([&](int i) { return a.v[i] + b.v[i]; }); }
-    static F maxf(F a, F b) { return mapf([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-    static F abs(F a) { return mapf([&](int i) { return fabsf(a.v[i]); }); }
-    static F fma(F a, F b, F c) { return mapf([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
-    static F fnma(F a, F b, F c) { return mapf([&](int i) { return c.v[i] - a.v[i] * b.v[i]; }); }
+    static F mul(F a, F b) { return {a.v * b.v}; }
+    static F add(F a, F b) { return {a.v + b.v}; }
+    static F maxf(F a, F b) { return {a.v > b.v ? a.v : b.v}; }
+    static F abs(F a) { return cast({Lanes(a.v) & 0x7fffffffu}); }
+    static F fma(F a, F b, F c) { return {a.v * b.v + c.v}; }
+    static F fnma(F a, F b, F c) { return {c.v - a.v * b.v}; }
 
     // out[i] = sum of the lanes of vector i
     static void hsum4(F a, F b, F c, F d, float * out) {
@@ -183,17 +184,14 @@ struct Vec {
 
     static I acts(const void * p) { return bcast32(p); }
     static I dot(I acc, I w, I x, int) {
-        return mapi([&](int i) {
-            int32_t s = int32_t(acc.v[i]);
-            for (int b = 0; b < 4; ++b) {
-                s += int32_t((w.v[i] >> (8 * b)) & 255u) * int32_t(int8_t((x.v[i] >> (8 * b)) & 255u));
-            }
-            return uint32_t(s);
-        });
+        for (int b = 0; b < 4; ++b) {
+            acc.v += ((w.v >> (8 * b)) & 255u) * Lanes(Signed(x.v << (24 - 8 * b)) >> 24);
+        }
+        return acc;
     }
     // acc + p * s; s: of factor
     static I scaled_add(I acc, I p, I s) {
-        return mapi([&](int i) { return acc.v[i] + p.v[i] * s.v[i]; });
+        return {acc.v + p.v * s.v};
     }
     template <class V> static void keep(V &) {}
     static void prefetch(const void *) {}
