@@ -53,7 +53,7 @@ endif()
 # In batches, as shimmy_batches (compiler.cmake) compiles ours: parsing headers is most of what a small file takes. llama.cpp itself
 # does so with its models alone. Left out are files whose names clash with another's, and those that may not see another's headers.
 if(SHIMMY_UNITY)
-    set_target_properties(llama-common server-context mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set_target_properties(llama-common server-context llama-server-impl mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
     file(GLOB core ${SHIMMY_LLAMA_DIR}/src/*.cpp)
     set_source_files_properties(${core} TARGET_DIRECTORY llama PROPERTIES SKIP_UNITY_BUILD_INCLUSION OFF)
     set_source_files_properties(${SHIMMY_LLAMA_DIR}/src/llama-kv-cache-dsv4.cpp TARGET_DIRECTORY llama PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
