@@ -29,9 +29,10 @@ Json to_json(const std::vector<engine::Device> & devices) {
 }
 
 void print_text(const std::vector<engine::Device> & devices) {
-    bool has_gpu = false;
+    bool has_gpu = false, has_software = false;
     for (const engine::Device & device : devices) {
         has_gpu = has_gpu || (device.is_gpu() && !device.software);
+        has_software = has_software || device.software;
         const std::string memory = device.memory_total_bytes == 0
                                        ? ""
                                        : fmt::format(", {} free of {}", format_bytes(device.memory_free_bytes),
@@ -41,7 +42,10 @@ void print_text(const std::vector<engine::Device> & devices) {
     }
     for (const engine::FailedModule & module : engine::failed_modules())
         fmt::print("{}: not loaded: {}\n", module.file, module.reason);
-    if (!has_gpu)
+    if (has_gpu) return;
+    if (has_software)  // its module is here, so one for a card would be
+        fmt::print("no GPU found but one in software: models run on the CPU, or there with --device gpu\n");
+    else
         fmt::print(
             "no GPU found: models run on the CPU (a GPU module is fetched with `make gpu GPU=vulkan` or `GPU=cuda`)\n");
 }
