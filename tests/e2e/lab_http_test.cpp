@@ -127,6 +127,8 @@ TEST(LabHttpLoad, WrongUseSaysSo) {
     expect_failure(lab_http({"--model", model}), 2, {"--prompt"});
     expect_failure(lab_http({"--model", model, "--clients", "2"}), 2, {"--prompt", "--prompts"});
     expect_failure(lab_http({"--model", model, "-p", "x", "--rate", "2", "--sweep"}), 2, {"--rate", "--sweep"});
+    expect_failure(lab_http({"--model", model, "-p", "x", "--clients", "2", "--chart", "c.svg"}), 2,
+                   {"--chart", "--sweep"});
     expect_failure(lab_http({"--model", model, "-p", "x", "--max-ttft", "5"}), 2, {"--max-", "--clients"});
     expect_failure(lab_http({"--model", model, "-p", "x", "--no-stream", "--clients", "2"}), 2, {"--no-stream"});
     expect_failure(lab_http({"--model", model, "-p", "x", "--no-stream", "--rate", "2"}), 2, {"--no-stream"});

@@ -1,5 +1,6 @@
 // shimmy lab http: one measurement through a server: one answer, or load.
 #include "base/error.h"
+#include "base/files.h"
 #include "base/process/progress.h"
 #include "base/process/subprocess.h"
 #include "base/text/text.h"
@@ -12,6 +13,8 @@
 #include "cli/print/load_text.h"
 #include "engine/load/load_options.h"
 #include "lab/http/http_run.h"
+#include "report/charts/gnuplot.h"
+#include "report/charts/sweep_chart.h"
 
 #include <memory>
 
@@ -24,6 +27,7 @@ struct LoadClientArguments {
     std::vector<std::string> prompts;
     lab::HttpRunOptions run;
     LoadArguments load_test;
+    std::string chart;  // file for that of a sweep
     engine::LoadOptions load;
     LlamaOptions llama;
 };
@@ -61,6 +65,13 @@ void print_figures(const Json & document) {
         fmt::print(stderr, "a software device: its speed is not a GPU's\n");
 }
 
+// After the figures are printed: they took minutes, and are not lost if this fails.
+void write_chart(const Json & document, const std::string & file) {
+    const report::Chart chart = report::sweep_chart(document["sweep"]);
+    if (chart.series.empty()) fail("{}: not written: no open loop of the sweep was answered", file);
+    write_file_atomic(file, report::drawn(chart));
+}
+
 bool was_interrupted(const Json & document) {
     for (const char * part : {"load", "sweep"}) {
         if (document.contains(part)) return document[part]["interrupted"];
@@ -72,6 +83,7 @@ int run_http(LoadClientArguments options, const Globals & globals) {
     if (options.model.empty() == options.load_test.url.empty())
         fail_usage(
             "what is measured? --model FILE|NAME starts a server, --url URL takes one that runs (one of the two)");
+    if (!options.chart.empty() && !options.load_test.sweep) fail_usage("--chart is that of a sweep: add --sweep");
     options.run.timeout = options.load_test.timeout();
     options.run.is_load = options.load_test.is_load();
     options.run.n_parallel = options.load_test.n_slots();
@@ -98,6 +110,7 @@ int run_http(LoadClientArguments options, const Globals & globals) {
     } else {
         print_figures(document);
     }
+    if (!options.chart.empty()) write_chart(document, options.chart);
     if (!was_interrupted(document)) return 0;
     fmt::print(stderr, "shimmy: interrupted: the figures are those of the requests so far\n");
     return EXIT_CODE_INTERRUPTED;
@@ -120,6 +133,9 @@ void add_lab_http(Commands & commands, CLI::App * lab) {
     http->add_flag_callback(
             "--no-stream", [options] { options->run.stream = false; }, "request the whole answer at once")
         ->excludes(add_load_test_options(*http, options->load_test));
+    http->add_option("--chart", options->chart, "with --sweep: write latency against load as SVG (needs gnuplot)")
+        ->type_name("FILE")
+        ->group("Load");
     http->add_option("--max-tokens,-n", options->run.max_tokens, "maximum number of tokens per answer")
         ->type_name("N")
         ->check(above_zero())
