@@ -129,6 +129,13 @@ TEST_F(OddModel, AVocabularyOfAnotherKindIsRefusedInOneLine) {
     }
 }
 
+// llama.cpp marks tokens of Phi-3 by their text, and knows such a model by its name.
+TEST_F(OddModel, ANameOfAnotherVocabularyIsToldInWords) {
+    const std::string error = refusal(model_.set("general.name", "Phi-3 tiny").write(dir_ / "m.gguf"));
+    EXPECT_NE(error.find("its name or architecture promises (unordered_map::at)"), std::string::npos) << error;
+    EXPECT_NE(error.find("convert the model again"), std::string::npos) << error;
+}
+
 TEST_F(OddModel, TwoEqualTokensAreNamed) {
     const gguf::GgufFile file(TINY_MOE);
     const auto present = file.metadata().find_strings("tokenizer.ggml.tokens").value();

@@ -78,6 +78,13 @@ std::string without_prefixes(std::string line) {
     return line;
 }
 
+// Of llama.cpp's lines, what the standard library says where something is looked up that is not there: no word for
+// people.
+bool is_a_failed_lookup(const std::string & text) {
+    constexpr const char * WHERE[]{"unordered_map::at", "map::at", "_Map_base::at", "vector::_M_range_check"};
+    return std::any_of(std::begin(WHERE), std::end(WHERE), [&](const char * where) { return text.starts_with(where); });
+}
+
 }  // namespace
 
 void set_log_verbosity(int verbosity) {
@@ -106,7 +113,13 @@ std::string LogCapture::reason(const std::string & fallback) const {
         const std::string text = without_prefixes(line);
         const bool says_something =
             std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
-        if (says_something) return printable(text, MAX_ASSERTION_CHARS);
+        if (!says_something) continue;
+        const std::string shown = printable(text, MAX_ASSERTION_CHARS);
+        if (!is_a_failed_lookup(text)) return shown;
+        return fmt::format(
+            "llama.cpp does not find in it what its name or architecture promises ({}): its vocabulary or metadata are "
+            "another model's; convert the model again",
+            shown);
     }
     return fallback;
 }
