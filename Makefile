@@ -47,9 +47,10 @@ configure: setup
 build: configure
 	@scripts/build.sh $(BUILD) $(JOBS)
 
-# The program and its plugin are all that it runs: no tests, no other tools.
+# The program and its plugin are all that it runs: no tests, no other tools. Mostly it is a first build: ccache need not run the
+# preprocessor to find out whether another folder's file has been compiled.
 demo: configure
-	@scripts/build.sh $(BUILD) $(JOBS) shimmy ggml-moe
+	@CCACHE_DEPEND=1 scripts/build.sh $(BUILD) $(JOBS) shimmy ggml-moe
 	@scripts/demo.sh $(BUILD)
 
 test: build

@@ -27,8 +27,7 @@ show() {
 
 tty=
 if [ -t 1 ]; then tty=1; fi
-# Of a file that no cache has, ccache would run the preprocessor first, which takes a tenth of the time: what it depends on says as much.
-CCACHE_DEPEND=1 NINJA_STATUS="[%f/%t] " cmake --build "$build" --parallel "$jobs" "${targets[@]}" 2>&1 | tee "$log" | show "$tty"
+NINJA_STATUS="[%f/%t] " cmake --build "$build" --parallel "$jobs" "${targets[@]}" 2>&1 | tee "$log" | show "$tty"
 status=${PIPESTATUS[0]}
 if [ "$status" != 0 ]; then
   # From the first command that failed on, without those that went well beside it.
