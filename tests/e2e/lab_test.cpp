@@ -376,11 +376,13 @@ TEST(Lab, AxesFromTheFileToABundle) {
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";
     const std::string out = (dir / "out").string();
-    write_file_atomic(campaign, campaign_text("depth = [0, 16]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
+    write_file_atomic(
+        campaign,
+        campaign_text("design = \"one-at-a-time\"\ndepth = [0, 16]\nthreads = [1, 2]\nload_mode = \"none\"\n"));
     const Json summary = shimmy_json({"lab", "run", campaign.string()});
-    EXPECT_EQ(summary["n_valid_runs"], 2 * 2 * 4);
+    EXPECT_EQ(summary["n_valid_runs"], 2 * 2 * 3);
     EXPECT_TRUE(summary["missing"].empty()) << summary["missing"];
-    ASSERT_EQ(summary["cells"].size(), 8U);
+    ASSERT_EQ(summary["cells"].size(), 6U);
     std::set<int> threads;
     for (const Json & cell : summary["cells"]) {
         const Json run = read_json(dir / "out" / cell["samples"][0]["file"].get<std::string>());
@@ -395,7 +397,7 @@ TEST(Lab, AxesFromTheFileToABundle) {
 
     const Json same = shimmy_json({"lab", "compare", out, out});
     EXPECT_EQ(same["n_changed"], 0);
-    EXPECT_EQ(same["cells"].size(), 8U);
+    EXPECT_EQ(same["cells"].size(), 6U);
     EXPECT_TRUE(same["environment_differences"].empty());
 
     const std::string tar = (dir / "given.tar").string();
@@ -411,7 +413,7 @@ TEST(Lab, AxesFromTheFileToABundle) {
     const std::string csv = (dir / "own.csv").string();
     EXPECT_EQ(shimmy({"lab", "export", campaign.string(), "--format", "csv", "-o", csv}).exit_code, 0);
     const Json imported = shimmy_json({"lab", "import", csv, "--into", campaign.string()});
-    EXPECT_EQ(imported["tests"].size(), 2U * 8U);
+    EXPECT_EQ(imported["tests"].size(), 2U * 6U);
     EXPECT_EQ(shimmy({"lab", "report", campaign.string()}).exit_code, 1) << "the model has no license, so no card";
     EXPECT_NE(read_file(dir / "out/report.md").find("## Imported measurements"), std::string::npos);
     EXPECT_EQ(Json::parse(read_file(dir / "out/summary.json")), summary) << "figures of others change none";
