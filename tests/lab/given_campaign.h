@@ -87,6 +87,7 @@ shots = 2
 name = "alpha"
 path = "alpha-f16.gguf"
 base_model = "maker/alpha"
+about = "Alpha is *small*: of 2 experts, <b>one</b> answers."
 license = "mit"
 languages = ["en", "no"]
 expected_architecture = "phimoe"

@@ -166,7 +166,7 @@ TEST_F(PlanFile, AnotherFileOfTheSameName) {
 TEST_F(PlanFile, WhatOnlyDocumentsSayIsTakenFromTheFileAsItIs) {
     replace(
         "license = \"mit\"",
-        "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"https://x\"\nbase_model = \"u/m\"\nlanguages = [\"fr\"]");
+        "license = \"other\"\nlicense_name = \"own\"\nlicense_link = \"https://x\"\nbase_model = \"u/m\"\nabout = \"x\"\nlanguages = [\"fr\"]");
     replace("repeats = 1", "repeats = 5\ncreator = \"Ada\"\nrepo_owner = \"ada\"\nlayout = \"per-model\"\nseed = 7");
     CampaignPlan plan = read_plan(plan_.campaign.out_dir);
     take_document_keys(plan, parse());
@@ -174,6 +174,7 @@ TEST_F(PlanFile, WhatOnlyDocumentsSayIsTakenFromTheFileAsItIs) {
     EXPECT_EQ(plan.campaign.models[0].license_name, "own");
     EXPECT_EQ(plan.campaign.models[0].license_link, "https://x");
     EXPECT_EQ(plan.campaign.models[0].base_model, "u/m");
+    EXPECT_EQ(plan.campaign.models[0].about, "x");
     EXPECT_EQ(plan.campaign.models[0].languages, std::vector<std::string>{"fr"});
     EXPECT_EQ(plan.campaign.models[1].license, "");
     EXPECT_EQ(plan.campaign.creator, "Ada");

@@ -304,6 +304,7 @@ std::vector<CampaignModel> read_models(TomlReader & reader, const std::string & 
                                                        : model.shape;
         model.name = table.string("name", library::normalized_name(stem));
         model.base_model = table.string("base_model", "");
+        model.about = table.string("about", "");
         read_license(table, node, base, model);
         read_imatrix(table, node, base, model);
         model.expected_architecture = table.string("expected_architecture", "");

@@ -32,6 +32,7 @@ struct CampaignModel {
     fs::path path;                            // F32, F16 or BF16 GGUF for quantizing; any for INPUT_AS_IS
     std::vector<std::string> quantizations;   // llama.cpp's spelling, a mix's name, or INPUT_AS_IS
     std::string base_model = {};              // "microsoft/Phi-3.5-MoE-instruct": id on the Hugging Face Hub
+    std::string about = {};                   // the original's own card in short, for model cards
     std::string license = {};                 // as the Hub spells it: "mit", "apache-2.0", "other"
     std::string license_name = {};            // of "other"
     std::string license_link = {};            // of "other": a URL, or the file with its text

@@ -97,6 +97,7 @@ constexpr const char * MODEL_OF_FILE = R"(
 path = {source}
 # name = "my-model"             # in tables and file names; default: the file's name
 # base_model = "owner/model"    # its id on the Hugging Face Hub, for model cards
+# about = "…"                   # what its own card says, in a sentence or two, for model cards
 # license = "mit"              # as the Hub spells it; if it is not in its list: "other", with
 # license_name = "its-name"     # its name
 # license_link = "https://…"    # and its text: a URL, or a file, which is published as LICENSE

@@ -285,6 +285,7 @@ Json models_json(const Summary & summary) {
                           {"path", text_or_null(model.path.string())},
                           {"shape", text_or_null(model.shape)},
                           {"base_model", text_or_null(model.base_model)},
+                          {"about", text_or_null(model.about)},
                           {"license", text_or_null(model.license)},
                           {"license_name", text_or_null(model.license_name)},
                           {"license_link", text_or_null(model.license_link)},

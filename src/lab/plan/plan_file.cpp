@@ -195,6 +195,7 @@ void take_document_keys(CampaignPlan & plan, const Campaign & now) {
         if (!found) continue;
         const CampaignModel & other = now.models[*found];
         model.base_model = other.base_model;
+        model.about = other.about;
         model.license = other.license;
         model.license_name = other.license_name;
         model.license_link = other.license_link;

@@ -228,6 +228,7 @@ Json Values::model_values(const std::string & name) const {
         all_cells = {{"link", base["link"]}, {"list", ""}};
     return {{"name", name},
             {"base_model", text(model.base_model)},
+            {"about", text(model.about)},
             {"license", text(model.license)},
             {"title", text(model.base_model.empty() ? name : model.base_model)},
             {"file", file_code(model.path)},
