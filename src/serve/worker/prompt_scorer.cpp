@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log_sum_exp.h"
 #include "engine/llama/log.h"
+#include "engine/llama/passing_thread.h"
 #include "engine/score/logit_rows.h"
 
 #include <algorithm>
@@ -56,12 +57,15 @@ std::vector<TokenScore> PromptScorer::score(const std::vector<llama_token> & tok
     std::vector<TokenScore> scores;
     bool left = is_gone();
     if (tokens.size() < 2 || left) return scores;
-    engine::for_each_row(context_.get(), "the prompt could not be computed", std::span(tokens).first(tokens.size() - 1),
-                         0, BATCH, [&](size_t index, std::span<const float> logits) {
-                             scores.push_back(score_of(logits, tokens[index + 1], n_top));
-                             left = (index + 1) % BATCH == 0 && is_gone();
-                             return !left;
-                         });
+    engine::on_passing_thread([&] {
+        engine::for_each_row(context_.get(), "the prompt could not be computed",
+                             std::span(tokens).first(tokens.size() - 1), 0, BATCH,
+                             [&](size_t index, std::span<const float> logits) {
+                                 scores.push_back(score_of(logits, tokens[index + 1], n_top));
+                                 left = (index + 1) % BATCH == 0 && is_gone();
+                                 return !left;
+                             });
+    });
     if (left) scores.clear();
     return scores;
 }
