@@ -110,7 +110,7 @@ struct Vec {
     // out[j], lane r = dword j of the 16 bytes at offset o of row r
     static void rows16(const Rows & p, int o, I out[4]) {
         for (int j = 0; j < 4; ++j) {
-            for (int r = 0; r < L; ++r) { memcpy(&out[j].v[r], p.p + size_t(r) * p.s + o + 4 * j, 4); }
+            out[j] = mapi([&](int r) { uint32_t x; memcpy(&x, p.p + size_t(r) * p.s + o + 4 * j, 4); return x; });
         }
     }
     static float half(uint32_t h) {
