@@ -1,6 +1,7 @@
 // shimmy gpu-info: the devices models can run on, and the modules that failed to load.
 #include "base/json.h"
 #include "base/text/units.h"
+#include "cli/command.h"
 #include "cli/placement_options.h"
 #include "engine/device/device.h"
 #include "engine/device/modules.h"

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/text/units.h"
 #include "base/version.h"
+#include "cli/command.h"
 #include "cli/placement_options.h"
 #include "engine/device/device.h"
 #include "engine/device/modules.h"

@@ -114,7 +114,7 @@ std::string LogCapture::reason(const std::string & fallback) const {
         const bool says_something =
             std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
         if (!says_something) continue;
-        const std::string shown = printable(text, MAX_ASSERTION_CHARS);
+        std::string shown = printable(text, MAX_ASSERTION_CHARS);
         if (!is_a_failed_lookup(text)) return shown;
         return fmt::format(
             "llama.cpp does not find in it what its name or architecture promises ({}): its vocabulary or metadata are "

@@ -18,9 +18,11 @@ constexpr Line LINES[]{{"TTFT, median", "ttft_ms", "p50"},
 
 // A file of the chart has no title: what the sweep found stands below it.
 std::string rates_title(const Json & sweep) {
-    const std::string title = "conversations that begin per second";
-    if (sweep["saturated_at_rate"].is_null()) return title;
-    return title + fmt::format(" (from {:.4g} on the server falls behind)", sweep["saturated_at_rate"].get<double>());
+    std::string title = "conversations that begin per second";
+    const Json & saturated = sweep["saturated_at_rate"];
+    if (!saturated.is_null())
+        title += fmt::format(" (from {:.4g} on the server falls behind)", saturated.get<double>());
+    return title;
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ std::vector<LayerExperts> experts_by_layer(const std::vector<engine::TensorPlace
         if (tensor.host) layer.host_bytes += tensor.bytes;
     }
     std::vector<LayerExperts> result;
+    result.reserve(layers.size());
     for (auto & [number, layer] : layers)
         result.push_back(std::move(layer));
     return result;
