@@ -1,7 +1,6 @@
 #include "serve/worker/hosted_model.h"
 
 #include "engine/llama/log.h"
-#include "engine/llama/passing_thread.h"
 #include "engine/predict/companions.h"
 #include "engine/predict/estimate.h"
 #include "engine/predict/fit.h"
@@ -96,7 +95,7 @@ HostedModel::HostedModel(const std::string & name, const ModelOptions & options,
     common_log_set_verbosity_thold(options_.verbosity == 0   ? LOG_LEVEL_OUTPUT
                                    : options_.verbosity == 1 ? LOG_LEVEL_WARN
                                                              : LOG_LEVEL_INFO);
-    engine::on_passing_thread([this] { load(); });  // warms up, and the loop has a thread of its own
+    load();
     routes_.update_meta(context_);
     meta_ = std::make_unique<server_context_meta>(context_.get_meta());
     loaded_.takes_images = meta_->has_inp_image;

@@ -4,6 +4,7 @@
 #include "engine/bench/choose_speculation.h"
 #include "engine/device/rpc.h"
 #include "engine/llama/log.h"
+#include "engine/llama/passing_thread.h"
 #include "engine/predict/fit.h"
 #include "serve/prompt/template_trial.h"
 #include "serve/wire/documents.h"
@@ -112,6 +113,16 @@ private:
         channel.send_error(json{{"code", 503}, {"type", type}, {"message", error.what()}});
     }
 
+    engine::ChosenSpeculation host(const std::string & name, ModelOptions & options) {
+        engine::ChosenSpeculation speculation = engine::choose_speculation(options.load);
+        options.load.open_file();                                              // whose header is then read once
+        if (options.embeddings) options.load.n_ubatch = options.load.n_batch;  // a text's is computed in one piece
+        engine::load_placed(options.load, [&](const engine::PlacementChoice & placement) {
+            model_ = std::make_unique<HostedModel>(name, options, placement);
+        });
+        return speculation;
+    }
+
     void load(Channel & channel) {
         const Json document = Json::parse(channel.body());
         ModelOptions options = wire::options_from(document);
@@ -128,12 +139,10 @@ private:
                 const Watchdog::Preparation preparation(watchdog_, "the model's chat template");
                 try_chat_template(options);
             }
-            const engine::ChosenSpeculation speculation = engine::choose_speculation(options.load);
-            options.load.open_file();                                              // whose header is then read once
-            if (options.embeddings) options.load.n_ubatch = options.load.n_batch;  // a text's is computed in one piece
-            engine::load_placed(options.load, [&](const engine::PlacementChoice & placement) {
-                model_ = std::make_unique<HostedModel>(wire::name_from(document), options, placement);
-            });
+            const std::string name = wire::name_from(document);
+            // Speculation is measured and the model warmed up here; answers are computed by the model's own loop.
+            const engine::ChosenSpeculation speculation =
+                engine::on_passing_thread([&] { return host(name, options); });
             watchdog_.watch_loop(options.stall_limit, [this] { probe(); });
             Loaded loaded = model_->loaded();
             loaded.moe_backend = moe_backend;
