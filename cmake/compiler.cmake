@@ -29,7 +29,7 @@ option(SHIMMY_UNITY "compile several files at once: a quarter of the time of a w
 # line libraries, which a batch makes once. Without it (-DSHIMMY_UNITY=OFF) every file shows that it includes what it uses.
 function(shimmy_batches target)
     if(SHIMMY_UNITY AND NOT SHIMMY_COVERAGE)
-        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
         # A batch looks like a header to GCC, in which a class must not be built on one of an anonymous namespace.
         target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
     endif()

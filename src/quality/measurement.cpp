@@ -15,7 +15,8 @@ namespace {
 // decoding, take the CPU's kernels.
 constexpr uint32_t N_UBATCH_ON_CPU = 16;
 constexpr int MAX_OFFLOAD_CHUNKS_IN_SOFTWARE = 1;
-constexpr uint32_t MIN_CHUNK = 16;  // tokens: less scores nothing worth the name
+constexpr uint32_t MAX_OFFLOAD_CHUNK_IN_SOFTWARE = 64;  // tokens
+constexpr uint32_t MIN_CHUNK = 16;                       // tokens: less scores nothing worth the name
 
 }  // namespace
 
@@ -44,8 +45,9 @@ Comparison Measurement::offload_against_baseline(const std::string & file, int n
     const bool software = engine::find_device(device).software;
     const int n_allowed = software ? MAX_OFFLOAD_CHUNKS_IN_SOFTWARE : MAX_OFFLOAD_CHUNKS;
     const int n_most = n_chunks == 0 ? n_allowed : std::min(n_chunks, n_allowed);
-    const Reference baseline = reference(file, {engine::Placement::baseline(), n_most, N_UBATCH_ON_CPU, device});
-    return compare(baseline, file, {engine::Placement::offload(), n_most, N_UBATCH_ON_CPU, device});
+    const uint32_t n_ctx = software ? MAX_OFFLOAD_CHUNK_IN_SOFTWARE : 0;
+    const Reference baseline = reference(file, {engine::Placement::baseline(), n_most, N_UBATCH_ON_CPU, device, n_ctx});
+    return compare(baseline, file, {engine::Placement::offload(), n_most, N_UBATCH_ON_CPU, device, n_ctx});
 }
 
 engine::LoadOptions Measurement::load_options(const std::string & file, const RunAs & as) const {
@@ -54,6 +56,7 @@ engine::LoadOptions Measurement::load_options(const std::string & file, const Ru
     load.placement = as.placement;
     load.n_ubatch = as.n_ubatch;
     if (!as.device.empty()) load.device = as.device;
+    if (as.n_ctx > 0) load.n_ctx = std::min(load.n_ctx, as.n_ctx);
     return load;
 }
 

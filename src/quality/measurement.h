@@ -33,6 +33,7 @@ struct RunAs {
     int n_chunks = 0;  // at most; 0: all
     uint32_t n_ubatch = engine::LoadOptions().n_ubatch;
     std::string device = {};  // empty: that of the options
+    uint32_t n_ctx = 0;       // tokens of a chunk at most; 0: as the options have it
 };
 
 class Measurement {
@@ -44,7 +45,8 @@ public:
     Comparison compare(const Reference & reference, const std::string & file, const RunAs & as) const;
 
     // One file with its experts on the CPU against everything on the device, in the batches of decoding, over some
-    // hundred tokens: a wrong kernel shows in those. Fewer on a software GPU, which computes some tokens a second.
+    // hundred tokens: a wrong kernel shows in those. Fewer on a software GPU, which computes some tokens a second: one
+    // chunk of 64.
     Comparison offload_against_baseline(const std::string & file, int n_chunks);
 
 private:

@@ -70,9 +70,9 @@ void what_cannot_be_written_leaves_nothing(const fs::path & campaign) {
 void a_killed_bundle_goes_with_the_next(const fs::path & campaign) {
     const TempDir dir;
     const std::string bundle = (dir / "b.tar").string();
-    for (const char * seconds : {"0.01", "0.02", "0.03", "0.05", "0.1"}) {
+    for (const char * lifetime_s : {"0.01", "0.02", "0.03", "0.05", "0.1"}) {
         run_process(
-            {"timeout", "-s", "KILL", seconds, SHIMMY_PROGRAM, "lab", "bundle", campaign.string(), "-o", bundle},
+            {"timeout", "-s", "KILL", lifetime_s, SHIMMY_PROGRAM, "lab", "bundle", campaign.string(), "-o", bundle},
             RUN_TIMEOUT);
         if (!fs::exists(bundle)) continue;
         EXPECT_TRUE(shimmy_json({"lab", "verify", bundle})["passed"]) << "a bundle is there whole, or not at all";

@@ -15,7 +15,7 @@ namespace {
 // Three layers of 16 experts, 384 KiB each (models/tiny-moe).
 constexpr uint64_t EXPERT_BYTES = uint64_t{48} * 384 * 1024;
 
-std::vector<std::string> generate(std::initializer_list<std::string> more) {
+std::vector<std::string> generate_on_cpu(std::initializer_list<std::string> more) {
     std::vector<std::string> args{"generate",      "--model", tiny_moe().string(), "--prompt", "The old house", "--raw",
                                   "--temperature", "0",       "--max-tokens",      "24",       "--ctx",         "256",
                                   "--device",      "cpu"};
@@ -24,8 +24,8 @@ std::vector<std::string> generate(std::initializer_list<std::string> more) {
 }
 
 TEST(LoadMode, DirectComputesTheSame) {
-    const Json mapped = shimmy_json(generate({"--load-mode", "mmap"}));
-    const Json direct = shimmy_json(generate({"--load-mode", "direct"}));
+    const Json mapped = shimmy_json(generate_on_cpu({"--load-mode", "mmap"}));
+    const Json direct = shimmy_json(generate_on_cpu({"--load-mode", "direct"}));
     EXPECT_EQ(mapped["expert_disk"]["state"], "off");
     EXPECT_EQ(mapped["expert_disk"]["lookups"], 0);
     EXPECT_GE(mapped["expert_memory"]["mapped_bytes"].get<uint64_t>(), EXPERT_BYTES);
@@ -44,9 +44,9 @@ TEST(LoadMode, AModelInPartsIsReadFromAllOfThem) {
     const TempDir dir;
     const std::vector<fs::path> parts = engine::split_model(tiny_moe(), dir.path(), 8 << 20, {});
     ASSERT_GE(parts.size(), 3U);
-    const Json mapped = shimmy_json(generate({"--load-mode", "mmap"}));
+    const Json mapped = shimmy_json(generate_on_cpu({"--load-mode", "mmap"}));
     const auto in_little_ram = [](const fs::path & model) {
-        std::vector<std::string> args = generate({});
+        std::vector<std::string> args = generate_on_cpu({});
         *std::find(args.begin(), args.end(), tiny_moe().string()) = model.string();
         setenv("GGML_MOE_RAM", "6MiB", 1);
         Json document = shimmy_json(args);
@@ -63,20 +63,20 @@ TEST(LoadMode, AModelInPartsIsReadFromAllOfThem) {
 }
 
 TEST(LoadMode, AutoLeavesAModelThatFitsAlone) {
-    const Json document = shimmy_json(generate({}));
+    const Json document = shimmy_json(generate_on_cpu({}));
     EXPECT_EQ(document["expert_disk"]["state"], "off: the model fits in RAM");
     EXPECT_EQ(document["expert_disk"]["read_bytes"], 0);
 }
 
 TEST(LoadMode, DirectSaysSo) {
-    const ProcessResult direct = shimmy(generate({"--load-mode", "direct"}));
+    const ProcessResult direct = shimmy(generate_on_cpu({"--load-mode", "direct"}));
     EXPECT_NE(
         direct.err.find("0.02 of 0.02 GiB of experts stay in RAM, the others are read from disk (--load-mode mmap: "
                         "all of them mapped)\n"),
         std::string::npos)
         << direct.err;
     EXPECT_NE(direct.err.find("\nexperts on disk: 18."), std::string::npos) << direct.err;
-    const ProcessResult mapped = shimmy(generate({}));
+    const ProcessResult mapped = shimmy(generate_on_cpu({}));
     EXPECT_EQ(mapped.err.find("from disk"), std::string::npos) << mapped.err;
 }
 

@@ -12,7 +12,7 @@ namespace shimmy::e2e {
 
 namespace {
 
-constexpr const char * CAMPAIGN = R"(
+constexpr const char * CAMPAIGN_FILE = R"(
 name = "tiny"
 out_dir = "out"
 quantizations = ["Q4_K_M", "Q2_K"]
@@ -66,7 +66,7 @@ void write_quality(const lab::CampaignPlan & plan) {
 }  // namespace
 
 CampaignFolder::CampaignFolder(const std::string & model_keys, const fs::path & q4_k_m) {
-    write_file_atomic(file(), fmt::format(CAMPAIGN, model_keys));
+    write_file_atomic(file(), fmt::format(CAMPAIGN_FILE, model_keys));
     fs::create_symlink(tiny_moe(), dir_ / "tiny-moe-f16.gguf");
     fs::create_directories(out() / "models");
     lab::CampaignPlan plan;

@@ -126,23 +126,23 @@ TEST(SlowServe, LlhttpReadsRequestsAsWeDo) {
 
 // What each of 64 clients gets at once is what it gets alone.
 TEST(SlowServe, ManyStreamsDoNotMixUp) {
-    constexpr int N_CLIENTS = 64;
+    constexpr int N_AT_ONCE = 64;
     ServerProcess server({"--model", tiny_moe().string(), "--parallel", "16", "--ctx", "256"});
     const engine::SamplingOptions greedy{0.0F};
     const auto prompt = [](int i) { return fmt::format("{} plus {}?", i % 8, i % 7); };
     std::map<std::string, std::string> alone;
     lab::HttpClient client("http://" + server.address());
-    for (int i = 0; i < N_CLIENTS; ++i) {
+    for (int i = 0; i < N_AT_ONCE; ++i) {
         if (!alone.contains(prompt(i)))
             alone[prompt(i)] =
                 client.post("/v1/chat/completions", lab::make_request(true, prompt(i), 24, greedy, true).body)
                     .events.text();
     }
-    std::vector<std::string> texts(N_CLIENTS);
-    std::vector<double> decode_ms(N_CLIENTS);
+    std::vector<std::string> texts(N_AT_ONCE);
+    std::vector<double> decode_ms(N_AT_ONCE);
     {
         std::vector<std::jthread> threads;
-        for (int i = 0; i < N_CLIENTS; ++i) {
+        for (int i = 0; i < N_AT_ONCE; ++i) {
             threads.emplace_back([&, i] {
                 lab::HttpClient own("http://" + server.address());
                 const lab::HttpAnswer answer =
@@ -155,16 +155,16 @@ TEST(SlowServe, ManyStreamsDoNotMixUp) {
         }
     }
     int n_same = 0;
-    for (int i = 0; i < N_CLIENTS; ++i) {
+    for (int i = 0; i < N_AT_ONCE; ++i) {
         EXPECT_FALSE(texts[i].empty()) << i;
         n_same += texts[i] == alone[prompt(i)] ? 1 : 0;
     }
     // Those that are answered at once get on at the same pace.
     std::sort(decode_ms.begin(), decode_ms.end());
-    EXPECT_LT(decode_ms.back(), 4.0 * decode_ms[N_CLIENTS / 2]);
+    EXPECT_LT(decode_ms.back(), 4.0 * decode_ms[N_AT_ONCE / 2]);
     // A batch of another size rounds differently, and now and then another token wins. Answers that were mixed up
     // would differ nearly all.
-    EXPECT_GE(n_same, N_CLIENTS * 8 / 10);
+    EXPECT_GE(n_same, N_AT_ONCE * 8 / 10);
 }
 
 uint64_t rss_bytes(const ServerProcess & server) {

@@ -178,10 +178,11 @@ void add_quality(Commands & commands) {
         ->type_name("N")
         ->check(at_least_zero())
         ->capture_default_str();
-    command->add_flag("--check-offload", options->check_offload,
-                      "also run every model (the base, if it stands alone) with all experts on the GPU and with "
-                      "--cpu-moe, on at most 8 chunks (a software GPU: 1), and report differences beyond rounding as a "
-                      "defect");
+    command->add_flag(
+        "--check-offload", options->check_offload,
+        "also run every model (the base, if it stands alone) with all experts on the GPU and with "
+        "--cpu-moe, on at most 8 chunks (a software GPU: one of 64 tokens), and report differences beyond rounding as a "
+        "defect");
     command->add_option("--check-device", options->check_device, "device of --check-offload, if not --device")
         ->type_name("NAME");
     command

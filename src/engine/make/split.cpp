@@ -54,16 +54,16 @@ Source open_source(const fs::path & file) {
 }
 
 // Tensors [first, end) of each part.
-struct Range {
+struct TensorRange {
     int64_t first;
     int64_t end;
 };
 
-std::vector<Range> ranges(const Source & source, uint64_t max_part_bytes) {
+std::vector<TensorRange> ranges(const Source & source, uint64_t max_part_bytes) {
     // No part's header is larger than that of the whole file and the keys of a part.
     const uint64_t header_bytes = gguf_get_meta_size(source.gguf.get()) + 2 * GGUF_DEFAULT_ALIGNMENT + KIB;
     const int64_t n_tensors = gguf_get_n_tensors(source.gguf.get());
-    std::vector<Range> parts;
+    std::vector<TensorRange> parts;
     uint64_t bytes = 0;
     for (int64_t tensor = 0; tensor < n_tensors; ++tensor) {
         const uint64_t more = source.padded_bytes(tensor);
@@ -77,7 +77,7 @@ std::vector<Range> ranges(const Source & source, uint64_t max_part_bytes) {
     return parts;
 }
 
-Gguf part_header(const Source & source, const std::vector<Range> & parts, size_t part) {
+Gguf part_header(const Source & source, const std::vector<TensorRange> & parts, size_t part) {
     Gguf header(gguf_init_empty());
     if (part == 0) gguf_set_kv(header.get(), source.gguf.get());
     // ggml's writer knows only its default alignment: it would not keep what this key says.
@@ -92,7 +92,7 @@ Gguf part_header(const Source & source, const std::vector<Range> & parts, size_t
     return header;
 }
 
-uint64_t part_bytes(const Source & source, const std::vector<Range> & parts, size_t part) {
+uint64_t part_bytes(const Source & source, const std::vector<TensorRange> & parts, size_t part) {
     uint64_t bytes = gguf_get_meta_size(part_header(source, parts, part).get());
     for (int64_t tensor = parts[part].first; tensor < parts[part].end; ++tensor)
         bytes += source.padded_bytes(tensor);
@@ -138,7 +138,7 @@ private:
     std::vector<char> buffer_ = std::vector<char>(COPY_BYTES);
 };
 
-void write_part(const Source & source, const std::vector<Range> & parts, size_t part, const fs::path & target,
+void write_part(const Source & source, const std::vector<TensorRange> & parts, size_t part, const fs::path & target,
                 Copier & copier) {
     const Gguf header = part_header(source, parts, part);
     std::string meta(gguf_get_meta_size(header.get()), '\0');
@@ -162,7 +162,7 @@ std::vector<uint64_t> plan_split(const fs::path & file, uint64_t max_part_bytes)
     const uint64_t whole = fs::file_size(file);
     if (whole <= max_part_bytes) return {whole};
     const Source source = open_source(file);
-    const std::vector<Range> parts = ranges(source, max_part_bytes);
+    const std::vector<TensorRange> parts = ranges(source, max_part_bytes);
     std::vector<uint64_t> sizes;
     for (size_t part = 0; part < parts.size(); ++part)
         sizes.push_back(part_bytes(source, parts, part));
@@ -172,7 +172,7 @@ std::vector<uint64_t> plan_split(const fs::path & file, uint64_t max_part_bytes)
 std::vector<fs::path> split_model(const fs::path & file, const fs::path & dir, uint64_t max_part_bytes,
                                   const ByteProgress & progress) {
     const Source source = open_source(file);
-    const std::vector<Range> parts = ranges(source, max_part_bytes);
+    const std::vector<TensorRange> parts = ranges(source, max_part_bytes);
     const uint64_t free_bytes = free_disk_bytes(dir);
     if (fs::file_size(file) > free_bytes)
         fail("{}: its parts need {} in {}, which has {} free", file.string(), format_bytes(fs::file_size(file)),

@@ -14,43 +14,43 @@ namespace shimmy::engine {
 namespace {
 
 // Memory in GiB, bandwidth in GB/s, from the makers' data sheets.
-struct Row {
+struct KnownCard {
     const char * name;
     int memory_gib;
     int bandwidth_gbps;
 };
 constexpr std::array ROWS{
-    Row{"RTX 2060", 6, 336},      Row{"RTX 2070", 8, 448},
-    Row{"RTX 2080", 8, 448},      Row{"RTX 2080 Ti", 11, 616},
-    Row{"RTX 3050", 8, 224},      Row{"RTX 3060", 12, 360},
-    Row{"RTX 3060 Ti", 8, 448},   Row{"RTX 3070", 8, 448},
-    Row{"RTX 3070 Ti", 8, 608},   Row{"RTX 3080", 10, 760},
-    Row{"RTX 3080 Ti", 12, 912},  Row{"RTX 3090", 24, 936},
-    Row{"RTX 3090 Ti", 24, 1008}, Row{"RTX 4060", 8, 272},
-    Row{"RTX 4060 Ti", 8, 288},   Row{"RTX 4060 Ti 16GB", 16, 288},
-    Row{"RTX 4070", 12, 504},     Row{"RTX 4070 Super", 12, 504},
-    Row{"RTX 4070 Ti", 12, 504},  Row{"RTX 4070 Ti Super", 16, 672},
-    Row{"RTX 4080", 16, 717},     Row{"RTX 4080 Super", 16, 736},
-    Row{"RTX 4090", 24, 1008},    Row{"RTX 5060", 8, 448},
-    Row{"RTX 5060 Ti", 8, 448},   Row{"RTX 5060 Ti 16GB", 16, 448},
-    Row{"RTX 5070", 12, 672},     Row{"RTX 5070 Ti", 16, 896},
-    Row{"RTX 5080", 16, 960},     Row{"RTX 5090", 32, 1792},
-    Row{"GTX 1080 Ti", 11, 484},  Row{"RTX A4000", 16, 448},
-    Row{"RTX A5000", 24, 768},    Row{"RTX A6000", 48, 768},
-    Row{"RTX 6000 Ada", 48, 960}, Row{"RTX PRO 6000", 96, 1792},
-    Row{"P40", 24, 346},          Row{"T4", 16, 320},
-    Row{"L4", 24, 300},           Row{"A10", 24, 600},
-    Row{"L40S", 48, 864},         Row{"V100 16GB", 16, 900},
-    Row{"V100", 32, 900},         Row{"A100 40GB", 40, 1555},
-    Row{"A100", 80, 2039},        Row{"H100", 80, 3350},
-    Row{"H200", 141, 4800},       Row{"RX 6700 XT", 12, 384},
-    Row{"RX 6800 XT", 16, 512},   Row{"RX 6900 XT", 16, 512},
-    Row{"RX 7600", 8, 288},       Row{"RX 7600 XT", 16, 288},
-    Row{"RX 7700 XT", 12, 432},   Row{"RX 7800 XT", 16, 624},
-    Row{"RX 7900 XT", 20, 800},   Row{"RX 7900 XTX", 24, 960},
-    Row{"RX 9070", 16, 645},      Row{"RX 9070 XT", 16, 645},
-    Row{"MI50", 32, 1024},        Row{"MI300X", 192, 5300},
-    Row{"Arc B580", 12, 456},     Row{"Arc A770", 16, 560},
+    KnownCard{"RTX 2060", 6, 336},      KnownCard{"RTX 2070", 8, 448},
+    KnownCard{"RTX 2080", 8, 448},      KnownCard{"RTX 2080 Ti", 11, 616},
+    KnownCard{"RTX 3050", 8, 224},      KnownCard{"RTX 3060", 12, 360},
+    KnownCard{"RTX 3060 Ti", 8, 448},   KnownCard{"RTX 3070", 8, 448},
+    KnownCard{"RTX 3070 Ti", 8, 608},   KnownCard{"RTX 3080", 10, 760},
+    KnownCard{"RTX 3080 Ti", 12, 912},  KnownCard{"RTX 3090", 24, 936},
+    KnownCard{"RTX 3090 Ti", 24, 1008}, KnownCard{"RTX 4060", 8, 272},
+    KnownCard{"RTX 4060 Ti", 8, 288},   KnownCard{"RTX 4060 Ti 16GB", 16, 288},
+    KnownCard{"RTX 4070", 12, 504},     KnownCard{"RTX 4070 Super", 12, 504},
+    KnownCard{"RTX 4070 Ti", 12, 504},  KnownCard{"RTX 4070 Ti Super", 16, 672},
+    KnownCard{"RTX 4080", 16, 717},     KnownCard{"RTX 4080 Super", 16, 736},
+    KnownCard{"RTX 4090", 24, 1008},    KnownCard{"RTX 5060", 8, 448},
+    KnownCard{"RTX 5060 Ti", 8, 448},   KnownCard{"RTX 5060 Ti 16GB", 16, 448},
+    KnownCard{"RTX 5070", 12, 672},     KnownCard{"RTX 5070 Ti", 16, 896},
+    KnownCard{"RTX 5080", 16, 960},     KnownCard{"RTX 5090", 32, 1792},
+    KnownCard{"GTX 1080 Ti", 11, 484},  KnownCard{"RTX A4000", 16, 448},
+    KnownCard{"RTX A5000", 24, 768},    KnownCard{"RTX A6000", 48, 768},
+    KnownCard{"RTX 6000 Ada", 48, 960}, KnownCard{"RTX PRO 6000", 96, 1792},
+    KnownCard{"P40", 24, 346},          KnownCard{"T4", 16, 320},
+    KnownCard{"L4", 24, 300},           KnownCard{"A10", 24, 600},
+    KnownCard{"L40S", 48, 864},         KnownCard{"V100 16GB", 16, 900},
+    KnownCard{"V100", 32, 900},         KnownCard{"A100 40GB", 40, 1555},
+    KnownCard{"A100", 80, 2039},        KnownCard{"H100", 80, 3350},
+    KnownCard{"H200", 141, 4800},       KnownCard{"RX 6700 XT", 12, 384},
+    KnownCard{"RX 6800 XT", 16, 512},   KnownCard{"RX 6900 XT", 16, 512},
+    KnownCard{"RX 7600", 8, 288},       KnownCard{"RX 7600 XT", 16, 288},
+    KnownCard{"RX 7700 XT", 12, 432},   KnownCard{"RX 7800 XT", 16, 624},
+    KnownCard{"RX 7900 XT", 20, 800},   KnownCard{"RX 7900 XTX", 24, 960},
+    KnownCard{"RX 9070", 16, 645},      KnownCard{"RX 9070 XT", 16, 645},
+    KnownCard{"MI50", 32, 1024},        KnownCard{"MI300X", 192, 5300},
+    KnownCard{"Arc B580", 12, 456},     KnownCard{"Arc A770", 16, 560},
 };
 
 std::string without(std::string text, const std::string & word) {
@@ -72,7 +72,7 @@ std::string key_of(const std::string & name) {
 const std::vector<Card> & known_cards() {
     static const std::vector<Card> cards = [] {
         std::vector<Card> result;
-        for (const Row & row : ROWS)
+        for (const KnownCard & row : ROWS)
             result.push_back({row.name, static_cast<uint64_t>(row.memory_gib) * GIB, row.bandwidth_gbps * 1e9});
         return result;
     }();

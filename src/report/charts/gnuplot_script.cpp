@@ -41,7 +41,7 @@ std::string quoted(const std::string & text) {
     return out + "\"";
 }
 
-std::string title_of(const std::string & title) {
+std::string title_clause(const std::string & title) {
     return title.empty() ? "notitle" : "title " + quoted(title);
 }
 
@@ -98,7 +98,7 @@ void add_line(const Series & series, Script & script) {
     } else if (has_intervals) {
         script.plot(fmt::format("{} using 1:2:3:4 with yerrorbars pt 0 lw 1.5 {}", block, color));
     }
-    script.plot(fmt::format("{} using 1:2 with {} {}", block, line_style(series), title_of(series.title)));
+    script.plot(fmt::format("{} using 1:2 with {} {}", block, line_style(series), title_clause(series.title)));
     if (any([](const ChartPoint & point) { return !point.label.empty(); }))
         script.plot(fmt::format("{} using 1:2:5 with labels offset 0.8,0.6 left font \",10\" notitle", block));
 }
@@ -141,7 +141,7 @@ void add_bars(const Chart & chart, bool intervals, Script & script) {
         const size_t column = 2 + n_columns * i;
         script.plot(fmt::format("{} using {}{}{} {} lc rgb \"{}\"", i == 0 ? block : "''", column,
                                 intervals ? fmt::format(":{}:{}", column + 1, column + 2) : "",
-                                i == 0 ? ":xtic(1)" : "", title_of(chart.series[i].title),
+                                i == 0 ? ":xtic(1)" : "", title_clause(chart.series[i].title),
                                 chart.series[i].style.color));
     }
 }
@@ -231,8 +231,8 @@ std::string gnuplot_script(const Chart & chart) {
         if (series.form != Series::Form::points) continue;
         const bool all_hollow = std::all_of(series.points.begin(), series.points.end(),
                                             [](const ChartPoint & point) { return point.hollow; });
-        add_points(series, false, title_of(series.title), script);
-        add_points(series, true, all_hollow ? title_of(series.title) : "notitle", script);
+        add_points(series, false, title_clause(series.title), script);
+        add_points(series, true, all_hollow ? title_clause(series.title) : "notitle", script);
     }
     return fmt::format("{}{}{}{}set key outside top center horizontal\nplot {}\n", script.data,
                        bars   ? bars_style(chart, stacked)

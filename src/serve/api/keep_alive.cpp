@@ -11,7 +11,7 @@ namespace {
 
 constexpr double LONGEST_MS = 1e12;  // three decades: as good as for ever
 
-[[noreturn]] void refuse(const Json & value) {
+[[noreturn]] void refuse_keep_alive(const Json & value) {
     throw HttpError(400, fmt::format("\"keep_alive\" must be seconds or a duration such as \"5m\", not {}",
                                      value.dump(-1, ' ', false, Json::error_handler_t::replace)));
 }
@@ -25,7 +25,7 @@ std::optional<KeepAlive> keep_alive_of(const Json & value) {
         ms = value.get<double>() * 1e3;
     else if (value.is_string())
         ms = parse_duration_ms(value.get<std::string>());
-    if (!ms) refuse(value);
+    if (!ms) refuse_keep_alive(value);
     if (*ms < 0.0 || *ms > LONGEST_MS) return KeepAlive{std::nullopt};
     return KeepAlive{std::chrono::milliseconds(static_cast<int64_t>(*ms))};
 }

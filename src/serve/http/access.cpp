@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text/text.h"
 #include "serve/listen/address.h"
 
 #include <fmt/format.h>
@@ -14,13 +15,6 @@
 namespace shimmy::serve {
 
 namespace {
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : static_cast<char>(c);
-    });
-    return text;
-}
 
 // In a time that tells nothing about where the two differ: both are hashed, and every byte of the hashes is looked at.
 bool same_secret(const std::string & a, const std::string & b) {
@@ -49,7 +43,7 @@ struct Origin {
     std::string authority;
 };
 
-Origin split(const std::string & origin) {
+Origin split_origin(const std::string & origin) {
     const size_t scheme = origin.find("://");
     if (scheme == std::string::npos) return {};
     return {lower(origin.substr(0, scheme)), origin.substr(scheme + 3)};
@@ -65,7 +59,7 @@ bool is_local_name(const std::string & host) {
 
 // A page of this machine, whatever its port: "http://localhost:3000".
 bool is_local_origin(const std::string & origin) {
-    const Origin parts = split(origin);
+    const Origin parts = split_origin(origin);
     return is_web(parts) && is_local_name(host_of(parts.authority));
 }
 
@@ -83,7 +77,7 @@ bool is_private_name(const std::string & host) {
 
 std::string parse_origin(const std::string & text) {
     if (text == "*" || text == "null") return text;
-    const Origin parts = split(text);
+    const Origin parts = split_origin(text);
     if (parts.scheme.empty() || parts.authority.find_first_of("/?# ") != std::string::npos)
         fail_usage("--allow-origin '{}' is no origin; one looks like https://ai.example.com or app://obsidian.md",
                    text);
@@ -103,7 +97,7 @@ bool Access::is_allowed_host(const std::string & authority) const {
     const std::string host = host_of(authority);
     if (is_ip_literal(host) || is_local_name(host) || is_private_name(host)) return true;
     return std::any_of(allowed_origins_.begin(), allowed_origins_.end(), [&](const std::string & allowed) {
-        return allowed == "*" || (!host.empty() && host_of(split(allowed).authority) == host);
+        return allowed == "*" || (!host.empty() && host_of(split_origin(allowed).authority) == host);
     });
 }
 
@@ -127,7 +121,7 @@ std::optional<Refusal> Access::check(const Asker & asker, bool is_open) const {
         return Refusal{
             403, fmt::format("this server is not known as {} (--allow-origin https://{})", asker.host, asker.host)};
     if (asker.origin.empty() || is_local_origin(asker.origin) || is_allowed_origin(asker.origin)) return std::nullopt;
-    const Origin parts = split(asker.origin);
+    const Origin parts = split_origin(asker.origin);
     const bool own = is_web(parts) && lower(parts.authority) == lower(asker.host);
     if (own) return std::nullopt;
     return Refusal{403, fmt::format("pages of {} may not use this server (--allow-origin)", asker.origin)};

@@ -227,7 +227,7 @@ HeadState read_head(ConnectionStream & stream, milliseconds idle_limit, const Is
     return HeadState::whole;
 }
 
-void refuse(ConnectionStream & stream, int status, const char * reason, const std::string & message) {
+void turn_away(ConnectionStream & stream, int status, const char * reason, const std::string & message) {
     const std::string body = to_text(error_document(status, message));
     const std::string answer = fmt::format(
         "HTTP/1.1 {} {}\r\nServer: shimmy\r\nConnection: close\r\nContent-Type: application/json; "
@@ -349,7 +349,7 @@ bool StrictServer::process_and_close_socket(socket_t socket) {
     const bool good = has_room && process(*connection);
     if (!has_room) {
         ConnectionStream stream(*connection, milliseconds(0), LAST_READ_LIMIT);
-        refuse(stream, 503, "Service Unavailable", "there are too many connections");
+        turn_away(stream, 503, "Service Unavailable", "there are too many connections");
     }
     {
         const std::lock_guard lock(mutex_);
@@ -373,7 +373,7 @@ bool StrictServer::process(Connection & connection) {
     for (size_t n = 1; n <= keep_alive_max_count_; ++n) {
         std::string fault;
         const HeadState state = read_head(stream, milliseconds(keep_alive_timeout_sec_ * 1000), is_ending, fault);
-        if (state == HeadState::refused) refuse(stream, 400, "Bad Request", "this is no request: " + fault);
+        if (state == HeadState::refused) turn_away(stream, 400, "Bad Request", "this is no request: " + fault);
         if (state != HeadState::whole) break;
         bool closed = false;
         bool upgraded = false;
