@@ -120,7 +120,9 @@ Package make_package(const PublicationPlan & plan, const PlannedRepository & rep
     const fs::path matrix = matrix_of(summary, repository);
     if (!matrix.empty()) models.push_back(hashes.large_file(matrix));
     const report::Quality quality(summary, out_dir);
-    for (const auto & [name, content] : report::card_files(summary, quality, repository.card, plan.templates)) {
+    const report::Sources sources{
+        .summary = summary, .quality = quality, .predicted_cards = report::read_predicted_cards(summary, out_dir)};
+    for (const auto & [name, content] : report::card_files(sources, repository.card, plan.templates)) {
         write_file_atomic(dir / name, content);
         package.files.push_back(small_file(dir / name));
     }

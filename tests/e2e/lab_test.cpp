@@ -136,6 +136,40 @@ TEST(Lab, AnImportanceMatrixIsMadeOfAText) {
     EXPECT_EQ(sha256_file_hex(dir / "tiny-moe-Q2_K.gguf"), sha256_file_hex(dir / "out/models/tiny-Q2_K.gguf"));
 }
 
+// Which placement fits which card, as `shimmy plan` has it for the same files; what stands there of a file is kept when
+// the file is gone, and made anew when it is damaged.
+TEST(Lab, PredictsWhatFitsWhichCard) {
+    const TempDir dir;
+    const fs::path campaign = dir / "cards.toml", predicted = dir / "out/hardware/tiny.json";
+    const std::string task = std::string(SHIMMY_SOURCE_DIR) + "/examples/eval/arc.jsonl";
+    std::string text = campaign_text("threads = 1\n");
+    text.replace(text.find("[\"input\"]"), 9, "[\"input\", \"Q2_K\"]");
+    write_file_atomic(campaign, "device = \"cpu\"\n" + text + "[[tasks]]\nlimit = 1\nfile = \"" + task + "\"\n");
+    const std::vector<std::string> run{"lab", "run", campaign.string(), "--only", "/task/"};
+    (void)shimmy(run);
+    const Json made = read_json(predicted);
+    EXPECT_EQ(made["n_ctx"], 512) << "what the model was trained for";
+    ASSERT_EQ(made["files"].size(), 2U);
+    const std::array files{tiny_moe(), dir / "out/models/tiny-Q2_K.gguf"};
+    for (size_t i = 0; i < 2; ++i) {
+        const Json & file = made["files"][i];
+        EXPECT_EQ(file["sha256"], sha256_file_hex(files[i]));
+        ASSERT_EQ(file["cards"].size(), 6U);
+        const Json plan = shimmy_json({"plan", files[i].string(), "--gpu-backend", "cpu", "--vram", "8GiB"});
+        const Json & card = file["cards"][0];
+        EXPECT_EQ(card["card_bytes"], 8ULL << 30U);
+        EXPECT_EQ(card["placement"], "baseline");
+        EXPECT_EQ(card["vram_bytes"], plan["best"]["vram_bytes"]) << plan["best"];
+    }
+    fs::remove(files[1]);
+    (void)shimmy({"lab", "run", campaign.string(), "--only", "F16/task/"});
+    EXPECT_EQ(read_json(predicted), made);
+    write_file_atomic(predicted, "{}");
+    (void)shimmy({"lab", "run", campaign.string(), "--only", "F16/task/"});
+    EXPECT_EQ(read_json(predicted)["files"].size(), 1U);
+    EXPECT_EQ(read_json(predicted)["files"][0], made["files"][0]);
+}
+
 TEST(Lab, WhatCannotRunIsToldBeforeAnything) {
     const TempDir dir;
     const fs::path campaign = dir / "axes.toml";

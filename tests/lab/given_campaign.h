@@ -318,6 +318,37 @@ inline lab::CampaignPlan given_plan(const fs::path & dir, const std::string & ca
 }
 
 // Quality against F16: Q4_K_M is just nearly the original, and of alpha's files each is on a front.
+// What fits which card, of alpha: nothing is known of Q2_K.
+inline Json given_hardware() {
+    struct Fit {
+        const char * placement;  // nullptr: none fits
+        int n_cpu_moe;
+        uint64_t host_gib;
+    };
+    const auto file = [](const char * type, const std::array<Fit, 6> & fits) {
+        Json cards = Json::array();
+        for (const Fit & fit : fits) {
+            if (fit.placement == nullptr)
+                cards.push_back({{"fits", false}});
+            else
+                cards.push_back({{"fits", true},
+                                 {"placement", fit.placement},
+                                 {"n_cpu_moe", fit.n_cpu_moe},
+                                 {"host_bytes", fit.host_gib << 30U}});
+        }
+        return Json{{"quantization", type}, {"cards", cards}};
+    };
+    return {{"n_ctx", 4096},
+            {"files",
+             {file("Q8_0", {{{nullptr, 0, 0},
+                             {"offload", 4, 38},
+                             {"n_cpu_moe=3", 3, 29},
+                             {"n_cpu_moe=2", 2, 20},
+                             {"baseline", 0, 1},
+                             {"baseline", 0, 1}}}),
+              {{"quantization", "Q2_K"}, {"error", "its file is damaged"}}}}};
+}
+
 inline Json given_quality(const lab::CampaignPlan & plan, const std::string & model) {
     struct Quality {
         const char * type;

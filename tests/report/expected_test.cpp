@@ -53,6 +53,8 @@ protected:
         fs::create_directories(out() / "quality");
         for (const char * model : {"alpha", "beta"})
             write_file_atomic(out() / "quality" / (std::string(model) + ".json"), given_quality(plan, model).dump());
+        fs::create_directories(out() / "hardware");
+        write_file_atomic(out() / "hardware/alpha.json", given_hardware().dump());
         write_file_atomic(out() / "publish.json", given_publication(plan).dump());
     }
 

@@ -52,6 +52,32 @@ TEST_F(GivenFiguresOf, TheFastestThatFitsACard) {
               std::string::npos);
 }
 
+TEST_F(GivenFiguresOf, WhatIsPredictedToFitACard) {
+    EXPECT_TRUE(read_predicted_cards(summary_, dir_ / "out").empty());
+    const fs::path file = dir_ / "out/hardware/alpha.json";
+    fs::create_directories(file.parent_path());
+    write_file_atomic(file, given_hardware().dump());
+    const auto predicted = read_predicted_cards(summary_, dir_ / "out");
+    ASSERT_EQ(predicted.size(), 1U);
+    EXPECT_EQ(predicted.at("alpha").n_ctx, 4096);
+    const std::string table = predicted.at("alpha").table.markdown();
+    EXPECT_NE(table.find("| Q8_0 | - | --cpu-moe<br>38.00 GiB RAM | --n-cpu-moe 3<br>29.00 GiB RAM | "
+                         "--n-cpu-moe 2<br>20.00 GiB RAM | fits whole | fits whole |"),
+              std::string::npos)
+        << table;
+    EXPECT_EQ(table.find("Q2_K"), std::string::npos) << "nothing is known of it";
+    for (const char * damaged :
+         {"{", "{}", R"({"n_ctx":1,"files":[{"quantization":"Q8_0","cards":[{"fits":false}]}]})"}) {
+        write_file_atomic(file, damaged);
+        try {
+            (void)read_predicted_cards(summary_, dir_ / "out");
+            ADD_FAILURE() << damaged;
+        } catch (const Error & error) {
+            EXPECT_NE(std::string(error.what()).find("alpha.json is damaged ("), std::string::npos) << error.what();
+        }
+    }
+}
+
 // "fastest" counts what fits: at 4 GiB nothing but Q2_K offload does, and Q2_K's 99 tokens/s of 11 GiB are not there
 // yet.
 TEST_F(GivenFiguresOf, SweetSpots) {

@@ -12,6 +12,7 @@
 #include "lab/measure/summary_json.h"
 #include "lab/run/campaign_run.h"
 #include "lab/run/estimate.h"
+#include "lab/run/predicted_cards.h"
 #include "lab/run/predicted_vram.h"
 #include "lab/run/quality_run.h"
 #include "lab/run/real_hooks.h"
@@ -320,6 +321,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const lab::Executor executor =
         elsewhere ? lab::slurm_executor(run_options, {options.sbatch_args}) : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
+    lab::predict_cards(summary);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
         report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun, templates);

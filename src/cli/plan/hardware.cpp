@@ -5,22 +5,18 @@
 #include "base/text/units.h"
 #include "cli/plan/plan_document.h"
 #include "engine/layout/stand_in.h"
-#include "engine/load/placement.h"
+#include "engine/predict/card_fit.h"
 #include "engine/predict/placement_plan.h"
-#include "engine/predict/shortage.h"
+#include "report/figures/hardware.h"
 #include "report/text/table.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <limits>
 
 namespace shimmy::cli {
 
 namespace {
-
-constexpr std::array<uint64_t, 6> CARDS_GIB{8, 12, 16, 24, 48, 80};
 
 struct Line {
     std::string model;
@@ -62,35 +58,23 @@ uint64_t ram_limit(const HardwareOptions & options) {
     return options.ram_limit_bytes > 0 ? options.ram_limit_bytes : std::numeric_limits<uint64_t>::max();
 }
 
-const engine::PlacementEstimate * best_on(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
-    const uint64_t reserve = options.vram_reserve_bytes.value_or(engine::margin_bytes(card_bytes));
-    return engine::best_fit(line.placements, {card_bytes - std::min(card_bytes, reserve)}, ram_limit(options));
-}
-
-Json card_json(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
-    const engine::PlacementEstimate * best = best_on(line, card_bytes, options);
-    Json card{{"card_bytes", card_bytes}, {"fits", best != nullptr}};
-    if (best != nullptr) {
-        card["placement"] = engine::to_string(best->placement);
-        card["n_cpu_moe"] = best->n_cpu_moe;
-        card["vram_bytes"] = best->vram.total_bytes();
-        card["host_bytes"] = best->host.total_bytes();
-    }
-    return card;
+Json cards_of(const Line & line, const HardwareOptions & options) {
+    Json cards = Json::array();
+    for (const engine::CardFit & fit :
+         engine::fit_cards(line.placements, ram_limit(options), options.vram_reserve_bytes))
+        cards.push_back(engine::to_json(fit));
+    return cards;
 }
 
 Json document(const std::vector<Line> & lines, const HardwareOptions & options) {
     Json rows = Json::array();
     for (const Line & line : lines) {
-        Json cards = Json::array();
-        for (const uint64_t gib : CARDS_GIB)
-            cards.push_back(card_json(line, gib * GIB, options));
         rows.push_back({{"model", line.model},
                         {"quantization", line.quantization},
                         {"disk_bytes", line.disk_bytes},
                         {"baseline_vram_bytes", line.placements.front().vram.total_bytes()},
                         {"min_vram_bytes", line.placements.back().vram.total_bytes()},
-                        {"cards", cards}});
+                        {"cards", cards_of(line, options)}});
     }
     return {{"n_ctx", options.load.n_ctx == 0 ? Json(nullptr) : Json(options.load.n_ctx)},
             {"vram_method", options.exact ? "exact" : "modelled"},
@@ -99,25 +83,16 @@ Json document(const std::vector<Line> & lines, const HardwareOptions & options) 
             {"rows", rows}};
 }
 
-std::string card_text(const Line & line, uint64_t card_bytes, const HardwareOptions & options) {
-    const engine::PlacementEstimate * best = best_on(line, card_bytes, options);
-    if (best == nullptr) return "-";
-    if (best->n_cpu_moe == 0) return "fits whole";
-    const std::string ram = format_bytes(best->host.total_bytes());
-    if (best->placement == engine::Placement::offload()) return fmt::format("--cpu-moe\n{} RAM", ram);
-    return fmt::format("--n-cpu-moe {}\n{} RAM", best->n_cpu_moe, ram);
-}
-
 report::Table table_of(const std::vector<Line> & lines, const HardwareOptions & options) {
     using Align = report::Table::Align;
     report::Table table;
     table.columns = {{"model", Align::left}, {"type", Align::left}, {"file", Align::right}};
-    for (const uint64_t gib : CARDS_GIB)
+    for (const uint64_t gib : engine::CARD_SIZES_GIB)
         table.columns.push_back({fmt::format("{} GiB", gib), Align::left});
     for (const Line & line : lines) {
         std::vector<std::string> cells{line.model, line.quantization, format_bytes(line.disk_bytes)};
-        for (const uint64_t gib : CARDS_GIB)
-            cells.push_back(card_text(line, gib * GIB, options));
+        for (const Json & card : cards_of(line, options))
+            cells.push_back(report::card_text(card));
         table.rows.push_back(std::move(cells));
     }
     return table;

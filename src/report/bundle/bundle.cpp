@@ -70,7 +70,7 @@ void copy_documents(const fs::path & out_dir, const fs::path & dir) {
          {"summary.json", "results.csv", "report.md", "report.html", "whitepaper.md", "answers.md", "checklist.md"}) {
         if (fs::exists(out_dir / name)) copy_into(out_dir / name, dir / name);
     }
-    for (const char * folder : {"cards", "charts", "quality", "imported"}) {
+    for (const char * folder : {"cards", "charts", "quality", "hardware", "imported"}) {
         if (!fs::is_directory(out_dir / folder)) continue;
         for (const fs::directory_entry & entry : fs::recursive_directory_iterator(out_dir / folder)) {
             const std::string type = entry.path().extension().string();

@@ -242,9 +242,11 @@ std::vector<std::string> card_obstacles(const lab::Summary & summary, const Qual
     return obstacles;
 }
 
-std::map<std::string, std::string> card_files(const lab::Summary & summary, const Quality & quality,
-                                              const CardRepo & repo, const Templates & templates) {
-    Json values = document_values({summary, quality}, templates);
+std::map<std::string, std::string> card_files(const Sources & sources, const CardRepo & repo,
+                                              const Templates & templates) {
+    const lab::Summary & summary = sources.summary;
+    const Quality & quality = sources.quality;
+    Json values = document_values(sources, templates);
     values["card"] = card_values(summary, quality, repo);
     const std::vector<UseAdvice> uses = advise(summary, repo.model);
     values["card"]["has_uses"] =

@@ -4,6 +4,7 @@
 #include "report/documents/card_repos.h"
 #include "report/figures/quality.h"
 #include "report/template/templates.h"
+#include "report/values/values.h"
 
 #include <map>
 #include <string>
@@ -17,7 +18,7 @@ std::vector<std::string> card_obstacles(const lab::Summary & summary, const Qual
                                         const std::string & rerun_command);
 
 // Files of the repository's folder: README.md, its charts, and LICENSE if the campaign names a file with its text.
-std::map<std::string, std::string> card_files(const lab::Summary & summary, const Quality & quality,
-                                              const CardRepo & repo, const Templates & templates = {});
+std::map<std::string, std::string> card_files(const Sources & sources, const CardRepo & repo,
+                                              const Templates & templates = {});
 
 }  // namespace shimmy::report

@@ -43,16 +43,17 @@ private:
     fs::path out_dir_;
 };
 
-void write_cards(const lab::Summary & summary, const Quality & quality, const std::string & rerun_command,
-                 const Templates & templates, Writer & writer) {
-    for (const CardRepo & repo : card_repos(summary)) {
+void write_cards(const Sources & sources, const std::string & rerun_command, const Templates & templates,
+                 Writer & writer) {
+    for (const CardRepo & repo : card_repos(sources.summary)) {
         const fs::path folder = fs::path("cards") / repo.name;
-        const std::vector<std::string> obstacles = card_obstacles(summary, quality, repo, rerun_command);
+        const std::vector<std::string> obstacles =
+            card_obstacles(sources.summary, sources.quality, repo, rerun_command);
         if (!obstacles.empty()) {
             writer.refuse(folder / "README.md", fmt::format("{}", fmt::join(obstacles, "; ")));
             continue;
         }
-        for (const auto & [name, content] : card_files(summary, quality, repo, templates))
+        for (const auto & [name, content] : card_files(sources, repo, templates))
             writer.write(folder / name, content);
     }
 }
@@ -111,7 +112,8 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     Writer writer(out_dir);
     writer.write("summary.json", json_text(lab::to_json(summary)) + "\n");
     writer.write("results.csv", results_csv(summary));
-    const Sources sources{summary, quality, commands, lab::read_imported(out_dir)};
+    const Sources sources{summary, quality, commands, lab::read_imported(out_dir),
+                          read_predicted_cards(summary, out_dir)};
     Json values = document_values(sources, templates);
     const Publication publication(summary, out_dir);
     for (Json & model : values["models"])
@@ -130,7 +132,7 @@ Documents write_documents(const lab::Summary & summary, const fs::path & out_dir
     } else {
         writer.refuse("whitepaper.md", "no run has figures: " + rerun_command);
     }
-    write_cards(summary, quality, rerun_command, templates, writer);
+    write_cards(sources, rerun_command, templates, writer);
     return writer.documents;
 }
 

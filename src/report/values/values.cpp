@@ -226,6 +226,8 @@ Json Values::model_values(const std::string & name) const {
     Json all_cells = source_values(name, "cells", cell_sources(summary_, name));
     if (file_list(cell_sources(summary_, name)) == file_list(base_sources(summary_, name)))
         all_cells = {{"link", base["link"]}, {"list", ""}};
+    const auto predicted = sources_.predicted_cards.find(name);
+    const bool is_predicted = predicted != sources_.predicted_cards.end();
     return {{"name", name},
             {"base_model", text(model.base_model)},
             {"about", text(model.about)},
@@ -255,6 +257,8 @@ Json Values::model_values(const std::string & name) const {
               {"tasks", source_values(name, "tasks", task_sources(summary_, name))},
               {"quality",
                quality_.of(name) == nullptr ? "" : fmt::format("[quality/{}.json](quality/{}.json)", name, name)}}},
+            {"predicted_cards", is_predicted ? table(predicted->second.table) : ""},
+            {"predicted_n_ctx", is_predicted ? predicted->second.n_ctx : 0},
             {"tables", tables_values(name)}};
 }
 

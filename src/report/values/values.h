@@ -4,10 +4,12 @@
 #include "base/json.h"
 #include "lab/import/llama_bench.h"
 #include "lab/measure/summary.h"
+#include "report/figures/hardware.h"
 #include "report/figures/quality.h"
 #include "report/template/templates.h"
 #include "report/text/markup.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,7 +27,8 @@ struct Sources {
     const lab::Summary & summary;
     const Quality & quality;
     Commands commands = {};
-    std::vector<lab::ImportedFile> imported = {};  // stand beside it, marked
+    std::vector<lab::ImportedFile> imported = {};                // stand beside it, marked
+    std::map<std::string, PredictedCards> predicted_cards = {};  // by model
 };
 
 // Of every document: the campaign, its conditions, its models with their tables, what was found, worded by `templates`.
