@@ -23,7 +23,7 @@ endmacro()
 
 option(SHIMMY_COVERAGE "count the lines that run, without optimization (scripts/coverage.sh, scripts/mutants.py)" OFF)
 
-option(SHIMMY_UNITY "compile several files at once: a quarter of the time of a whole build" ON)
+option(SHIMMY_UNITY "compile several files at once: a fraction of the time of a whole build" ON)
 
 # A target of ours is compiled in batches: most of the time goes into the templates of the JSON, formatting and command
 # line libraries, which a batch makes once. Without it (-DSHIMMY_UNITY=OFF) every file shows that it includes what it uses.
