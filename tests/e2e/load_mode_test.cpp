@@ -1,6 +1,7 @@
 // Experts that are read from disk, through the program: the same text, what is said and what is counted.
 #include "program.h"
 #include "server_process.h"
+#include "temp_dir.h"
 
 #include "engine/make/split.h"
 
