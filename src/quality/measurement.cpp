@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t N_UBATCH_ON_CPU = 16;
 constexpr int MAX_OFFLOAD_CHUNKS_IN_SOFTWARE = 1;
 constexpr uint32_t MAX_OFFLOAD_CHUNK_IN_SOFTWARE = 64;  // tokens
-constexpr uint32_t MIN_CHUNK = 16;                       // tokens: less scores nothing worth the name
+constexpr uint32_t MIN_CHUNK = 16;                      // tokens: less scores nothing worth the name
 
 }  // namespace
 
