@@ -317,7 +317,6 @@ inline lab::CampaignPlan given_plan(const fs::path & dir, const std::string & ca
     return plan;
 }
 
-// Quality against F16: Q4_K_M is just nearly the original, and of alpha's files each is on a front.
 // What fits which card, of alpha: nothing is known of Q2_K.
 inline Json given_hardware() {
     struct Fit {
@@ -349,6 +348,7 @@ inline Json given_hardware() {
               {{"quantization", "Q2_K"}, {"error", "its file is damaged"}}}}};
 }
 
+// Quality against F16: Q4_K_M is just nearly the original, and of alpha's files each is on a front.
 inline Json given_quality(const lab::CampaignPlan & plan, const std::string & model) {
     struct Quality {
         const char * type;

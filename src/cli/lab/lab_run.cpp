@@ -321,7 +321,7 @@ int run_lab(const RunArguments & options, const Globals & globals) {
     const lab::Executor executor =
         elsewhere ? lab::slurm_executor(run_options, {options.sbatch_args}) : lab::local_executor(run_options, hooks);
     const lab::Summary summary = lab::run_campaign(campaign, run_options, hooks, executor);
-    lab::predict_cards(summary);
+    lab::predict_cards(summary, globals.json);
     const std::string rerun = lab::rerun_command(summary, run_options.command);
     const report::Documents documents =
         report::write_documents(summary, campaign.out_dir, options.campaign.file, rerun, templates);

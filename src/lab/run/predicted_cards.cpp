@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/process/progress.h"
+#include "base/version.h"
 #include "engine/llama/version.h"
 #include "engine/predict/card_fit.h"
 
@@ -41,12 +43,13 @@ Json predicted(const MeasuredFile & file) {
     return row;
 }
 
-// An earlier document of this version; empty if there is none, or it is damaged: it is made anew.
+// The files of an earlier document of these versions; empty if there is none, or it is damaged: it is made anew.
 Json read_earlier(const fs::path & path) {
     try {
         Json document = fs::exists(path) ? read_json(path) : Json();
-        if (document.at("llama_cpp_version") == engine::llama_cpp_version()) return document.at("files");
-        return Json::array();
+        const bool is_current = document.at("shimmy_version") == shimmy_version() &&
+                                document.at("llama_cpp_version") == engine::llama_cpp_version();
+        return is_current ? document.at("files") : Json::array();
     } catch (const std::exception &) {
         return Json::array();
     }
@@ -63,7 +66,9 @@ Json known_row(const Json & rows, const MeasuredFile & file) {
 
 }  // namespace
 
-void predict_cards(const Summary & summary) {
+void predict_cards(const Summary & summary, bool quiet) {
+    Progress progress("hardware guide", quiet);
+    size_t n_done = 0;
     for (const CampaignModel & model : summary.campaign.models) {
         const fs::path path = summary.campaign.out_dir / "hardware" / (model.name + ".json");
         const Json earlier = read_earlier(path);
@@ -73,11 +78,13 @@ void predict_cards(const Summary & summary) {
             Json row = known_row(earlier, file);
             if (row.is_null() && !file.sha256.empty()) row = predicted(file);
             if (!row.is_null()) files.push_back(std::move(row));
+            progress.update(++n_done, summary.variants.size());
         }
         if (files.empty()) continue;
         ensure_writable_dir(path.parent_path());
         const uint32_t n_ctx_train = static_cast<uint32_t>(summary.input(model.name).n_ctx_train);
-        write_file_atomic(path, json_text({{"llama_cpp_version", engine::llama_cpp_version()},
+        write_file_atomic(path, json_text({{"shimmy_version", shimmy_version()},
+                                           {"llama_cpp_version", engine::llama_cpp_version()},
                                            {"n_ctx", engine::context_size(load_of(""), n_ctx_train)},
                                            {"vram_method", "modelled"},
                                            {"files", files}}) +
