@@ -5,6 +5,7 @@
 #include "base/host/host.h"
 #include "engine/device/modelled_device.h"
 #include "engine/device/rpc.h"
+#include "engine/load/expert_pattern.h"
 #include "gguf/model_info.h"
 #include "tiny_moe.h"
 
@@ -42,15 +43,39 @@ TEST(LoadParams, PlacementsAreOverridesOfExpertTensors) {
     EXPECT_EQ(all.model_params().tensor_buft_overrides, all.overrides().data());
 
     const LoadParams three(options_with(Placement::partial(3)), true);
-    ASSERT_EQ(three.overrides().size(), 4U);
-    EXPECT_EQ(three.overrides()[3].pattern, nullptr);
+    ASSERT_EQ(three.overrides().size(), 2U);
+    EXPECT_EQ(three.overrides()[1].pattern, nullptr);
+    EXPECT_EQ(three.overrides()[0].buft, ggml_backend_cpu_buffer_type());
     for (int layer = 0; layer < 12; ++layer) {
         const std::string name = fmt::format("blk.{}.ffn_up_exps.weight", layer);
-        int n_matches = 0;
-        for (size_t i = 0; i < 3; ++i)
-            n_matches += std::regex_search(name, std::regex(three.overrides()[i].pattern)) ? 1 : 0;
-        EXPECT_EQ(n_matches, layer < 3 ? 1 : 0) << name;
+        EXPECT_EQ(std::regex_search(name, std::regex(three.overrides()[0].pattern)), layer < 3) << name;
         EXPECT_TRUE(std::regex_search(name, std::regex(all.overrides()[0].pattern)));
+    }
+}
+
+// The tensors of llama.cpp's own option, which makes a pattern for each layer.
+TEST(LoadParams, OnePatternNamesTheExpertsOfTheFirstLayers) {
+    const auto names_of = [](int layer) {
+        std::vector<std::string> names;
+        for (const char * end : {"up_exps.weight", "down_exps.bias", "gate_up_exps.weight", "gate_chexps.weight",
+                                 "up_shexp.weight", "gate_inp.weight"})
+            names.push_back(fmt::format("blk.{}.ffn_{}", layer, end));
+        return names;
+    };
+    for (const int n_layers : {1, 2, 9, 10, 11, 19, 20, 21, 94, 99, 100, 101, 110, 120, 123, 200, 512}) {
+        std::vector<llama_model_tensor_buft_override> own;
+        llm_add_n_cpu_ffn_overrides(n_layers, LLM_FFN_EXPS_REGEX, own);
+        const std::regex ours(experts_below(n_layers));
+        for (const int layer :
+             {0,   1,   2,   8,   9,   10,  11,  12,  18,  19,  20,  21,  22,  29,  92,  93,  94,  95,  98,  99,
+              100, 101, 109, 110, 111, 119, 120, 121, 122, 123, 124, 199, 200, 201, 209, 499, 511, 512, 513, 1000}) {
+            // Its pattern of this layer, if it made one.
+            const auto at = static_cast<size_t>(layer);
+            for (const std::string & name : names_of(layer)) {
+                const bool theirs = at < own.size() && std::regex_search(name, std::regex(own[at].pattern));
+                EXPECT_EQ(std::regex_search(name, ours), theirs) << n_layers << " " << name;
+            }
+        }
     }
 }
 

@@ -43,10 +43,14 @@ std::string brand() {
 }  // namespace
 
 std::string cpu_name() {
-    constexpr const char * BLANKS = " \t\n";
-    const std::string name = brand();
-    const size_t first = name.find_first_not_of(BLANKS);
-    return first == std::string::npos ? "unknown" : name.substr(first, name.find_last_not_of(BLANKS) + 1 - first);
+    // Asked once: in a virtual machine each question is answered by the host.
+    static const std::string name = [] {
+        constexpr const char * BLANKS = " \t\n";
+        const std::string all = brand();
+        const size_t first = all.find_first_not_of(BLANKS);
+        return first == std::string::npos ? "unknown" : all.substr(first, all.find_last_not_of(BLANKS) + 1 - first);
+    }();
+    return name;
 }
 
 }  // namespace moe::os

@@ -8,6 +8,7 @@
 #include "engine/device/moe_plugin.h"
 #include "engine/llama/llama_internal.h"
 #include "engine/llama/log.h"
+#include "engine/load/expert_pattern.h"
 #include "engine/load/llama_params.h"
 #include "gguf/expert_tensors.h"
 #include "gguf/model_info.h"
@@ -24,8 +25,6 @@
 namespace shimmy::engine {
 
 namespace {
-
-constexpr int MAX_LAYERS = 512;  // LLAMA_MAX_LAYERS
 
 // Null-terminated.
 std::vector<ggml_backend_dev_t> backend_devices_of(const std::vector<Device> & gpus, bool modelled) {
@@ -77,22 +76,17 @@ LoadParams::LoadParams(const LoadOptions & options, bool no_alloc)
         is_larger_than_ram_ = !no_alloc && file.size_bytes() > available_ram_bytes();
     }
     const Placement placement = options.placement;
-    if (placement == Placement::offload() || placement.n_cpu_moe >= MAX_LAYERS) {
-        patterns_.emplace_back(LLM_FFN_EXPS_REGEX);
-    } else {
-        // A pattern per layer, as llama.cpp's option makes them; it has no model with more layers.
-        for (int layer = 0; layer < std::min(placement.n_cpu_moe, MAX_LAYERS); ++layer) {
-            patterns_.push_back(llm_ffn_block_regex(layer, LLM_FFN_EXPS_REGEX));
-        }
+    if (placement == Placement::offload()) {
+        pattern_ = LLM_FFN_EXPS_REGEX;
+    } else if (placement.n_cpu_moe > 0) {
+        pattern_ = experts_below(placement.n_cpu_moe);
     }
     apply_llama_args(options_.llama_args, common_);
     // llama.cpp's scheduler hands no batch to the GPU then, so the plugin must not leave any to it. The plugin reads
     // the command line of its process, which in a worker of `serve` has no options.
     if (common_.no_op_offload && !no_alloc) keep_batches_in_moe_backend();
     overrides_ = common_.tensor_buft_overrides;  // the first match decides: what the user said comes first
-    for (const std::string & pattern : patterns_) {
-        overrides_.push_back({pattern.c_str(), ggml_backend_cpu_buffer_type()});
-    }
+    if (!pattern_.empty()) overrides_.push_back({pattern_.c_str(), ggml_backend_cpu_buffer_type()});
     overrides_.push_back({nullptr, nullptr});
     set_common();
 }

@@ -66,8 +66,8 @@ private:
     std::vector<Device> gpus_;
     Device device_;
     int n_threads_;
-    std::vector<ggml_backend_dev_t> devices_;  // null-terminated; empty list = CPU only
-    std::vector<std::string> patterns_;
+    std::vector<ggml_backend_dev_t> devices_;                  // null-terminated; empty list = CPU only
+    std::string pattern_;                                      // of the experts that go to the CPU; empty: none
     std::vector<llama_model_tensor_buft_override> overrides_;  // {nullptr, nullptr}-terminated
     common_params common_;
 };
