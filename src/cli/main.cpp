@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/last_words.h"
 #include "base/process/interrupt.h"
+#include "base/process/short_waits.h"
 #include "base/text/text.h"
 #include "base/version.h"
 #include "cli/command.h"
@@ -75,6 +76,7 @@ std::string parse_error(CLI::App & app, const std::vector<std::string> & words, 
 
 int main(int argc, char ** argv) {
     using namespace shimmy::cli;
+    shimmy::wait_briefly(argv);
     shimmy::install_interrupt_handler();
     CLI::App app{"shimmy runs, quantizes and measures Mixture-of-Experts models", "shimmy"};
     app.set_version_flag("--version", fmt::format("shimmy {} (llama.cpp v{})", shimmy::shimmy_version(),

@@ -5,13 +5,18 @@
 #include "base/process/spawn.h"
 #include "temp_dir.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <functional>
+#include <thread>
 #include <vector>
 
 namespace shimmy {
@@ -91,6 +96,30 @@ TEST(Files, AReadThatFailsIsAnError) {
 }
 
 // One may not ask whether a process of another user runs: it does.
+// A signal ends a read of a pipe that nobody writes to.
+TEST(Files, CtrlCEndsAReadThatWouldWaitForEver) {
+    const TempDir dir;
+    const fs::path pipe = dir / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const int writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // without one, the end would be read at once
+    struct sigaction interrupts {};
+    interrupts.sa_handler = [](int) {};
+    struct sigaction before {};
+    ASSERT_EQ(::sigaction(SIGUSR1, &interrupts, &before), 0);
+    std::atomic<bool> done{false};
+    std::thread presses_ctrl_c([&done, reader = ::pthread_self()] {
+        while (!done) {
+            ::pthread_kill(reader, SIGUSR1);
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+    });
+    EXPECT_THROW((void)read_file(pipe), Interrupted);
+    done = true;
+    presses_ctrl_c.join();
+    ::sigaction(SIGUSR1, &before, nullptr);
+    ::close(writer);
+}
+
 TEST(Files, PartFilesOfOtherUsersStay) {
     const TempDir dir;
     fs::permissions(dir.path(), fs::perms::all);

@@ -8,10 +8,27 @@
 
 namespace moe {
 
+namespace {
+
 // About 20 us of polling: longer than the gap between two splits of a layer, short enough not to starve others.
 constexpr int SPINS = 500;
-// A thread that waits this long inside a region shares its core with someone: let them run.
-constexpr int SPINS_BEFORE_YIELD = 4000;
+// About 5 us: threads that have a core each are rarely further apart. One that waits longer may sit on the core that
+// the others need, so it gives it away between two looks; where nobody wants it, that costs nothing.
+constexpr int SPINS_BEFORE_YIELD = 200;
+
+// Waits for other threads of the region.
+template <class Done>
+void wait_until(Done done) {
+    for (int spins = 0; !done(); ++spins) {
+        if (spins < SPINS_BEFORE_YIELD) {
+            cpu_relax();
+        } else {
+            std::this_thread::yield();
+        }
+    }
+}
+
+}  // namespace
 
 void Barrier::wait() {
     const unsigned phase = phase_.load(std::memory_order_acquire);
@@ -20,13 +37,7 @@ void Barrier::wait() {
         phase_.store(phase + 1, std::memory_order_release);
         return;
     }
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-        if (spins < SPINS_BEFORE_YIELD) {
-            cpu_relax();
-        } else {
-            std::this_thread::yield();
-        }
-    }
+    wait_until([&] { return phase_.load(std::memory_order_acquire) != phase; });
 }
 
 namespace {
@@ -81,9 +92,7 @@ void Team::omp_entry(void * arg) {
         r.n.store(n, std::memory_order_release);
     }
     int n = 0;
-    while ((n = r.n.load(std::memory_order_acquire)) == 0) {
-        cpu_relax();
-    }
+    wait_until([&] { return (n = r.n.load(std::memory_order_acquire)) != 0; });
     r.fn(r.ctx, ith, n, *r.barrier);
 }
 
@@ -121,13 +130,7 @@ void Team::run_own(int n) {
     }
     wake_.notify_all();
     region_.fn(region_.ctx, 0, n, barrier_);
-    for (int spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins) {
-        if (spins < SPINS_BEFORE_YIELD) {
-            cpu_relax();
-        } else {
-            std::this_thread::yield();
-        }
-    }
+    wait_until([&] { return pending_.load(std::memory_order_acquire) == 0; });
 }
 
 void Team::worker(int id) {

@@ -21,8 +21,8 @@ namespace shimmy::cli {
 
 namespace {
 
-// Variables that change what the program does. A value may be a path or a secret: only those of ggml and llama.cpp,
-// which are switches and sizes, are shown, and no path.
+// Variables that change what the program does. A value may be a path or a secret: only those of ggml, llama.cpp
+// and OpenMP, which are switches and sizes, are shown, and no path.
 Json settings_in_environment() {
     Json result = Json::object();
     for (char ** one = environ; *one != nullptr; ++one) {
@@ -31,7 +31,7 @@ Json settings_in_environment() {
         const std::string name = variable.substr(0, equals);
         const std::string value = equals == variable.npos ? "" : variable.substr(equals + 1);
         const auto begins = [&](const char * prefix) { return name.starts_with(prefix); };
-        if (begins("GGML_") || begins("LLAMA_") || begins("CUDA_VISIBLE") || begins("OMP_"))
+        if (begins("GGML_") || begins("LLAMA_") || begins("CUDA_VISIBLE") || begins("OMP_") || begins("GOMP_"))
             result[name] = value.find('/') == value.npos ? value : "(a path)";
         else if (begins("SHIMMY_") || begins("HF_"))
             result[name] = "(set)";
