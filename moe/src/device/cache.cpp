@@ -185,8 +185,8 @@ void ExpertCache::open_device(ggml_backend_dev_t gpu, size_t bytes) {
     for (size_t i = 0; i < here.size(); ++i) {
         Class & c = *here[i];
         if (slots[i] == 0) continue;
-        if (setting_.kind == CacheSetting::Auto && !pays(c))
-            return close(std::string("off: ") + props.name + " is slower at experts than the CPU");
+        if (const char * reason = setting_.kind == CacheSetting::Auto ? why_not(c) : nullptr)
+            return close(std::string("off: ") + props.name + reason);
         make_banks(c, slots[i]);
         if (c.banks.empty()) continue;
         int made = 0;
@@ -223,7 +223,7 @@ void ExpertCache::make_banks(Class & c, int slots) {
 
 namespace {
 
-// The least time that the bank takes for this many experts of one token; 0 if the device refuses.
+// The least time that the bank takes for this many experts of one token; 0 if the device refuses or fails.
 double time_of(Bank & bank, int experts, int64_t n_embd) {
     std::vector<int32_t> ids(static_cast<size_t>(experts));
     std::iota(ids.begin(), ids.end(), 0);
@@ -231,8 +231,7 @@ double time_of(Bank & bank, int experts, int64_t n_embd) {
     for (int i = 0; i < TRIALS; ++i) {
         std::memset(bank.input(experts, 1), 0, size_t(n_embd) * sizeof(float));
         const auto begun = std::chrono::steady_clock::now();
-        if (!bank.start(ids.data(), experts, 1)) return 0;
-        bank.finish();
+        if (!bank.start(ids.data(), experts, 1) || bank.finish() == nullptr) return 0;
         const double s = seconds_since(begun);
         if (i == 1 || (i > 1 && s < least)) least = s;  // the first also prepares the device
     }
@@ -241,19 +240,19 @@ double time_of(Bank & bank, int experts, int64_t n_embd) {
 
 }  // namespace
 
-// Whether the GPU computes a token's experts in less time than the CPU was seen to take. Tried in a bank of its own,
-// before much memory is taken.
-bool ExpertCache::pays(Class & c) const {
-    if (cpu_s_per_expert_ <= 0) return true;  // no single token was seen: nothing to compare with
+// What speaks against the GPU, after its name; null if it computes a token's experts in less time than the CPU was seen
+// to take. Tried in a bank of its own, before much memory is taken.
+const char * ExpertCache::why_not(Class & c) const {
+    if (cpu_s_per_expert_ <= 0) return nullptr;  // no single token was seen: nothing to compare with
     const std::unique_ptr<Bank> bank = Bank::make(c.gpu, c.shape, used_);
-    if (bank == nullptr) return true;  // make_banks says why
+    if (bank == nullptr) return nullptr;  // make_banks says why
     c.first_s = time_of(*bank, 1, c.shape.n_embd);
     const double all_s = used_ > 1 ? time_of(*bank, used_, c.shape.n_embd) : c.first_s;
-    if (c.first_s == 0 || all_s == 0) return false;
+    if (c.first_s == 0 || all_s == 0) return " failed when it was tried";
     c.more_s = used_ > 1 ? std::max(0.0, all_s - c.first_s) / (used_ - 1) : 0;
     log_info("%d experts: %.0f us on %s, %.0f us on the CPU\n", used_, all_s * 1e6, ggml_backend_dev_name(c.gpu),
              cpu_s_per_expert_ * used_ * 1e6);
-    return all_s < cpu_s_per_expert_ * used_;
+    return all_s < cpu_s_per_expert_ * used_ ? nullptr : " is slower at experts than the CPU";
 }
 
 // Starting the GPU and waiting for it takes longer than a few small experts on the CPU.

@@ -100,7 +100,7 @@ private:
     void open_device(ggml_backend_dev_t gpu, size_t bytes);
     void make_banks(Class & c, int slots);
     bool may_cache_on(ggml_backend_dev_t gpu) const;
-    bool pays(Class & c) const;
+    const char * why_not(Class & c) const;
     bool is_worth(const Class & c, int hits, int misses) const;
     int resident_groups(const Class & c, const Layer & layer, const Routing & r) const;
     PolicyParams params_for(const Class & c) const;

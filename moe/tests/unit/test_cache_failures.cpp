@@ -146,7 +146,7 @@ TEST(CacheFailures, AGpuThatIsLostBeforeItsCacheIsOpened) {
     gpu.throw_on_waits();
     const CacheSize size("auto");  // tries the GPU first
     EXPECT_EQ(difference(Model(s, &gpu).run(8, 1), expected), 0);
-    EXPECT_EQ(text(), "off: Model0 is slower at experts than the CPU");
+    EXPECT_EQ(text(), "off: Model0 failed when it was tried");
     EXPECT_EQ(cache_bytes(), 0u);
     EXPECT_EQ(gpu.used(), 0u);
 }
