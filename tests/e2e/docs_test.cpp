@@ -1,5 +1,6 @@
 // The documents that are made from the program, and the commands that documents show.
 #include "program.h"
+#include "variable.h"
 
 #include "base/files.h"
 #include "base/process/short_waits.h"
@@ -9,7 +10,6 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 
 namespace shimmy::e2e {
 namespace {
@@ -55,29 +55,13 @@ TEST(ReportBug, SaysWhatTheMachineIsAndNothingPrivate) {
     }
 }
 
-// What is set of the environment while one lives; as it was afterwards.
-class WaitsInEnvironment {
-public:
-    explicit WaitsInEnvironment(const char * policy) {
-        if (const char * value = std::getenv(NAME)) before_ = value;
-        policy != nullptr ? setenv(NAME, policy, 1) : unsetenv(NAME);
-    }
-    ~WaitsInEnvironment() { before_ ? setenv(NAME, before_->c_str(), 1) : unsetenv(NAME); }
-    WaitsInEnvironment(const WaitsInEnvironment &) = delete;
-    WaitsInEnvironment & operator=(const WaitsInEnvironment &) = delete;
-
-private:
-    static constexpr const char * NAME = "OMP_WAIT_POLICY";
-    std::optional<std::string> before_;
-};
-
 // libgomp reads it before main().
 TEST(ShortWaits, AreSetUnlessTheUserSaysHowToWait) {
     {
-        const WaitsInEnvironment nothing(nullptr);
+        const Variable nothing("OMP_WAIT_POLICY", std::nullopt);
         EXPECT_EQ(shimmy_json({"report-bug"})["environment"].value("GOMP_SPINCOUNT", ""), SHORT_WAIT);
     }
-    const WaitsInEnvironment own("active");
+    const Variable own("OMP_WAIT_POLICY", "active");
     EXPECT_FALSE(shimmy_json({"report-bug"})["environment"].contains("GOMP_SPINCOUNT"));
 }
 

@@ -1,9 +1,11 @@
 // Experts in VRAM, through the program: the same text with and without, every figure, the trace and its replay. The GPU
 // may be Mesa's software one.
 #include "base/files.h"
+#include "modelled_gpu.h"
 #include "program.h"
 #include "server_process.h"
 #include "temp_dir.h"
+#include "variable.h"
 
 #include <algorithm>
 #include <cmath>
@@ -16,15 +18,9 @@ namespace {
 
 // Programs started meanwhile stream no batch: whether that pays is measured by one process after another until two
 // agree, and its buffers are VRAM.
-class NoStreaming {
+class NoStreaming : Variable {
 public:
-    NoStreaming() { setenv(VARIABLE, "0", 1); }
-    ~NoStreaming() { unsetenv(VARIABLE); }
-    NoStreaming(const NoStreaming &) = delete;
-    NoStreaming & operator=(const NoStreaming &) = delete;
-
-private:
-    static constexpr const char * VARIABLE = "GGML_MOE_GPU_MIN_BATCH";
+    NoStreaming() : Variable("GGML_MOE_GPU_MIN_BATCH", "0") {}
 };
 
 std::vector<std::string> generate(std::initializer_list<std::string> more) {
@@ -64,7 +60,8 @@ TEST(ExpertCache, SameTextAndEveryByteIsCounted) {
 }
 
 TEST(ExpertCache, TheSummarySaysWhatItDid) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     const ProcessResult on = shimmy(generate({"--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"}));
     EXPECT_NE(on.err.find("expert cache: 21 of 48 experts fit (8."), std::string::npos) << on.err;
     EXPECT_NE(on.err.find("look-ups were hits"), std::string::npos) << on.err;
@@ -79,7 +76,8 @@ TEST(ExpertCache, TheSummarySaysWhatItDid) {
 }
 
 TEST(ExpertCache, HoldsExpertsOfTheLayersOnTheCpuOnly) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     const NoStreaming same_in_each_run;
     const Json off = shimmy_json(generate({"--device", "gpu", "--n-cpu-moe", "3", "--moe-cache", "off"}));
     const std::vector<std::string> args = generate({"--device", "gpu", "--n-cpu-moe", "3", "--moe-cache", "8MiB"});
@@ -222,7 +220,8 @@ std::vector<Distribution> distributions_of_answer(const std::string & cache, std
 }
 
 TEST(ServeExpertCache, ProbabilitiesAreThoseWithoutACache) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     std::string text, expected_text;
     const std::vector<Distribution> expected = distributions_of_answer("off", expected_text);
     const std::vector<Distribution> found = distributions_of_answer("8MiB", text);
@@ -240,7 +239,8 @@ TEST(ServeExpertCache, ProbabilitiesAreThoseWithoutACache) {
 }
 
 TEST(ServeExpertCache, MemoryHitsAndResidentsAreShown) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB"});
     const Json loaded = server.curl("/v1/moe").json()["models"][0];
     EXPECT_GT(loaded["vram"]["expert_cache_bytes"].get<uint64_t>(), 8U << 20) << "taken before the first request";
@@ -287,7 +287,8 @@ int n_tokens_beside_gpu(const std::vector<std::string> & more, const std::vector
 
 // llama.cpp leaves such a prompt's experts to its own CPU code, if the plugin does not take them.
 TEST(ServeBesideGpu, WithoutOpOffloadThePluginComputesPrompts) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     EXPECT_LT(n_tokens_beside_gpu({"--cpu-moe"}, {}), 32) << "the GPU does, of a batch so large";
     EXPECT_GT(n_tokens_beside_gpu({"--cpu-moe"}, {"--no-op-offload"}), 100);
 }
@@ -297,7 +298,7 @@ uint64_t vram_in_metrics(const std::string & metrics) {
     std::istringstream lines(metrics);
     uint64_t bytes = 0;
     for (std::string line; std::getline(lines, line);) {
-        if (line.starts_with("shimmy_memory_bytes{") && line.find("device=\"Vulkan0\"") != std::string::npos)
+        if (line.starts_with("shimmy_memory_bytes{") && line.find("device=\"Model0\"") != std::string::npos)
             bytes += std::stoull(line.substr(line.find("} ") + 2));
     }
     return bytes;
@@ -305,7 +306,8 @@ uint64_t vram_in_metrics(const std::string & metrics) {
 
 // A batch needs more of the GPU than a token, so the cache grows after the model was loaded.
 TEST(ServeExpertCache, EveryFigureOfMemoryIsThatOfNow) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     ServerProcess server({"--model", tiny_moe().string(), "--device", "gpu", "--cpu-moe", "--moe-cache", "8MiB",
                           "--moe-gpu-min-batch", "0", "--ollama-bind", "127.0.0.1:0"});
     const auto vram = [&] { return server.curl("/v1/moe").json()["models"][0]["vram"]; };
@@ -325,7 +327,8 @@ TEST(ServeExpertCache, EveryFigureOfMemoryIsThatOfNow) {
 }
 
 TEST(ExpertCache, APlanLeavesItWhatARunWithoutOneLeaves) {
-    SKIP_WITHOUT_GPU();
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
     const NoStreaming same_in_each_run;
     const TempDir dir;
     const std::string file = (dir.path() / "t.csv").string();

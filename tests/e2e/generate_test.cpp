@@ -1,4 +1,5 @@
 // Text, timings and errors of `shimmy generate`.
+#include "modelled_gpu.h"
 #include "program.h"
 
 #include "base/files.h"
@@ -145,9 +146,11 @@ TEST(Generate, APromptLongerThanTheContextSaysTheNumbers) {
 }
 
 TEST(Generate, AModelThatDoesNotFitSaysWhatWould) {
-    SKIP_WITHOUT_GPU();
-    // The whole OLMoE 1B-7B as a hole in a file: more than llvmpipe's 2 GiB, whose attention alone would fit.
-    const fs::path model = synthetic_whole("olmoe-1b-7b", "Q4_K_M");
+    SKIP_WITHOUT_MODULE();
+    const BesideModelledGpu gpu;
+    const Variable memory("MODEL_GPU_MEMORY", std::to_string(uint64_t{1} << 30));
+    // Half of OLMoE 1B-7B's layers and experts: more than 1 GiB, whose attention alone would fit.
+    const fs::path model = synthetic("olmoe-1b-7b", 8, "Q4_K_M");
     expect_failure({"generate", "--model", model.string(), "--prompt", "a", "--device", "gpu", "--ctx", "256",
                     "--placement", "gpu"},
                    1, {"needs", "free", "short", "try --n-cpu-moe"});

@@ -1,6 +1,5 @@
-// Beside what looks like a hardware GPU: a module of a card that is modelled (moe/tests/model_gpu.h), loaded as CUDA's
-// is. It computes right results. Where the cache must open, the plugin's kernels are plain C++, so that the card is the
-// faster of the two.
+// Beside a GPU that is modelled: what only one that is faster than the CPU does, and one that others use, too.
+#include "modelled_gpu.h"
 #include "base/files.h"
 #include "program.h"
 #include "server_process.h"
@@ -13,34 +12,6 @@ namespace {
 
 constexpr uint64_t EXPERT_BYTES = uint64_t{384} << 10;  // of models/tiny-moe, which has 48
 
-#define SKIP_WITHOUT_MODULE() \
-    if (*SHIMMY_MODEL_GPU == '\0') GTEST_SKIP() << "built without libggml-moe, whose test the module is"
-
-// The program and its libraries in a folder of their own, with that module as the only one of a GPU.
-class Installed {
-public:
-    Installed() {
-        for (const fs::directory_entry & entry : fs::directory_iterator(fs::path(SHIMMY_PROGRAM).parent_path())) {
-            const std::string name = entry.path().filename().string();
-            const bool is_library = name.starts_with("lib") && name.find(".so") != std::string::npos;
-            const bool is_gpu = name.starts_with("libggml-vulkan") || name.starts_with("libggml-cuda");
-            if (name == "shimmy" || (is_library && !is_gpu))
-                fs::copy(entry, dir_ / name, fs::copy_options::copy_symlinks);
-        }
-        fs::copy(SHIMMY_MODEL_GPU, dir_ / "libggml-opencl.so");
-    }
-    std::string program() const { return (dir_ / "shimmy").string(); }
-    ProcessResult run(const std::vector<std::string> & args, const std::string & pin = "off") const {
-        std::vector<std::string> command{"env", "GGML_MOE_ISA=scalar", "GGML_MOE_PIN=" + pin,
-                                         "XDG_CACHE_HOME=" + dir_.path().string(), program()};
-        command.insert(command.end(), args.begin(), args.end());
-        return run_process(command, RUN_TIMEOUT);
-    }
-
-private:
-    TempDir dir_;
-};
-
 std::vector<std::string> generate(std::initializer_list<std::string> more) {
     std::vector<std::string> args{"generate",      "--model", tiny_moe().string(), "--prompt", "The old house", "--raw",
                                   "--temperature", "0",       "--max-tokens",      "32"};
@@ -48,16 +19,23 @@ std::vector<std::string> generate(std::initializer_list<std::string> more) {
     return args;
 }
 
+// Its kernels are plain C++, so that the card is the faster of the two. `pin`: GGML_MOE_PIN.
+ProcessResult run_beside(const std::vector<std::string> & args, const std::string & pin = "off") {
+    const Variable slow("GGML_MOE_ISA", "scalar");
+    const Variable locks("GGML_MOE_PIN", pin);
+    return shimmy(args);
+}
+
 TEST(ModelledGpu, TheCacheOpensByItself) {
     SKIP_WITHOUT_MODULE();
-    const Installed installed;
-    const ProcessResult text = installed.run(generate({"--cpu-moe"}));
+    const BesideModelledGpu gpu;
+    const ProcessResult text = run_beside(generate({"--cpu-moe"}));
     ASSERT_EQ(text.exit_code, 0) << text.err;
     for (const char * part :
          {"expert cache: 48 of 48 experts fit (18.", "look-ups were hits (", "Model0 ", ", expert cache 18."})
         EXPECT_NE(text.err.find(part), std::string::npos) << part << " in " << text.err;
 
-    const ProcessResult run = installed.run(generate({"--cpu-moe", "--json"}));
+    const ProcessResult run = run_beside(generate({"--cpu-moe", "--json"}));
     ASSERT_EQ(run.exit_code, 0) << run.err;
     const Json document = Json::parse(run.out);
     EXPECT_EQ(document["device"]["description"], "modelled GeForce RTX 3060");
@@ -71,7 +49,7 @@ TEST(ModelledGpu, TheCacheOpensByItself) {
     EXPECT_GT(cache["hits"].get<uint64_t>(), 0U);
     EXPECT_LE(cache["hits"].get<uint64_t>(), cache["lookups"].get<uint64_t>());
 
-    const ProcessResult off = installed.run(generate({"--cpu-moe", "--moe-cache", "off", "--json"}));
+    const ProcessResult off = run_beside(generate({"--cpu-moe", "--moe-cache", "off", "--json"}));
     ASSERT_EQ(off.exit_code, 0) << off.err;
     EXPECT_EQ(Json::parse(off.out)["text"], document["text"]);
     EXPECT_EQ(Json::parse(off.out)["expert_cache"]["hits"], 0);
@@ -79,9 +57,9 @@ TEST(ModelledGpu, TheCacheOpensByItself) {
 
 TEST(ModelledGpu, LockedMemoryIsTold) {
     SKIP_WITHOUT_MODULE();
-    const Installed installed;
+    const BesideModelledGpu gpu;
     const auto with_budget = [&](const std::string & size) {
-        const ProcessResult run = installed.run(generate({"--cpu-moe", "--json"}), size);
+        const ProcessResult run = run_beside(generate({"--cpu-moe", "--json"}), size);
         EXPECT_EQ(run.exit_code, 0) << run.err;
         return Json::parse(run.out)["expert_memory"];
     };
@@ -92,18 +70,6 @@ TEST(ModelledGpu, LockedMemoryIsTold) {
     EXPECT_EQ(too_little["pinned_bytes"], 0);
     EXPECT_EQ(too_little["mapped_bytes"], all["mapped_bytes"]);
 }
-
-// Set while it lives.
-class Variable {
-public:
-    Variable(const char * name, const std::string & value) : name_(name) { setenv(name, value.c_str(), 1); }
-    ~Variable() { unsetenv(name_); }
-    Variable(const Variable &) = delete;
-    Variable & operator=(const Variable &) = delete;
-
-private:
-    const char * name_;
-};
 
 // A card that others use, too: what is in its memory is what the program sees of it.
 class SharedGpu : public testing::Test {
@@ -123,7 +89,7 @@ protected:
         std::vector<std::string> args = generate({"--json"});
         const std::vector<std::string> options = small(more);
         args.insert(args.end(), options.begin(), options.end());
-        return installed_.run(args);
+        return run_beside(args);
     }
     Json run(const std::vector<std::string> & more) const {
         const ProcessResult result = try_to_run(more);
@@ -134,7 +100,7 @@ protected:
 
     static constexpr uint64_t CARD_BYTES = uint64_t{12} << 30;
     static constexpr uint64_t MARGIN_BYTES = uint64_t{512} << 20;  // that a choice leaves free on a small card
-    const Installed installed_;
+    const BesideModelledGpu gpu_;
     uint64_t all_ = 0;    // of VRAM, with everything on the GPU
     uint64_t least_ = 0;  // with all experts in RAM
 };
@@ -161,7 +127,7 @@ TEST_F(SharedGpu, MemoryThatIsTakenMeanwhileIsPlannedWithAgain) {
 
 TEST_F(SharedGpu, AServerPlansAgainToo) {
     const Variable taken("MODEL_GPU_TAKEN", std::to_string(CARD_BYTES - (all_ + least_) / 2));
-    ServerProcess server(small({"--model", tiny_moe().string(), "--device", "gpu"}), installed_.program());
+    ServerProcess server(small({"--model", tiny_moe().string(), "--device", "gpu"}));
     const HttpReply reply = server.post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 2}});
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_NE(server.process().err().find("memory was taken meanwhile"), std::string::npos) << server.process().err();
@@ -175,8 +141,7 @@ TEST_F(SharedGpu, ModelsAreLoadedBesideEachOther) {
     const Variable memory("MODEL_GPU_MEMORY", std::to_string(MARGIN_BYTES + all_ + (all_ + least_) / 2));
     const std::string path = "model = '" + tiny_moe().string() + "'\n";
     write_file_atomic(dir / "models.toml", "[first]\n" + path + "[second]\n" + path + "[third]\n" + path);
-    ServerProcess server(small({"--models-file", (dir / "models.toml").string(), "--device", "gpu"}),
-                         installed_.program());
+    ServerProcess server(small({"--models-file", (dir / "models.toml").string(), "--device", "gpu"}));
     const auto use = [&](const std::string & model) {
         const HttpReply reply = server.post("/v1/completions", {{"model", model}, {"prompt", "a"}, {"max_tokens", 2}});
         EXPECT_EQ(reply.status, 200) << reply.body;

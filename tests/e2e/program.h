@@ -17,9 +17,12 @@ namespace fs = std::filesystem;
 
 inline constexpr std::chrono::minutes RUN_TIMEOUT{4};
 
+// What is under test: what the build made, or an installed copy of it (modelled_gpu.h).
+inline std::string program_under_test = SHIMMY_PROGRAM;
+
 // shimmy ARGS…
 inline ProcessResult shimmy(std::vector<std::string> args) {
-    args.insert(args.begin(), SHIMMY_PROGRAM);
+    args.insert(args.begin(), program_under_test);
     return run_process(args, RUN_TIMEOUT);
 }
 

@@ -22,7 +22,7 @@ struct HttpReply {
 class ServerProcess {
 public:
     // On the CPU and a free port, with a small context; `args` come on top.
-    explicit ServerProcess(const std::vector<std::string> & args, const std::string & program = SHIMMY_PROGRAM)
+    explicit ServerProcess(const std::vector<std::string> & args, const std::string & program = program_under_test)
         : process_(command(args, program)) {
         const auto line = process_.read_line(std::chrono::seconds(60));
         started_ = Json::parse(line.value_or("null"), nullptr, /*allow_exceptions=*/false);
