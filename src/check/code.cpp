@@ -167,12 +167,9 @@ PythonRunner::PythonRunner(bool may_read_files) : hides_paths_(!may_read_files) 
         readable_.emplace_back(path.get<std::string>());
     for (const char * path : {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"})
         readable_.emplace_back(path);
-    SandboxLimits limits;
-    limits.readable = readable_;
-    limits.hides_paths = hides_paths_;
     SandboxResult run;
     try {
-        run = run_sandboxed({interpreter_, "-I", "-B", "-c", "print(6 * 7)"}, "", limits);
+        run = run_sandboxed({interpreter_, "-I", "-B", "-c", "print(6 * 7)"}, "", limits());
     } catch (const Interrupted &) {
         throw;
     } catch (const Error & error) {
@@ -183,18 +180,23 @@ PythonRunner::PythonRunner(bool may_read_files) : hides_paths_(!may_read_files) 
              may_read_files ? "" : " (--unsafe-no-sandbox lets it learn which files there are)");
 }
 
+SandboxLimits PythonRunner::limits() const {
+    SandboxLimits limits;
+    limits.readable = readable_;
+    limits.hides_paths = hides_paths_;
+    return limits;
+}
+
 std::vector<std::string> PythonRunner::defects(const std::string & code, const Task & task) const {
     Json arguments = Json::array();
     for (const CodeCase & one : task.cases)
         arguments.push_back(one.arguments);
     const std::string mark = random_mark();
     const Json job{{"code", code}, {"function", task.function}, {"arguments", arguments}, {"mark", mark}};
-    SandboxLimits limits;
-    limits.time = task.time;
-    limits.memory_bytes = task.memory_bytes;
-    limits.readable = readable_;
-    limits.hides_paths = hides_paths_;
-    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER}, json_text(job, -1), limits);
+    SandboxLimits of_task = limits();
+    of_task.time = task.time;
+    of_task.memory_bytes = task.memory_bytes;
+    const SandboxResult run = run_sandboxed({interpreter_, "-I", "-B", "-c", DRIVER}, json_text(job, -1), of_task);
     return judge(run, mark, task);
 }
 

@@ -29,6 +29,8 @@ public:
     std::vector<std::string> defects(const std::string & code, const Task & task) const;
 
 private:
+    SandboxLimits limits() const;
+
     std::string interpreter_;
     std::vector<std::filesystem::path> readable_;
     bool hides_paths_;

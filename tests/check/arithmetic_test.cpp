@@ -80,6 +80,7 @@ TEST(ArithmeticSteps, NestingHasALimit) {
     EXPECT_EQ(wrong_steps(nested(64)), Reasons{"2 is not 3"});
     EXPECT_EQ(wrong_steps(nested(65)), Reasons{});
     EXPECT_EQ(wrong_steps("(1 + 1 = 3"), Reasons{}) << "not closed";
+    EXPECT_EQ(wrong_steps("(1 + 1 2 + 1 = 9"), Reasons{}) << "not closed where another number stands";
 }
 
 TEST(FinalNumbers, AreThoseOfTheLastSentenceWithANumber) {

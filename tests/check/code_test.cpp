@@ -89,6 +89,14 @@ TEST(CodeCases, ValuesAreComparedAsNumbersListsAndTexts) {
     EXPECT_TRUE(verdict(nullptr, "None"));
 }
 
+TEST(CodeCases, WhichFilesThereAreIsLearntIfAllowed) {
+    Task task = double_it();
+    task.cases = {{Json::array({SHIMMY_SOURCE_DIR}), true}};
+    const std::string code = "import os\ndef f(path):\n    return os.path.exists(path)\n";
+    EXPECT_EQ(PythonRunner(/*may_read_files=*/true).defects(code, task), Reasons{});
+    EXPECT_EQ(PythonRunner(/*may_read_files=*/false).defects(code, task).size(), 1U);
+}
+
 TEST(CodeCases, AReasonIsShort) {
     const auto reason = [](int n) {
         return reasons_of(double_it(), fmt::format("def f(n):\n    raise ValueError('x' * {})", n)).at(0);

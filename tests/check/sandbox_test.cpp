@@ -195,6 +195,10 @@ TEST_F(Sandbox, WhetherAPathExistsIsNotTold) {
           "os.readlink(dir + '/open/out')", "assert not os.path.exists('/usr/no such file')"})
         EXPECT_EQ(said(call), "DONE\n") << call;
     EXPECT_EQ(said("os.stat(dir + '/open/gone')"), "2\n");  // ENOENT: where it may read, it may know
+    // A path that cannot be read now may be there a moment later, when the kernel looks.
+    EXPECT_EQ(said("import ctypes; libc = ctypes.CDLL(None, use_errno=True); libc.open(ctypes.c_void_p(1), 0); "
+                   "raise OSError(ctypes.get_errno(), '')"),
+              "1\n");
 }
 
 // Pages that are poisoned are lost to the whole machine (MADV_HWPOISON, MADV_SOFT_OFFLINE): only root can, and not

@@ -14,6 +14,8 @@ namespace {
 
 TEST(BenchTestOf, NamesAndRates) {
     EXPECT_EQ((BenchTest{512, 0, 0}).name(), "pp512");
+    EXPECT_EQ((BenchTest{1, 0, 0}).name(), "pp1");
+    EXPECT_EQ((BenchTest{0, 1, 1}).name(), "tg1 @ d1");
     EXPECT_EQ((BenchTest{0, 128, 4096}).name(), "tg128 @ d4096");
     EXPECT_EQ((BenchTest{512, 128, 0}).name(), "pp512+tg128");
     EXPECT_EQ((BenchTest{512, 128, 64}).n_ctx(), 704U);
