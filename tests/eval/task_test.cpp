@@ -65,6 +65,9 @@ TEST_F(TaskOf, Hellaswag) {
     EXPECT_EQ(metrics(task.form), (std::vector<std::string>{"acc", "acc_norm"}));
     EXPECT_EQ(read(R"({"ctx": "A", "endings": ["ü", "b"], "label": 0})").questions[0].choices[0].n_chars, 1U)
         << "characters, not bytes";
+    EXPECT_EQ(read(R"({"ctx": "[header]  A", "endings": ["b", "c"], "label": 0})").questions[0].choices[0].context,
+              " A")
+        << "as lm-evaluation-harness has it, which trims first";
 }
 
 TEST_F(TaskOf, Winogrande) {
@@ -139,6 +142,8 @@ TEST_F(TaskOf, DamagedJsonSaysWhereAndWhat) {
     EXPECT_EQ(error(R"({"ctx": "x", "endings": ["a", "b"], "label": ""})"),
               "line 1: \"label\" is \"\", expected a number from 0 to 1 (form hellaswag)")
         << "as in the data set's test file";
+    EXPECT_EQ(error(R"({"ctx": "x", "endings": ["a", "b"], "label": "0001"})"),
+              "line 1: \"label\" is \"0001\", expected a number from 0 to 1 (form hellaswag)");
     EXPECT_EQ(error(R"({"question": " ", "answer": "x"})"), "line 1: \"question\" is empty (form gsm8k)");
     EXPECT_NE(error(R"({"text": "x"})").find("none of these forms"), std::string::npos);
     EXPECT_NE(error("[{\"question\": 1").find("JSON list that is damaged"), std::string::npos);
@@ -207,6 +212,7 @@ TEST_F(TaskOf, LlamaMultipleChoice) {
     ASSERT_EQ(task.questions.size(), 2U);
     EXPECT_EQ(task.questions[0].choices[1].continuation, " cold");
     EXPECT_EQ(task.questions[1].right, (std::vector<size_t>{1, 2}));
+    EXPECT_EQ(task.questions[1].number, 2U);
     EXPECT_EQ(error(head + first + second.substr(0, second.size() - 3)), "question 2 of 2: the file ends too early");
     EXPECT_EQ(error(head + first), "question 2 of 2: the file ends too early");
     EXPECT_EQ(error(number(1) + number(8) + text("?") + number(5000)),
