@@ -535,18 +535,25 @@ TEST(Charts, AGridIsDrawnAsBoxes) {
 TEST(Charts, GnuplotsReasonIsTold) {
     const auto reason_of = [](const std::string & script) {
         try {
-            gnuplot(script);
+            (void)gnuplot({{script}});
         } catch (const Error & error) {
             return std::string(error.what());
         }
         return std::string();
     };
     EXPECT_EQ(reason_of("plot x\n"), "");
-    const std::string png = gnuplot("plot x\n", Picture::png);
+    const std::vector<std::string> both = gnuplot({{"a = 1\nset title 'first'\nplot x\n"}, {"plot x\n", Picture::png}});
+    ASSERT_EQ(both.size(), 2U);
+    EXPECT_NE(both[0].find(">first<"), std::string::npos);
+    const std::string & png = both[1];
     EXPECT_TRUE(png.starts_with("\x89PNG\r\n"));
     EXPECT_EQ(png.substr(16, 8), std::string("\0\0\x05\xf0\0\0\x03\x20", 8)) << "1520 x 800, twice the SVG";
     EXPECT_TRUE(reason_of("nonsense here\n").starts_with("gnuplot could not draw a chart: "))
         << reason_of("nonsense here\n");
+    EXPECT_TRUE(gnuplot({}).empty());
+    EXPECT_EQ(gnuplot({{"set title 'first'\nset logscale y\nplot x\n", Picture::png}, {"plot x\n", Picture::png}})[1],
+              png)
+        << "nothing of the one before is left";
     const std::string path = std::getenv("PATH");
     ::setenv("PATH", "/nowhere", 1);
     EXPECT_EQ(reason_of("plot x\n"), "gnuplot is needed for the charts: apt-get install gnuplot-nox");

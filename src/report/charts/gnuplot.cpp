@@ -5,7 +5,8 @@
 #include "base/process/subprocess.h"
 #include "report/charts/gnuplot_script.h"
 
-#include <unistd.h>
+#include <fmt/format.h>
+#include <stdlib.h>
 
 namespace shimmy::report {
 
@@ -30,31 +31,80 @@ set grid ytics lc rgb "#dfe3ea" lt 1
 set style fill solid noborder
 )";
 
-}  // namespace
-
-std::string gnuplot(const std::string & script, Picture picture) {
-    std::string name = (temporary_dir() / "shimmy-plot-XXXXXX").string();
-    const int fd = ::mkstemp(name.data());
-    if (fd < 0) fail("{}: cannot be made", name);
-    ::close(fd);
-    const char * terminal = picture == Picture::png ? PNG : picture == Picture::wide_svg ? WIDE_SVG : SVG;
-    write_file_atomic(name, std::string(ENCODING) + terminal + STYLE + script);
-    ProcessResult result;
-    try {
-        result = run_process({"gnuplot", name}, std::chrono::seconds(30));
-    } catch (const Error &) {
-        fs::remove(name);
-        fail("gnuplot is needed for the charts: apt-get install gnuplot-nox");
+// A folder for gnuplot's script and pictures, gone with the object.
+class Workshop {
+public:
+    Workshop() : path_((temporary_dir() / "shimmy-plot-XXXXXX").string()) {
+        if (::mkdtemp(path_.data()) == nullptr) fail("{}: cannot be made", path_);
     }
-    fs::remove(name);
-    const bool drawn =
-        picture == Picture::png ? result.out.starts_with("\x89PNG") : result.out.find("</svg>") != std::string::npos;
-    if (!result.ok() || !drawn) fail("gnuplot could not draw a chart: {}", result.err);
-    return result.out;
+    ~Workshop() {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+    Workshop(const Workshop &) = delete;
+    Workshop & operator=(const Workshop &) = delete;
+
+    std::string script() const { return path_ + "/script"; }
+    std::string picture(size_t i) const { return fmt::format("{}/{}", path_, i); }
+
+private:
+    std::string path_;
+};
+
+const char * terminal_of(Picture picture) {
+    return picture == Picture::png ? PNG : picture == Picture::wide_svg ? WIDE_SVG : SVG;
 }
 
-std::string drawn(const Chart & chart, Picture picture) {
-    return gnuplot(gnuplot_script(chart), chart.is_wide && picture == Picture::svg ? Picture::wide_svg : picture);
+// The script of one picture, after others in the same run.
+std::string whole_script(const Drawing & drawing, const std::string & file) {
+    return fmt::format("reset session\n{}{}set output '{}'\n{}{}\nunset output\n", ENCODING,
+                       terminal_of(drawing.picture), file, STYLE, drawing.script);
+}
+
+bool is_whole(const std::string & file, Picture picture) {
+    return picture == Picture::png ? file.starts_with("\x89PNG") : file.find("</svg>") != std::string::npos;
+}
+
+void run_gnuplot(const std::string & script, const Workshop & workshop, std::chrono::seconds patience) {
+    write_file_atomic(workshop.script(), script);
+    ProcessResult result;
+    try {
+        result = run_process({"gnuplot", workshop.script()}, patience);
+    } catch (const Error &) {
+        fail("gnuplot is needed for the charts: apt-get install gnuplot-nox");
+    }
+    if (!result.ok()) fail("gnuplot could not draw a chart: {}", result.err);
+}
+
+}  // namespace
+
+std::vector<std::string> gnuplot(const std::vector<Drawing> & drawings) {
+    constexpr std::chrono::seconds PATIENCE{30};  // with one drawing
+    const Workshop workshop;
+    std::string pngs;
+    for (size_t i = 0; i < drawings.size(); ++i) {
+        const std::string script = whole_script(drawings[i], workshop.picture(i));
+        if (drawings[i].picture == Picture::png) {
+            pngs += script;
+        } else {  // alone: an SVG begins with a colour and a hint that the one before it left
+            run_gnuplot(script, workshop, PATIENCE);
+        }
+    }
+    if (!pngs.empty()) run_gnuplot(pngs, workshop, PATIENCE * drawings.size());
+    std::vector<std::string> files;
+    for (size_t i = 0; i < drawings.size(); ++i) {
+        files.push_back(fs::exists(workshop.picture(i)) ? read_file(workshop.picture(i)) : "");
+        if (!is_whole(files.back(), drawings[i].picture)) fail("gnuplot drew no picture");
+    }
+    return files;
+}
+
+Drawing drawing_of(const Chart & chart, Picture picture) {
+    return {gnuplot_script(chart), chart.is_wide && picture == Picture::svg ? Picture::wide_svg : picture};
+}
+
+std::string drawn(const Chart & chart) {
+    return gnuplot({drawing_of(chart)}).front();
 }
 
 }  // namespace shimmy::report

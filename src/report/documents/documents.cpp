@@ -70,24 +70,36 @@ void remove_other_charts(const fs::path & folder, const std::set<std::string> & 
     }
 }
 
+// Each as SVG, then as PNG.
+std::vector<std::string> drawn_twice(const std::vector<FileChart> & charts) {
+    std::vector<Drawing> drawings;
+    for (const FileChart & chart : charts)
+        for (const Picture picture : {Picture::svg, Picture::png})
+            drawings.push_back(drawing_of(chart.chart, picture));
+    return gnuplot(drawings);
+}
+
 // Returns the charts of each model for templates. Without gnuplot, the documents have none.
 Json write_charts(const lab::Summary & summary, const Quality & quality, const fs::path & out_dir, Writer & writer) {
     Json all = Json::object();
     for (const lab::CampaignModel & model : summary.campaign.models) {
         all[model.name] = Json::array();
         std::set<std::string> files;
-        for (const FileChart & chart : file_charts(summary, model.name, quality)) {
+        const std::vector<FileChart> charts = file_charts(summary, model.name, quality);
+        std::vector<std::string> pictures;
+        try {
+            pictures = drawn_twice(charts);
+        } catch (const Interrupted &) {
+            throw;
+        } catch (const Error & error) {
+            writer.refuse("charts", error.what());
+            return Json::object();
+        }
+        for (size_t i = 0; i < charts.size(); ++i) {
+            const FileChart & chart = charts[i];
             const std::string file = fmt::format("charts/{}/{}", model.name, chart.file);
-            try {
-                const std::string svg = drawn(chart.chart, Picture::svg);
-                writer.write(file + ".png", drawn(chart.chart, Picture::png));
-                writer.write(file + ".svg", svg);
-            } catch (const Interrupted &) {
-                throw;
-            } catch (const Error & error) {
-                writer.refuse("charts", error.what());
-                return Json::object();
-            }
+            writer.write(file + ".svg", pictures[2 * i]);
+            writer.write(file + ".png", pictures[2 * i + 1]);
             files.insert(chart.file);
             all[model.name].push_back({{"title", chart.title},
                                        {"file", file + ".svg"},
