@@ -46,6 +46,12 @@ public:
             number(value);
         return *this;
     }
+    GgufBytes & key(const std::string & name, const std::vector<float> & values) {
+        string(name).number<uint32_t>(9).number<uint32_t>(6).number<uint64_t>(values.size());
+        for (const float value : values)
+            number(value);
+        return *this;
+    }
     GgufBytes & key(const std::string & name, const std::vector<std::string> & values) {
         string(name).number<uint32_t>(9).number<uint32_t>(8).number<uint64_t>(values.size());
         for (const std::string & value : values)

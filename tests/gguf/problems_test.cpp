@@ -107,6 +107,9 @@ TEST_F(Problems, OfNumbers) {
     expect(model(with("rope.freq_base", -10000.0F)), {"toy.rope.freq_base is -10000"});
     EXPECT_EQ(of(model(with("attention.clamp_kqv", infinite))), std::vector<std::string>());
     EXPECT_EQ(of(model(with("logit_scale", -2.0F))), std::vector<std::string>());
+    const auto limits = [&](float last) { return with("swiglu_clamp_exp", std::vector<float>{7.0F, infinite, last}); };
+    EXPECT_EQ(of(model(limits(3.0F))), std::vector<std::string>());
+    expect(model(limits(std::nanf(""))), {"toy.swiglu_clamp_exp is nan"});
 }
 
 TEST_F(Problems, OfTheVocabulary) {
