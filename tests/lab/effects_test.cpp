@@ -128,6 +128,8 @@ TEST(EffectsOf, TheSummaryHasACellForEachPoint) {
     EXPECT_NEAR(summary["rows"][0]["slowdown"].get<double>(), 5.0, 1e-9);
     EXPECT_TRUE(summary["n_threads"].is_null()) << "they vary";
     EXPECT_EQ(summary["settings"]["axes"]["design"], "full");
+    for (const Json & axis : summary["settings"]["axes"]["list"])
+        EXPECT_EQ(axis["varied"], true) << "each has two values: " << axis;
     EXPECT_EQ(summary["effects"].size(), 4U);
     EXPECT_EQ(summary["missing"].size(), 0U);
 }
@@ -137,6 +139,7 @@ TEST(EffectsOf, ThreadsMayDifferOnlyWhereTheyAreAnAxis) {
     EXPECT_NO_THROW(summarize_campaign(axes_plan(dir.path())));
     CampaignPlan plan = axes_plan(dir.path(), "threads = [2]\n");
     EXPECT_EQ(to_json(summarize_campaign(plan))["n_threads"], 2);
+    EXPECT_EQ(to_json(summarize_campaign(plan))["settings"]["axes"]["list"][0]["varied"], false);
     for (lab::Run & run : plan.runs)
         run.point.clear();
     plan.campaign.axes = {};

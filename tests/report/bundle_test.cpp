@@ -137,7 +137,11 @@ TEST_F(BundleOf, PassesWhereTheCampaignIsNot) {
 TEST_F(BundleOf, ATarFileIsTheSame) {
     write_bundle(out(), bundle());
     const Bundle tar = write_bundle(out(), dir_ / "given.tar");
+    const TempDir temporary;  // where it is unpacked
+    ::setenv("TMPDIR", temporary.path().c_str(), 1);
     const Verdict verdict = verify_bundle(dir_ / "given.tar");
+    ::unsetenv("TMPDIR");
+    EXPECT_TRUE(fs::is_empty(temporary.path()));
     EXPECT_TRUE(verdict.passed());
     EXPECT_EQ(verdict.manifest_sha256, tar.manifest_sha256);
     write_bundle(out(), dir_ / "again.tar");

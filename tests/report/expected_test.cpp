@@ -25,15 +25,17 @@ Json page_data(const std::string & page) {
     return Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
 }
 
-// In place of gnuplot a program that prints the script it is given: the charts' own figures can be read then, and no
-// version of gnuplot is in them.
+// In place of gnuplot a program that prints the script it is given, and writes the first bytes of a PNG into each file
+// that a script names: the charts' own figures can be read then, and no version of gnuplot is in them.
 class ScriptForChart {
 public:
     explicit ScriptForChart(const fs::path & dir) : path_(std::getenv("PATH")) {
         fs::create_directories(dir);
         write_file_atomic(
             dir / "gnuplot",
-            "#!/bin/sh\nif grep -q pngcairo \"$1\"; then printf '\\211PNG'; exit; fi\ncat \"$1\"\necho '</svg>'\n");
+            "#!/bin/sh\nif grep -q pngcairo \"$1\"; then\n"
+            "  sed -n \"s/^set output '\\\\(.*\\\\)'/\\\\1/p\" \"$1\" | while read -r file; do printf '\\211PNG' > \"$file\"; done\n"
+            "  exit\nfi\ncat \"$1\"\necho '</svg>'\n");
         fs::permissions(dir / "gnuplot", fs::perms::owner_all);
         ::setenv("PATH", (dir.string() + ":" + path_).c_str(), 1);
     }

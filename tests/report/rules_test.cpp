@@ -489,6 +489,11 @@ TEST(Charts, BarsOfAnotherProgram) {
     EXPECT_NE(script.find("using 5:6:7 title \"two\" lc rgb \"#123456\""), std::string::npos) << script;
     EXPECT_NE(script.find("set bmargin 4.5\n"), std::string::npos) << script;
     EXPECT_NE(drawn(chart).find("width=\"1280\" height=\"600\""), std::string::npos);
+    const Chart zeros = chart_from(Json::parse(R"({
+        "x": {}, "y": {"scale": "logarithmic", "zero_at": 0.001, "top": 1},
+        "series": [{"form": "points", "points": [{"x": 1, "y": 0}]}]})"));
+    EXPECT_EQ(zeros.y.zero_at, 0.001);
+    EXPECT_EQ(to_json(chart_from(to_json(zeros))), to_json(zeros));
     EXPECT_THROW(chart_from(Json::parse(R"({"x": {}, "y": {}, "series": [{"form": "pie", "points": []}]})")), Error);
     EXPECT_THROW(chart_from(Json::array()), Error);
 }

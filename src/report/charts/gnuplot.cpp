@@ -55,17 +55,12 @@ const char * terminal_of(Picture picture) {
     return picture == Picture::png ? PNG : picture == Picture::wide_svg ? WIDE_SVG : SVG;
 }
 
-// The script of one picture, after others in the same run.
-std::string whole_script(const Drawing & drawing, const std::string & file) {
-    return fmt::format("reset session\n{}{}set output '{}'\n{}{}\nunset output\n", ENCODING,
-                       terminal_of(drawing.picture), file, STYLE, drawing.script);
-}
-
 bool is_whole(const std::string & file, Picture picture) {
     return picture == Picture::png ? file.starts_with("\x89PNG") : file.find("</svg>") != std::string::npos;
 }
 
-void run_gnuplot(const std::string & script, const Workshop & workshop, std::chrono::seconds patience) {
+// What it writes.
+std::string run_gnuplot(const std::string & script, const Workshop & workshop, std::chrono::seconds patience) {
     write_file_atomic(workshop.script(), script);
     ProcessResult result;
     try {
@@ -74,6 +69,7 @@ void run_gnuplot(const std::string & script, const Workshop & workshop, std::chr
         fail("gnuplot is needed for the charts: apt-get install gnuplot-nox");
     }
     if (!result.ok()) fail("gnuplot could not draw a chart: {}", result.err);
+    return result.out;
 }
 
 }  // namespace
@@ -81,20 +77,22 @@ void run_gnuplot(const std::string & script, const Workshop & workshop, std::chr
 std::vector<std::string> gnuplot(const std::vector<Drawing> & drawings) {
     constexpr std::chrono::seconds PATIENCE{30};  // with one drawing
     const Workshop workshop;
+    std::vector<std::string> files(drawings.size());
     std::string pngs;
     for (size_t i = 0; i < drawings.size(); ++i) {
-        const std::string script = whole_script(drawings[i], workshop.picture(i));
+        const std::string head = std::string(ENCODING) + terminal_of(drawings[i].picture) + STYLE;
         if (drawings[i].picture == Picture::png) {
-            pngs += script;
+            pngs += fmt::format("reset session\n{}set output '{}'\n{}\nunset output\n", head, workshop.picture(i),
+                                drawings[i].script);
         } else {  // alone: an SVG begins with a colour and a hint that the one before it left
-            run_gnuplot(script, workshop, PATIENCE);
+            files[i] = run_gnuplot(head + drawings[i].script, workshop, PATIENCE);
         }
     }
     if (!pngs.empty()) run_gnuplot(pngs, workshop, PATIENCE * drawings.size());
-    std::vector<std::string> files;
     for (size_t i = 0; i < drawings.size(); ++i) {
-        files.push_back(fs::exists(workshop.picture(i)) ? read_file(workshop.picture(i)) : "");
-        if (!is_whole(files.back(), drawings[i].picture)) fail("gnuplot drew no picture");
+        if (drawings[i].picture == Picture::png && fs::exists(workshop.picture(i)))
+            files[i] = read_file(workshop.picture(i));
+        if (!is_whole(files[i], drawings[i].picture)) fail("gnuplot drew no picture");
     }
     return files;
 }

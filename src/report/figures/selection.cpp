@@ -36,14 +36,12 @@ double spread_of(const lab::Cell & cell, double lab::Sample::*figure) {
     for (const lab::Sample & sample : cell.samples)
         by_prompt[sample.prompt_id].push_back(sample.*figure);
     std::vector<double> relative;
-    bool repeated = false;
     for (auto & [prompt, values] : by_prompt) {
-        repeated = repeated || values.size() > 1;
         const double median = lab::summarize(values).median;
         for (const double value : values)
             if (median > 0.0) relative.push_back(value / median);
     }
-    if (!repeated || relative.size() < 2) return 0.0;
+    if (relative.size() < 2) return 0.0;
     const lab::Statistics statistics = lab::summarize(relative);
     return statistics.mean > 0.0 ? statistics.stddev / statistics.mean : 0.0;
 }
