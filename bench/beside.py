@@ -55,6 +55,7 @@ def main():
         finally:
             for other in others:
                 other.kill()
+                other.wait()
         cells = [f"{statistics.median(v):.1f} ({min(v):.1f} to {max(v):.1f})" for v in samples.values()]
         print(f"| {n_busy} | {' | '.join(cells)} |", flush=True)
 

@@ -65,5 +65,15 @@ TEST(ShortWaits, AreSetUnlessTheUserSaysHowToWait) {
     EXPECT_FALSE(shimmy_json({"report-bug"})["environment"].contains("GOMP_SPINCOUNT"));
 }
 
+// Then the running file is the linker, which would take the next word for a program.
+TEST(ShortWaits, AreLeftWhereTheDynamicLinkerIsCalledByName) {
+    const fs::path linker = "/lib64/ld-linux-x86-64.so.2";
+    if (!fs::exists(linker)) GTEST_SKIP() << "no " << linker << " on this machine";
+    const Variable nothing("OMP_WAIT_POLICY", std::nullopt);
+    const ProcessResult result = run_process({linker.string(), SHIMMY_PROGRAM, "--version"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.out.rfind("shimmy ", 0), 0U) << result.out;
+}
+
 }  // namespace
 }  // namespace shimmy::e2e

@@ -8,8 +8,9 @@
 
 namespace shimmy::e2e {
 
-#define SKIP_WITHOUT_MODULE() \
-    if (*SHIMMY_MODEL_GPU == '\0') GTEST_SKIP() << "built without libggml-moe, whose test the module is"
+#define SKIP_WITHOUT_MODULE()      \
+    if (*SHIMMY_MODEL_GPU == '\0') \
+    GTEST_SKIP() << "built without libggml-moe: the modelled GPU is a module of its tests"
 
 // While one lives, tests run a program that is installed in a folder of its own, with that module as the only one of a
 // GPU, and with a cache folder of its own: the rates of such a card are nobody else's.

@@ -11,6 +11,6 @@ namespace shimmy {
 // wait (OMP_WAIT_POLICY, GOMP_SPINCOUNT). Returns where there is nothing to do, and where it cannot be done.
 void wait_briefly(char * const * argv);
 
-inline constexpr const char * SHORT_WAIT = "10000";  // looks: about 200 us (bench/LOG.md, entry 49)
+inline constexpr const char * SHORT_WAIT = "10000";  // looks: about 260 us (bench/LOG.md, entry 49)
 
 }  // namespace shimmy

@@ -1,6 +1,6 @@
 #include "engine/load/expert_pattern.h"
 
-#include <common.h>
+#include "common.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

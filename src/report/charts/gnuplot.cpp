@@ -65,6 +65,8 @@ std::string run_gnuplot(const std::string & script, const Workshop & workshop, s
     ProcessResult result;
     try {
         result = run_process({"gnuplot", workshop.script()}, patience);
+    } catch (const Interrupted &) {
+        throw;
     } catch (const Error &) {
         fail("gnuplot is needed for the charts: apt-get install gnuplot-nox");
     }

@@ -21,6 +21,6 @@ Drawing drawing_of(const Chart & chart, Picture picture = Picture::svg);  // a w
 // a few. Throws Error with gnuplot's reason, or that it is not installed.
 std::vector<std::string> gnuplot(const std::vector<Drawing> & drawings);
 
-std::string drawn(const Chart & chart);  // one of them
+std::string drawn(const Chart & chart);  // one, as an SVG
 
 }  // namespace shimmy::report

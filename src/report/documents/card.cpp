@@ -257,13 +257,8 @@ std::map<std::string, std::string> card_files(const Sources & sources, const Car
         if (model["name"] == repo.model) values["model"] = std::move(model);
     }
     std::map<std::string, std::string> files{{"README.md", templates.render("card.md.jinja", values)}};
-    const std::vector<Chart> charts = card_charts(summary, repo.model, quality);
-    std::vector<Drawing> drawings;
-    for (const Chart & chart : charts)
-        drawings.push_back(drawing_of(chart));
-    const std::vector<std::string> pictures = gnuplot(drawings);
-    for (size_t i = 0; i < charts.size(); ++i)
-        files[charts[i].name + ".svg"] = pictures[i];
+    for (const Chart & chart : card_charts(summary, repo.model, quality))
+        files[chart.name + ".svg"] = drawn(chart);
     const fs::path license = license_file(summary.model(repo.model));
     if (!license.empty()) files["LICENSE"] = read_file(license);
     return files;

@@ -70,13 +70,17 @@ void remove_other_charts(const fs::path & folder, const std::set<std::string> & 
     }
 }
 
-// Each as SVG, then as PNG.
-std::vector<std::string> drawn_twice(const std::vector<FileChart> & charts) {
+// Each as SVG and as PNG; files without their endings.
+void write_pictures(const std::vector<FileChart> & charts, const std::vector<std::string> & files, Writer & writer) {
     std::vector<Drawing> drawings;
     for (const FileChart & chart : charts)
         for (const Picture picture : {Picture::svg, Picture::png})
             drawings.push_back(drawing_of(chart.chart, picture));
-    return gnuplot(drawings);
+    const std::vector<std::string> pictures = gnuplot(drawings);
+    for (size_t i = 0; i < charts.size(); ++i) {
+        writer.write(files[i] + ".svg", pictures[2 * i]);
+        writer.write(files[i] + ".png", pictures[2 * i + 1]);
+    }
 }
 
 // Returns the charts of each model for templates. Without gnuplot, the documents have none.
@@ -84,11 +88,15 @@ Json write_charts(const lab::Summary & summary, const Quality & quality, const f
     Json all = Json::object();
     for (const lab::CampaignModel & model : summary.campaign.models) {
         all[model.name] = Json::array();
-        std::set<std::string> files;
         const std::vector<FileChart> charts = file_charts(summary, model.name, quality);
-        std::vector<std::string> pictures;
+        std::set<std::string> names;
+        std::vector<std::string> files;
+        for (const FileChart & chart : charts) {
+            names.insert(chart.file);
+            files.push_back(fmt::format("charts/{}/{}", model.name, chart.file));
+        }
         try {
-            pictures = drawn_twice(charts);
+            write_pictures(charts, files, writer);
         } catch (const Interrupted &) {
             throw;
         } catch (const Error & error) {
@@ -97,17 +105,13 @@ Json write_charts(const lab::Summary & summary, const Quality & quality, const f
         }
         for (size_t i = 0; i < charts.size(); ++i) {
             const FileChart & chart = charts[i];
-            const std::string file = fmt::format("charts/{}/{}", model.name, chart.file);
-            writer.write(file + ".svg", pictures[2 * i]);
-            writer.write(file + ".png", pictures[2 * i + 1]);
-            files.insert(chart.file);
             all[model.name].push_back({{"title", chart.title},
-                                       {"file", file + ".svg"},
+                                       {"file", files[i] + ".svg"},
                                        {"place", chart.place},
                                        {"source", chart.source},
                                        {"shows_quality", chart.chart.shows_quality}});
         }
-        remove_other_charts(out_dir / "charts" / model.name, files);
+        remove_other_charts(out_dir / "charts" / model.name, names);
     }
     return all;
 }
