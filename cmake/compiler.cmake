@@ -21,7 +21,7 @@ macro(shimmy_sanitize)
     endforeach()
 endmacro()
 
-option(SHIMMY_COVERAGE "count the lines that run, without optimization (scripts/coverage.sh, scripts/mutants.py)" OFF)
+option(SHIMMY_COVERAGE "count the lines that run, without optimization (scripts/coverage.sh)" OFF)
 
 option(SHIMMY_UNITY "compile several files at once: a fraction of the time of a whole build" ON)
 

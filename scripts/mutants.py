@@ -1,62 +1,151 @@
 #!/usr/bin/env python3
-"""Puts small faults into the code, one at a time, and reports those that no test notices.
+"""Puts small faults into the code and reports those that no test notices.
 
 usage: mutants.py [--paths src/lab moe/src] [--count 40] [--seed 1] [--all-tests] [--show]
 
-Everything happens in a copy under build/mutants, built without optimization and with coverage. A folder is judged by its
-own suites (SUITES), with --all-tests by every fast test. Each test runs there once by itself, so that it is known which
-lines it runs; that is done again only when a source or a test changed. A fault is put into a line that some test runs,
-and counts as noticed when a test that runs the line fails, crashes or hangs. `tests/mutants-equal.txt` lists faults that
-change nothing, each with its reason; they are not put in.
+All faults of a run are written into one copy of the code under build/mutants, each behind a switch
+(tests/mutants/switch.h), so that they are built once; the environment says which one is there. Every test runs once
+without a fault, to learn which faults it comes by; then, fault by fault, those that come by it. A fault counts as
+noticed when one of them fails, crashes or hangs; one that no test comes by does not count. A folder is judged by its own
+suites (SUITES), with --all-tests by every fast test. tests/mutants/equal.txt lists faults that change nothing, each with
+its reason; they are not put in.
 """
-import argparse, collections, concurrent.futures, functools, hashlib, json, os, pathlib, random, re, shutil, signal
-import subprocess, sys, time
+import argparse, collections, concurrent.futures, json, os, pathlib, random, re, shutil, signal, subprocess, sys, tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WORK = ROOT / "build/mutants"
-TREE, BUILD, COVERAGE, NOTES = WORK / "tree", WORK / "build", WORK / "coverage", WORK / "notes"
-MOST_TEST_S = 120  # of tests per fault and program; beyond it the fault counts as not noticed
+TREE = ROOT / "build/mutants"
+BUILD = TREE / "build/release"  # as far from the sources as the build itself, so that ccache knows what has no fault
+SWITCH = "tests/mutants/switch.h"
+MOST_TEST_S = 120  # of tests per fault; beyond it the fault counts as not noticed
+MANY = 3           # times as many faults as are asked for are built: some do not compile, no test comes by some
 
 
-# ---- faults: (kind, pattern, replacement); one match in one line is one fault ----
+# ---- faults ----
 
 OPERAND = r"[\w.\->:\[\]*!&]+(?:\([^()]*\))?(?: (?:[<>]=?|[!=]=|[+*/-]) [\w.\->:\[\]\"'*!]+(?:\([^()]*\))?)?"
+CONSTANT = r"^(\s*(?:inline |static )*)constexpr ([\w:]+) (\w+) = ([^{}]+);"
+LOCK = r"^(\s*)(?:const )?std::(?:lock_guard|scoped_lock|unique_lock)(?:<[^>]*>)? (\w+)\((.*)\);$"
+WHOLE = None
+
+# (kind, pattern, what a fault makes of it, the same behind a switch). In the last, N is the fault's number; where it is
+# WHOLE, the line is a statement, and is there once as it was and once as it would be.
 FAULTS = [
-    ("comparison turned", r" < ", " <= "), ("comparison turned", r" <= ", " < "),
-    ("comparison turned", r" > ", " >= "), ("comparison turned", r" >= ", " > "),
-    ("comparison turned", r" == ", " != "), ("comparison turned", r" != ", " == "),
-    ("condition dropped", OPERAND + r" (?:&&|\|\|) ", ""), ("condition dropped", r" (?:&&|\|\|) " + OPERAND, ""),
-    ("condition dropped", r"!(?=[\w(])", ""),
-    ("constant off by one", r"(?<![\w.\"'])\d+(?=[;,)\]} u])", lambda m: str(int(m[0]) + 1)),
-    ("sign", r" \+ ", " - "), ("sign", r" - ", " + "), ("sign", r" \+= ", " -= "), ("sign", r" -= ", " += "),
-    ("sign", r"\+\+(?=\w)", "--"),
-    ("early return gone", r"^\s*(?:if \(.*\) (?:return|continue|break|throw|fail)\b|return;|continue;|break;)[^{}]*;?$", "{}"),
-    ("arguments swapped", r"(?<=[\w>]\()([\w.]+), ([\w.]+)(?=[,)])", r"\2, \1"),
-    ("true for false", r"\btrue\b", "false"), ("true for false", r"\bfalse\b", "true"),
-    ("statement removed", r"^\s*[a-z_][\w.\->\[\]]*(?:\(.*\)| [-+|&*/]?= [^=].*);$", "{}"),
-    ("lock removed", r"^\s*(?:const )?std::(?:lock_guard|scoped_lock|unique_lock)\b.*;$", "{}"),
+    ("comparison turned", r" < ", " <= ", " < fault::LessOr{N} < "),
+    ("comparison turned", r" <= ", " < ", " <= fault::OnlyLess{N} <= "),
+    ("comparison turned", r" > ", " >= ", " > fault::MoreOr{N} > "),
+    ("comparison turned", r" >= ", " > ", " >= fault::OnlyMore{N} >= "),
+    ("comparison turned", r" == ", " != ", " == fault::Unequal{N} == "),
+    ("comparison turned", r" != ", " == ", " != fault::Equal{N} != "),
+    ("condition dropped", f"({OPERAND}) && ", "", r"(fault::on(N) || (\1)) && "),
+    ("condition dropped", f"({OPERAND}) \\|\\| ", "", r"(!fault::on(N) && (\1)) || "),
+    ("condition dropped", f" && ({OPERAND})", "", r" && (fault::on(N) || (\1))"),
+    ("condition dropped", f" \\|\\| ({OPERAND})", "", r" || (!fault::on(N) && (\1))"),
+    ("condition dropped", r"!(?=[\w(])", "", "fault::MaybeNot{N} % "),
+    ("constant off by one", r"(?<![\w.\"'])(\d+)(?=[;,)\]} ])", lambda m: str(int(m[0]) + 1), r"(\1 + fault::one(N))"),
+    ("sign", r" \+ ", " - ", " + fault::Minus{N} + "), ("sign", r" - ", " + ", " - fault::Plus{N} - "),
+    ("sign", r" \+= ", " -= ", WHOLE), ("sign", r" -= ", " += ", WHOLE),
+    ("sign", r"\+\+([\w.\->]+)", r"--\1", r"(fault::on(N) ? --\1 : ++\1)"),
+    ("early return gone", r"^\s*(?:if \(.*\) (?:\{ )?(?:return|continue|break|throw|fail)\b|return;|continue;|break;)[^{}]*(?: \})?$", "{}", WHOLE),
+    ("arguments swapped", r"(?<=[\w>]\()([\w.]+), ([\w.]+)(?=[,)])", r"\2, \1", r"fault::pick(N, \1, \2), fault::pick(N, \2, \1)"),
+    ("true for false", r"\btrue\b", "false", "(!fault::on(N))"), ("true for false", r"\bfalse\b", "true", "fault::on(N)"),
+    ("statement removed", r"^\s*[a-z_][\w.\->\[\]]*(?:\(.*\)| [-+|&*/]?= [^=].*);$", "{}", WHOLE),
+    ("lock removed", LOCK, "{}", r"\1std::unique_lock \2(\3); if (fault::on(N)) \2.unlock();"),
 ]
+Fault = collections.namedtuple("Fault", "path line kind old new switched")
 
 
-def faults_of_line(text):
-    """All faults that can be put into a line, as (kind, new text). Strings and comments stay as they are."""
-    code = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: '"' + "\0" * (len(m[0]) - 2) + '"', text.rstrip("\n"))
+def is_statement(code, line_before):
+    """Whether a line is a whole statement, so that it can stand in braces."""
+    whole = all(code.count(a) == code.count(b) for a, b in ("()", "{}", "[]"))
+    begins = not line_before or line_before.endswith((";", "{", "}", ":")) or re.match(r"(\} )?(else )?(if|for|while) \(.*\)$|(\} )?else$", line_before)
+    return whole and bool(begins) and code.endswith((";", "}"))
+
+
+def is_condition(code, start, end):
+    """Whether what is dropped is a whole operand of && or ||."""
+    before, after = code[:start].rstrip(), code[end:].lstrip()
+    return (not before or before.endswith(("(", "&&", "||", "return", "=", "?", "{", ","))) and (
+        code[end - 1] == " " or not after or after.startswith((")", "&&", "||", ";", "?", ",", "}"))) or code[start] == "!"
+
+
+def faults_of_line(path, number, text, line_before):
+    """All faults that can be put into a line. Strings and comments stay as they are."""
+    code = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: '"' + "\0" * (len(m[0]) - 2) + '"', text)
     code = re.sub(r"\s*//.*$", "", code)
     if not code.strip() or code.lstrip().startswith(("#", "using ", "static_assert", "template", "*")):
         return
-    for kind, pattern, replacement in FAULTS:
+    for kind, pattern, would_be, switch in FAULTS:
         for match in re.finditer(pattern, code):
-            new = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
             start, end = match.span()
-            indent = text[: len(text) - len(text.lstrip())] if new == "{}" else ""
-            yield kind, text[:start] + indent + new + text[end:]
+            if "\0" in match[0] and would_be != "{}" or kind == "condition dropped" and not is_condition(code, start, end):
+                continue
+
+            def line_with(replacement):
+                return text[:start] + (replacement(match) if callable(replacement) else match.expand(replacement)) + text[end:]
+            new = line_with(would_be)
+            constant, other = re.match(CONSTANT, code), re.match(CONSTANT, new)
+            if constant:
+                begin, of, name, value = constant.groups()
+                yield Fault(path, number, kind, text, new, f"{begin}const fault::Constant<{of}> {name}{{N, {value}, {other[4]}}};")
+            elif switch is not WHOLE:
+                yield Fault(path, number, kind, text, new, line_with(switch))
+            elif is_statement(code, line_before):
+                yield Fault(path, number, kind, text, new, f"{{ if (fault::on(N)) {{ {new[:len(new) - len(text) + len(code)]} }} else {{ {text[:len(code)]} }} }}")
 
 
-# ---- the copy, its build, its tests ----
+def switched(fault, n):
+    """The line in which fault n can be switched on."""
+    return re.sub(r"\b(fault::[\w<>: ]+[({])N\b", rf"\g<1>{n}", fault.switched)
 
-def copy_sources():
-    """Brings the copy up to date; files that did not change keep their time. Returns a digest of all of them."""
-    digest = hashlib.sha256()
+
+def read_equal():
+    """The faults that change nothing, as patterns of `path: line as it is => line with its fault`."""
+    file = ROOT / "tests/mutants/equal.txt"
+    entries = [l.split(" ## ") for l in file.read_text().splitlines() if l and l[0] != "#"]
+    for entry in entries:
+        if len(entry) != 2:
+            sys.exit(f"mutants: {file}: a line is `pattern ## reason`, got: {' ## '.join(entry)}")
+    return [re.compile(pattern) for pattern, _ in entries]
+
+
+def folder_of(path):
+    return "moe/src/kernels" if path.startswith("moe/src/kernels/") else "/".join(path.split("/")[:2])
+
+
+def faults_by_folder(paths):
+    """All faults that may change something, by folder, in the order of the code."""
+    equal, result = read_equal(), collections.defaultdict(list)
+    for path in subprocess.check_output(["git", "ls-files", *paths], cwd=ROOT, text=True).splitlines():
+        if not path.endswith((".cpp", ".h")) or "/tests/" in path:
+            continue
+        line_before = ""
+        for number, text in enumerate((ROOT / path).read_text().splitlines(), 1):
+            for fault in faults_of_line(path, number, text, line_before):
+                if not any(e.search(f"{path}: {text.strip()} => {fault.new.strip()}") for e in equal):
+                    result[folder_of(path)].append(fault)
+            line_before = re.sub(r"\s*//.*$", "", text).strip()
+    return result
+
+
+def some_of(faults, count, seed):
+    """Faults drawn by chance, not two in one line."""
+    drawn, lines = [], set()
+    random.Random(seed).shuffle(faults)
+    for fault in faults:
+        if (fault.path, fault.line) not in lines and len(drawn) < count:
+            lines.add((fault.path, fault.line))
+            drawn.append(fault)
+    return drawn
+
+
+# ---- the copy and its build ----
+
+def write_copy(faults):
+    """Brings the copy up to date, with the faults in it; files that did not change keep their time."""
+    by_file = collections.defaultdict(dict)
+    for n, fault in faults.items():
+        by_file[fault.path][fault.line] = switched(fault, n)
     names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).splitlines()
     present = set()
     for name in sorted(names):
@@ -64,33 +153,53 @@ def copy_sources():
         if not source.is_file():
             continue
         data = source.read_bytes()
+        if name in by_file:
+            lines = data.decode().splitlines()
+            for number, line in by_file[name].items():
+                lines[number - 1] = line
+            data = ("\n".join([f'#include "{TREE / SWITCH}"', "#line 1", *lines]) + "\n").encode()
         present.add(target)
-        if name.startswith(("src/", "moe/", "tests/", "CMake", "cmake/")):
-            digest.update(name.encode() + data)
         if not target.is_file() or target.read_bytes() != data:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             shutil.copymode(source, target)
-    for stale in [f for f in TREE.rglob("*") if f.is_file() and f not in present]:
-        stale.unlink()
-    return digest.hexdigest()
+    for folder in [f for f in TREE.iterdir() if f.is_dir() and f.name != "build"]:
+        for stale in [f for f in folder.rglob("*") if f.is_file() and f not in present]:
+            stale.unlink()
 
 
-def build(targets, quiet=True):
-    return subprocess.run(["nice", "ninja", "-C", BUILD, "-j", str(os.cpu_count()), *targets], stdout=subprocess.DEVNULL if quiet else None,
-                          stderr=subprocess.DEVNULL if quiet else None,
-                          env={**os.environ, "GCOV_PREFIX": "/dev/null"}).returncode == 0  # tests list themselves when built
+def build(targets):
+    """Builds, and returns what the compiler said if it did not work."""
+    command = ["nice", "ninja", "-C", BUILD, "-k", "0", "-j", str(os.cpu_count()), *targets]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    return done.stdout if done.returncode else None
+
+
+def build_with(faults, targets):
+    """Writes and builds the copy without those faults that do not compile, which it takes out of `faults`."""
+    while True:
+        write_copy(faults)
+        said = build(targets)
+        if said is None:
+            return
+        named = {(m[1], int(m[2])) for m in re.finditer(r"((?:src|moe)/[\w./-]+):(\d+)", said)}
+        files = {path for path, _ in named}
+        broken = [n for n, f in faults.items() if (f.path, f.line) in named] or [n for n, f in faults.items() if f.path in files]
+        if not broken:
+            sys.exit("mutants: the copy does not build:\n" + said[-4000:])
+        for n in broken:
+            del faults[n]
+        print(f"mutants: {len(broken)} faults do not compile, {len(faults)} are left", flush=True)
 
 
 def best_kernels():
-    """Of libggml-moe's instruction sets besides scalar that have kernels of every type, the best one that this machine has."""
+    """Of libggml-moe's instruction sets that have kernels of every type, the best one that this machine has."""
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     needs = [("amx", "amx_int8"), ("avx512", "avx512_vnni"), ("avxvnni", "avx_vnni")]
     return next((name for name, flag in needs if flag in flags), "avx2")
 
 
-# The suites (first words of a test's name) that judge a folder, if not the one of its name alone. The kernels have tests that
-# take seconds without optimization; through the plugin, scalar ones take minutes.
+# The suites (first words of a test's name) that judge a folder, if not the one of its name alone. The first knows it best.
 SUITES = {"hub": ["hub", "publish"], "serve": ["serve", "e2e"], "cli": ["cli", "e2e"], "kernels": ["moe.kernels"],
           "moe": ["moe.unit", "moe.own-threads", "moe.backend-ops", "moe." + best_kernels()]}
 PROGRAMS = {"moe.kernels": "ggml-moe-unit-test", "moe.unit": "ggml-moe-unit-test", "moe.backend-ops": "ggml-moe-backend-ops",
@@ -101,209 +210,89 @@ NEEDS = {name: ["bin/shimmy", "ggml-moe"] for name in ("e2e_tests", "publish_tes
 NEEDS["ggml-moe-test"] = NEEDS["ggml-moe-backend-ops"] = ["ggml-moe"]
 
 
+def suites_of(folder):
+    layer = "moe" if folder == "moe/src" else folder.split("/")[-1]
+    return SUITES.get(layer, [layer])
+
+
+def targets_of(suites):
+    programs = {"bin/" + PROGRAMS.get(suite, f"{suite}_tests") for suite in suites}
+    known = subprocess.check_output(["ninja", "-C", BUILD, "-t", "targets", "all"], text=True)
+    programs = {p for p in programs if f"\n{p}: " in known}
+    return sorted(programs | {n for p in programs for n in NEEDS.get(pathlib.Path(p).name, [])})
+
+
+# ---- tests ----
+
 class Test:
     def __init__(self, entry):
         properties = {p["name"]: p["value"] for p in entry.get("properties", [])}
         self.name = entry["name"]
         self.command = entry.get("command", [])
-        self.environment = tuple(properties.get("ENVIRONMENT", []))
+        self.environment = dict(e.split("=", 1) for e in properties.get("ENVIRONMENT", []))
         self.directory = properties.get("WORKING_DIRECTORY", str(BUILD))
         self.labels = properties.get("LABELS", [])
-        self.program = self.command[0] if self.command else ""
-        self.coverage = COVERAGE / re.sub(r"\W", "_", self.name)
-        self.seconds = 1.0
+        self.seconds, self.reaches = 1.0, set()
 
-    def env(self, **more):
-        return {**os.environ, **dict(e.split("=", 1) for e in self.environment), **more}
-
-
-def run(command, directory, env, limit_s):
-    """The exit code, or None if it took too long. Ends all that the command started."""
-    process = subprocess.Popen(command, cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
+    def passes(self, limit_s, **more):
+        """Runs it, and ends all that it started."""
+        process = subprocess.Popen(self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, start_new_session=True,
+                                   env={**os.environ, "OMP_WAIT_POLICY": "passive", "GTEST_FAIL_FAST": "1", **self.environment, **more})
         try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
+            return process.wait(limit_s) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
 
+    def is_of(self, suite):
+        return f"{self.name}.".startswith(f"{suite}.")
 
-def folder_of(path):
-    return "moe/src/kernels" if path.startswith("moe/src/kernels/") else "/".join(path.split("/")[:2])
-
-
-def layer_of(path):
-    folder = folder_of(path)
-    return "moe" if folder == "moe/src" else folder.split("/")[-1]
-
-
-def suites_of(paths):
-    """The suites that judge these files."""
-    return {suite for path in paths for suite in SUITES.get(layer_of(path), [layer_of(path)])}
+    def fails_with(self, fault):
+        return not self.passes(3 * self.seconds + 10, SHIMMY_FAULT=str(fault))
 
 
 def read_tests(suites):
     """The fast tests of some suites; of all if there are none."""
-    if suites:  # what is not built has no tests yet: build the programs, then ask
-        programs = {"bin/" + PROGRAMS.get(suite, f"{suite}_tests") for suite in suites}
-        known = subprocess.check_output(["ninja", "-C", BUILD, "-t", "targets", "all"], text=True)
-        programs = {p for p in programs if f"\n{p}: " in known}
-        needs = {n for p in programs for n in NEEDS.get(pathlib.Path(p).name, [])}
-        ready = build([*programs, *needs], quiet=False)
-    else:
-        ready = build(["all"], quiet=False)
-    if not ready:
-        sys.exit("mutants: the copy does not build")
     listing = json.loads(subprocess.check_output(["ctest", "--test-dir", BUILD, "--show-only=json-v1"]))
     tests = [t for t in map(Test, listing["tests"]) if t.command and "slow" not in t.labels]
-    return [t for t in tests if not suites or any(f"{t.name}.".startswith(f"{suite}.") for suite in suites)]
+    return [t for t in tests if not suites or any(map(t.is_of, suites))]
 
 
-def cover(tests, digest):
-    """Runs every test by itself, with counters of its own. Tests that fail without a fault are left out."""
-    seconds_file = COVERAGE / "seconds.json"
-    known = json.loads(seconds_file.read_text()) if seconds_file.exists() else {}
-    if known.get("digest") != digest:
-        shutil.rmtree(COVERAGE, ignore_errors=True)
-        known = {"digest": digest, "seconds": {}}
-    COVERAGE.mkdir(parents=True, exist_ok=True)
-
+def learn(tests, pool):
+    """Runs each test without a fault, for how long it takes and which faults it comes by. Leaves out those that fail."""
     def one(test):
-        shutil.rmtree(test.coverage, ignore_errors=True)
-        start = time.monotonic()
-        code = run(test.command, test.directory, test.env(GCOV_PREFIX=str(test.coverage)), 600)
-        return test.name, time.monotonic() - start if code == 0 else None
+        with tempfile.NamedTemporaryFile() as reached:
+            reached.truncate(1 << 16)
+            start = time.monotonic()
+            passed = test.passes(600, SHIMMY_REACHED=reached.name)
+            test.seconds = time.monotonic() - start
+            test.reaches = {n for n, byte in enumerate(pathlib.Path(reached.name).read_bytes()) if byte}
+            return passed
 
-    new = [t for t in tests if t.name not in known["seconds"]]
-    print(f"mutants: running {len(new)} tests for the lines they run", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        known["seconds"].update(pool.map(one, new))
-    seconds_file.write_text(json.dumps(known))
-    for test in tests:
-        test.seconds = known["seconds"][test.name]
-    failed = [t.name for t in tests if t.seconds is None]
+    print(f"mutants: running {len(tests)} tests to learn which faults they come by", flush=True)
+    passed = list(pool.map(one, tests))
+    failed = [test.name for test, p in zip(tests, passed) if not p]
     if failed:
         print(f"mutants: left out, since they fail without a fault: {', '.join(failed)}")
-    return [t for t in tests if t.seconds is not None]
+    return [test for test, p in zip(tests, passed) if p]
 
 
-def keep_notes():
-    """Copies what the compiler noted for gcov: a build with a fault writes it anew, and other lines of a header need it still."""
-    for notes in BUILD.rglob("*.gcno"):
-        kept = NOTES / notes.relative_to(BUILD)
-        if not kept.exists() or kept.stat().st_mtime != notes.stat().st_mtime:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(notes, kept)
-
-
-MOST_OBJECTS = 6  # that are asked for the lines of a header
-
-
-@functools.cache
-def objects_of(path):
-    """The objects that a source file is compiled into; of a header, some of the sources that include it, nearest first."""
-    dependencies = subprocess.check_output(["ninja", "-C", BUILD, "-t", "deps"], text=True)
-    objects, current = [], None
-    for line in dependencies.splitlines():
-        if line and not line.startswith(" "):
-            current = line.split(":")[0]
-        elif line.strip().endswith("tree/" + path):
-            objects.append(current)
-    stem = path.rsplit(".", 1)[0]
-    folder = stem.rsplit("/", 1)[0]
-    objects.sort(key=lambda o: (not o.endswith(stem.removeprefix("src/") + ".cpp.o"), folder.removeprefix("src/") not in o))
-    return objects[:MOST_OBJECTS]
-
-
-def lines_run(test, path):
-    """The lines of a file that a test runs."""
-    lines = set()
-    for object_file in objects_of(path):
-        counters = pathlib.Path(str(test.coverage) + str(BUILD / object_file)).with_suffix(".gcda")
-        if not counters.exists():
-            continue
-        notes = (NOTES / object_file).with_suffix(".gcno")
-        shutil.copyfile(notes, counters.with_suffix(".gcno"))
-        output = subprocess.run(["gcov", "--json-format", "--stdout", counters.name], cwd=counters.parent,
-                                capture_output=True, text=True).stdout
-        for document in output.splitlines():
-            for file in json.loads(document)["files"]:
-                if file["file"].endswith("tree/" + path):
-                    lines |= {l["line_number"] for l in file["lines"] if l["count"] > 0}
-    return lines
-
-
-@functools.cache
-def tests_by_line(path):
-    result = collections.defaultdict(list)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for test, lines in zip(ALL_TESTS, pool.map(lambda t: lines_run(t, path), ALL_TESTS)):
-            for line in lines:
-                result[line].append(test)
-    return result
-
-
-# ---- one fault ----
-
-def fails(test):
-    return run(test.command, test.directory, test.env(GCOV_PREFIX="/dev/null"), 3 * test.seconds + 10) != 0
-
-
-def noticed(path, tests):
-    """True or False; None if the program does not build with the fault."""
-    order = sorted(tests, key=lambda t: (not t.name.startswith(layer_of(path) + "."), t.seconds))
-    built, spent_s = set(), 0.0
+def noticed(n, own_suite, tests, pool):
+    """Whether one of the tests that come by fault n fails with it. The folder's own come first, then the shortest."""
+    order = sorted((t for t in tests if n in t.reaches), key=lambda t: (not t.is_of(own_suite), t.seconds))
+    spent_s = 0.0
     while order and spent_s < MOST_TEST_S:
-        program = order[0].program
-        if program not in built:  # tests of one program after another: each needs its build
-            if not build([os.path.relpath(program, BUILD), *NEEDS.get(pathlib.Path(program).name, [])]):
-                return None
-            built.add(program)
-        group = [t for t in order if t.program == program][:8]
-        order = [t for t in order if t not in group]
+        group, order = order[:4], order[4:]
         spent_s += sum(t.seconds for t in group)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            if any(pool.map(fails, group)):
-                return True
+        if any(pool.map(lambda t: t.fails_with(n), group)):
+            return True
     return False
-
-
-def read_equal():
-    """The faults that change nothing, as patterns of `path: line as it is => line with its fault`."""
-    file = ROOT / "tests/mutants-equal.txt"
-    entries = [l.split(" ## ") for l in file.read_text().splitlines() if l and l[0] != "#"]
-    for entry in entries:
-        if len(entry) != 2:
-            sys.exit(f"mutants: {file}: a line is `pattern ## reason`, got: {' ## '.join(entry)}")
-    return [re.compile(pattern) for pattern, _ in entries]
-
-
-def candidates(paths):
-    files = subprocess.check_output(["git", "ls-files", *paths], cwd=ROOT, text=True).splitlines()
-    equal = read_equal()
-    for path in files:
-        if path.endswith((".cpp", ".h")) and "/tests/" not in path:
-            for number, text in enumerate((ROOT / path).read_text().splitlines(), 1):
-                for kind, new in faults_of_line(text):
-                    if not any(e.search(f"{path}: {text.strip()} => {new.strip()}") for e in equal):
-                        yield path, number, kind, text, new
-
-
-def try_fault(path, number, new):
-    file = TREE / path
-    original = file.read_text()
-    lines = original.splitlines()
-    lines[number - 1] = new
-    file.write_text("\n".join(lines) + "\n")
-    try:
-        return noticed(path, tests_by_line(path)[number])
-    finally:
-        file.write_text(original)
 
 
 def main():
@@ -315,43 +304,37 @@ def main():
     parser.add_argument("--show", action="store_true", help="list every fault that could be put in, and end")
     options = parser.parse_args()
 
-    by_folder = collections.defaultdict(list)
-    for candidate in candidates(options.paths):
-        by_folder[folder_of(candidate[0])].append(candidate)
+    by_folder = faults_by_folder(options.paths)
     if options.show:
-        for path, number, kind, text, new in sum(by_folder.values(), []):
-            print(f"{path}:{number}: {kind}\n  - {text.strip()}\n  + {new.strip()}")
+        for fault in sum(by_folder.values(), []):
+            print(f"{fault.path}:{fault.line}: {fault.kind}\n  - {fault.old.strip()}\n  + {fault.new.strip()}")
         return
+    drawn = [f for _, faults in sorted(by_folder.items()) for f in some_of(faults, MANY * options.count, options.seed)]
+    faults = dict(enumerate(drawn))
 
-    digest = copy_sources()
-    subprocess.run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DSHIMMY_COVERAGE=ON",
-                    "-DSHIMMY_WERROR=OFF", f"-DGGML_MOE_KERNELS=avx2;{best_kernels()}", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"],
-                   check=True, stdout=subprocess.DEVNULL)
-    print("mutants: building the copy", flush=True)
-    global ALL_TESTS
-    ALL_TESTS = read_tests(set() if options.all_tests else suites_of(c[0] for cs in by_folder.values() for c in cs))
-    keep_notes()
-    ALL_TESTS = cover(ALL_TESTS, digest)
+    write_copy(faults)
+    subprocess.run(["cmake", "--preset", "release", f"-DSHIMMY_GPU={os.environ.get('GPU', 'vulkan')}"], cwd=TREE, check=True,
+                   stdout=subprocess.DEVNULL)
+    print(f"mutants: building a copy with {len(faults)} faults", flush=True)
+    suites = [] if options.all_tests else sorted({suite for folder in by_folder for suite in suites_of(folder)})
+    build_with(faults, targets_of(suites) if suites else ["all"])
 
     scores = {}
-    for folder, found in sorted(by_folder.items()):
-        random.Random(options.seed).shuffle(found)
-        n_noticed, survivors = 0, []
-        for path, number, kind, text, new in found:
-            if n_noticed + len(survivors) == options.count:
-                break
-            if not tests_by_line(path).get(number):
-                continue
-            result = try_fault(path, number, new)
-            if result is None:
-                continue
-            n_noticed += result
-            if not result:
-                survivors.append(path)
-                print(f"\nnot noticed: {path}:{number}: {kind}\n  - {text.strip()}\n  + {new.strip()}", flush=True)
-        if n_noticed + len(survivors):
-            scores[folder] = (n_noticed, n_noticed + len(survivors))
-            print(f"\n{folder}: {n_noticed} of {scores[folder][1]} noticed", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        tests = learn(read_tests(suites), pool)
+        reached = set().union(*(t.reaches for t in tests))
+        for folder in sorted(by_folder):
+            tried = [n for n, f in faults.items() if folder_of(f.path) == folder and n in reached][:options.count]
+            n_noticed = 0
+            for n in tried:
+                if noticed(n, suites_of(folder)[0], tests, pool):
+                    n_noticed += 1
+                else:
+                    f = faults[n]
+                    print(f"\nnot noticed: {f.path}:{f.line}: {f.kind}\n  - {f.old.strip()}\n  + {f.new.strip()}", flush=True)
+            if tried:
+                scores[folder] = (n_noticed, len(tried))
+                print(f"\n{folder}: {n_noticed} of {len(tried)} noticed", flush=True)
     print("\n" + "\n".join(f"{100 * n // total:4d}%  {n:3d} of {total:3d}  {folder}" for folder, (n, total) in scores.items()))
 
 
