@@ -32,6 +32,11 @@ FILES = [
     ("deepseek-moe-16b", 8, "F16"),
     ("gpt-oss-20b", 8, "MXFP4"),
     ("qwen3-30b-a3b", 8, "Q4_K_M"),
+    ("qwen3-30b-a3b", 8, "IQ1_M"),
+    ("qwen3-30b-a3b", 8, "IQ2_M"),
+    ("qwen3-30b-a3b", 8, "IQ3_XXS"),
+    ("phi-3.5-moe", 4, "IQ2_M"),
+    ("phi-3.5-moe", 4, "IQ3_S"),
 ]
 TESTS = ["pp1", "pp8", "pp16", "pp128", "pp512", "pp2048", "tg"]
 N_GENERATED = 64
