@@ -6,7 +6,8 @@ namespace shimmy::publish {
 
 ByteProgress Reporter::bar(const std::string & label) {
     const std::lock_guard lock(mutex_);
-    progress_.emplace(label, quiet_, /*bytes=*/true);
+    progress_.reset();  // the last one leaves its line before the next begins one
+    progress_ = std::make_unique<Progress>(label, quiet_, /*bytes=*/true);
     return [this](uint64_t done, uint64_t total) {
         const std::lock_guard guard(mutex_);
         if (progress_) progress_->update(done, total);

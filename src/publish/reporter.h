@@ -4,8 +4,8 @@
 #include "base/files.h"
 #include "base/process/progress.h"
 
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 
 namespace shimmy::publish {
@@ -24,7 +24,7 @@ public:
 private:
     bool quiet_;
     std::mutex mutex_;
-    std::optional<Progress> progress_;
+    std::unique_ptr<Progress> progress_;
 };
 
 }  // namespace shimmy::publish

@@ -63,6 +63,8 @@ TEST(CanonicalModelName, WhatPeoplePaste) {
              {"hf.co/bartowski/Phi-GGUF:Q4_K_M", "hf:bartowski/Phi-GGUF:Q4_K_M"},
              {"https://huggingface.co/u/n", "hf:u/n"},
              {"https://huggingface.co/u/n/", "hf:u/n"},
+             {"https://www.huggingface.co/u/n", "hf:u/n"},
+             {"http://hf.co/u/n", "hf:u/n"},
              {"https://huggingface.co/u/n/tree/main", "hf:u/n"},
              {"https://huggingface.co/u/n?show=1", "hf:u/n"},
              {"https://huggingface.co/u/n/tree/v2", "hf:u/n@v2"},

@@ -5,6 +5,7 @@
 #include "terminal.h"
 
 #include <cstdlib>
+#include <regex>
 
 namespace shimmy::e2e {
 namespace {
@@ -55,6 +56,7 @@ size_t count(const std::string & text, const std::string & part) {
 TEST_F(Chat, AnswersWithFiguresAndEndsWithTheInput) {
     Terminal terminal(chat());
     ASSERT_TRUE(terminal.shows("> ")) << terminal.screen();
+    EXPECT_NE(terminal.screen().find("/help shows the commands"), std::string::npos) << terminal.screen();
     terminal.type(QUESTION + "\n");
     ASSERT_TRUE(terminal.shows(" tokens/s, TTFT ")) << terminal.screen();
     EXPECT_TRUE(terminal.shows(", 12 tokens; ")) << terminal.screen();
@@ -114,11 +116,24 @@ TEST_F(Chat, CommandsWithoutATerminal) {
           "/set top-k: 'many' is no value for it", "answer the last question again"})
         EXPECT_NE(result.err.find(part), std::string::npos) << part << " not in: " << result.err;
     EXPECT_EQ(count(result.err, " tokens/s, TTFT "), 2U) << "the question and /regen";
+    EXPECT_EQ(result.err.find("/help shows the commands"), std::string::npos) << "nobody is there to read it";
     const Json saved = Json::parse(read_file(file));
     EXPECT_EQ(saved["system"], "Be brief.");
     ASSERT_EQ(saved["messages"].size(), 2U);
     EXPECT_EQ(saved["messages"][0], Json({{"role", "user"}, {"content", QUESTION}}));
     EXPECT_EQ(saved["messages"][1]["role"], "assistant");
+}
+
+TEST_F(Chat, ExpertsInUseAreNotAll) {
+    EXPECT_NE(piped("/moe\n", chat()).err.find("no experts were computed by libggml-moe"), std::string::npos);
+    const std::string said = piped("a\n/moe\n", chat({}, "1")).err;
+    std::smatch match;
+    ASSERT_TRUE(std::regex_search(said, match, std::regex("(\\d+) of 48 experts were used; the 4 that are used most have "
+                                                          "(\\d+)% of the uses")))
+        << said;
+    EXPECT_GE(std::stoi(match[1]), 4);
+    EXPECT_LT(std::stoi(match[1]), 48) << "a few tokens use four of 16 in each of three layers";
+    EXPECT_GT(std::stoi(match[2]), 100 * 4 / 48) << "where not all are used, some are used more than others";
 }
 
 TEST_F(Chat, TextsOfSeveralLines) {

@@ -133,12 +133,13 @@ TEST(Catalog, BrokenFilesAreWarnings) {
     write_file_atomic(dir / "text.gguf", "this is not a GGUF file");
     const std::string whole = read_file(dir / "good.gguf");
     write_file_atomic(dir / "torn.gguf", whole.substr(0, whole.size() - 1));
-    const Catalog catalog = read_catalog({{dir.path(), "test", true}});
+    const Catalog catalog = read_catalog({{dir / "nowhere", "test", true}, {dir.path(), "test", true}});
     ASSERT_EQ(catalog.models.size(), 1U);
     EXPECT_EQ(catalog.models[0].name, "good");
-    ASSERT_EQ(catalog.warnings.size(), 2U);
-    EXPECT_NE(catalog.warnings[0].find("text.gguf"), std::string::npos);
-    EXPECT_NE(catalog.warnings[1].find("torn.gguf"), std::string::npos);
+    ASSERT_EQ(catalog.warnings.size(), 3U);
+    EXPECT_EQ(catalog.warnings[0], (dir / "nowhere").string() + ": no such folder");
+    EXPECT_NE(catalog.warnings[1].find("text.gguf"), std::string::npos);
+    EXPECT_NE(catalog.warnings[2].find("torn.gguf"), std::string::npos);
 }
 
 TEST(Catalog, AnEmptyFolderListsNothing) {

@@ -155,6 +155,8 @@ TEST_F(PublicationPlanOf, AFileAmongSeveralSaysItsType) {
         (Names{fmt::format("{}: the name does not say Q2_K, and a repository with several files is chosen from by it: "
                            "rename the file and its path in the campaign",
                            (dir_ / "out/models/alpha-small.gguf").string())}));
+    options_.quantizations = {"Q8_0", "Q2_K"};
+    EXPECT_EQ(plan().obstacles.size(), 1U) << "two are several";
 }
 
 TEST_F(PublicationPlanOf, AFileAmongSeveralSaysNoOthersType) {

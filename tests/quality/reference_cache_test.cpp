@@ -5,7 +5,10 @@
 #include "temp_dir.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
 #include <chrono>
+#include <csignal>
 #include <fstream>
 
 namespace shimmy::quality {
@@ -86,6 +89,40 @@ TEST(ReferenceCache, DamageIsNoticedWhereverItIs) {
         keep(cache, {{"text", "a"}}, 2);
     }
     EXPECT_NE(cache.find({{"text", "a"}}), nullptr);
+}
+
+TEST(ReferenceFile, ThatIsNotThere) {
+    const TempDir dir;
+    try {
+        ReferenceFile((dir / "a.predictions"));
+        FAIL() << "there is none";
+    } catch (const Error & error) {
+        EXPECT_EQ(error.what(), (dir / "a.predictions").string() + ": No such file or directory");
+    }
+}
+
+// A limit on a file's size stands for a full disk: the chunk is larger than what is buffered.
+TEST(ReferenceFile, ThatDoesNotFit) {
+    const TempDir dir;
+    ReferenceFile file(dir / "a.predictions", {{"n_chunks", 1}});
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const auto on_limit = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit little = before;
+    little.rlim_cur = 8192;
+    ::setrlimit(RLIMIT_FSIZE, &little);
+    ReferenceChunk large = chunk(1);
+    large.rows = std::string(1 << 20, 'x');
+    std::string reason;
+    try {
+        file.append(large);
+    } catch (const Error & error) {
+        reason = error.what();
+    }
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, on_limit);
+    EXPECT_EQ(reason, "the base's predictions do not fit into " + (dir / "a.predictions").string() +
+                          " (File too large): use fewer --chunks");
 }
 
 TEST(ReferenceCache, TheLongestUnusedMakesRoom) {

@@ -137,6 +137,23 @@ TEST(Race, AAndBAlternate) {
     EXPECT_EQ(*race.noise(), 0.0);
 }
 
+TEST(Race, NoiseIsThatOfAllRepeatsTogether) {
+    Race race({2});
+    // Two entrants, each once 1% above and once 1% below: four squares of 0.01 over one degree of freedom each.
+    for (const double deviation : {0.01, 0.01, -0.01, -0.01}) {
+        ASSERT_TRUE(race.next());
+        race.add(100.0 * std::exp(deviation));
+    }
+    EXPECT_NEAR(race.noise().value_or(0.0), std::sqrt(4 * 0.0001 / 2), 1e-9);
+}
+
+TEST(Race, WhereNothingIsBetterNothingIsConfirmed) {
+    Race race({2});
+    EXPECT_EQ(measured(race, [](const Point &) { return 100.0; }).size(), 4U);
+    EXPECT_FALSE(race.is_confirming());
+    EXPECT_EQ(race.gain(), 1.0);
+}
+
 TEST(Race, PoorValuesAreDroppedAfterOneMeasurement) {
     Race race({4, 4});
     const std::vector<double> costs{100.0, 150.0, 109.0, 107.0};

@@ -162,7 +162,9 @@ TEST(CacheFailures, WeightsThatGoBeforeTheBackend) {
         m.layer(0, {1, 2}, 1);
     }
     m.free_weights();
+    const uint64_t copied = gpu.link_bytes();
     m.cache().wait_for_uploads();
+    EXPECT_EQ(gpu.link_bytes(), copied) << "nothing is read from weights that are gone";
     m.free_backend();
     EXPECT_EQ(gpu.used(), 0u);
 }

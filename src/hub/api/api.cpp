@@ -75,8 +75,9 @@ std::string server_message(const Response & response) {
     const std::string header = response.header("x-error-message");
     if (!header.empty()) return header;
     const Json body = parse_json(response.body);
+    if (!body.is_object()) return "";
     for (const char * key : {"error", "message"}) {
-        if (body.is_object() && body.contains(key) && body[key].is_string()) return body[key];
+        if (const Json said = body.value(key, Json()); said.is_string()) return said;
     }
     return "";
 }

@@ -60,7 +60,7 @@ void RepositoryCache::link(const std::string & commit, const std::string & file,
     const fs::path target = fs::relative(blob_path(etag), link.parent_path());
     make_folders(link.parent_path());
     std::error_code ignored;
-    if (fs::is_symlink(link, ignored) && fs::read_symlink(link, ignored) == target) return;
+    if (fs::read_symlink(link, ignored) == target) return;  // empty if it is no link
     const fs::path fresh = link.string() + fmt::format(".{}.part", ::getpid());
     fs::remove(fresh, ignored);
     fs::create_symlink(target, fresh);

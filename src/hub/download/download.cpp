@@ -164,8 +164,8 @@ uint64_t missing_bytes_of(const RepositoryCache & cache, const RemoteFile & file
     std::error_code error;
     const uint64_t whole = fs::file_size(cache.blob_path(file.etag()), error);
     if (!error && whole == file.size_bytes) return 0;
-    const uint64_t begun = fs::file_size(cache.incomplete_path(file.etag()), error);
-    return error || begun > file.size_bytes ? file.size_bytes : file.size_bytes - begun;
+    const uint64_t begun = fs::file_size(cache.incomplete_path(file.etag()), error);  // the largest number if none is
+    return begun > file.size_bytes ? file.size_bytes : file.size_bytes - begun;
 }
 
 uint64_t download(const Api & api, const std::string & repo, const std::string & commit, const RemoteFile & file,
