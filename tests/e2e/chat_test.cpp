@@ -128,8 +128,9 @@ TEST_F(Chat, ExpertsInUseAreNotAll) {
     EXPECT_NE(piped("/moe\n", chat()).err.find("no experts were computed by libggml-moe"), std::string::npos);
     const std::string said = piped("a\n/moe\n", chat({}, "1")).err;
     std::smatch match;
-    ASSERT_TRUE(std::regex_search(said, match, std::regex("(\\d+) of 48 experts were used; the 4 that are used most have "
-                                                          "(\\d+)% of the uses")))
+    ASSERT_TRUE(std::regex_search(said, match,
+                                  std::regex("(\\d+) of 48 experts were used; the 4 that are used most have "
+                                             "(\\d+)% of the uses")))
         << said;
     EXPECT_GE(std::stoi(match[1]), 4);
     EXPECT_LT(std::stoi(match[1]), 48) << "a few tokens use four of 16 in each of three layers";

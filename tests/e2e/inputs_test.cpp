@@ -1,6 +1,7 @@
 // What people give: prompts from everywhere, models whose template is a trap, options that would do nothing.
 #include "base/files.h"
 #include "engine/rewritten_model.h"
+#include "expected_file.h"
 #include "program.h"
 #include "server_process.h"
 #include "temp_dir.h"
@@ -215,6 +216,11 @@ TEST(Sampling, IsThatOfTheFileWhereNothingElseIsAskedFor) {
     const Json settings = server.curl("/props").json()["default_generation_settings"]["params"];
     EXPECT_NEAR(settings["temperature"].get<double>(), 0.25, 1e-6);
     EXPECT_EQ(settings["top_k"], 7);
+}
+
+TEST(Inspect, EveryLineOfTheEmbeddedModel) {
+    const TempDir dir;
+    expect_as("e2e/expected/inspect.txt", shimmy({"inspect", tiny_moe().string()}).out, dir.path());
 }
 
 TEST(PromptFormat, IsWhatTheServerMakesOfAConversation) {

@@ -172,8 +172,8 @@ TEST_F(HubUpload, AnotherFileIsNotSent) {
     object_.sha256 = sha256_hex("other");
     hub_.on(BATCH,
             json_answer({{"objects", {{{"oid", object_.sha256}, {"actions", {{"upload", upload_parts("one")}}}}}}}));
-    const std::string beginnings = fmt::format("(its sha256 is {}…, not {}…)", SHA.substr(0, 12),
-                                               sha256_hex("other").substr(0, 12));
+    const std::string beginnings =
+        fmt::format("(its sha256 is {}…, not {}…)", SHA.substr(0, 12), sha256_hex("other").substr(0, 12));
     EXPECT_NE(error_of([&] { upload(); }).find("is not what was to be uploaded " + beginnings), std::string::npos);
     EXPECT_EQ(hub_.n_calls(COMPLETE), 0U);
 }

@@ -63,7 +63,8 @@ inline bool on(int n) {
 }
 
 /** A constant that is looked at while the program runs. */
-template <class T> struct Constant {
+template <class T>
+struct Constant {
     int n;
     T is, would_be;
     operator T() const { return on(n) ? would_be : is; }

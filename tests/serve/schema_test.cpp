@@ -97,6 +97,16 @@ TEST(Schema, WhatAnswersCanBeHeldTo) {
         EXPECT_EQ(status(schema), 200) << schema;
 }
 
+// References that lead round in a circle have to end somewhere.
+TEST(Schema, ReferencesToReferences) {
+    for (const int n : {15, 16, 17}) {
+        Json schema{{"allOf", {{{"$ref", "#/$defs/1"}}}}, {"$defs", {{std::to_string(n), {{"type", "object"}}}}}};
+        for (int i = 1; i < n; ++i)
+            schema["$defs"][std::to_string(i)] = {{"$ref", "#/$defs/" + std::to_string(i + 1)}};
+        EXPECT_EQ(status(schema.dump().c_str()), n <= 16 ? 200 : 400) << n;
+    }
+}
+
 TEST(Schema, WhatWouldBePassedOver) {
     for (const char * schema : {"true",
                                 "\"x\"",

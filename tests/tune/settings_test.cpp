@@ -175,9 +175,8 @@ TEST(Tuner, FindsWhatIsBetterAndWhatItIsWorth) {
     EXPECT_EQ(steps[0], "the defaults");
     EXPECT_EQ(steps[1], "threads 4");
     ASSERT_GE(steps.size(), 6U);
-    EXPECT_EQ(Texts(steps.end() - 6, steps.end()),
-              (Texts{"the defaults", "all of the best", "all of the best", "the defaults", "the defaults",
-                     "all of the best"}));
+    EXPECT_EQ(Texts(steps.end() - 6, steps.end()), (Texts{"the defaults", "all of the best", "all of the best",
+                                                          "the defaults", "the defaults", "all of the best"}));
     EXPECT_FALSE(outcome.ran_out_of_time);
 }
 
