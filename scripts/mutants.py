@@ -85,7 +85,7 @@ def faults_of_line(path, number, text, line_before):
                 return text[:start] + (replacement(match) if callable(replacement) else match.expand(replacement)) + text[end:]
             new = line_with(would_be)
             constant, other = re.match(CONSTANT, code), re.match(CONSTANT, new)
-            if constant:
+            if constant and other:
                 begin, of, name, value = constant.groups()
                 yield Fault(path, number, kind, text, new, f"{begin}const fault::Constant<{of}> {name}{{N, {value}, {other[4]}}};")
             elif switch is not WHOLE:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes tests/lab/expected/, tests/report/expected/ and tests/e2e/expected/ anew from what the program says now, and shows what has changed.
+# Writes tests/lab/expected/, tests/report/expected/ and tests/e2e/expected/ anew from what the program says now, and shows
+# what has changed.
 #   usage: scripts/renew-expected.sh [BUILD_DIR]
 set -euo pipefail
 
