@@ -54,6 +54,7 @@ TEST_F(Profiles, AreReadAsTheyWereWritten) {
     EXPECT_EQ(read.gain, 1.5);
     ASSERT_EQ(read.choices.size(), 1U);
     EXPECT_EQ(read.choices[0].setting, "threads");
+    EXPECT_EQ(read.choices[0].value, "4");
     EXPECT_EQ(read.choices[0].options, (std::vector<std::string>{"--threads", "4"}));
     EXPECT_EQ(read.choices[0].worth, 1.25);
 }

@@ -105,6 +105,9 @@ TEST(Settings, WhatAMachineOrAModelLacks) {
     EXPECT_EQ(values_of(settings_for(on_cpu, {}), "plugin"), (Texts{"on", "off"})) << "it computes dense models too";
     on_cpu.has_plugin = false;
     EXPECT_EQ(values_of(settings_for(on_cpu, {}), "plugin"), Texts{});
+    on_cpu.has_experts = true;
+    on_cpu.n_cpu_moe = -1;
+    EXPECT_EQ(values_of(settings_for(on_cpu, {}), "placement"), Texts{}) << "there is nowhere else";
     on_cpu.larger_than_ram = true;
     EXPECT_EQ(values_of(settings_for(on_cpu, {}), "load-mode"), Texts{});
 }
